@@ -1,0 +1,84 @@
+import { create } from "@bufbuild/protobuf";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { EntryErrorSchema, type EntryError } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { Code, RpcError } from "../rpc/error.js";
+import { StoreError } from "./store.js";
+
+export const errorDomain = "peerline.v1";
+
+const codes: Record<ErrorReason, Code> = {
+  [ErrorReason.UNSPECIFIED]: Code.Internal,
+  [ErrorReason.FIELD_REQUIRED]: Code.InvalidArgument,
+  [ErrorReason.FIELD_INVALID]: Code.InvalidArgument,
+  [ErrorReason.FIELD_TOO_LARGE]: Code.InvalidArgument,
+  [ErrorReason.TOKEN_MISSING]: Code.Unauthenticated,
+  [ErrorReason.TOKEN_INVALID]: Code.Unauthenticated,
+  [ErrorReason.NOT_ALLOWED]: Code.PermissionDenied,
+  [ErrorReason.PEER_NOT_FOUND]: Code.NotFound,
+  [ErrorReason.PEER_AMBIGUOUS]: Code.InvalidArgument,
+  [ErrorReason.PEER_LIVE]: Code.AlreadyExists,
+  [ErrorReason.NAME_TAKEN]: Code.AlreadyExists,
+  [ErrorReason.MESSAGE_NOT_FOUND]: Code.NotFound,
+  [ErrorReason.MESSAGE_AMBIGUOUS]: Code.InvalidArgument,
+  [ErrorReason.MESSAGE_ID_REUSED]: Code.AlreadyExists,
+  [ErrorReason.DELIVERY_NOT_FOUND]: Code.NotFound,
+  [ErrorReason.DELIVERY_STALE]: Code.FailedPrecondition,
+  [ErrorReason.QUEUE_FULL]: Code.ResourceExhausted,
+  [ErrorReason.STORE_FULL]: Code.ResourceExhausted,
+  [ErrorReason.LIMIT_REACHED]: Code.ResourceExhausted,
+  [ErrorReason.STORE_UNAVAILABLE]: Code.Unavailable,
+  [ErrorReason.DATA_LOSS]: Code.DataLoss,
+  [ErrorReason.STOPPING]: Code.Unavailable,
+  [ErrorReason.SUPERSEDED]: Code.Aborted,
+  [ErrorReason.INTERNAL]: Code.Internal,
+};
+
+/** What the broker refuses, and why: the reason decides the gRPC status. */
+export class BrokerError extends RpcError {
+  constructor(
+    readonly reason: ErrorReason,
+    message: string,
+    options: { metadata?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    const info = create(ErrorInfoSchema, {
+      reason: ErrorReason[reason],
+      domain: errorDomain,
+      metadata: options.metadata ?? {},
+    });
+    super(codes[reason], message, {
+      details: [{ schema: ErrorInfoSchema, message: info }],
+      ...(options.cause === undefined ? {} : { cause: options.cause }),
+    });
+  }
+}
+
+/** Runs calls of the store and says their errors in the broker's words. */
+export async function translateStoreErrors<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw error instanceof StoreError ? fromStoreError(error) : error;
+  }
+}
+
+/** The broker's words for an error of the store. A code that the core must have handled is a defect. */
+export function fromStoreError(error: StoreError): BrokerError | StoreError {
+  const reason = storeReasons[error.code];
+  if (reason === undefined) return error;
+  return new BrokerError(reason, error.message, { cause: error });
+}
+
+const storeReasons: Partial<Record<StoreError["code"], ErrorReason>> = {
+  NAME_TAKEN: ErrorReason.NAME_TAKEN,
+  MESSAGE_ID_REUSED: ErrorReason.MESSAGE_ID_REUSED,
+  QUEUE_FULL: ErrorReason.QUEUE_FULL,
+  FULL: ErrorReason.STORE_FULL,
+  UNAVAILABLE: ErrorReason.STORE_UNAVAILABLE,
+  DATA_LOSS: ErrorReason.DATA_LOSS,
+};
+
+/** An error as one entry's of a call whose other entries may have succeeded. */
+export function entryError(error: BrokerError): EntryError {
+  return create(EntryErrorSchema, { reason: error.reason, message: error.message });
+}

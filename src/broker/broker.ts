@@ -1,0 +1,62 @@
+import { randomUUID } from "node:crypto";
+import { BrokerService, Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Clock } from "../clock.js";
+import { serve, type ServiceEntry } from "../rpc/server.js";
+import type { BrokerLog } from "./broker-log.js";
+import type { Core } from "./core.js";
+import { Directory } from "./directory.js";
+import { Receipts } from "./receipts.js";
+import { Registrar } from "./registration.js";
+import { createService } from "./service.js";
+import { Sessions } from "./sessions.js";
+import type { Store } from "./store.js";
+import { Subscriptions } from "./subscriptions.js";
+
+export interface Broker {
+  /** BrokerService, to be served. */
+  readonly entry: ServiceEntry;
+  /** Ends every stream with `closing`. Serve no calls afterwards; the store stays open. */
+  close(): void;
+}
+
+/**
+ * The rules over a store.
+ *
+ * @param options.operatorToken what `Bearer` of the operator holds.
+ * @param options.onStop called after an operator's StopBroker has been answered.
+ */
+export async function createBroker(options: {
+  store: Store;
+  clock: Clock;
+  log: BrokerLog;
+  version: string;
+  operatorToken: string;
+  onStop: () => void;
+}): Promise<Broker> {
+  const { store, clock, log, version, operatorToken } = options;
+  const directory = await Directory.load(store);
+  const sessions = new Sessions({ directory, clock, operatorToken });
+  const receipts = new Receipts(store);
+  const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
+  const registrar = new Registrar({ directory, sessions, clock, log });
+  const core: Core = {
+    store,
+    directory,
+    sessions,
+    registrar,
+    receipts,
+    subscriptions,
+    clock,
+    log,
+    version,
+    brokerId: randomUUID(),
+    startMs: clock.now(),
+  };
+  return {
+    entry: serve(BrokerService, createService(core, options.onStop)),
+    close() {
+      subscriptions.stop();
+      sessions.endStreams(Closing_Reason.STOPPING, "the broker is stopping: connect again");
+    },
+  };
+}

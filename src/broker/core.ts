@@ -1,0 +1,25 @@
+import type { Clock } from "../clock.js";
+import type { BrokerLog } from "./broker-log.js";
+import type { Directory } from "./directory.js";
+import type { Receipts } from "./receipts.js";
+import type { Registrar } from "./registration.js";
+import type { Sessions } from "./sessions.js";
+import type { Store } from "./store.js";
+import type { Subscriptions } from "./subscriptions.js";
+
+/** What the calls of the service work on. */
+export interface Core {
+  readonly store: Store;
+  readonly directory: Directory;
+  readonly sessions: Sessions;
+  readonly registrar: Registrar;
+  readonly receipts: Receipts;
+  readonly subscriptions: Subscriptions;
+  readonly clock: Clock;
+  readonly log: BrokerLog;
+  /** The program's version. */
+  readonly version: string;
+  /** Random, of this start. */
+  readonly brokerId: string;
+  readonly startMs: number;
+}

@@ -1,0 +1,252 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import type { PeerRef } from "../../gen/peerline/v1/message_pb.js";
+import { PeerRefSchema } from "../../gen/peerline/v1/message_pb.js";
+import { PeerSchema, Reach, type Peer } from "../../gen/peerline/v1/peer_pb.js";
+import { BrokerError, translateStoreErrors } from "./broker-error.js";
+import { maxNamesTold, minShortIdLength } from "./limits.js";
+import { isUuid, nearNames, numberedName } from "./names.js";
+import type { Store, StoredPeer } from "./store.js";
+
+/** One known peer. `stored` is what the store has; `online` is what others are shown. */
+export interface PeerEntry {
+  stored: StoredPeer;
+  online: boolean;
+}
+
+/** What may change of a stored peer. */
+export type PeerChange = Partial<
+  Omit<StoredPeer, "peerId" | "revision" | "secretHash" | "createTimeMs">
+>;
+
+/**
+ * Every peer, in memory, over the store's records. A change is durable before it is seen. Changes of
+ * one peer are made one after the other.
+ */
+export class Directory {
+  readonly #store: Store;
+  readonly #byId = new Map<string, PeerEntry>();
+  readonly #byName = new Map<string, PeerEntry>();
+  readonly #bySecretHash = new Map<string, PeerEntry>();
+  readonly #updates = new Map<string, Promise<unknown>>();
+  readonly #listeners = new Set<(peerId: string) => void>();
+
+  static async load(store: Store): Promise<Directory> {
+    const directory = new Directory(store);
+    for (const stored of await store.loadPeers()) directory.#index({ stored, online: false });
+    return directory;
+  }
+
+  private constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  entries(): Iterable<PeerEntry> {
+    return this.#byId.values();
+  }
+
+  get(peerId: string): PeerEntry | undefined {
+    return this.#byId.get(peerId);
+  }
+
+  getByName(name: string): PeerEntry | undefined {
+    return this.#byName.get(name);
+  }
+
+  getBySecretHash(secretHash: string): PeerEntry | undefined {
+    return this.#bySecretHash.get(secretHash);
+  }
+
+  /** The first free name of a base (`api`, `api-2`, …), and which of its kind it is. */
+  freeName(baseName: string): { name: string; number: number } {
+    for (let number = 1; ; number++) {
+      const name = numberedName(baseName, number);
+      if (!this.#byName.has(name)) return { name, number };
+    }
+  }
+
+  /** Finds the peer that a caller means: a name, `name@host`, an id, or at least the first 8 characters of one. */
+  resolve(field: string, wanted: string): PeerEntry {
+    const text = wanted.trim();
+    const named = this.#byName.get(text.toLowerCase()) ?? this.#byHost(text.toLowerCase());
+    if (named !== undefined) return named;
+    const byId = this.#byIdPrefix(text.toLowerCase());
+    if (byId.length === 1 && byId[0] !== undefined) return byId[0];
+    if (byId.length > 1) {
+      const names = byId.slice(0, maxNamesTold).map((entry) => entry.stored.name);
+      throw new BrokerError(
+        ErrorReason.PEER_AMBIGUOUS,
+        `${field}: "${shown(text)}" fits several peers (${names.join(", ")}): give a name or the whole id`,
+        { metadata: { field, candidates: names.join(",") } },
+      );
+    }
+    const near = nearNames(text, this.#byName.keys());
+    const mend =
+      near.length === 0 ? "list the peers to see their names" : `did you mean ${near.join(", ")}?`;
+    throw new BrokerError(
+      ErrorReason.PEER_NOT_FOUND,
+      `${field}: no peer is named "${shown(text)}": ${mend}`,
+      { metadata: { field, candidates: near.join(",") } },
+    );
+  }
+
+  async create(stored: StoredPeer): Promise<PeerEntry> {
+    await translateStoreErrors(() => this.#store.createPeer(stored));
+    const entry = { stored, online: false };
+    this.#index(entry);
+    this.#changed(stored.peerId);
+    return entry;
+  }
+
+  /** Changes a peer. NAME_TAKEN when another peer has the new name. */
+  async update(entry: PeerEntry, change: PeerChange): Promise<void> {
+    await this.updateIf(entry, () => true, change);
+  }
+
+  /** Changes a peer if, when its turn comes, it still is as wanted. */
+  async updateIf(
+    entry: PeerEntry,
+    isWanted: (stored: StoredPeer) => boolean,
+    change: PeerChange,
+  ): Promise<void> {
+    await this.#inOrder(entry.stored.peerId, async () => {
+      const current = entry.stored;
+      if (!isWanted(current)) return;
+      const other = change.name === undefined ? undefined : this.#byName.get(change.name);
+      if (other !== undefined && other !== entry) throw this.#nameTaken(other.stored.name);
+      const next: StoredPeer = { ...current, ...change, revision: current.revision + 1 };
+      await translateStoreErrors(() => this.#store.updatePeer(next));
+      this.#replace(entry, next);
+    });
+  }
+
+  /**
+   * Changes what a peer says of itself, in memory alone where the store has no room: an agent can come
+   * back for its mail while the disk is full.
+   */
+  async updateEvenIfFull(entry: PeerEntry, change: Omit<PeerChange, "name">): Promise<void> {
+    try {
+      await this.update(entry, change);
+    } catch (error) {
+      if (!(error instanceof BrokerError && error.reason === ErrorReason.STORE_FULL)) throw error;
+      this.#replace(entry, { ...entry.stored, ...change });
+    }
+  }
+
+  /** Removes a peer that nobody ever wrote to or heard of. False where it has mail or history. */
+  async removeUnused(entry: PeerEntry): Promise<boolean> {
+    const { peerId } = entry.stored;
+    return this.#inOrder(peerId, async () => {
+      if (!(await translateStoreErrors(() => this.#store.removePeer(peerId)))) return false;
+      this.#byId.delete(peerId);
+      this.#byName.delete(entry.stored.name);
+      this.#bySecretHash.delete(entry.stored.secretHash);
+      this.#changed(peerId);
+      return true;
+    });
+  }
+
+  setOnline(entry: PeerEntry, online: boolean): void {
+    if (entry.online === online) return;
+    entry.online = online;
+    this.#changed(entry.stored.peerId);
+  }
+
+  /** Calls the listener with the id of each peer that is added, changed or removed. */
+  onChange(listener: (peerId: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Peers as callers see them, in the order given. */
+  async describe(entries: readonly PeerEntry[]): Promise<Peer[]> {
+    const ids = entries.map((entry) => entry.stored.peerId);
+    const waiting = await translateStoreErrors(() => this.#store.countWaiting(ids));
+    return entries.map((entry) => describePeer(entry, waiting.get(entry.stored.peerId) ?? 0));
+  }
+
+  #byHost(text: string): PeerEntry | undefined {
+    const at = text.indexOf("@");
+    if (at < 0) return undefined;
+    const entry = this.#byName.get(text.slice(0, at));
+    return entry?.stored.profile.host.toLowerCase() === text.slice(at + 1) ? entry : undefined;
+  }
+
+  #byIdPrefix(text: string): PeerEntry[] {
+    const whole = isUuid(text) ? this.#byId.get(text) : undefined;
+    if (whole !== undefined) return [whole];
+    if (text.length < minShortIdLength || !/^[0-9a-f-]+$/.test(text)) return [];
+    return [...this.#byId.values()].filter((entry) => entry.stored.peerId.startsWith(text));
+  }
+
+  #nameTaken(name: string): BrokerError {
+    const free = this.freeName(name).name;
+    return new BrokerError(
+      ErrorReason.NAME_TAKEN,
+      `name: "${name}" belongs to another peer: take another, for example "${free}"`,
+      { metadata: { field: "name", candidates: free } },
+    );
+  }
+
+  #replace(entry: PeerEntry, next: StoredPeer): void {
+    if (this.#byId.get(next.peerId) !== entry) return;
+    this.#byName.delete(entry.stored.name);
+    entry.stored = next;
+    this.#byName.set(next.name, entry);
+    this.#changed(next.peerId);
+  }
+
+  #index(entry: PeerEntry): void {
+    this.#byId.set(entry.stored.peerId, entry);
+    this.#byName.set(entry.stored.name, entry);
+    this.#bySecretHash.set(entry.stored.secretHash, entry);
+  }
+
+  #changed(peerId: string): void {
+    for (const listener of this.#listeners) listener(peerId);
+  }
+
+  async #inOrder<T>(peerId: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#updates.get(peerId) ?? Promise.resolve();
+    const result = before.then(work, work);
+    const settled = result.catch(() => undefined);
+    this.#updates.set(peerId, settled);
+    try {
+      return await result;
+    } finally {
+      if (this.#updates.get(peerId) === settled) this.#updates.delete(peerId);
+    }
+  }
+}
+
+export function refTo(entry: PeerEntry): PeerRef {
+  return create(PeerRefSchema, { peerId: entry.stored.peerId, name: entry.stored.name });
+}
+
+export function reachOf(entry: PeerEntry): Reach {
+  return entry.online ? Reach.NEXT_TURN : Reach.STORED;
+}
+
+export function describePeer(entry: PeerEntry, waiting: number): Peer {
+  const { stored } = entry;
+  return create(PeerSchema, {
+    peerId: stored.peerId,
+    name: stored.name,
+    kind: stored.kind,
+    profile: stored.profile,
+    online: entry.online,
+    lastSeenTime: timestampFromMs(stored.lastSeenMs),
+    createTime: timestampFromMs(stored.createTimeMs),
+    reach: reachOf(entry),
+    waitingMessages: BigInt(waiting),
+  });
+}
+
+function shown(text: string): string {
+  return text.length > 64 ? `${text.slice(0, 64)}…` : text;
+}

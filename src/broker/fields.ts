@@ -1,0 +1,44 @@
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { BrokerError } from "./broker-error.js";
+
+/** Checks of a request's fields. Each names the field and the mend. */
+
+export function requireField(field: string, value: string): void {
+  if (value === "") {
+    throw new BrokerError(ErrorReason.FIELD_REQUIRED, `${field} is empty: it must be set`, {
+      metadata: { field },
+    });
+  }
+}
+
+export function boundBytes(field: string, value: string | Uint8Array, maximum: number): void {
+  const size = typeof value === "string" ? Buffer.byteLength(value) : value.byteLength;
+  if (size > maximum) throw tooLarge(field, size, maximum, "bytes");
+}
+
+export function boundCount(field: string, count: number, maximum: number): void {
+  if (count > maximum) throw tooLarge(field, count, maximum, "entries");
+}
+
+export function matchField(field: string, value: string, pattern: RegExp, form: string): void {
+  if (!pattern.test(value)) throw invalidField(field, `${field} must be ${form}`);
+}
+
+export function invalidField(field: string, message: string): BrokerError {
+  return new BrokerError(ErrorReason.FIELD_INVALID, message, { metadata: { field } });
+}
+
+/** Text for people and models in one line: control and bidirectional characters become spaces. */
+export function cleanLine(value: string): string {
+  return value
+    .replaceAll(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, " ")
+    .trim();
+}
+
+function tooLarge(field: string, size: number, maximum: number, unit: string): BrokerError {
+  return new BrokerError(
+    ErrorReason.FIELD_TOO_LARGE,
+    `${field} has ${size} ${unit}: at most ${maximum} are allowed`,
+    { metadata: { field, limit: field, maximum: String(maximum) } },
+  );
+}

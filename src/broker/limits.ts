@@ -1,0 +1,113 @@
+import { create } from "@bufbuild/protobuf";
+import { LimitSchema, type Limit } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Store } from "./store.js";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
+
+export const maxTextBytes = 16 * KiB;
+export const maxDataBytes = 16 * KiB;
+export const maxThreadIdBytes = 64;
+export const maxRecipients = 256;
+export const minExpiresInMs = 1000;
+export const defaultExpiresInMs = 30 * dayMs;
+export const maxExpiresInMs = 365 * dayMs;
+
+export const minSecretBytes = 32;
+export const maxSecretBytes = 128;
+export const maxKeyring = 4096;
+export const maxInstanceIdBytes = 64;
+export const maxConversationIdBytes = 128;
+/** Host sessions remembered for one peer; the oldest binding is forgotten first. */
+export const maxConversationsPerPeer = 64;
+export const maxBaseNameBytes = 255;
+export const maxNameLength = 40;
+export const maxPeers = 10_000;
+
+export const maxClientNameBytes = 64;
+export const maxClientVersionBytes = 64;
+export const maxHostBytes = 255;
+export const maxPathBytes = 4096;
+export const maxBranchBytes = 255;
+export const maxSummaryBytes = 500;
+
+export const defaultCreditMessages = 64;
+export const maxCreditMessages = 1024;
+export const defaultCreditBytes = 1 * MiB;
+export const maxCreditBytes = 16 * MiB;
+export const maxAcks = 1024;
+export const maxDeliveryIdBytes = 128;
+export const maxReasonBytes = 500;
+
+/** Returns, and presentations never confirmed, after which a message is dead-lettered. */
+export const maxDeliveryAttempts = 5;
+/** How long a returned message waits before it is offered again: doubled with each attempt. */
+export const returnDelayMs = 500;
+export const maxReturnDelayMs = minuteMs;
+
+export const defaultPeersPageSize = 100;
+export const maxPeersPageSize = 1000;
+export const defaultHistoryPageSize = 50;
+export const maxHistoryPageSize = 200;
+export const maxHistoryPageBytes = 1 * MiB;
+export const maxPageTokenBytes = 1 * KiB;
+/** Messages that may fit a shortened id before the caller is told that it is ambiguous. */
+export const maxAmbiguous = 4;
+export const minShortIdLength = 8;
+/** Senders named in a Backlog, candidates named in an error. */
+export const maxNamesTold = 8;
+
+/** Events that a reader of WatchMessages may lag behind. */
+export const maxWatchLag = 10_000;
+
+/** How long after its stream closed a peer is still shown as online: bridges a reconnect. */
+export const presenceGraceMs = 3000;
+/** How long a session that has not opened a stream keeps its peer after its last call. */
+export const attachGraceMs = 10_000;
+/** After a start, how long a peer that was live waits for its former instance. */
+export const reclaimDelayMs = 1000;
+
+/** One request, and one message on a stream, encoded. */
+export const maxRequestBytes = 1 * MiB;
+
+/** Every bound that a caller can meet, as GetServerInfo states them. */
+export function listLimits(store: Store): Limit[] {
+  const own: [string, number, string][] = [
+    ["text_bytes", maxTextBytes, "bytes of a message's text (UTF-8)"],
+    ["data_bytes", maxDataBytes, "bytes of a message's data, encoded"],
+    ["thread_id_bytes", maxThreadIdBytes, "bytes of a thread id"],
+    ["recipients", maxRecipients, "recipients of one SendMessage"],
+    ["expires_in_seconds", maxExpiresInMs / 1000, "seconds that a message may wait"],
+    ["delivery_attempts", maxDeliveryAttempts, "failed attempts before a message is dead-lettered"],
+    ["request_bytes", maxRequestBytes, "bytes of one request, encoded"],
+    ["secret_bytes", maxSecretBytes, "bytes of a secret"],
+    ["keyring", maxKeyring, "secrets in the keyring of one Register"],
+    ["peers", maxPeers, "peers of the broker"],
+    ["name_characters", maxNameLength, "characters of a peer's name"],
+    ["summary_bytes", maxSummaryBytes, "bytes of a peer's summary"],
+    ["path_bytes", maxPathBytes, "bytes of a working directory or root"],
+    ["credit_messages", maxCreditMessages, "messages leased to one subscriber, not yet presented"],
+    ["credit_bytes", maxCreditBytes, "bytes leased to one subscriber, not yet presented"],
+    ["acks", maxAcks, "reports in one AckMessages"],
+    ["reason_bytes", maxReasonBytes, "bytes of a report's reason"],
+    ["peers_page", maxPeersPageSize, "peers on one page"],
+    ["history_page", maxHistoryPageSize, "messages on one page of history"],
+    ["watch_lag", maxWatchLag, "events that a reader of WatchMessages may lag behind"],
+  ];
+  return [
+    ...own.map(([name, maximum, description]) => limit(name, maximum, description)),
+    ...storeLimits(store),
+  ];
+}
+
+function storeLimits(store: Store): Limit[] {
+  return store.info.limits.map(({ name, maximum, description }) =>
+    limit(name, maximum, description),
+  );
+}
+
+function limit(name: string, maximum: number, description: string): Limit {
+  return create(LimitSchema, { name, maximum: BigInt(maximum), description });
+}

@@ -1,0 +1,58 @@
+import { maxNameLength, maxNamesTold } from "./limits.js";
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,39}$/;
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** A name that a peer may have. What looks like an id is none, so that `to` is never in doubt. */
+export function isName(value: string): boolean {
+  return namePattern.test(value) && !isUuid(value);
+}
+
+export function isUuid(value: string): boolean {
+  return uuidPattern.test(value);
+}
+
+/** Makes a name of any text: what a name cannot hold becomes `-`; `peer` where nothing is left. */
+export function nameFrom(text: string): string {
+  const name = text
+    .normalize("NFKD")
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+/g, "-")
+    .replaceAll(/^[^a-z0-9]+|[._-]+$/g, "")
+    .slice(0, maxNameLength);
+  return isName(name) ? name : "peer";
+}
+
+/** The `number`th name of a base: `api`, `api-2`, `api-3`, within the length of a name. */
+export function numberedName(baseName: string, number: number): string {
+  if (number === 1) return baseName;
+  const suffix = `-${number}`;
+  return baseName.slice(0, maxNameLength - suffix.length) + suffix;
+}
+
+/** Names that someone who wrote `wanted` may have meant, nearest first. */
+export function nearNames(wanted: string, names: Iterable<string>): string[] {
+  const text = wanted.toLowerCase();
+  return [...names]
+    .map((name) => ({ name, distance: distance(text, name) }))
+    .filter(({ name, distance }) => distance <= Math.max(2, Math.floor(name.length / 3)))
+    .toSorted((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
+    .slice(0, maxNamesTold)
+    .map(({ name }) => name);
+}
+
+/** Edits between two texts (Levenshtein); one that contains the other counts as a single edit. */
+function distance(a: string, b: string): number {
+  if (a.length > maxNameLength) return Number.POSITIVE_INFINITY;
+  if (a.length >= 2 && (b.includes(a) || a.includes(b))) return a === b ? 0 : 1;
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, substitution));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}

@@ -1,0 +1,66 @@
+import type { RegisterRequest } from "../../gen/peerline/v1/broker_service_pb.js";
+import { PeerKind, type Profile } from "../../gen/peerline/v1/peer_pb.js";
+import { boundBytes, boundCount, invalidField, matchField, requireField } from "./fields.js";
+import {
+  maxBaseNameBytes,
+  maxConversationIdBytes,
+  maxInstanceIdBytes,
+  maxKeyring,
+  maxSecretBytes,
+  minSecretBytes,
+} from "./limits.js";
+import { isName, nameFrom } from "./names.js";
+import { readProfile } from "./profile.js";
+import { sha256 } from "./sessions.js";
+
+const secretPattern = new RegExp(`^[A-Za-z0-9_-]{${minSecretBytes},${maxSecretBytes}}$`);
+const secretForm = `${minSecretBytes} to ${maxSecretBytes} of A-Z a-z 0-9 _ -`;
+
+/** A checked RegisterRequest. Secrets are gone: only their hashes go on. */
+export interface Registration {
+  readonly secretHash: string;
+  readonly keyringHashes: readonly string[];
+  readonly instanceId: string;
+  readonly conversationId: string;
+  /** Empty when any will do. */
+  readonly name: string;
+  readonly baseName: string;
+  readonly kind: PeerKind;
+  readonly profile: Profile;
+}
+
+export function readRegistration(request: RegisterRequest): Registration {
+  const { secret, keyring, instanceId, conversationId, name, baseName } = request;
+  boundCount("keyring", keyring.length, maxKeyring);
+  if (keyring.length === 0) requireField("secret", secret);
+  if (secret !== "") matchField("secret", secret, secretPattern, secretForm);
+  for (const other of keyring)
+    matchField("keyring", other, secretPattern, `secrets of ${secretForm}`);
+  boundBytes("instance_id", instanceId, maxInstanceIdBytes);
+  matchField("instance_id", instanceId, /^[A-Za-z0-9._:-]*$/, "of A-Z a-z 0-9 . _ : -");
+  if (secret === "") requireField("instance_id", instanceId);
+  boundBytes("conversation_id", conversationId, maxConversationIdBytes);
+  matchField("conversation_id", conversationId, /^[A-Za-z0-9._:/-]*$/, "of A-Z a-z 0-9 . _ : / -");
+  if (name !== "" && !isName(name)) {
+    throw invalidField(
+      "name",
+      `name must be 1 to 40 of a-z 0-9 . _ - beginning with a letter or digit, and no UUID: "${nameFrom(name)}" would do`,
+    );
+  }
+  boundBytes("base_name", baseName, maxBaseNameBytes);
+  if (PeerKind[request.kind] === undefined) throw invalidField("kind", "kind is none of PeerKind");
+  return {
+    secretHash: secret === "" ? "" : hashOf(secret),
+    keyringHashes: keyring.map(hashOf),
+    instanceId: instanceId === "" ? hashOf(secret) : instanceId,
+    conversationId,
+    name,
+    baseName: name === "" ? nameFrom(baseName) : name,
+    kind: request.kind === PeerKind.UNSPECIFIED ? PeerKind.PROGRAM : request.kind,
+    profile: readProfile(request.profile),
+  };
+}
+
+function hashOf(secret: string): string {
+  return sha256(secret).toString("hex");
+}

@@ -1,0 +1,249 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  Closing_Reason,
+  RegisterResponseSchema,
+  type RegisterRequest,
+  type RegisterResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { v7 as uuidv7 } from "uuid";
+import { sleep, type Clock } from "../clock.js";
+import { BrokerError } from "./broker-error.js";
+import type { BrokerLog } from "./broker-log.js";
+import type { Directory, PeerEntry } from "./directory.js";
+import { maxConversationsPerPeer, maxPeers, reclaimDelayMs } from "./limits.js";
+import { mergeProfile } from "./profile.js";
+import { readRegistration, type Registration } from "./registration-request.js";
+import type { Session, Sessions } from "./sessions.js";
+import type { StoredPeer } from "./store.js";
+
+/** Chooses the peer of a caller and opens its session; the order is Register's in the contract. */
+export class Registrar {
+  readonly #directory: Directory;
+  readonly #sessions: Sessions;
+  readonly #clock: Clock;
+  readonly #log: BrokerLog;
+  readonly #startMs: number;
+  /** Peers that were live when the broker before this one ended, until their instance is back or the wait is over. */
+  readonly #formerInstances = new Map<PeerEntry, string>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: { directory: Directory; sessions: Sessions; clock: Clock; log: BrokerLog }) {
+    this.#directory = options.directory;
+    this.#sessions = options.sessions;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#startMs = options.clock.now();
+    for (const entry of options.directory.entries()) {
+      if (entry.stored.instanceId !== "") this.#formerInstances.set(entry, entry.stored.instanceId);
+    }
+  }
+
+  /** One registration at a time, so that two callers never choose the same peer. */
+  async register(request: RegisterRequest, signal: AbortSignal): Promise<RegisterResponse> {
+    const wish = readRegistration(request);
+    for (;;) {
+      const result = this.#turn.then(() => this.#attempt(wish));
+      this.#turn = result.catch(() => undefined);
+      const outcome = await result;
+      if (outcome !== "wait for the former instance") return outcome;
+      await sleep(Math.max(1, this.#startMs + reclaimDelayMs - this.#clock.now()), signal);
+    }
+  }
+
+  async #attempt(wish: Registration): Promise<RegisterResponse | "wait for the former instance"> {
+    const held = this.#heldPeers(wish);
+    const own = this.#sessions.ofInstance(wish.instanceId);
+    if (own !== undefined && held.has(own.entry)) return this.#returning(wish, held, own);
+
+    const entry = this.#choose(wish, held);
+    if (entry !== undefined && this.#awaitsFormerInstance(entry, wish))
+      return "wait for the former instance";
+    return entry === undefined ? this.#create(wish, held) : this.#open(wish, held, entry, false);
+  }
+
+  /** An instance that has a session: it keeps it, or moves once to its conversation's peer. */
+  async #returning(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+    own: Session,
+  ): Promise<RegisterResponse> {
+    const named = own.conversationId === "" && wish.conversationId !== "";
+    const target = named ? this.#boundTo(wish.conversationId, held) : undefined;
+    if (target === undefined || target === own.entry || !this.#isFree(target, wish)) {
+      if (named) own.conversationId = wish.conversationId;
+      await this.#directory.updateEvenIfFull(own.entry, {
+        profile: mergeProfile(own.entry.stored.profile, wish.profile),
+        conversations: this.#bind(own.entry, own.conversationId),
+        lastSeenMs: this.#clock.now(),
+      });
+      return this.#respond(own, held, false);
+    }
+    this.#sessions.close(own, Closing_Reason.UNREGISTERED, `moved to ${target.stored.name}`);
+    if (own.created) await this.#directory.removeUnused(own.entry);
+    this.#log.info(
+      { from: own.entry.stored.name, to: target.stored.name },
+      "session moved to its conversation's peer",
+    );
+    return this.#open(wish, held, target, false);
+  }
+
+  /** Steps 1 to 4 of Register; undefined when a peer is to be created. */
+  #choose(wish: Registration, held: ReadonlyMap<PeerEntry, number>): PeerEntry | undefined {
+    const bound = this.#boundTo(wish.conversationId, held);
+    if (bound !== undefined && this.#isFree(bound, wish)) return bound;
+
+    const named = this.#directory.getByName(wish.name);
+    if (named !== undefined && held.has(named) && this.#isFree(named, wish)) return named;
+
+    const sameBase = [...held.keys()]
+      .filter(({ stored }) => stored.baseName === wish.baseName && stored.kind === wish.kind)
+      .filter(
+        ({ stored }) =>
+          stored.profile.root === wish.profile.root && stored.profile.host === wish.profile.host,
+      )
+      .filter((entry) => this.#sessions.liveOf(entry) === undefined)
+      .toSorted(
+        (a, b) =>
+          a.stored.number - b.stored.number || a.stored.createTimeMs - b.stored.createTimeMs,
+      );
+    if (sameBase[0] !== undefined) return sameBase[0];
+
+    if (wish.secretHash === "") {
+      throw new BrokerError(
+        ErrorReason.PEER_NOT_FOUND,
+        "secret is empty and no peer of the keyring is free: send a new secret to become a new peer",
+        { metadata: { field: "secret" } },
+      );
+    }
+    const own = this.#directory.getBySecretHash(wish.secretHash);
+    if (own !== undefined && !this.#isFree(own, wish)) {
+      throw new BrokerError(
+        ErrorReason.PEER_LIVE,
+        `the identity of secret, ${own.stored.name}, has a live session: end that one, or register with another secret`,
+        { metadata: { field: "secret", candidates: own.stored.name } },
+      );
+    }
+    return own;
+  }
+
+  async #create(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+  ): Promise<RegisterResponse> {
+    if (this.#directory.size >= maxPeers) {
+      throw new BrokerError(
+        ErrorReason.LIMIT_REACHED,
+        `the broker knows ${maxPeers} peers: it takes no more`,
+        {
+          metadata: { limit: "peers", maximum: String(maxPeers) },
+        },
+      );
+    }
+    const now = this.#clock.now();
+    const { name, number } = this.#directory.freeName(wish.baseName);
+    const stored: StoredPeer = {
+      peerId: uuidv7(),
+      name,
+      kind: wish.kind,
+      profile: wish.profile,
+      createTimeMs: now,
+      lastSeenMs: now,
+      secretHash: wish.secretHash,
+      baseName: wish.baseName,
+      number,
+      epoch: 0,
+      instanceId: "",
+      conversations: [],
+      revision: 1,
+    };
+    const entry = await this.#directory.create(stored);
+    this.#log.info({ peer: name, peerId: stored.peerId }, "peer created");
+    return this.#open(wish, new Map([...held, [entry, 0]]), entry, true);
+  }
+
+  async #open(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+    entry: PeerEntry,
+    created: boolean,
+  ): Promise<RegisterResponse> {
+    await this.#directory.updateEvenIfFull(entry, {
+      kind: wish.kind,
+      profile: mergeProfile(entry.stored.profile, wish.profile),
+      epoch: entry.stored.epoch + 1,
+      instanceId: wish.instanceId,
+      conversations: this.#bind(entry, wish.conversationId),
+      lastSeenMs: this.#clock.now(),
+    });
+    this.#formerInstances.delete(entry);
+    const { instanceId, conversationId } = wish;
+    return this.#respond(
+      this.#sessions.open({ entry, instanceId, conversationId, created }),
+      held,
+      created,
+    );
+  }
+
+  async #respond(
+    session: Session,
+    held: ReadonlyMap<PeerEntry, number>,
+    created: boolean,
+  ): Promise<RegisterResponse> {
+    const [peer] = await this.#directory.describe([session.entry]);
+    return create(RegisterResponseSchema, {
+      ...(peer === undefined ? {} : { peer }),
+      sessionToken: session.token,
+      epoch: BigInt(session.epoch),
+      secretIndex: held.get(session.entry) ?? 0,
+      created,
+    });
+  }
+
+  /** The peers whose secrets the caller holds, each with the secret's place in the request. */
+  #heldPeers(wish: Registration): Map<PeerEntry, number> {
+    const held = new Map<PeerEntry, number>();
+    for (const [index, hash] of [wish.secretHash, ...wish.keyringHashes].entries()) {
+      const entry = hash === "" ? undefined : this.#directory.getBySecretHash(hash);
+      if (entry !== undefined && !held.has(entry)) held.set(entry, index);
+    }
+    return held;
+  }
+
+  #boundTo(conversationId: string, held: ReadonlyMap<PeerEntry, number>): PeerEntry | undefined {
+    if (conversationId === "") return undefined;
+    let newest: { entry: PeerEntry; boundAtMs: number } | undefined;
+    for (const entry of held.keys()) {
+      for (const { id, boundAtMs } of entry.stored.conversations) {
+        if (id === conversationId && boundAtMs >= (newest?.boundAtMs ?? 0))
+          newest = { entry, boundAtMs };
+      }
+    }
+    return newest?.entry;
+  }
+
+  #bind(entry: PeerEntry, conversationId: string): StoredPeer["conversations"] {
+    if (conversationId === "") return entry.stored.conversations;
+    const others = entry.stored.conversations.filter(({ id }) => id !== conversationId);
+    return [...others, { id: conversationId, boundAtMs: this.#clock.now() }].slice(
+      -maxConversationsPerPeer,
+    );
+  }
+
+  /** Nobody else has the peer, or the one who has it is of the same conversation. */
+  #isFree(entry: PeerEntry, wish: Registration): boolean {
+    if (entry.stored.kind !== wish.kind && entry.stored.secretHash !== wish.secretHash)
+      return false;
+    const live = this.#sessions.liveOf(entry);
+    return (
+      live === undefined ||
+      (wish.conversationId !== "" && live.conversationId === wish.conversationId)
+    );
+  }
+
+  #awaitsFormerInstance(entry: PeerEntry, wish: Registration): boolean {
+    const former = this.#formerInstances.get(entry);
+    if (former === undefined || former === wish.instanceId) return false;
+    return this.#clock.now() < this.#startMs + reclaimDelayMs;
+  }
+}

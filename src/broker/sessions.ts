@@ -1,0 +1,171 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Clock } from "../clock.js";
+import { BrokerError } from "./broker-error.js";
+import type { Directory, PeerEntry } from "./directory.js";
+import { attachGraceMs, presenceGraceMs } from "./limits.js";
+
+/** One live attachment of a client to a peer. At most one per peer; a newer one replaces it. */
+export interface Session {
+  readonly token: string;
+  readonly entry: PeerEntry;
+  readonly instanceId: string;
+  readonly epoch: number;
+  /** The host's own session; set at most once after the session began. */
+  conversationId: string;
+  /** The peer was created for this session. */
+  readonly created: boolean;
+  /** The open stream, if any. */
+  stream: SessionStream | undefined;
+  /** A stream was opened at least once. */
+  attached: boolean;
+  /** When a call of the session last began, by the broker's clock. */
+  lastCallMs: number;
+}
+
+/** What a session can do to its stream. */
+export interface SessionStream {
+  /** Ends the stream with `closing`; its leases end now, whatever its reader does. */
+  end(reason: Closing_Reason, detail: string): void;
+}
+
+/** What a token allows. */
+export type Credential =
+  | { readonly kind: "session"; readonly session: Session }
+  | { readonly kind: "operator" };
+
+/**
+ * The live sessions, and what others see of them.
+ *
+ * A session is live while its stream is open, and for a grace after Register until it opens one. When
+ * the stream closes the peer can be taken at once, yet the token stays good until somebody does, so
+ * that a client may come back. Others see the peer as online for a grace longer.
+ */
+export class Sessions {
+  readonly #directory: Directory;
+  readonly #clock: Clock;
+  readonly #operatorHash: Buffer;
+  readonly #byToken = new Map<string, Session>();
+  readonly #byPeer = new Map<string, Session>();
+  readonly #byInstance = new Map<string, Session>();
+  readonly #graces = new Map<PeerEntry, NodeJS.Timeout>();
+
+  constructor(options: { directory: Directory; clock: Clock; operatorToken: string }) {
+    this.#directory = options.directory;
+    this.#clock = options.clock;
+    this.#operatorHash = sha256(options.operatorToken);
+  }
+
+  /** Says who calls. UNAUTHENTICATED without a token, or with one of no live session. */
+  authenticate(authorization: string | undefined): Credential {
+    if (authorization === undefined) {
+      throw new BrokerError(
+        ErrorReason.TOKEN_MISSING,
+        "this call needs metadata `authorization: Bearer TOKEN`: Register gives a token",
+      );
+    }
+    const token = /^Bearer ([\w-]{1,256})$/i.exec(authorization)?.[1] ?? "";
+    const hash = sha256(token);
+    if (timingSafeEqual(hash, this.#operatorHash)) return { kind: "operator" };
+    const session = this.#byToken.get(hash.toString("base64"));
+    if (session === undefined) {
+      throw new BrokerError(
+        ErrorReason.TOKEN_INVALID,
+        "the token is of no live session (the broker restarted, or another session took over): Register again",
+      );
+    }
+    session.lastCallMs = this.#clock.now();
+    return { kind: "session", session };
+  }
+
+  ofInstance(instanceId: string): Session | undefined {
+    return this.#byInstance.get(instanceId);
+  }
+
+  /** The session that keeps others from taking this peer. */
+  liveOf(entry: PeerEntry): Session | undefined {
+    const session = this.#byPeer.get(entry.stored.peerId);
+    if (session === undefined || session.stream !== undefined) return session;
+    const inGrace = !session.attached && this.#clock.now() - session.lastCallMs < attachGraceMs;
+    return inGrace ? session : undefined;
+  }
+
+  /** Opens a session. The one that the peer had before, and its stream, end as superseded. */
+  open(options: {
+    entry: PeerEntry;
+    instanceId: string;
+    conversationId: string;
+    created: boolean;
+  }): Session {
+    const { entry } = options;
+    const before = this.#byPeer.get(entry.stored.peerId);
+    if (before !== undefined) {
+      this.close(before, Closing_Reason.SUPERSEDED, "another session of this peer took over");
+    }
+    const session: Session = {
+      ...options,
+      token: randomBytes(32).toString("base64url"),
+      epoch: entry.stored.epoch,
+      stream: undefined,
+      attached: false,
+      lastCallMs: this.#clock.now(),
+    };
+    this.#byToken.set(sha256(session.token).toString("base64"), session);
+    this.#byPeer.set(entry.stored.peerId, session);
+    this.#byInstance.set(session.instanceId, session);
+    return session;
+  }
+
+  /** Ends a session: its stream is closed and its token is void. */
+  close(session: Session, reason: Closing_Reason, detail: string): void {
+    this.#byToken.delete(sha256(session.token).toString("base64"));
+    if (this.#byPeer.get(session.entry.stored.peerId) === session) {
+      this.#byPeer.delete(session.entry.stored.peerId);
+    }
+    if (this.#byInstance.get(session.instanceId) === session) {
+      this.#byInstance.delete(session.instanceId);
+    }
+    session.stream?.end(reason, detail);
+  }
+
+  /** Makes a stream the session's own; the one before it ends as superseded. */
+  attach(session: Session, stream: SessionStream): void {
+    session.stream?.end(Closing_Reason.SUPERSEDED, "another stream of this session took over");
+    session.stream = stream;
+    session.attached = true;
+    this.#endGrace(session.entry);
+    this.#directory.setOnline(session.entry, true);
+  }
+
+  /** The stream is closed. Others see the peer leave after the grace, at once when `now`. */
+  detach(session: Session, stream: SessionStream, now: boolean): void {
+    if (session.stream !== stream) return;
+    session.stream = undefined;
+    const { entry } = session;
+    this.#endGrace(entry);
+    const leave = (): void => {
+      this.#graces.delete(entry);
+      if (this.#byPeer.get(entry.stored.peerId)?.stream === undefined)
+        this.#directory.setOnline(entry, false);
+    };
+    if (now) leave();
+    else this.#graces.set(entry, setTimeout(leave, presenceGraceMs).unref());
+  }
+
+  /** Ends every stream; tokens stay until the process ends. */
+  endStreams(reason: Closing_Reason, detail: string): void {
+    for (const session of this.#byToken.values()) session.stream?.end(reason, detail);
+    for (const timer of this.#graces.values()) clearTimeout(timer);
+    this.#graces.clear();
+  }
+
+  #endGrace(entry: PeerEntry): void {
+    clearTimeout(this.#graces.get(entry));
+    this.#graces.delete(entry);
+  }
+}
+
+export function sha256(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

@@ -1,0 +1,244 @@
+import type {
+  Message,
+  MessageRecord,
+  PeerRef,
+  Receipt,
+  Urgency,
+} from "../../gen/peerline/v1/message_pb.js";
+import type { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import type { PeerKind, Profile } from "../../gen/peerline/v1/peer_pb.js";
+import type { JsonObject } from "@bufbuild/protobuf";
+
+/**
+ * What keeps peers, messages and receipts. The rules of delivery are the core's; a store only
+ * remembers, and says no more than it has made durable.
+ *
+ * - Each call is atomic for one record (one peer; one message for one recipient); there is no
+ *   transaction across records or calls, and a crash between two leaves the first done.
+ * - A promise that resolves means durable in the sense of `info.durability`. One that rejects with
+ *   `UNAVAILABLE` may or may not have happened: every call may be repeated.
+ * - Order exists within one queue only; there is no sequence over all queues.
+ * - Times on records are the store's own.
+ * - Errors are StoreError; anything else is a defect.
+ */
+export interface Store extends AsyncDisposable {
+  readonly info: StoreInfo;
+
+  /** Whether the store takes messages now, and if not why not, as one sentence for people. */
+  health(): Promise<{ writable: boolean; problem: string }>;
+
+  /** Every peer. The core reads them once, at start. */
+  loadPeers(): Promise<StoredPeer[]>;
+
+  /** Adds a peer. NAME_TAKEN or SECRET_TAKEN when another has its name or secret hash. */
+  createPeer(peer: StoredPeer): Promise<void>;
+
+  /**
+   * Replaces a peer's record if its stored revision is `peer.revision - 1`. NAME_TAKEN; CONFLICT for
+   * another revision; NOT_FOUND.
+   */
+  updatePeer(peer: StoredPeer): Promise<void>;
+
+  /**
+   * Removes a peer that holds no open mail and neither sent nor received any message that is still
+   * kept. Resolves to false, with nothing changed, where it does.
+   */
+  removePeer(peerId: string): Promise<boolean>;
+
+  /**
+   * Stores one message for each recipient, and stamps it. The results are in the recipients' order;
+   * one that fails does not stop the others. (`draft.from`, `draft.messageId`) met again for a
+   * recipient within the dedupe window changes nothing and is a duplicate; with another fingerprint it
+   * is MESSAGE_ID_REUSED. First messages of one sender keep their order in each queue.
+   */
+  enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]>;
+
+  /**
+   * Opens a peer's queue for reading. At most one reader is open for each queue: opening another
+   * closes the first. A new reader starts from the oldest open message.
+   *
+   * @param wake called, never from inside a call of the reader, when `next` may have more.
+   */
+  openQueue(peerId: string, wake: () => void): QueueReader;
+
+  /** How many messages of each peer have not been presented (state QUEUED or LEASED). Peers with none may be absent. */
+  countWaiting(peerIds: readonly string[]): Promise<Map<string, number>>;
+
+  /**
+   * Moves a receipt up the ladder. A rung at or below the present one changes nothing. CONFIRMED,
+   * ANSWERED, EXPIRED and DEAD_LETTERED close the message for its queue: no reader offers it again.
+   * After EXPIRED or DEAD_LETTERED nothing moves. Resolves to the receipt as it then stands; NOT_FOUND.
+   */
+  advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt>;
+
+  /** The receipt of one delivery with its message; undefined where there is none. */
+  getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined>;
+
+  /**
+   * Messages whose id is, or ends with, `messageId`, and whose sender or one recipient is `viewer`
+   * (empty: of anyone). At most `limit`. Receipts of all recipients.
+   */
+  findMessages(query: {
+    messageId: string;
+    from: string;
+    viewer: string;
+    limit: number;
+  }): Promise<MessageRecord[]>;
+
+  /** Messages, newest first. Reading moves nothing. Receipts of all recipients. */
+  listMessages(query: HistoryQuery): Promise<HistoryPage>;
+}
+
+export interface StoreInfo {
+  /** For example `sqlite`. */
+  readonly technology: string;
+  readonly durability: "memory" | "disk";
+  /** How long a repeated message id is known, in milliseconds. */
+  readonly dedupeWindowMs: number;
+  /** The bounds that the store enforces, named as in GetServerInfo: `queue_messages`, `queue_bytes`. */
+  readonly limits: readonly { name: string; maximum: number; description: string }[];
+}
+
+export interface StoredPeer {
+  readonly peerId: string;
+  readonly name: string;
+  readonly kind: PeerKind;
+  readonly profile: Profile;
+  readonly createTimeMs: number;
+  readonly lastSeenMs: number;
+  /** SHA-256 of the peer's secret, lower-case hex. */
+  readonly secretHash: string;
+  /** The name that the peer's first name was derived from, and which of its kind it was (1, 2, …). */
+  readonly baseName: string;
+  readonly number: number;
+  /** Of the newest session; 0 before the first. */
+  readonly epoch: number;
+  /** The instance whose session was live when this record was written; empty when none was. */
+  readonly instanceId: string;
+  /** Host sessions that the peer was bound to, newest last; bounded by the core. */
+  readonly conversations: readonly { id: string; boundAtMs: number }[];
+  /** 1 at creation, then one more with each update. */
+  readonly revision: number;
+}
+
+/** A message before it is accepted. */
+export interface Draft {
+  readonly messageId: string;
+  readonly from: PeerRef;
+  /** All recipients of the call. */
+  readonly to: readonly PeerRef[];
+  readonly text: string;
+  readonly data: JsonObject | undefined;
+  readonly threadId: string;
+  readonly inReplyTo: string;
+  readonly urgency: Urgency;
+  readonly expiresInMs: number;
+  /** SHA-256 of all that makes two sends the same, lower-case hex. */
+  readonly fingerprint: string;
+}
+
+export type EnqueueResult =
+  | {
+      readonly ok: true;
+      readonly duplicate: boolean;
+      readonly message: Message;
+      readonly receipt: Receipt;
+    }
+  | { readonly ok: false; readonly error: StoreError };
+
+export interface QueueReader {
+  /**
+   * The oldest open messages that this reader has not handed out, at most `maxMessages` and
+   * `maxBytes` (of encoded messages; the first one is let through whatever its size). Empty when there
+   * is none now: `wake` then tells when that changes. Each is LEASED, durably, before it is returned.
+   * Calls do not overlap. A message whose stored bytes are damaged is skipped and dead-lettered.
+   */
+  next(credit: { maxMessages: number; maxBytes: number }): Promise<QueuedMessage[]>;
+
+  /** What `next` would hand out if it had unlimited credit: how many, and the names of the first 8 distinct senders. */
+  backlog(): Promise<{ unread: number; senders: string[] }>;
+
+  /** Lets `next` hand out an open message again, not before `delayMs` have passed. */
+  giveBack(seq: bigint, delayMs: number): void;
+
+  /** Ends the reader: what it handed out and is still open is offered to the next one. Idempotent. */
+  close(): void;
+}
+
+export interface QueuedMessage {
+  readonly message: Message;
+  readonly receipt: Receipt;
+  /** Encoded size, as it counts against `maxBytes`. */
+  readonly sizeBytes: number;
+  /** It may have been handed out before, by this reader or an earlier one. */
+  readonly redelivered: boolean;
+}
+
+export interface ReceiptChange {
+  /** The rung to reach; absent: only `failedAttempt`. */
+  readonly state?: ReceiptState;
+  readonly confirmedBy?: ConfirmedBy;
+  /** Why it was dead-lettered. */
+  readonly reason?: string;
+  /** Counts one failed attempt. */
+  readonly failedAttempt?: boolean;
+}
+
+export interface AdvancedReceipt {
+  readonly from: PeerRef;
+  readonly messageId: string;
+  readonly receipt: Receipt;
+  /** This call moved the receipt. */
+  readonly moved: boolean;
+}
+
+export interface HistoryQuery {
+  /** Only what this peer sent or received; empty for any. */
+  readonly viewer: string;
+  /** Only what this peer, too, sent or received; empty for any. */
+  readonly peer: string;
+  readonly threadId: string;
+  readonly limit: number;
+  readonly maxBytes: number;
+  /** `next` of the page before; empty for the first. Opaque; INVALID_CURSOR when it is not one of this store's. */
+  readonly cursor: string;
+}
+
+export interface HistoryPage {
+  readonly records: MessageRecord[];
+  /** Empty on the last page. */
+  readonly next: string;
+}
+
+/** Why a store said no. */
+export type StoreErrorCode =
+  | "NAME_TAKEN"
+  | "SECRET_TAKEN"
+  | "CONFLICT"
+  | "NOT_FOUND"
+  | "MESSAGE_ID_REUSED"
+  /** The recipient's queue has reached its bound. */
+  | "QUEUE_FULL"
+  /** No room: disk full, quota. Reports and reads still work. */
+  | "FULL"
+  /** Not now: input or output failed, or the engine does not answer. */
+  | "UNAVAILABLE"
+  /** What was stored can no longer be read whole. */
+  | "DATA_LOSS"
+  | "INVALID_CURSOR"
+  /** The store was written by a newer version. */
+  | "NEWER_VERSION"
+  /** Another process holds the store. */
+  | "LOCKED";
+
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+
+  constructor(
+    readonly code: StoreErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}

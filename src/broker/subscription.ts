@@ -1,0 +1,242 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  Closing_Reason,
+  SubscribeResponseSchema,
+  type Ack,
+  type SubscribeResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import type { Clock } from "../clock.js";
+import { BrokerError, translateStoreErrors } from "./broker-error.js";
+import type { BrokerLog } from "./broker-log.js";
+import { Leases } from "./leases.js";
+import { maxDeliveryAttempts } from "./limits.js";
+import type { Receipts } from "./receipts.js";
+import type { Session, SessionStream } from "./sessions.js";
+import type { QueuedMessage, QueueReader, Store } from "./store.js";
+
+type Event = MessageInitShape<typeof SubscribeResponseSchema>;
+
+/** Messages that were presented in an earlier stream and never confirmed: seq -> the instance that presented them. */
+export type Unconfirmed = Map<bigint, string>;
+
+/**
+ * One open stream of one session: what its queue holds becomes events, within its credit.
+ *
+ * It *fills* while it has credit and the queue has mail, *rests* until the queue wakes it or credit
+ * comes back, and is *ended* once, by its reader, its session or the broker. Its leases end with it at
+ * that moment, also when its reader is stuck.
+ */
+export class Subscription implements SessionStream {
+  readonly #session: Session;
+  readonly #receipts: Receipts;
+  readonly #clock: Clock;
+  readonly #log: BrokerLog;
+  readonly #credit: { messages: number; bytes: number };
+  readonly #unconfirmed: Unconfirmed;
+  readonly #reader: QueueReader;
+  readonly #leases: Leases;
+  readonly #outbox: Event[] = [];
+  #notify: (() => void) | undefined;
+  #filling = false;
+  #fillAgain = false;
+  #toldBacklog = "0";
+  #closing: { reason: Closing_Reason; detail: string } | undefined;
+  #failure: unknown;
+  #isEnded = false;
+
+  constructor(options: {
+    store: Store;
+    session: Session;
+    receipts: Receipts;
+    clock: Clock;
+    log: BrokerLog;
+    credit: { messages: number; bytes: number };
+    unconfirmed: Unconfirmed;
+  }) {
+    this.#session = options.session;
+    this.#receipts = options.receipts;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#credit = options.credit;
+    this.#unconfirmed = options.unconfirmed;
+    const { peerId } = options.session.entry.stored;
+    this.#reader = options.store.openQueue(peerId, () => this.#fill());
+    const { receipts, clock, session } = options;
+    this.#leases = new Leases({
+      reader: this.#reader,
+      receipts,
+      clock,
+      peerId,
+      epoch: session.epoch,
+    });
+  }
+
+  /** The events, until the stream ends or `signal` aborts. Leaving ends the stream. */
+  async *events(signal: AbortSignal): AsyncGenerator<SubscribeResponse> {
+    const abort = (): void => this.leave();
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    try {
+      this.#fill();
+      for (;;) {
+        const event = this.#outbox.shift();
+        if (event !== undefined) yield create(SubscribeResponseSchema, event);
+        else if (this.#isEnded) break;
+        else await this.#nextEvent();
+      }
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#closing !== undefined) yield* this.#farewell(this.#closing);
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.leave();
+    }
+  }
+
+  /** Carries out a report on a delivery of this stream; undefined when it holds no such lease. */
+  async report(seq: bigint, ack: Ack): Promise<ReceiptState | undefined> {
+    const lease = this.#leases.find(seq, ack.deliveryId);
+    if (lease === undefined) return undefined;
+    const state = await this.#leases.report(lease, ack);
+    this.#fill();
+    return state;
+  }
+
+  /** The message was settled by other means (it was answered): its lease ends. */
+  settle(seq: bigint): void {
+    this.#leases.end(seq);
+    this.#fill();
+  }
+
+  /** Why the broker ended the stream; undefined while it is open, or when it ended otherwise. */
+  get closedFor(): Closing_Reason | undefined {
+    return this.#closing?.reason;
+  }
+
+  end(reason: Closing_Reason, detail: string): void {
+    if (this.#isEnded) return;
+    this.#closing = { reason, detail };
+    this.#outbox.length = 0;
+    this.leave();
+  }
+
+  /** Ends the stream without a word, if it has not ended: nobody reads it any more. */
+  leave(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#reader.close();
+    for (const seq of this.#leases.endAll()) this.#unconfirmed.set(seq, this.#session.instanceId);
+    this.#notify?.();
+  }
+
+  *#farewell(closing: { reason: Closing_Reason; detail: string }): Generator<SubscribeResponse> {
+    yield create(SubscribeResponseSchema, { event: { case: "closing", value: closing } });
+    if (closing.reason === Closing_Reason.SUPERSEDED) {
+      throw new BrokerError(ErrorReason.SUPERSEDED, closing.detail);
+    }
+    if (closing.reason === Closing_Reason.STOPPING) {
+      throw new BrokerError(ErrorReason.STOPPING, closing.detail);
+    }
+  }
+
+  async #nextEvent(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#notify = resolve;
+    });
+    this.#notify = undefined;
+  }
+
+  /** Runs one filling at a time; a wake meanwhile makes it run once more. */
+  #fill(): void {
+    if (this.#isEnded) return;
+    this.#fillAgain = true;
+    if (this.#filling) return;
+    this.#filling = true;
+    void this.#fillWhileAsked();
+  }
+
+  async #fillWhileAsked(): Promise<void> {
+    try {
+      while (this.#fillAgain && !this.#isEnded) {
+        this.#fillAgain = false;
+        const creditLeft = await this.#lease();
+        if (!this.#isEnded) await this.#tellBacklog(creditLeft);
+      }
+    } catch (error) {
+      if (!this.#isEnded) this.#failure = error;
+      this.leave();
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  /** Leases what the credit allows; resolves to whether credit is left, so that nothing waits. */
+  async #lease(): Promise<boolean> {
+    for (;;) {
+      const used = this.#leases.used;
+      const maxMessages = this.#credit.messages - used.messages;
+      const maxBytes = this.#credit.bytes - used.bytes;
+      if (maxMessages <= 0 || maxBytes <= 0) return false;
+      const batch = await translateStoreErrors(() => this.#reader.next({ maxMessages, maxBytes }));
+      if (batch.length === 0 || this.#isEnded) return true;
+      for (const queued of batch) await this.#offer(queued);
+    }
+  }
+
+  /** Hands a message over, unless it has expired or failed too often. */
+  async #offer(queued: QueuedMessage): Promise<void> {
+    const { peerId } = this.#session.entry.stored;
+    const { message, receipt } = queued;
+    const { seq } = receipt;
+    if (message.expireTime !== undefined && timestampMs(message.expireTime) <= this.#clock.now()) {
+      await this.#receipts.advance(peerId, seq, { state: ReceiptState.EXPIRED });
+      return;
+    }
+    const attempts = await this.#countUnconfirmed(seq, receipt.attempts);
+    if (attempts >= maxDeliveryAttempts) {
+      const reason = `${attempts} failed attempts; the last: presented and never confirmed`;
+      await this.#receipts.advance(peerId, seq, { state: ReceiptState.DEAD_LETTERED, reason });
+      this.#log.warn(
+        { peer: this.#session.entry.stored.name, seq: String(seq) },
+        "message dead-lettered",
+      );
+      return;
+    }
+    if (this.#isEnded) return;
+    if (!queued.redelivered && message.from !== undefined) {
+      this.#receipts.moved(message.from, message.messageId, receipt);
+    }
+    const { deliveryId } = this.#leases.begin(queued);
+    const { redelivered } = queued;
+    this.#emit({
+      event: { case: "delivery", value: { deliveryId, message, seq, attempts, redelivered } },
+    });
+  }
+
+  /** A presentation that was never confirmed is a failed attempt, once another instance gets the message. */
+  async #countUnconfirmed(seq: bigint, attempts: number): Promise<number> {
+    const presentedBy = this.#unconfirmed.get(seq);
+    if (presentedBy === undefined) return attempts;
+    this.#unconfirmed.delete(seq);
+    if (presentedBy === this.#session.instanceId) return attempts;
+    const { peerId } = this.#session.entry.stored;
+    return (await this.#receipts.advance(peerId, seq, { failedAttempt: true })).receipt.attempts;
+  }
+
+  async #tellBacklog(creditLeft: boolean): Promise<void> {
+    const { unread, senders } = creditLeft
+      ? { unread: 0, senders: [] }
+      : await translateStoreErrors(() => this.#reader.backlog());
+    const told = [unread, ...senders].join(" ");
+    if (told === this.#toldBacklog || this.#isEnded) return;
+    this.#toldBacklog = told;
+    this.#emit({ event: { case: "backlog", value: { unread: BigInt(unread), senders } } });
+  }
+
+  #emit(event: Event): void {
+    this.#outbox.push(event);
+    this.#notify?.();
+  }
+}

@@ -1,0 +1,42 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  WatchMessagesResponseSchema,
+  type WatchMessagesResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { BrokerError } from "./broker-error.js";
+import type { Core } from "./core.js";
+import { maxWatchLag } from "./limits.js";
+import { Signal } from "./signal.js";
+
+/** Streams what is accepted and what moves, from now on. A reader that lags too far is ended. */
+export async function* watchMessages(
+  core: Core,
+  signal: AbortSignal,
+): AsyncGenerator<WatchMessagesResponse> {
+  const waiting: WatchMessagesResponse[] = [];
+  let lost = false;
+  const wake = new Signal(signal);
+  const stopListening = core.receipts.onEvent((event) => {
+    if (waiting.length < maxWatchLag) waiting.push(event);
+    else lost = true;
+    wake.set();
+  });
+  try {
+    yield create(WatchMessagesResponseSchema, { event: { case: "started", value: {} } });
+    while (await wake.wait()) {
+      for (const event of waiting.splice(0)) yield event;
+      if (lost) throw lagged();
+    }
+  } finally {
+    stopListening();
+  }
+}
+
+function lagged(): BrokerError {
+  return new BrokerError(
+    ErrorReason.LIMIT_REACHED,
+    `the reader fell more than ${maxWatchLag} events behind: list the messages, then watch again`,
+    { metadata: { limit: "watch_lag", maximum: String(maxWatchLag) } },
+  );
+}

@@ -1,0 +1,54 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  WatchPeersResponseSchema,
+  type WatchPeersRequest,
+  type WatchPeersResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Core } from "./core.js";
+import { scopeFilter } from "./list-peers.js";
+import type { Credential } from "./sessions.js";
+import { Signal } from "./signal.js";
+
+/**
+ * Streams peers: a snapshot, `synced`, then changes. What waits for a slow reader is a set of ids, so
+ * that it gets the newest state of each peer and holds no more memory than there are peers.
+ */
+export async function* watchPeers(
+  core: Core,
+  caller: Credential,
+  request: WatchPeersRequest,
+  signal: AbortSignal,
+): AsyncGenerator<WatchPeersResponse> {
+  const inScope = scopeFilter(caller, request.scope);
+  const { directory } = core;
+  const shown = new Set<string>();
+  const changed = new Set<string>();
+  const wake = new Signal(signal);
+  const stopListening = directory.onChange((peerId) => {
+    changed.add(peerId);
+    wake.set();
+  });
+  try {
+    for (const { stored } of directory.entries()) changed.add(stored.peerId);
+    yield* drain();
+    yield create(WatchPeersResponseSchema, { event: { case: "synced", value: {} } });
+    while (await wake.wait()) yield* drain();
+  } finally {
+    stopListening();
+  }
+
+  async function* drain(): AsyncGenerator<WatchPeersResponse> {
+    for (const peerId of changed) {
+      changed.delete(peerId);
+      const entry = directory.get(peerId);
+      if (entry !== undefined && inScope(entry)) {
+        const [peer] = await directory.describe([entry]);
+        if (peer === undefined) continue;
+        shown.add(peerId);
+        yield create(WatchPeersResponseSchema, { event: { case: "peer", value: peer } });
+      } else if (shown.delete(peerId)) {
+        yield create(WatchPeersResponseSchema, { event: { case: "removedPeerId", value: peerId } });
+      }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+
+/** Which folders of src each folder may import from, besides itself. */
+const mayImport: Record<string, readonly string[]> = {
+  rpc: [],
+  broker: ["rpc"],
+  store: ["broker"],
+  endpoint: ["rpc"],
+  daemon: ["endpoint", "store", "broker", "rpc"],
+  hosts: ["endpoint"],
+  mcp: ["hosts", "endpoint", "rpc"],
+  cli: ["mcp", "hosts", "endpoint", "rpc"],
+  "main.ts": ["cli"],
+  "index.ts": ["rpc"],
+  "clock.ts": [],
+};
+/** Files at the top of src that all may import. */
+const sharedFiles = new Set(["clock.js"]);
+/** The packages that each folder may import; a folder that is absent may import none. */
+const packages: Record<string, RegExp> = {
+  rpc: /^(@bufbuild\/protobuf(\/.*)?|@grpc\/grpc-js)$/,
+  broker: /^(@bufbuild\/protobuf(\/.*)?|uuid)$/,
+  store: /^(@bufbuild\/protobuf(\/.*)?|libsql)$/,
+  endpoint: /^(@bufbuild\/protobuf(\/.*)?)$/,
+  daemon: /^(@bufbuild\/protobuf(\/.*)?|libsql|pino)$/,
+  mcp: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|zod|uuid)$/,
+  cli: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|commander|picocolors|string-width|uuid)$/,
+};
+
+interface Import {
+  readonly file: string;
+  readonly from: string;
+  readonly target: string;
+  readonly dynamic: boolean;
+}
+
+const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter(
+  (name) => name.endsWith(".ts"),
+);
+const imports = sources.flatMap((name) => importsOf(join(root, "src", name)));
+
+test("each folder imports only what the layout allows", () => {
+  const broken = imports.filter(({ file, from, target }) => {
+    const [top = "", folder = ""] = target.split("/");
+    if (top === "gen") return folder === "peerline" && from === "rpc";
+    if (top === "package.json") return false;
+    if (top !== "src" || folder === from || sharedFiles.has(folder)) return false;
+    if (file === "src/cli/broker.ts" && folder === "daemon") return false;
+    return !(mayImport[from] ?? []).includes(folder);
+  });
+  expect(broken.filter(({ target }) => isFile(target))).toEqual([]);
+});
+
+test("each folder imports only the packages it is allowed", () => {
+  const broken = imports.filter(({ from, target }) => {
+    if (isFile(target) || target.startsWith("node:")) return false;
+    return !(packages[from]?.test(target) ?? false);
+  });
+  expect(broken).toEqual([]);
+});
+
+test("only cli/broker.ts imports the daemon, and on demand", () => {
+  const importers = imports.filter(
+    ({ from, target }) => target.startsWith("src/daemon/") && from !== "daemon",
+  );
+  expect(importers).toMatchObject([{ file: "src/cli/broker.ts", dynamic: true }]);
+});
+
+test("the environment is read in one file", () => {
+  const readers = sources.filter((name) => /process\.env\b/.test(read(join(root, "src", name))));
+  expect(readers).toEqual(["endpoint/config.ts"]);
+});
+
+test("the rules do no input or output of their own", () => {
+  const io = imports.filter(
+    ({ from, target }) => from === "broker" && /^node:(fs|net|http|child)/.test(target),
+  );
+  expect(io).toEqual([]);
+});
+
+test("every folder is known", () => {
+  const folders = new Set(sources.map((name) => name.split("/")[0]));
+  expect([...folders].filter((folder) => !(folder !== undefined && folder in mayImport))).toEqual(
+    [],
+  );
+});
+
+function isFile(target: string): boolean {
+  return /^(src|gen|package\.json)/.test(target);
+}
+
+function importsOf(path: string): Import[] {
+  const text = read(path);
+  const file = relative(root, path);
+  const from = file.split("/")[1] ?? "";
+  const found: Import[] = [];
+  const pattern =
+    /^\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
+  for (const match of text.matchAll(pattern)) {
+    const specifier = match[1] ?? match[2] ?? match[3] ?? "";
+    const target = specifier.startsWith(".")
+      ? relative(root, normalize(join(dirname(path), specifier)))
+      : specifier;
+    found.push({ file, from, target, dynamic: match[3] !== undefined });
+  }
+  return found;
+}
+
+function read(path: string): string {
+  return readFileSync(path, "utf8");
+}

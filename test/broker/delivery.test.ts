@@ -1,0 +1,280 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Outcome, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import {
+  eventually,
+  reasonIn,
+  startTestBroker,
+  type TestBroker,
+  type TestPeer,
+  type TestStream,
+} from "../support/test-broker.js";
+
+let broker: TestBroker;
+let sender: TestPeer;
+let reader: TestPeer;
+
+beforeEach(async () => {
+  broker = await startTestBroker();
+  sender = await broker.join({ name: "sender", instanceId: "s" });
+  reader = await broker.join({ name: "reader", instanceId: "r" });
+});
+afterEach(() => broker[Symbol.asyncDispose]());
+
+async function send(text: string): Promise<string> {
+  return (await sender.client.sendMessage({ to: ["reader"], text })).messageId;
+}
+
+async function stateOf(messageId: string): Promise<ReceiptState | undefined> {
+  return (await sender.client.getMessage({ messageId })).record?.receipts[0]?.state;
+}
+
+async function open(peer = reader, credit = {}): Promise<TestStream> {
+  const stream = peer.subscribe(credit);
+  await stream.expect("started");
+  return stream;
+}
+
+async function ack(
+  delivery: Delivery,
+  outcome: Outcome,
+  peer = reader,
+): Promise<ReceiptState | string> {
+  const { results } = await peer.client.ackMessages({
+    acks: [{ deliveryId: delivery.deliveryId, outcome }],
+  });
+  const [result] = results;
+  if (result?.error !== undefined) return ErrorReason[result.error.reason];
+  return result?.state ?? ReceiptState.UNSPECIFIED;
+}
+
+/** The reader's process dies and another one of the same identity starts. */
+async function restart(instanceId: string): Promise<TestPeer> {
+  reader.cut();
+  return eventually(() => broker.join({ secret: reader.secret, instanceId }));
+}
+
+describe("delivery", () => {
+  test("hands mail to the stream at once, in order, and the ladder is climbed by reports", async () => {
+    const stream = await open();
+    const ids = [await send("one"), await send("two"), await send("three")];
+    const deliveries = [
+      await stream.expect("delivery"),
+      await stream.expect("delivery"),
+      await stream.expect("delivery"),
+    ];
+    expect(deliveries.map(({ message }) => message?.messageId)).toEqual(ids);
+    expect(deliveries.map(({ redelivered }) => redelivered)).toEqual([false, false, false]);
+    const [first] = deliveries as [Delivery];
+    const [id = ""] = ids;
+    expect(await stateOf(id)).toBe(ReceiptState.LEASED);
+    expect(await ack(first, Outcome.PRESENTED)).toBe(ReceiptState.PRESENTED);
+    expect(await stateOf(id)).toBe(ReceiptState.PRESENTED);
+    expect(await ack(first, Outcome.CONFIRMED)).toBe(ReceiptState.CONFIRMED);
+    const receipt = (await sender.client.getMessage({ messageId: id })).record?.receipts[0];
+    expect(receipt).toMatchObject({
+      state: ReceiptState.CONFIRMED,
+      confirmedBy: ConfirmedBy.EXPLICIT_ACK,
+    });
+    expect(receipt?.confirmedTime).toBeDefined();
+    await stream.cancel();
+  });
+
+  test("stores mail for a peer that is offline", async () => {
+    const id = await send("later");
+    expect(await stateOf(id)).toBe(ReceiptState.QUEUED);
+    const stream = await open();
+    expect((await stream.expect("delivery")).message?.text).toBe("later");
+    await stream.cancel();
+  });
+
+  test("offers again, marked, what was not confirmed when the stream ended", async () => {
+    const stream = await open();
+    await send("confirmed");
+    await send("presented");
+    await send("leased");
+    const [confirmed, presented] = [
+      await stream.expect("delivery"),
+      await stream.expect("delivery"),
+    ];
+    await stream.expect("delivery");
+    await ack(confirmed, Outcome.CONFIRMED);
+    await ack(presented, Outcome.PRESENTED);
+    const successor = await restart("r2");
+    const again = await open(successor);
+    const offered = [await again.expect("delivery"), await again.expect("delivery")];
+    expect(
+      offered.map(({ message, redelivered, attempts }) => [message?.text, redelivered, attempts]),
+    ).toEqual([
+      ["presented", true, 1],
+      ["leased", true, 0],
+    ]);
+    await again.cancel();
+  });
+
+  test("does not count an attempt when the same instance comes back", async () => {
+    const stream = await open();
+    await send("hello");
+    await ack(await stream.expect("delivery"), Outcome.PRESENTED);
+    await stream.cancel();
+    const again = await open();
+    expect(await again.expect("delivery")).toMatchObject({ redelivered: true, attempts: 0 });
+    await again.cancel();
+  });
+
+  test("dead-letters what was presented and never confirmed too often", async () => {
+    const id = await send("poison");
+    let peer = reader;
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const stream = await open(peer);
+      const delivery = await stream.expect("delivery");
+      expect(delivery.attempts).toBe(attempt);
+      await ack(delivery, Outcome.PRESENTED, peer);
+      peer.cut();
+      peer = await eventually(() =>
+        broker.join({ secret: reader.secret, instanceId: `again-${attempt}` }),
+      );
+    }
+    const stream = await open(peer);
+    await eventually(async () => expect(await stateOf(id)).toBe(ReceiptState.DEAD_LETTERED));
+    const receipt = (await sender.client.getMessage({ messageId: id })).record?.receipts[0];
+    expect(receipt?.reason).toContain("never confirmed");
+    await stream.cancel();
+  });
+
+  test("offers a returned message again, and dead-letters it with its reason in the end", async () => {
+    const stream = await open();
+    await send("try again");
+    const first = await stream.expect("delivery");
+    await ack(first, Outcome.RETURNED);
+    const second = await stream.expect("delivery");
+    expect(second).toMatchObject({ redelivered: true, attempts: 1 });
+    expect(second.deliveryId).not.toBe(first.deliveryId);
+    expect(await ack(second, Outcome.REJECTED)).toBe(ReceiptState.DEAD_LETTERED);
+    expect(await ack(second, Outcome.REJECTED)).toBe(ReceiptState.DEAD_LETTERED);
+    await stream.cancel();
+  });
+
+  test("answers a repeated report, also from a later session", async () => {
+    const stream = await open();
+    await send("hello");
+    const delivery = await stream.expect("delivery");
+    await ack(delivery, Outcome.CONFIRMED);
+    expect(await ack(delivery, Outcome.CONFIRMED)).toBe(ReceiptState.CONFIRMED);
+    expect(await ack(delivery, Outcome.PRESENTED)).toBe(ReceiptState.CONFIRMED);
+    const successor = await restart("r2");
+    expect(await ack(delivery, Outcome.CONFIRMED, successor)).toBe(ReceiptState.CONFIRMED);
+  });
+
+  test("refuses reports on stale, foreign and invented deliveries, one by one", async () => {
+    const stream = await open();
+    await send("hello");
+    const delivery = await stream.expect("delivery");
+    expect(await ack(delivery, Outcome.CONFIRMED, sender)).toBe("DELIVERY_NOT_FOUND");
+    const successor = await restart("r2");
+    const again = await open(successor);
+    const offered = await again.expect("delivery");
+    expect(await ack(delivery, Outcome.CONFIRMED, successor)).toBe("DELIVERY_STALE");
+    const { results } = await successor.client.ackMessages({
+      acks: [
+        { deliveryId: "invented" },
+        { deliveryId: "" },
+        { deliveryId: offered.deliveryId, outcome: Outcome.CONFIRMED },
+      ],
+    });
+    expect(
+      results.map(({ error, state }) => (error === undefined ? state : ErrorReason[error.reason])),
+    ).toEqual(["DELIVERY_NOT_FOUND", "FIELD_REQUIRED", ReceiptState.CONFIRMED]);
+    await again.cancel();
+  });
+
+  test("refuses an expiry that has not come", async () => {
+    const stream = await open();
+    await send("hello");
+    expect(await ack(await stream.expect("delivery"), Outcome.EXPIRED)).toBe("FIELD_INVALID");
+    await stream.cancel();
+  });
+
+  test("does not deliver what has expired", async () => {
+    const request = { to: ["reader"], text: "quick", expiresIn: { seconds: 1n } };
+    const { messageId } = await sender.client.sendMessage(request);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    await send("still good");
+    const stream = await open();
+    expect((await stream.expect("delivery")).message?.text).toBe("still good");
+    expect(await stateOf(messageId)).toBe(ReceiptState.EXPIRED);
+    await stream.cancel();
+  });
+});
+
+describe("credit", () => {
+  test("stops at the messages asked for, tells the backlog, and goes on with each report", async () => {
+    for (const text of ["one", "two", "three", "four"]) await send(text);
+    const stream = await open(reader, { maxMessages: 2 });
+    const first = await stream.expect("delivery");
+    const second = await stream.expect("delivery");
+    expect(await stream.expect("backlog")).toMatchObject({ unread: 2n, senders: ["sender"] });
+    await ack(first, Outcome.PRESENTED);
+    expect((await stream.expect("delivery")).message?.text).toBe("three");
+    expect(await stream.expect("backlog")).toMatchObject({ unread: 1n });
+    await ack(second, Outcome.CONFIRMED);
+    expect((await stream.expect("delivery")).message?.text).toBe("four");
+    expect(await stream.expect("backlog")).toMatchObject({ unread: 0n, senders: [] });
+    await stream.cancel();
+  });
+
+  test("stops at the bytes asked for", async () => {
+    for (let index = 0; index < 4; index++) await send("x".repeat(1000));
+    const stream = await open(reader, { maxBytes: 1500n });
+    await stream.expect("delivery");
+    await stream.expect("delivery");
+    expect(await stream.expect("backlog")).toMatchObject({ unread: 2n });
+    await stream.cancel();
+  });
+
+  test("refuses more than the greatest credit", async () => {
+    const stream = reader.subscribe({ maxMessages: 1025 });
+    expect(reasonIn(await stream.failure())).toBe("FIELD_INVALID");
+  });
+});
+
+describe("streams", () => {
+  test("a newer stream of the session ends the older one", async () => {
+    const older = await open();
+    const newer = await open();
+    expect(await older.expect("closing")).toMatchObject({ reason: 1 });
+    expect(reasonIn(await older.failure())).toBe("SUPERSEDED");
+    await send("hello");
+    expect((await newer.expect("delivery")).message?.text).toBe("hello");
+    await newer.cancel();
+  });
+
+  test("Unregister ends the stream in good order, and the peer is offline at once", async () => {
+    const stream = await open();
+    await reader.client.unregister({});
+    expect(await stream.expect("closing")).toMatchObject({ reason: 3 });
+    expect(await stream.failure()).toBeUndefined();
+    const { peers } = await sender.client.listPeers({});
+    expect(peers.find(({ name }) => name === "reader")?.online).toBe(false);
+  });
+
+  test("a stopping broker says so", async () => {
+    const stream = await open();
+    broker.broker.close();
+    expect(await stream.expect("closing")).toMatchObject({ reason: 2 });
+    expect(reasonIn(await stream.failure())).toBe("STOPPING");
+  });
+
+  test("a subscriber that never reports costs the others nothing", async () => {
+    const other = await broker.join({ name: "other", instanceId: "o" });
+    const stuck = await open(reader, { maxMessages: 4 });
+    for (let index = 0; index < 50; index++) await send(`${index}`);
+    const stream = await open(other);
+    await sender.client.sendMessage({ to: ["other"], text: "hello" });
+    expect((await stream.expect("delivery")).message?.text).toBe("hello");
+    const { peers } = await sender.client.listPeers({});
+    expect(peers.find(({ name }) => name === "reader")?.waitingMessages).toBe(50n);
+    await Promise.all([stuck.cancel(), stream.cancel()]);
+  });
+});

@@ -1,0 +1,185 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { PeerScope } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import {
+  operatorToken,
+  reasonOf,
+  startTestBroker,
+  type TestBroker,
+  type TestPeer,
+} from "../support/test-broker.js";
+
+let broker: TestBroker;
+let api: TestPeer;
+let web: TestPeer;
+
+beforeEach(async () => {
+  broker = await startTestBroker();
+  api = await broker.join({ name: "api", profile: { host: "box", cwd: "/src/api", root: "/src" } });
+  web = await broker.join({ name: "web", profile: { host: "box", cwd: "/src/web", root: "/src" } });
+});
+afterEach(() => broker[Symbol.asyncDispose]());
+
+describe("credentials", () => {
+  test("a call without a token, or with a wrong one, is refused", async () => {
+    expect(await reasonOf(broker.client().listPeers({}))).toBe("TOKEN_MISSING");
+    expect(await reasonOf(broker.client("wrong").listPeers({}))).toBe("TOKEN_INVALID");
+  });
+
+  test("the operator reads all, acts as no peer, and alone may stop the broker", async () => {
+    const operator = broker.client(operatorToken);
+    await api.client.sendMessage({ to: ["web"], text: "hello" });
+    const { records } = await operator.listMessages({});
+    expect(records[0]?.receipts[0]?.state).toBe(ReceiptState.QUEUED);
+    expect(await reasonOf(operator.sendMessage({ to: ["web"], text: "x" }))).toBe("NOT_ALLOWED");
+    expect(await reasonOf(api.client.stopBroker({}))).toBe("NOT_ALLOWED");
+    expect(broker.stopsAsked).toBe(0);
+    await operator.stopBroker({});
+    expect(broker.stopsAsked).toBe(1);
+  });
+
+  test("GetServerInfo needs none, and states every bound", async () => {
+    const info = await broker.client().getServerInfo({});
+    const limits = new Map(info.limits.map(({ name, maximum }) => [name, maximum]));
+    expect(limits.get("text_bytes")).toBe(16384n);
+    expect(limits.get("queue_messages")).toBeGreaterThan(0n);
+    expect(info).toMatchObject({ version: "0.0.0-test", knownPeers: 2, pid: process.pid });
+  });
+});
+
+describe("ListPeers", () => {
+  test("shows those online first, by scope, page by page", async () => {
+    const far = await broker.join({
+      name: "far",
+      profile: { host: "other", cwd: "/src/api", root: "/src" },
+    });
+    const stream = web.subscribe();
+    await stream.expect("started");
+    const names = async (request: object): Promise<string[]> =>
+      (await api.client.listPeers(request)).peers.map((peer) => peer.name);
+    expect((await names({}))[0]).toBe("web");
+    expect((await names({ scope: PeerScope.REPOSITORY })).toSorted()).toEqual(["api", "web"]);
+    expect(await names({ scope: PeerScope.DIRECTORY })).toEqual(["api"]);
+    expect(await names({ onlineOnly: true })).toEqual(["web"]);
+
+    const seen: string[] = [];
+    let pageToken = "";
+    do {
+      const page = await far.client.listPeers({ pageSize: 1, pageToken });
+      expect(page.totalSize).toBe(3);
+      seen.push(...page.peers.map((peer) => peer.name));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect(seen.toSorted()).toEqual(["api", "far", "web"]);
+    await stream.cancel();
+  });
+
+  test("refuses a page token of somebody else's making, and a scope that cannot be answered", async () => {
+    expect(await reasonOf(api.client.listPeers({ pageToken: "%%%" }))).toBe("FIELD_INVALID");
+    expect(
+      await reasonOf(broker.client(operatorToken).listPeers({ scope: PeerScope.MACHINE })),
+    ).toBe("FIELD_INVALID");
+  });
+});
+
+describe("WatchPeers", () => {
+  test("sends a snapshot, then what changes", async () => {
+    const abort = new AbortController();
+    const events = api.client.watchPeers({}, { signal: abort.signal })[Symbol.asyncIterator]();
+    const next = async () => (await events.next()).value?.event;
+    const snapshot = [await next(), await next()].map((event) => event?.case);
+    expect(snapshot).toEqual(["peer", "peer"]);
+    expect((await next())?.case).toBe("synced");
+    await web.client.updatePeer({ name: "frontend", summary: "forms" });
+    expect((await next())?.value).toMatchObject({
+      name: "frontend",
+      profile: { summary: "forms", cwd: "/src/web" },
+    });
+    const stream = web.subscribe();
+    await stream.expect("started");
+    expect((await next())?.value).toMatchObject({ name: "frontend", online: true });
+    await web.client.unregister({});
+    await stream.failure();
+    abort.abort();
+    await events.next().catch(() => undefined);
+  });
+});
+
+describe("UpdatePeer", () => {
+  test("renames, and the mail comes along", async () => {
+    await api.client.sendMessage({ to: ["web"], text: "hello" });
+    await web.client.updatePeer({ name: "frontend" });
+    expect(await reasonOf(api.client.sendMessage({ to: ["web"], text: "x" }))).toBe(
+      "PEER_NOT_FOUND",
+    );
+    const stream = web.subscribe();
+    await stream.expect("started");
+    expect((await stream.expect("delivery")).message?.text).toBe("hello");
+    await stream.cancel();
+  });
+
+  test("refuses a name in use, and offers a free one", async () => {
+    const call = web.client.updatePeer({ name: "api" });
+    expect(await reasonOf(call)).toBe("NAME_TAKEN");
+    await expect(call).rejects.toThrow('"api-2"');
+    expect(await reasonOf(web.client.updatePeer({ name: "Not A Name" }))).toBe("FIELD_INVALID");
+  });
+
+  test("makes what a peer says of itself one harmless line", async () => {
+    const { peer } = await web.client.updatePeer({ summary: "a\u001b[31m\nb\u202ec" });
+    expect(peer?.profile?.summary).toBe("a [31m b c");
+  });
+});
+
+describe("history", () => {
+  test("shows each peer its own messages, newest first, with what it may see of the receipts", async () => {
+    const other = await broker.join({ name: "other" });
+    await api.client.sendMessage({ to: ["web", "other"], text: "to both", threadId: "t1" });
+    await other.client.sendMessage({ to: ["web"], text: "to web" });
+    const texts = async (peer: TestPeer, request = {}) =>
+      (await peer.client.listMessages(request)).records.map(({ message }) => message?.text);
+    expect(await texts(web)).toEqual(["to web", "to both"]);
+    expect(await texts(api)).toEqual(["to both"]);
+    expect(await texts(web, { peer: "api" })).toEqual(["to both"]);
+    expect(await texts(web, { threadId: "t1" })).toEqual(["to both"]);
+    const receipts = async (peer: TestPeer) =>
+      (await peer.client.listMessages({ threadId: "t1" })).records[0]?.receipts.length;
+    expect([await receipts(api), await receipts(web)]).toEqual([2, 1]);
+    const page = await web.client.listMessages({ pageSize: 1 });
+    expect(page.records).toHaveLength(1);
+    expect(await texts(web, { pageSize: 1, pageToken: page.nextPageToken })).toEqual(["to both"]);
+    expect(await reasonOf(web.client.listMessages({ pageToken: "nonsense" }))).toBe(
+      "FIELD_INVALID",
+    );
+    expect(await reasonOf(web.client.listMessages({ pageSize: 201 }))).toBe("FIELD_INVALID");
+  });
+
+  test("WatchMessages shows what is accepted and what moves", async () => {
+    const abort = new AbortController();
+    const watch = broker.client(operatorToken).watchMessages({}, { signal: abort.signal });
+    const events = watch[Symbol.asyncIterator]();
+    expect((await events.next()).value?.event.case).toBe("started");
+    const { messageId } = await api.client.sendMessage({ to: ["web"], text: "hello" });
+    const accepted = (await events.next()).value?.event;
+    expect(accepted?.value).toMatchObject({
+      message: { messageId },
+      receipts: [{ state: ReceiptState.QUEUED }],
+    });
+    const stream = web.subscribe();
+    const { deliveryId } = (await stream.expect("started"), await stream.expect("delivery"));
+    expect((await events.next()).value?.event.value).toMatchObject({
+      messageId,
+      receipt: { state: ReceiptState.LEASED },
+    });
+    await web.client.ackMessages({ acks: [{ deliveryId }] });
+    expect((await events.next()).value?.event.value).toMatchObject({
+      receipt: { state: ReceiptState.CONFIRMED },
+    });
+    expect(await reasonOf(api.client.watchMessages({})[Symbol.asyncIterator]().next())).toBe(
+      "NOT_ALLOWED",
+    );
+    abort.abort();
+    await events.next().catch(() => undefined);
+    await stream.cancel();
+  });
+});

@@ -1,0 +1,249 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { systemClock } from "../../src/clock.js";
+import {
+  eventually,
+  newSecret,
+  reasonIn,
+  reasonOf,
+  startTestBroker,
+  type TestBroker,
+} from "../support/test-broker.js";
+
+const agent = PeerKind.AGENT;
+const profile = { host: "box", cwd: "/src/api", root: "/src/api" };
+
+describe("Register", () => {
+  let broker: TestBroker;
+  beforeEach(async () => void (broker = await startTestBroker()));
+  afterEach(() => broker[Symbol.asyncDispose]());
+
+  test("names a new peer after its project, and numbers it when the name is taken", async () => {
+    const first = await broker.join({ baseName: "My API!", profile });
+    const second = await broker.join({ baseName: "My API!", profile });
+    expect([first.name, second.name]).toEqual(["my-api", "my-api-2"]);
+    expect(first.registered).toMatchObject({ created: true, secretIndex: 0, epoch: 1n });
+  });
+
+  test("returns the same peer and token to the same instance", async () => {
+    const secret = newSecret();
+    const first = await broker.join({ secret, instanceId: "one", name: "api" });
+    const again = await broker.join({ secret, instanceId: "one", name: "api" });
+    expect(again.registered.peer?.peerId).toBe(first.registered.peer?.peerId);
+    expect(again.registered.sessionToken).toBe(first.registered.sessionToken);
+    expect(again.registered).toMatchObject({ created: false, epoch: 1n });
+  });
+
+  test("takes every process with one secret and no instance id for one instance", async () => {
+    const secret = newSecret();
+    const reader = await broker.join({ secret, name: "alice", kind: PeerKind.PERSON });
+    const stream = reader.subscribe();
+    await stream.expect("started");
+    const sender = await broker.join({ secret, name: "alice", kind: PeerKind.PERSON });
+    await sender.client.sendMessage({ to: ["alice"], text: "note to self" });
+    expect((await stream.expect("delivery")).message?.text).toBe("note to self");
+    await stream.cancel();
+  });
+
+  test("refuses an identity that another live instance holds", async () => {
+    const secret = newSecret();
+    const holder = await broker.join({ secret, instanceId: "one", name: "api" });
+    const stream = holder.subscribe();
+    await stream.expect("started");
+    expect(await reasonOf(broker.join({ secret, instanceId: "two" }))).toBe("PEER_LIVE");
+    await stream.cancel();
+    const successor = await eventually(() => broker.join({ secret, instanceId: "two" }));
+    expect(successor.registered).toMatchObject({ epoch: 2n, created: false });
+  });
+
+  test("lets the same conversation take over, and the older stream hears it", async () => {
+    const secret = newSecret();
+    const older = await broker.join({ secret, instanceId: "one", conversationId: "claude-code:1" });
+    const stream = older.subscribe();
+    await stream.expect("started");
+    const newer = await broker.join({ secret, instanceId: "two", conversationId: "claude-code:1" });
+    expect(newer.registered.epoch).toBe(2n);
+    expect(await stream.expect("closing")).toMatchObject({ reason: 1 });
+    expect(reasonIn(await stream.failure())).toBe("SUPERSEDED");
+    expect(await reasonOf(older.client.sendMessage({ to: ["api"], text: "?" }))).toBe(
+      "TOKEN_INVALID",
+    );
+  });
+
+  test("goes by conversation, then name, then project, among the secrets held", async () => {
+    const byConversation = await broker.join({
+      conversationId: "codex:t1",
+      name: "conversed",
+      instanceId: "1",
+    });
+    const byName = await broker.join({ name: "named", instanceId: "2" });
+    const byProject = await broker.join({ baseName: "project", profile, instanceId: "3" });
+    const foreign = await broker.join({ name: "foreign", instanceId: "4" });
+    for (const peer of [byConversation, byName, byProject, foreign])
+      await peer.client.unregister({});
+    const keyring = [byProject.secret, byName.secret, byConversation.secret];
+
+    async function chosen(wish: { conversationId?: string; name?: string }): Promise<string> {
+      const peer = await broker.join({
+        ...wish,
+        keyring,
+        baseName: "project",
+        profile,
+        instanceId: newSecret().slice(0, 8),
+      });
+      if (!peer.registered.created) await peer.client.unregister({});
+      return peer.name;
+    }
+    expect(await chosen({ conversationId: "codex:t1", name: "named" })).toBe("conversed");
+    expect(await chosen({ conversationId: "codex:t2", name: "named" })).toBe("named");
+    expect(await chosen({ conversationId: "codex:t3" })).toBe("project");
+    // The name is somebody else's, whose secret the caller does not hold.
+    expect(await chosen({ name: "foreign" })).toBe("foreign-2");
+  });
+
+  test("tells which secret won", async () => {
+    const mine = await broker.join({ name: "api", instanceId: "1" });
+    await mine.client.unregister({});
+    const back = await broker.client().register({
+      keyring: [newSecret(), mine.secret],
+      instanceId: "2",
+      name: "api",
+    });
+    expect(back).toMatchObject({ secretIndex: 2, created: false });
+  });
+
+  test("creates nothing for a keyring alone", async () => {
+    const call = broker.client().register({ keyring: [newSecret()], instanceId: "1", name: "api" });
+    expect(await reasonOf(call)).toBe("PEER_NOT_FOUND");
+  });
+
+  test("passes over a peer of another kind", async () => {
+    const person = await broker.join({ name: "alice", kind: PeerKind.PERSON });
+    await person.client.unregister({});
+    const other = await broker.join({ name: "alice", kind: agent, keyring: [person.secret] });
+    expect(other.name).toBe("alice-2");
+  });
+
+  test("moves a session once to the peer of its conversation, and removes the unused provisional one", async () => {
+    const former = await broker.join({ name: "api", conversationId: "codex:t1", instanceId: "1" });
+    const asker = await broker.join({ name: "asker", instanceId: "9" });
+    await former.client.unregister({});
+    await asker.client.sendMessage({ to: ["api"], text: "are you back?" });
+
+    const secret = newSecret();
+    const provisional = await broker.join({ secret, name: "web", instanceId: "2" });
+    const stream = provisional.subscribe();
+    await stream.expect("started");
+    const moved = await broker.join({
+      secret,
+      keyring: [former.secret],
+      name: "web",
+      instanceId: "2",
+      conversationId: "codex:t1",
+    });
+    expect(moved.name).toBe("api");
+    expect(await stream.expect("closing")).toMatchObject({ reason: 3 });
+    const mail = moved.subscribe();
+    await mail.expect("started");
+    expect((await mail.expect("delivery")).message?.text).toBe("are you back?");
+    const { peers } = await asker.client.listPeers({});
+    expect(peers.map((peer) => peer.name).toSorted()).toEqual(["api", "asker"]);
+    await mail.cancel();
+  });
+
+  test("keeps a provisional peer that was used, and does not move a second time", async () => {
+    const former = await broker.join({ name: "api", conversationId: "codex:t1", instanceId: "1" });
+    await former.client.unregister({});
+    const secret = newSecret();
+    const own = await broker.join({ secret, name: "web", instanceId: "2" });
+    await own.client.sendMessage({ to: ["api"], text: "hello" });
+    const moved = await broker.join({
+      secret,
+      keyring: [former.secret],
+      instanceId: "2",
+      conversationId: "codex:t1",
+    });
+    expect(moved.name).toBe("api");
+    const again = await broker.join({
+      secret,
+      keyring: [former.secret],
+      instanceId: "2",
+      conversationId: "codex:t9",
+    });
+    expect(again.name).toBe("api");
+    const { peers } = await moved.client.listPeers({});
+    expect(peers.map((peer) => peer.name).toSorted()).toEqual(["api", "web"]);
+  });
+
+  test("answers fifty callers at once with fifty peers", async () => {
+    const joined = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        broker.join({ baseName: "api", profile, instanceId: `i${index}` }),
+      ),
+    );
+    expect(new Set(joined.map((peer) => peer.name)).size).toBe(50);
+  });
+
+  test.each([
+    ["a short secret", { secret: "short" }, "FIELD_INVALID", "secret"],
+    ["no secret at all", { secret: "" }, "FIELD_REQUIRED", "secret"],
+    ["a name with control characters", { name: "a\u0007b" }, "FIELD_INVALID", "name"],
+    [
+      "a name that is an id",
+      { name: "0190b1a0-0000-7000-8000-000000000000" },
+      "FIELD_INVALID",
+      "name",
+    ],
+    ["a long instance id", { instanceId: "x".repeat(65) }, "FIELD_TOO_LARGE", "instance_id"],
+    [
+      "a long summary",
+      { profile: { summary: "x".repeat(501) } },
+      "FIELD_TOO_LARGE",
+      "profile.summary",
+    ],
+  ])("refuses %s", async (_what, request, reason, field) => {
+    const call = broker.join(request);
+    expect(await reasonOf(call)).toBe(reason);
+    await expect(call).rejects.toThrow(field);
+  });
+
+  test("a closed stream frees the name at once, and others see the peer leave later", async () => {
+    const peer = await broker.join({ name: "api", instanceId: "1", kind: agent });
+    const watcher = await broker.join({ name: "watcher", instanceId: "2" });
+    const stream = peer.subscribe();
+    await stream.expect("started");
+    peer.cut();
+    const next = await eventually(() =>
+      broker
+        .join({ name: "api", instanceId: "3", kind: agent, keyring: [peer.secret] })
+        .then((joined) => {
+          expect(joined.registered.created).toBe(false);
+          return joined;
+        }),
+    );
+    expect(next.name).toBe("api");
+    const { peers } = await watcher.client.listPeers({});
+    expect(peers.find(({ name }) => name === "api")?.online).toBe(true);
+  });
+});
+
+test("after a restart, a peer that was live waits for its former instance", async () => {
+  const store = openMemoryStore({ clock: systemClock });
+  const before = await startTestBroker({ store, keepStore: true });
+  const holder = await before.join({ name: "api", instanceId: "former" });
+  const stream = holder.subscribe();
+  await stream.expect("started");
+  await before[Symbol.asyncDispose]();
+
+  await using after = await startTestBroker({ store });
+  const startedMs = Date.now();
+  const usurper = after.join({ keyring: [holder.secret], name: "api", instanceId: "usurper" });
+  const back = await after.join({ secret: holder.secret, instanceId: "former" });
+  const held = back.subscribe();
+  await held.expect("started");
+  expect(back.name).toBe("api");
+  expect((await usurper).name).toBe("api-2");
+  expect(Date.now() - startedMs).toBeGreaterThanOrEqual(900);
+  await held.cancel();
+});

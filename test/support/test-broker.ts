@@ -1,0 +1,201 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { expect } from "vitest";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import {
+  BrokerService,
+  type RegisterRequestSchema,
+  type RegisterResponse,
+  type SubscribeRequestSchema,
+  type SubscribeResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import { createBroker, type Broker } from "../../src/broker/broker.js";
+import type { Store } from "../../src/broker/store.js";
+import { systemClock, type Clock } from "../../src/clock.js";
+import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
+import { RpcError } from "../../src/rpc/error.js";
+import { createServer } from "../../src/rpc/server.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+
+export const operatorToken = "operator-token-of-the-tests-0123456789";
+
+/** A real broker behind a real socket, in this process. */
+export interface TestBroker extends AsyncDisposable {
+  readonly address: string;
+  readonly broker: Broker;
+  readonly defects: unknown[];
+  readonly warnings: string[];
+  stopsAsked: number;
+  /** A client with this token, or none. Closed with the broker. */
+  client(token?: string): Client<typeof BrokerService>;
+  /** Registers a new peer, or the peer of `secret`, on a channel of its own. */
+  join(request?: MessageInitShape<typeof RegisterRequestSchema>): Promise<TestPeer>;
+}
+
+export interface TestPeer {
+  readonly name: string;
+  readonly secret: string;
+  readonly registered: RegisterResponse;
+  readonly client: Client<typeof BrokerService>;
+  subscribe(request?: MessageInitShape<typeof SubscribeRequestSchema>): TestStream;
+  /** Cuts the connection, as a killed process does. */
+  cut(): void;
+}
+
+export async function startTestBroker(
+  options: { store?: Store; keepStore?: boolean; clock?: Clock } = {},
+): Promise<TestBroker> {
+  const clock = options.clock ?? systemClock;
+  const folder = await mkdtemp(join(tmpdir(), "pl-"));
+  const address = `unix:${join(folder, "b.sock")}`;
+  const store = options.store ?? openMemoryStore({ clock });
+  const defects: unknown[] = [];
+  const warnings: string[] = [];
+  const log = {
+    info: () => undefined,
+    warn: (_fields: object, message: string) => void warnings.push(message),
+    error: (_fields: object, message: string) => void warnings.push(message),
+  };
+  const asked = { stops: 0 };
+  const onStop = (): void => void asked.stops++;
+  const broker = await createBroker({
+    store,
+    clock,
+    log,
+    version: "0.0.0-test",
+    operatorToken,
+    onStop,
+  });
+  const server = createServer({
+    services: [broker.entry],
+    onDefect: (error) => void defects.push(error),
+  });
+  await server.listen(address);
+  const channels: { close(): void }[] = [];
+
+  function client(token?: string): Client<typeof BrokerService> {
+    const channel = openChannel(address);
+    channels.push(channel);
+    return createClient(BrokerService, channel, { headers: () => bearer(token) });
+  }
+
+  return {
+    address,
+    broker,
+    defects,
+    warnings,
+    get stopsAsked() {
+      return asked.stops;
+    },
+    client,
+    async join(request = {}) {
+      const channel = openChannel(address);
+      channels.push(channel);
+      const secret = request.secret ?? newSecret();
+      let token: string | undefined;
+      const own = createClient(BrokerService, channel, { headers: () => bearer(token) });
+      const registered = await own.register({ ...request, secret });
+      token = registered.sessionToken;
+      return {
+        name: registered.peer?.name ?? "",
+        secret,
+        registered,
+        client: own,
+        subscribe: (wish = {}) => new TestStream(own, wish),
+        cut: () => channel.close(),
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      broker.close();
+      for (const channel of channels) channel.close();
+      await server.stop(500);
+      if (options.keepStore !== true) await store[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+      expect(defects, "errors that the broker did not expect").toEqual([]);
+    },
+  };
+}
+
+/** A subscription read event by event. */
+export class TestStream {
+  readonly #abort = new AbortController();
+  readonly #events: AsyncIterator<SubscribeResponse>;
+
+  constructor(
+    client: Client<typeof BrokerService>,
+    request: MessageInitShape<typeof SubscribeRequestSchema>,
+  ) {
+    this.#events = client
+      .subscribe(request, { signal: this.#abort.signal })
+      [Symbol.asyncIterator]();
+  }
+
+  /** The next event; fails when the stream ends. */
+  async next(): Promise<SubscribeResponse["event"]> {
+    const result = await this.#events.next();
+    if (result.done === true) throw new Error("the stream ended");
+    return result.value.event;
+  }
+
+  /** The next event, which must be of this case. */
+  async expect<Case extends NonNullable<SubscribeResponse["event"]["case"]>>(
+    wanted: Case,
+  ): Promise<Extract<SubscribeResponse["event"], { case: Case }>["value"]> {
+    const event = await this.next();
+    expect(event.case).toBe(wanted);
+    return event.value as Extract<SubscribeResponse["event"], { case: Case }>["value"];
+  }
+
+  /** The error that the stream ends with. */
+  async failure(): Promise<unknown> {
+    try {
+      while (!(await this.#events.next()).done);
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  }
+
+  async cancel(): Promise<void> {
+    this.#abort.abort();
+    await this.failure();
+  }
+}
+
+export function newSecret(): string {
+  return randomBytes(32).toString("base64url");
+}
+
+/** The reason of a failed call. */
+export async function reasonOf(call: Promise<unknown>): Promise<string> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return reasonIn(error);
+}
+
+export function reasonIn(error: unknown): string {
+  if (!(error instanceof RpcError)) return `no RpcError: ${String(error)}`;
+  return error.findDetail(ErrorInfoSchema)?.reason ?? `no ErrorInfo: ${error.message}`;
+}
+
+/** Waits until `check` holds; fails with the last error after `timeoutMs`. */
+export async function eventually<T>(check: () => Promise<T> | T, timeoutMs = 5000): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+function bearer(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
