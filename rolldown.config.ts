@@ -13,6 +13,7 @@ export default defineConfig({
   },
   platform: "node",
   external: installed,
+  transform: { target: "node20.19" },
   resolve: { extensionAlias: { ".js": [".ts", ".js"] } },
   plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt")],
   output: {

@@ -7,6 +7,10 @@ import { expect } from "vitest";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import {
   BrokerService,
+  type Backlog,
+  type Closing,
+  type Delivery,
+  type Started,
   type RegisterRequestSchema,
   type RegisterResponse,
   type SubscribeRequestSchema,
@@ -119,6 +123,13 @@ export async function startTestBroker(
   };
 }
 
+interface EventValues {
+  readonly started: Started;
+  readonly delivery: Delivery;
+  readonly backlog: Backlog;
+  readonly closing: Closing;
+}
+
 /** A subscription read event by event. */
 export class TestStream {
   readonly #abort = new AbortController();
@@ -141,12 +152,10 @@ export class TestStream {
   }
 
   /** The next event, which must be of this case. */
-  async expect<Case extends NonNullable<SubscribeResponse["event"]["case"]>>(
-    wanted: Case,
-  ): Promise<Extract<SubscribeResponse["event"], { case: Case }>["value"]> {
+  async expect<Case extends keyof EventValues>(wanted: Case): Promise<EventValues[Case]> {
     const event = await this.next();
     expect(event.case).toBe(wanted);
-    return event.value as Extract<SubscribeResponse["event"], { case: Case }>["value"];
+    return event.value as EventValues[Case];
   }
 
   /** The error that the stream ends with. */

@@ -1,0 +1,45 @@
+import { ExitCode } from "./exit-codes.js";
+
+/** Why a command ended without having done what was asked of it. */
+export type CliErrorCode =
+  /** An argument has a value that cannot be used. */
+  | "USAGE"
+  /** Nobody reads what is written any more. */
+  | "OUTPUT_CLOSED"
+  /** The broker's operator token is not in this home. */
+  | "NO_OPERATOR_TOKEN"
+  /** Some recipients refused the message. */
+  | "PARTLY_REFUSED"
+  /** Another process reads this peer's messages now. */
+  | "SUPERSEDED"
+  /** Messages wait and do not come. */
+  | "MAIL_WITHHELD"
+  /** The broker was told to stop and runs on. */
+  | "STILL_RUNNING"
+  /** The demo met a result that must not be. */
+  | "DEMO_FAILED"
+  | "INTERRUPTED";
+
+/** The message is whole sentences for people: what is wrong, and how to mend it. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+
+  constructor(
+    readonly code: CliErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+
+  get exitCode(): ExitCode {
+    return exitCodes[this.code] ?? ExitCode.failure;
+  }
+}
+
+const exitCodes: Partial<Record<CliErrorCode, ExitCode>> = {
+  USAGE: ExitCode.usage,
+  OUTPUT_CLOSED: ExitCode.ok,
+  SUPERSEDED: ExitCode.superseded,
+  INTERRUPTED: ExitCode.interrupted,
+};

@@ -1,0 +1,51 @@
+import { systemClock } from "../../clock.js";
+import type { Output } from "../output.js";
+import { printable } from "../printable.js";
+import { table } from "../table.js";
+
+/** What happens on the stage, line by line, with the seconds since the beginning. */
+export class Transcript {
+  readonly #out: Output;
+  readonly #startMs = systemClock.now();
+
+  constructor(out: Output) {
+    this.#out = out;
+  }
+
+  get seconds(): string {
+    return `${((systemClock.now() - this.#startMs) / 1000).toFixed(1)} s`;
+  }
+
+  async title(text: string): Promise<void> {
+    await this.#out.lines("", this.#out.color.bold(text), "");
+  }
+
+  /** Someone does something; the details stand below. */
+  async act(who: string, what: string, details: readonly string[] = []): Promise<void> {
+    const { color } = this.#out;
+    const time = color.dim(this.seconds.padStart(timeWidth));
+    await this.#out.lines(
+      `${time}  ${color.cyan(who.padEnd(nameWidth))}  ${printable(what)}`,
+      ...details.map((detail) => `${indent}${color.dim(printable(detail))}`),
+    );
+  }
+
+  /** What goes wrong on purpose. */
+  async blow(who: string, what: string): Promise<void> {
+    const { color } = this.#out;
+    const time = color.dim(this.seconds.padStart(timeWidth));
+    await this.#out.lines(`${time}  ${color.red(who.padEnd(nameWidth))}  ${color.red(what)}`);
+  }
+
+  async rows(rows: readonly (readonly string[])[]): Promise<void> {
+    await this.#out.lines(...table(rows).map((row) => `${indent}${row}`));
+  }
+
+  async closing(text: string): Promise<void> {
+    await this.#out.lines("", this.#out.color.green(text));
+  }
+}
+
+const timeWidth = 7;
+const nameWidth = 10;
+const indent = " ".repeat(timeWidth + 2 + nameWidth + 2);

@@ -1,0 +1,94 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { WatchMessagesResponse_ReceiptMoved } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
+import { Code, RpcError } from "../rpc/error.js";
+import { readHistory } from "./history.js";
+import { maxLogCount, maxLogMemory } from "./limits.js";
+import type { Operator } from "./operator.js";
+
+/** What `log -f` has shown, over all its connections. */
+export interface LogProgress {
+  /** Keys of the newest messages that were shown, or that were there before those to be shown. */
+  readonly known: Set<string>;
+  /** When the newest of them was accepted; undefined before the first listing. */
+  newestMs: number | undefined;
+}
+
+/**
+ * Shows the newest messages and then everything as it happens, until the connection is lost or the
+ * signal aborts, which is an error; called again with the same progress it goes on from there.
+ *
+ * 1. Watch. The broker says when the watch is live.
+ * 2. Only then list what there is, so that nothing falls between: what comes twice is shown once.
+ * 3. Show each event. A reader that fell behind begins again.
+ */
+export async function followLog(
+  operator: Operator,
+  options: {
+    progress: LogProgress;
+    /** Messages to list at first. */
+    number: number;
+    onLive: () => void;
+    onRecord: (record: MessageRecord) => Promise<void>;
+    onMoved: (moved: WatchMessagesResponse_ReceiptMoved) => Promise<void>;
+    signal: AbortSignal;
+  },
+): Promise<never> {
+  const { progress, onRecord } = options;
+  for (;;) {
+    try {
+      for await (const { event } of operator.client.watchMessages({}, { signal: options.signal })) {
+        if (event.case === "started") {
+          options.onLive();
+          for (const record of await listNew(operator, progress, options.number)) {
+            await onRecord(record);
+          }
+        }
+        if (event.case === "accepted" && learn(progress, event.value)) await onRecord(event.value);
+        if (event.case === "receiptMoved") await options.onMoved(event.value);
+      }
+      throw new RpcError(Code.Unavailable, "The broker ended the stream.");
+    } catch (error) {
+      if (!isOverrun(error)) throw error;
+    }
+  }
+}
+
+/** At first the newest `number` messages; later those that came since. */
+async function listNew(
+  operator: Operator,
+  progress: LogProgress,
+  number: number,
+): Promise<MessageRecord[]> {
+  const { newestMs } = progress;
+  if (newestMs === undefined) {
+    // One at least, to know from where on messages are new.
+    const records = await readHistory(operator, Math.max(1, number));
+    progress.newestMs = 0;
+    for (const record of records) learn(progress, record);
+    return records.slice(records.length - number);
+  }
+  const records = await readHistory(operator, maxLogCount);
+  return records.filter((record) => acceptMs(record) >= newestMs && learn(progress, record));
+}
+
+/** Whether a message was unknown. */
+function learn(progress: LogProgress, record: MessageRecord): boolean {
+  const key = `${record.message?.from?.peerId}/${record.message?.messageId}`;
+  if (progress.known.has(key)) return false;
+  progress.known.add(key);
+  progress.newestMs = Math.max(progress.newestMs ?? 0, acceptMs(record));
+  for (const oldest of progress.known) {
+    if (progress.known.size <= maxLogMemory) break;
+    progress.known.delete(oldest);
+  }
+  return true;
+}
+
+function acceptMs({ message }: MessageRecord): number {
+  return message?.acceptTime ? timestampMs(message.acceptTime) : 0;
+}
+
+function isOverrun(error: unknown): boolean {
+  return error instanceof RpcError && error.code === Code.ResourceExhausted;
+}

@@ -1,0 +1,39 @@
+/** The longest text of a message, in bytes of UTF-8: what the contract allows. */
+export const maxTextBytes = 16_384;
+
+/** The longest time that a message may be asked to wait: 365 days. */
+export const maxExpirySeconds = 365 * 86_400;
+
+/** How often `send`, and `read` without --wait, go back to a broker that was lost under them. */
+export const maxReconnects = 5;
+
+/** The pause before a lost broker is looked for again, in milliseconds: doubled each time, up to the greatest. */
+export const firstReconnectDelayMs = 100;
+export const maxReconnectDelayMs = 5000;
+
+/** Reports in one call: the greatest the contract allows. */
+export const maxAcks = 1024;
+
+/** How long one unary call may take, in milliseconds. */
+export const callTimeoutMs = 10_000;
+
+/** After this long without a message that waited, in milliseconds, `read` without --wait begins again. */
+export const readQuietMs = 1000;
+
+/** How often it does so, with nothing new in between, before it gives up on mail that does not come. */
+export const maxQuietRounds = 3;
+
+/** How long `stop` waits for the broker's process to end, in milliseconds, and how long between looks. */
+export const stopWaitMs = 10_000;
+export const stopLookMs = 25;
+
+/** Messages that `log` shows by default, and at most. */
+export const defaultLogCount = 20;
+export const maxLogCount = 2000;
+
+/** Messages that `log -f` knows as shown, so that it shows none twice after a lost connection. */
+export const maxLogMemory = 2 * maxLogCount;
+
+/** Records and peers asked for in one page: the greatest the contract allows. */
+export const historyPageSize = 200;
+export const peersPageSize = 1000;

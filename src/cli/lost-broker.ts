@@ -1,0 +1,50 @@
+import { sleep } from "../clock.js";
+import { EndpointError } from "../endpoint/endpoint-error.js";
+import { Code, RpcError } from "../rpc/error.js";
+import { firstReconnectDelayMs, maxReconnectDelayMs } from "./limits.js";
+
+/**
+ * Does something that may be repeated, and again where the broker was lost under it: at most
+ * `maxReconnects` times in a row, with growing pauses. `attempt` calls `progress` when the row ends.
+ */
+export async function retryLostBroker<T>(
+  attempt: (progress: () => void) => Promise<T>,
+  options: {
+    maxReconnects: number;
+    /** Called for the first loss of a row. */
+    onLost?: () => Promise<void>;
+    signal?: AbortSignal;
+  },
+): Promise<T> {
+  let lost = 0;
+  const progress = () => {
+    lost = 0;
+  };
+  for (;;) {
+    try {
+      return await attempt(progress);
+    } catch (error) {
+      const again = isLostBroker(error) || (lost > 0 && isAway(error));
+      if (!again || lost === options.maxReconnects) throw error;
+      if (lost === 0) await options.onLost?.();
+      await sleep(Math.min(maxReconnectDelayMs, firstReconnectDelayMs * 2 ** lost), options.signal);
+      lost++;
+    }
+  }
+}
+
+/** The broker went away under a call, or has been restarted since. */
+export function isLostBroker(error: unknown): boolean {
+  return (
+    error instanceof RpcError &&
+    (error.code === Code.Unavailable || error.code === Code.Unauthenticated)
+  );
+}
+
+/** No broker answers: worth another look only where one has just been lost. */
+function isAway(error: unknown): boolean {
+  return (
+    error instanceof EndpointError &&
+    (error.code === "BROKER_UNREACHABLE" || error.code === "BROKER_START_FAILED")
+  );
+}

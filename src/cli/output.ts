@@ -1,0 +1,49 @@
+import type { WriteStream } from "node:tty";
+import pc from "picocolors";
+import { CliError } from "./cli-error.js";
+import { jsonLine } from "./json-line.js";
+
+type Colors = ReturnType<typeof pc.createColors>;
+
+/** Where a command's words go. Coloured only for a person: on a terminal, and not against NO_COLOR. */
+export class Output {
+  readonly color: Colors;
+  readonly isTerminal: boolean;
+  readonly #stream: WriteStream;
+
+  constructor(stream: WriteStream) {
+    this.#stream = stream;
+    this.isTerminal = stream.isTTY;
+    this.color = pc.createColors(this.isTerminal && pc.isColorSupported);
+    // Each write tells of its own failure; without a listener the stream's would end the process.
+    stream.on("error", () => {});
+  }
+
+  /** The columns of the terminal; endless where there is none. */
+  get width(): number {
+    return this.isTerminal ? this.#stream.columns : Number.POSITIVE_INFINITY;
+  }
+
+  /** Resolves when the operating system has the text; OUTPUT_CLOSED when nobody reads it. */
+  write(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#stream.write(text, (error) => {
+        if (error) reject(closed(error));
+        else resolve();
+      });
+    });
+  }
+
+  async lines(...lines: readonly string[]): Promise<void> {
+    if (lines.length > 0) await this.write(`${lines.join("\n")}\n`);
+  }
+
+  async json(value: unknown): Promise<void> {
+    await this.write(`${jsonLine(value)}\n`);
+  }
+}
+
+function closed(cause: NodeJS.ErrnoException): Error {
+  if (cause.code !== "EPIPE" && cause.code !== "ERR_STREAM_DESTROYED") return cause;
+  return new CliError("OUTPUT_CLOSED", "Nobody reads the output any more.", { cause });
+}

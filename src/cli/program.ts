@@ -1,0 +1,115 @@
+import { Command, CommanderError } from "commander";
+import { VERSION } from "../endpoint/version.js";
+import { ExitCode } from "./exit-codes.js";
+import { reportFailure } from "./failure.js";
+import { openShell, type Define, type Shell } from "./shell.js";
+
+/** Runs one command line and resolves to the code to exit with. */
+export async function runProgram(argv: readonly string[], program: string): Promise<number> {
+  const shell = openShell(program);
+  try {
+    const root = await defineProgram(argv, shell);
+    await root.parseAsync(argv, { from: "user" });
+    return shell.exitCode;
+  } catch (error) {
+    // Commander has said what is wrong.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+    return reportFailure(error, shell.notes);
+  }
+}
+
+/** Every command. Only the one that is asked for is loaded. */
+const commands: readonly {
+  readonly name: string;
+  readonly synopsis: string;
+  readonly summary: string;
+  readonly load: () => Promise<Define>;
+}[] = [
+  {
+    name: "status",
+    synopsis: "status",
+    summary: "say whether a broker runs, and how it is",
+    load: async () => (await import("./status.js")).defineStatus,
+  },
+  {
+    name: "peers",
+    synopsis: "peers",
+    summary: "list the peers and what waits for them",
+    load: async () => (await import("./peers.js")).definePeers,
+  },
+  {
+    name: "send",
+    synopsis: "send TO TEXT|-",
+    summary: "send a message as you",
+    load: async () => (await import("./send.js")).defineSend,
+  },
+  {
+    name: "read",
+    synopsis: "read [--wait]",
+    summary: "print the messages that wait for you",
+    load: async () => (await import("./read.js")).defineRead,
+  },
+  {
+    name: "log",
+    synopsis: "log [-f]",
+    summary: "print the messages of all peers and where they stand",
+    load: async () => (await import("./log.js")).defineLog,
+  },
+  {
+    name: "stop",
+    synopsis: "stop",
+    summary: "stop the broker in good order",
+    load: async () => (await import("./stop.js")).defineStop,
+  },
+  {
+    name: "demo",
+    synopsis: "demo",
+    summary: "watch three agents work together, and the broker die under them",
+    load: async () => (await import("./demo.js")).defineDemo,
+  },
+  {
+    name: "mcp",
+    synopsis: "mcp",
+    summary: "run one agent's MCP server (started by its host)",
+    load: async () => (await import("./mcp.js")).defineMcp,
+  },
+  {
+    name: "broker",
+    synopsis: "broker",
+    summary: "run the broker in the foreground (agents start it by themselves)",
+    load: async () => (await import("./broker.js")).defineBroker,
+  },
+];
+
+async function defineProgram(argv: readonly string[], shell: Shell): Promise<Command> {
+  const synopses = new Map(commands.map(({ name, synopsis }) => [name, synopsis]));
+  const root = new Command("peerline")
+    .description(
+      "A line between coding agents: they find each other and exchange durable messages.",
+    )
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, "peerline: ")),
+    })
+    .showHelpAfterError("See `peerline help` and the command's --help.")
+    .configureHelp({ subcommandTerm: (command) => synopses.get(command.name()) ?? command.name() })
+    .addHelpText("after", rootHelp);
+  for (const { name, summary, load } of commands) {
+    const command = root.command(name).summary(summary);
+    // The command, or the one that `peerline help` is asked about.
+    if (argv.slice(0, 2).includes(name)) (await load())(command, shell);
+  }
+  return root;
+}
+
+const rootHelp = `
+Environment:
+  PEERLINE_HOME    the directory that holds everything; ~/.peerline by default
+  PEERLINE_BROKER  the endpoint of a broker that runs elsewhere, as unix:/path/of/socket
+  PEERLINE_NAME    the name an agent asks for
+
+Examples:
+  peerline demo
+  peerline send api "UserResponse: removed legacyId, added uuid"
+  peerline log -f`;

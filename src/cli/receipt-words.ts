@@ -1,0 +1,43 @@
+import { timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
+import { ReceiptState, type Receipt } from "../../gen/peerline/v1/message_pb.js";
+import { evidenceWord, stateWord } from "../mcp/words.js";
+import { clockTime } from "./clock-time.js";
+import { printableLine } from "./printable.js";
+
+/** Where a message stands for one recipient, and since when: `confirmed 12:03:09 (next_call)`. */
+export function receiptPhrase(receipt: Receipt, nowMs: number): string {
+  const time = stateTime(receipt);
+  const words = [stateWord(receipt.state) ?? "of unknown state"];
+  if (time !== undefined) words.push(clockTime(timestampMs(time), nowMs));
+  const evidence = evidenceWord(receipt.confirmedBy);
+  if (receipt.state === ReceiptState.CONFIRMED && evidence !== undefined)
+    words.push(`(${evidence})`);
+  if (receipt.attempts > 0) words.push(`after ${count(receipt.attempts, "failed attempt")}`);
+  if (receipt.reason !== "") words.push(`because ${printableLine(receipt.reason)}`);
+  return words.join(" ");
+}
+
+/** `1 message`, `2 messages`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+function stateTime(receipt: Receipt): Timestamp | undefined {
+  switch (receipt.state) {
+    case ReceiptState.UNSPECIFIED:
+      return undefined;
+    case ReceiptState.QUEUED:
+      return receipt.queuedTime;
+    case ReceiptState.LEASED:
+      return receipt.leasedTime;
+    case ReceiptState.PRESENTED:
+      return receipt.presentedTime;
+    case ReceiptState.CONFIRMED:
+      return receipt.confirmedTime;
+    case ReceiptState.ANSWERED:
+      return receipt.answeredTime;
+    case ReceiptState.EXPIRED:
+    case ReceiptState.DEAD_LETTERED:
+      return receipt.endedTime;
+  }
+}

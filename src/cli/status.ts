@@ -1,0 +1,116 @@
+import { toJson } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  GetServerInfoResponseSchema,
+  StoreInfo_Durability,
+  type GetServerInfoResponse,
+  type StoreInfo,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import { systemClock } from "../clock.js";
+import { readConfig, type Config } from "../endpoint/config.js";
+import { EndpointError } from "../endpoint/endpoint-error.js";
+import { ExitCode } from "./exit-codes.js";
+import { connectAsOperator, listPeers } from "./operator.js";
+import { printableLine } from "./printable.js";
+import { count } from "./receipt-words.js";
+import { span } from "./relative-time.js";
+import type { Define, Shell } from "./shell.js";
+import { table } from "./table.js";
+
+export const defineStatus: Define = (command, shell) => {
+  command
+    .description(
+      "Says whether a broker runs, where it keeps messages, who is online and what waits.",
+    )
+    .option("--json", "print one JSON object, with the contract's GetServerInfoResponse as `info`")
+    .addHelpText(
+      "after",
+      `
+Ends with exit code ${ExitCode.noBroker} when no broker runs; it does not start one.
+
+Examples:
+  peerline status
+  peerline status --json | jq .info.store.writable`,
+    )
+    .action((options: { json?: true }) => status(shell, options.json ?? false));
+};
+
+async function status(shell: Shell, json: boolean): Promise<void> {
+  const config = readConfig();
+  const found = await inspect(shell, config);
+  if (found instanceof EndpointError) {
+    shell.exitCode = ExitCode.noBroker;
+    await sayAbsent(shell, config, found.message, json);
+  } else if (json) {
+    const info = toJson(GetServerInfoResponseSchema, found.info, { alwaysEmitImplicit: true });
+    await shell.out.json({ running: true, endpoint: config.endpoint, ...found, info });
+  } else {
+    await shell.out.lines(...table(describe(shell, config, found)));
+  }
+}
+
+interface Found {
+  readonly info: GetServerInfoResponse;
+  readonly waitingMessages: number;
+}
+
+async function inspect({ program }: Shell, config: Config): Promise<Found | EndpointError> {
+  try {
+    await using operator = await connectAsOperator({ config, program });
+    const peers = await listPeers(operator, false);
+    const waitingMessages = peers.reduce((sum, peer) => sum + Number(peer.waitingMessages), 0);
+    return { info: operator.info, waitingMessages };
+  } catch (error) {
+    if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") return error;
+    throw error;
+  }
+}
+
+async function sayAbsent(
+  { out }: Shell,
+  config: Config,
+  problem: string,
+  json: boolean,
+): Promise<void> {
+  if (json) {
+    await out.json({ running: false, endpoint: config.endpoint, problem });
+    return;
+  }
+  const mend = config.ownsBroker
+    ? "The first agent starts one by itself; so do `peerline send`, `peerline read` and, in the foreground, `peerline broker`."
+    : "PEERLINE_BROKER names it: start it there, or unset the variable to use this home's own.";
+  await out.lines(out.color.yellow(printableLine(problem)), mend);
+}
+
+function describe({ out }: Shell, config: Config, { info, waitingMessages }: Found): string[][] {
+  const { color } = out;
+  const uptimeMs = info.startTime ? systemClock.now() - timestampMs(info.startTime) : 0;
+  const facts = [
+    [
+      "broker",
+      `${color.green("running")}, version ${info.version}, pid ${info.pid}, up ${span(uptimeMs)}`,
+    ],
+    ["endpoint", config.endpoint],
+    ["home", config.home],
+    ["store", info.store ? storeWords(info.store, color) : "unknown"],
+    ["peers", `${info.onlinePeers} online, ${info.knownPeers} known`],
+    ["mail", `${count(waitingMessages, "message")} waiting to be seen`],
+  ];
+  return facts.map(([name = "", fact = ""]) => [color.dim(name), fact]);
+}
+
+function storeWords(store: StoreInfo, color: Shell["out"]["color"]): string {
+  const words = [store.technology, durabilities[store.durability]];
+  words.push(
+    store.writable
+      ? "takes messages"
+      : color.red(`takes no messages: ${printableLine(store.problem)}`),
+  );
+  return words.join(", ");
+}
+
+const durabilities: Record<StoreInfo_Durability, string> = {
+  [StoreInfo_Durability.UNSPECIFIED]: "of unknown durability",
+  [StoreInfo_Durability.MEMORY]: "lost when the broker ends",
+  [StoreInfo_Durability.DISK]: "survives a crash and a power cut",
+};

@@ -1,0 +1,11 @@
+/** The log and its one predecessor may each grow to this. */
+export const maxLogBytes = 8 * 1024 * 1024;
+
+/** What is logged is followed to this depth; below it stands a mark. */
+export const maxLogDepth = 6;
+
+/** Calls under way when the broker stops are let finish for this long, then cut off. */
+export const stopGraceMs = 2_000;
+
+/** Stopping as a whole. A process that hangs beyond this ends by force: its lock must become free. */
+export const stopTimeoutMs = 10_000;

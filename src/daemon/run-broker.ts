@@ -1,0 +1,67 @@
+import { StoreError } from "../broker/store.js";
+import type { Config } from "../endpoint/config.js";
+import { EndpointError } from "../endpoint/endpoint-error.js";
+import { brokerExit } from "../endpoint/exit-codes.js";
+import { openHome, type Home } from "../endpoint/home.js";
+import { VERSION } from "../endpoint/version.js";
+import { takeLock } from "./lock.js";
+import { reportStart } from "./report-start.js";
+
+/**
+ * Runs the broker of a home until it is asked to stop, and returns the process's exit code. Where
+ * another process holds the home it says so and returns at once, before the server and the store have
+ * been loaded: many may be started together.
+ */
+export async function runBroker(options: {
+  config: Config;
+  signal?: AbortSignal;
+}): Promise<number> {
+  process.umask(0o077);
+  surviveLostReaders();
+  try {
+    const home = openOwnHome(options.config);
+    const lock = takeLock(home.lockPath);
+    if (lock === undefined) {
+      await reportStart({ state: "held" }, `A broker already serves ${home.path}.`);
+      return brokerExit.done;
+    }
+    try {
+      const { runHome } = await import("./run-home.js");
+      return await runHome(home, options.signal);
+    } finally {
+      lock[Symbol.dispose]();
+    }
+  } catch (error) {
+    const { code, message } = describeFailure(error, options.config);
+    await reportStart({ state: "failed", code, message }, message);
+    return code === "STORE_NEWER" ? brokerExit.storeNewer : brokerExit.failed;
+  }
+}
+
+// The broker outlives whoever reads its output: a write to a closed pipe must not end it.
+function surviveLostReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+}
+
+function openOwnHome(config: Config): Home {
+  if (config.ownsBroker) return openHome(config.home);
+  throw new EndpointError(
+    "CONFIG_INVALID",
+    `PEERLINE_BROKER=${config.endpoint} names a broker to connect to. Unset it to run one for ${config.home}.`,
+  );
+}
+
+function describeFailure(error: unknown, config: Config): EndpointError {
+  if (error instanceof EndpointError) return error;
+  if (error instanceof StoreError && error.code === "NEWER_VERSION") {
+    return new EndpointError(
+      "STORE_NEWER",
+      `The database in ${config.home} was written by a newer version of Peerline than this one (${VERSION}). Update this one.`,
+    );
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return new EndpointError(
+    "BROKER_START_FAILED",
+    `The broker of ${config.home} did not start: ${reason}`,
+  );
+}

@@ -1,0 +1,73 @@
+import type { Logger } from "pino";
+import { brokerExit } from "../endpoint/exit-codes.js";
+import type { Home } from "../endpoint/home.js";
+import { VERSION } from "../endpoint/version.js";
+import { stopTimeoutMs } from "./limits.js";
+import { openLog } from "./log.js";
+import { reportStart } from "./report-start.js";
+import { serveBroker } from "./serve-broker.js";
+import { Shutdown } from "./shutdown.js";
+import { StopRequest } from "./stop-request.js";
+
+/** The life of a broker whose home is locked: start, serve, stop. Returns the exit code. */
+export async function runHome(home: Home, abort: AbortSignal | undefined): Promise<number> {
+  const { logger, [Symbol.dispose]: closeLog } = openLog(home.logPath);
+  const insist = (by: string) => endNow(logger, brokerExit.failed, { by }, "told twice to stop");
+  const stop = new StopRequest({ abort, insist });
+  const crash = (error: unknown) => endNow(logger, brokerExit.crashed, { err: error }, "crashed");
+  process.on("uncaughtException", crash);
+  const shutdown = new Shutdown();
+  try {
+    await start(home, logger, shutdown, stop.ask);
+    const by = await stop.asked;
+    return await end(by, logger, shutdown);
+  } finally {
+    process.off("uncaughtException", crash);
+    stop[Symbol.dispose]();
+    closeLog();
+  }
+}
+
+async function start(
+  home: Home,
+  logger: Logger,
+  shutdown: Shutdown,
+  askStop: (by: string) => void,
+): Promise<void> {
+  try {
+    await serveBroker({ home, logger, shutdown, askStop });
+  } catch (error) {
+    logger.fatal({ err: error, version: VERSION }, "did not start");
+    await shutdown
+      .run()
+      .catch((failure: unknown) => logger.error({ err: failure }, "did not stop"));
+    throw error;
+  }
+  logger.info({ version: VERSION, home: home.path, socket: home.socketPath }, "listening");
+  const sentence = `peerline ${VERSION} serves ${home.path} at unix:${home.socketPath} (pid ${process.pid}); its log is ${home.logPath}`;
+  await reportStart({ state: "listening" }, sentence);
+}
+
+async function end(by: string, logger: Logger, shutdown: Shutdown): Promise<number> {
+  logger.info({ by }, "stopping");
+  const overdue = setTimeout(
+    () => endNow(logger, brokerExit.failed, { stopTimeoutMs }, "took too long to stop"),
+    stopTimeoutMs,
+  );
+  try {
+    await shutdown.run();
+    logger.info({ by }, "stopped");
+    return brokerExit.done;
+  } catch (error) {
+    logger.error({ err: error, by }, "stopped with failures");
+    return brokerExit.failed;
+  } finally {
+    clearTimeout(overdue);
+  }
+}
+
+// The store bears it and the system frees the lock; to go on in an unknown state would be worse.
+function endNow(logger: Logger, exitCode: number, fields: object, message: string): never {
+  logger.fatal(fields, message);
+  process.exit(exitCode);
+}

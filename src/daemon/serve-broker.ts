@@ -1,0 +1,63 @@
+import { rm } from "node:fs/promises";
+import { Health } from "../../gen/grpc/health/v1/health_pb.js";
+import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { createBroker } from "../broker/broker.js";
+import { systemClock } from "../clock.js";
+import type { Home } from "../endpoint/home.js";
+import { openOperatorToken } from "../endpoint/secrets.js";
+import { VERSION } from "../endpoint/version.js";
+import { createHealth } from "../rpc/health.js";
+import { reflectionServices } from "../rpc/reflection.js";
+import { createServer } from "../rpc/server.js";
+import { openSqliteStore } from "../store/sqlite/sqlite-store.js";
+import type { Logger } from "pino";
+import { stopGraceMs } from "./limits.js";
+import type { Shutdown } from "./shutdown.js";
+import { watchFiles } from "./watch-files.js";
+
+/**
+ * Opens the store and answers on the home's socket. The caller holds the home's lock. Each part is
+ * added to `shutdown` once it runs, so that a start which fails half-way is undone the same way.
+ */
+export async function serveBroker(options: {
+  home: Home;
+  logger: Logger;
+  shutdown: Shutdown;
+  /** Asks for the whole process to stop, and says on whose behalf. */
+  askStop: (by: string) => void;
+}): Promise<void> {
+  const { home, logger, shutdown, askStop } = options;
+  const operatorToken = await openOperatorToken(home);
+
+  const store = await openSqliteStore({ path: home.databasePath, clock: systemClock });
+  shutdown.add("store", () => store[Symbol.asyncDispose]());
+
+  const broker = await createBroker({
+    store,
+    clock: systemClock,
+    version: VERSION,
+    operatorToken,
+    onStop: () => askStop("StopBroker"),
+    log: logger,
+  });
+  const health = createHealth();
+  const server = createServer({
+    services: [broker.entry, health.entry, ...reflectionServices([BrokerService, Health])],
+    onDefect: (error, method) => logger.error({ err: error, method }, "a handler failed"),
+  });
+
+  // A broker that was killed left its socket; the lock says that none of them is alive.
+  await rm(home.socketPath, { force: true });
+  await server.listen(`unix:${home.socketPath}`);
+  shutdown.add("server", () => server.stop(stopGraceMs));
+  // Streams hear that the broker closes before the server begins to wait for them.
+  shutdown.add("broker", () => broker.close());
+  shutdown.add("health service", () => health.end());
+  health.set(BrokerService.typeName, true);
+
+  // Without its socket no one finds this broker, and without the lock's file there may soon be two.
+  const watch = watchFiles([home.socketPath, home.lockPath], (path) =>
+    askStop(`removal of ${path}`),
+  );
+  shutdown.add("watch", () => watch[Symbol.dispose]());
+}

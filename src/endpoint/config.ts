@@ -1,0 +1,79 @@
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { EndpointError } from "./endpoint-error.js";
+import { scrubEnvironment } from "./scrub-environment.js";
+import { checkSocketPath } from "./socket-path.js";
+
+/** What the environment says. Nothing else in the program reads it. */
+export interface Config {
+  /** The home's path, absolute, as given: links in it are not resolved. */
+  readonly home: string;
+  /** The peer name asked for; undefined when any will do. */
+  readonly name: string | undefined;
+  /** Where the broker answers: `unix:/absolute/path`. */
+  readonly endpoint: string;
+  /** The endpoint is the home's own, so that a broker may be started for it. */
+  readonly ownsBroker: boolean;
+  /** Claude Code's session. Children inherit it: it counts only when the client is Claude Code. */
+  readonly claudeCodeSessionId: string | undefined;
+  /** The whole environment of a broker that is started from here. */
+  readonly brokerEnvironment: Readonly<Record<string, string>>;
+}
+
+/** Reads the settings. An empty variable counts as absent: hosts pass on what they could not expand. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const home = readHome(env["PEERLINE_HOME"]);
+  const endpoint = readEndpoint(env["PEERLINE_BROKER"]);
+  return {
+    home,
+    name: readName(env["PEERLINE_NAME"]),
+    endpoint: endpoint ?? `unix:${join(home, "broker.sock")}`,
+    ownsBroker: endpoint === undefined,
+    claudeCodeSessionId: env["CLAUDE_CODE_SESSION_ID"] || undefined,
+    brokerEnvironment: scrubEnvironment(env),
+  };
+}
+
+// Neither XDG variables nor TMPDIR: hosts scrub them differently, and agents with two homes cannot
+// find each other.
+function readHome(value: string | undefined): string {
+  if (value) {
+    if (isAbsolute(value)) return resolve(value);
+    throw invalid("PEERLINE_HOME", value, "is not an absolute path: write it in full, without ~");
+  }
+  const user = homedir();
+  if (isAbsolute(user)) return join(user, ".peerline");
+  throw new EndpointError(
+    "HOME_UNUSABLE",
+    "The user has no home directory. Set PEERLINE_HOME to an absolute path.",
+  );
+}
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,39}$/;
+
+function readName(value: string | undefined): string | undefined {
+  if (!value) return undefined;
+  if (namePattern.test(value)) return value;
+  throw invalid(
+    "PEERLINE_NAME",
+    value,
+    "is not a name: use 1 to 40 of a-z, 0-9, dot, underscore and hyphen, beginning with a letter or digit",
+  );
+}
+
+function readEndpoint(value: string | undefined): string | undefined {
+  if (!value) return undefined;
+  const path = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(value)?.[1];
+  if (path === undefined) {
+    throw invalid("PEERLINE_BROKER", value, "is not supported: use unix: and the path of a socket");
+  }
+  if (!isAbsolute(path)) {
+    throw invalid("PEERLINE_BROKER", value, "has no absolute path: write unix:/the/whole/path");
+  }
+  checkSocketPath(path, "Set PEERLINE_BROKER to the path of a socket in a shorter directory.");
+  return `unix:${path}`;
+}
+
+function invalid(variable: string, value: string, sentence: string): EndpointError {
+  return new EndpointError("CONFIG_INVALID", `${variable}=${value} ${sentence}.`);
+}

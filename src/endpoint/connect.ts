@@ -1,0 +1,124 @@
+import {
+  BrokerService,
+  type GetServerInfoResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import { createClient, openChannel, type Channel, type Client } from "../rpc/client.js";
+import { Code, RpcError } from "../rpc/error.js";
+import type { Config } from "./config.js";
+import { EndpointError } from "./endpoint-error.js";
+import { openHome, type Home } from "./home.js";
+import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } from "./limits.js";
+import { probeSocket } from "./probe-socket.js";
+import { startBroker } from "./start-broker.js";
+import { claimStart } from "./start-claim.js";
+import { waitForSocket } from "./wait-for-socket.js";
+
+/** A channel to a broker that has answered on it. */
+export interface BrokerConnection extends AsyncDisposable {
+  readonly client: Client<typeof BrokerService>;
+  readonly channel: Channel;
+  /** What the broker said of itself when the connection was made. */
+  readonly info: GetServerInfoResponse;
+  /** Ends what runs on the channel. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Finds the broker, and starts one where that is wanted and the endpoint is the home's own.
+ *
+ * 1. Ask the endpoint. An answer ends the search.
+ * 2. Where nothing listens and no other process is about to start a broker, start one. If it listens,
+ *    ask again.
+ * 3. Otherwise the socket of another process's broker is about to show up, or the lock of one that
+ *    ends is about to be freed: wait for the socket, each time a little longer.
+ * 4. Begin again, until the time is up.
+ *
+ * Any number of processes may do this at once: the home's lock lets one broker through.
+ */
+export async function connectBroker(options: {
+  config: Config;
+  /** Absolute path of the program, which is run as `node program broker`. */
+  program: string;
+  /** Whether a broker may be started when none answers. */
+  start: boolean;
+  signal?: AbortSignal;
+}): Promise<BrokerConnection> {
+  const deadline = AbortSignal.timeout(connectTimeoutMs);
+  const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
+  try {
+    return await findBroker({ ...options, signal });
+  } catch (cause) {
+    options.signal?.throwIfAborted();
+    if (!deadline.aborted || cause instanceof EndpointError) throw cause;
+    throw unreachable(
+      options.config.endpoint,
+      `did not answer within ${connectTimeoutMs} ms`,
+      cause,
+    );
+  }
+}
+
+async function findBroker(options: {
+  config: Config;
+  program: string;
+  start: boolean;
+  signal: AbortSignal;
+}): Promise<BrokerConnection> {
+  const { config, program, signal } = options;
+  const home = config.ownsBroker ? openHome(config.home) : undefined;
+  const socketPath = home?.socketPath ?? config.endpoint.slice("unix:".length);
+  for (let delayMs = minRetryDelayMs; ; delayMs = Math.min(2 * delayMs, maxRetryDelayMs)) {
+    const connection = await askBroker(socketPath, signal);
+    if (connection !== undefined) return connection;
+    if (home === undefined || !options.start) {
+      throw unreachable(config.endpoint, "is not running");
+    }
+    if (await startUnlessClaimed({ home, program, config, signal })) {
+      const started = await askBroker(socketPath, signal);
+      if (started !== undefined) return started;
+    }
+    await waitForSocket(socketPath, delayMs, signal);
+  }
+}
+
+/** Whether a broker was started from here and listens now. */
+async function startUnlessClaimed(options: {
+  home: Home;
+  program: string;
+  config: Config;
+  signal: AbortSignal;
+}): Promise<boolean> {
+  const { home, program, config, signal } = options;
+  const claim = claimStart(home.startClaimPath);
+  if (claim === undefined) return false;
+  try {
+    const environment = config.brokerEnvironment;
+    return (await startBroker({ home, program, environment, signal })) === "listening";
+  } finally {
+    claim[Symbol.dispose]();
+  }
+}
+
+/** A connection; undefined where nothing listens, or what listened is about to end. */
+async function askBroker(
+  socketPath: string,
+  signal: AbortSignal,
+): Promise<BrokerConnection | undefined> {
+  if (!(await probeSocket(socketPath, signal))) return undefined;
+  const channel = openChannel(`unix:${socketPath}`);
+  try {
+    const client = createClient(BrokerService, channel);
+    const info = await client.getServerInfo({}, { signal, timeoutMs: answerTimeoutMs });
+    const close = async () => channel.close();
+    return { client, channel, info, close, [Symbol.asyncDispose]: close };
+  } catch (cause) {
+    channel.close();
+    signal.throwIfAborted();
+    if (cause instanceof RpcError && cause.code === Code.Unavailable) return undefined;
+    throw unreachable(`unix:${socketPath}`, "listens but does not answer", cause);
+  }
+}
+
+function unreachable(endpoint: string, what: string, cause?: unknown): EndpointError {
+  return new EndpointError("BROKER_UNREACHABLE", `The broker at ${endpoint} ${what}.`, { cause });
+}

@@ -1,0 +1,112 @@
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { EndpointError } from "./endpoint-error.js";
+import { errnoOf } from "./errno.js";
+import { checkSocketPath } from "./socket-path.js";
+
+/** The directory that holds everything of one broker and its peers, private to one user. */
+export interface Home {
+  /** Absolute, with links resolved: every process of this home names it the same. */
+  readonly path: string;
+  readonly socketPath: string;
+  readonly lockPath: string;
+  readonly startClaimPath: string;
+  readonly databasePath: string;
+  readonly logPath: string;
+  readonly operatorTokenPath: string;
+  /** The secret of the person at the terminal, who is one peer. */
+  readonly personSecretPath: string;
+  /** A directory with one secret for each other peer. */
+  readonly peersPath: string;
+}
+
+/**
+ * Makes the home if it is missing and checks that it is usable: a directory of this user, closed to
+ * all others, writable, and short enough for a socket in it.
+ *
+ * An empty directory that others may enter is closed to them. One that is not empty is refused: what
+ * it holds may have been read already, and it may be a directory that others need.
+ */
+export function openHome(path: string): Home {
+  const resolved = makeDirectory(path);
+  checkPrivate(resolved);
+  checkWritable(resolved);
+  const socketPath = join(resolved, "broker.sock");
+  checkSocketPath(socketPath, "Set PEERLINE_HOME to a shorter path.");
+  return {
+    path: resolved,
+    socketPath,
+    lockPath: join(resolved, "lock.db"),
+    startClaimPath: join(resolved, "broker.starting"),
+    databasePath: join(resolved, "peerline.db"),
+    logPath: join(resolved, "broker.log"),
+    operatorTokenPath: join(resolved, "operator.token"),
+    personSecretPath: join(resolved, "person.secret"),
+    peersPath: join(resolved, "peers"),
+  };
+}
+
+function makeDirectory(path: string): string {
+  try {
+    makePath(path);
+    return realpathSync(path);
+  } catch (cause) {
+    throw unusable(path, "cannot be made", "Set PEERLINE_HOME to a directory that can.", cause);
+  }
+}
+
+// Not mkdir's `recursive`, which never returns where a directory exists and takes none, as in /proc.
+function makePath(path: string): void {
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) makePath(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+  }
+}
+
+function checkPrivate(path: string): void {
+  const stats = statSync(path);
+  const { uid, mode } = stats;
+  if (!stats.isDirectory()) {
+    throw unusable(path, "is not a directory", "Set PEERLINE_HOME to one.");
+  }
+  if (uid !== process.getuid?.()) {
+    throw unusable(
+      path,
+      "belongs to another user",
+      "Set PEERLINE_HOME to a directory of your own.",
+    );
+  }
+  if ((mode & 0o077) === 0) return;
+  if (readdirSync(path).length > 0) {
+    throw unusable(path, "is open to other users", `Run: chmod 700 '${path}'`);
+  }
+  chmodSync(path, 0o700);
+}
+
+function checkWritable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw unusable(path, "is not writable", "Set PEERLINE_HOME to a directory that is.", cause);
+  }
+}
+
+function unusable(path: string, what: string, mend: string, cause?: unknown): EndpointError {
+  const errno = errnoOf(cause);
+  const reason = errno === undefined ? "" : ` (${errno})`;
+  return new EndpointError("HOME_UNUSABLE", `The home ${path} ${what}${reason}. ${mend}`, {
+    cause,
+  });
+}

@@ -1,0 +1,18 @@
+/** A Unix socket's path: macOS takes 103 bytes and a NUL, Linux 107, and both cut a longer one off in silence. */
+export const maxSocketPathBytes = 103;
+
+/** Connecting as a whole, with starting a broker: fifty adapters at once on two cores take several seconds. */
+export const connectTimeoutMs = 15_000;
+
+/** One attempt at a socket that accepts connections but may not answer. */
+export const answerTimeoutMs = 5_000;
+
+/** How long one process's start of a broker keeps others from starting theirs. */
+export const startClaimMs = 5_000;
+
+/** Waits between two looks for another process's broker: the first, doubled each time, at most the second. */
+export const minRetryDelayMs = 50;
+export const maxRetryDelayMs = 1_000;
+
+/** Secrets that are read from one home; the broker accepts no longer keyring. */
+export const maxSecrets = 4096;

@@ -1,0 +1,30 @@
+import { connect } from "node:net";
+import { EndpointError } from "./endpoint-error.js";
+import { errnoOf } from "./errno.js";
+
+/**
+ * Whether a process listens on a socket, told by the operating system's own error codes: a gRPC
+ * channel reports every failure to connect alike.
+ */
+export function probeSocket(path: string, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path, signal });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", (cause) => {
+      const errno = errnoOf(cause) ?? "";
+      if (signal.aborted) reject(signal.reason as Error);
+      else if (errno === "ENOENT" || errno === "ECONNREFUSED") resolve(false);
+      // The queue of connections to accept is full: somebody listens.
+      else if (errno === "EAGAIN") resolve(true);
+      else reject(unusable(path, errno, cause));
+    });
+  });
+}
+
+function unusable(path: string, errno: string, cause: unknown): EndpointError {
+  const message = `No broker can be reached at ${path} (${errno}).`;
+  return new EndpointError("BROKER_UNREACHABLE", message, { cause });
+}

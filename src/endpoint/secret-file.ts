@@ -1,0 +1,70 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { link, open, readFile, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { EndpointError } from "./endpoint-error.js";
+import { errnoOf } from "./errno.js";
+
+/**
+ * The secret in a file, made on first use. Processes that come at once all get the same one, and a
+ * secret that was returned survives the loss of power.
+ */
+export async function openSecretFile(path: string): Promise<string> {
+  const present = await readSecretFile(path);
+  if (present !== undefined) return present;
+  try {
+    return await createSecretFile(path);
+  } catch (cause) {
+    if (errnoOf(cause) !== "EEXIST") throw cause;
+    const winner = await readSecretFile(path);
+    if (winner !== undefined) return winner;
+    throw new EndpointError("HOME_UNUSABLE", `${path} is damaged. Remove it.`, { cause });
+  }
+}
+
+/** The secret in a file; undefined where there is no file, or no whole secret in it. */
+export async function readSecretFile(path: string): Promise<string | undefined> {
+  try {
+    const text = (await readFile(path, "utf8")).trim();
+    return secretPattern.test(text) ? text : undefined;
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    return undefined;
+  }
+}
+
+/** Makes a new secret and its file, at once and durably; EEXIST when there is a file already. */
+export async function createSecretFile(path: string): Promise<string> {
+  const secret = randomBytes(32).toString("base64url");
+  const draft = `${path}.${randomUUID()}.new`;
+  try {
+    await writeDurably(draft, `${secret}\n`);
+    await link(draft, path);
+  } finally {
+    await unlink(draft).catch(() => {});
+  }
+  await syncDirectory(dirname(path));
+  return secret;
+}
+
+/** Makes the names in a directory survive the loss of power. */
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+// 32 bytes in base64url: a file that was cut short does not fit.
+const secretPattern = /^[A-Za-z0-9_-]{43}$/;
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const handle = await open(path, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,69 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf } from "./errno.js";
+import type { Home } from "./home.js";
+import { maxSecrets } from "./limits.js";
+import { createSecretFile, openSecretFile, readSecretFile, syncDirectory } from "./secret-file.js";
+
+/** Proof of one peer's identity, in a file of its own. */
+export interface PeerSecret {
+  readonly secret: string;
+  readonly path: string;
+}
+
+/** The secrets of this home's peers, newest first, without the person's; at most `maxSecrets`. */
+export async function listSecrets(home: Home): Promise<PeerSecret[]> {
+  const paths = await listSecretPaths(home);
+  const secrets: PeerSecret[] = [];
+  for (const path of paths.slice(0, maxSecrets)) {
+    const secret = await readSecretFile(path);
+    if (secret !== undefined) secrets.push({ secret, path });
+  }
+  return secrets;
+}
+
+/** Makes a secret for a new peer. It is on the disk before it is returned. */
+export async function createSecret(home: Home): Promise<PeerSecret> {
+  const made = await mkdir(home.peersPath, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncDirectory(home.path);
+  const path = join(home.peersPath, `${randomUUID()}.secret`);
+  return { secret: await createSecretFile(path), path };
+}
+
+/** Removes a secret that no peer was made with. Removing it again is no error. */
+export async function removeSecret(secret: PeerSecret): Promise<void> {
+  await unlink(secret.path).catch(ignoreMissing);
+}
+
+/** The secret of the person at the terminal, made on first use. */
+export async function openPersonSecret(home: Home): Promise<string> {
+  return openSecretFile(home.personSecretPath);
+}
+
+/** The token that sees everything and may stop the broker. Only the broker makes it. */
+export async function openOperatorToken(home: Home): Promise<string> {
+  return openSecretFile(home.operatorTokenPath);
+}
+
+/** The operator token; undefined where no broker has run yet. */
+export async function readOperatorToken(home: Home): Promise<string | undefined> {
+  return readSecretFile(home.operatorTokenPath);
+}
+
+async function listSecretPaths(home: Home): Promise<string[]> {
+  const names = await readdir(home.peersPath).catch(ignoreMissing);
+  const files: { path: string; changedMs: number }[] = [];
+  for (const name of names ?? []) {
+    if (!name.endsWith(".secret")) continue;
+    const path = join(home.peersPath, name);
+    const stats = await stat(path).catch(ignoreMissing);
+    if (stats?.isFile()) files.push({ path, changedMs: stats.mtimeMs });
+  }
+  return files.toSorted((a, b) => b.changedMs - a.changedMs).map((file) => file.path);
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (errnoOf(error) !== "ENOENT") throw error;
+  return undefined;
+}

@@ -1,0 +1,27 @@
+import { watch } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { sleep } from "../clock.js";
+
+/**
+ * Resolves when a socket's file is made or removed, at the latest after `ms`. Where the system has no
+ * watch to give (they are few, and shared with editors), only the time counts.
+ */
+export async function waitForSocket(path: string, ms: number, signal: AbortSignal): Promise<void> {
+  const ended = new AbortController();
+  const either = AbortSignal.any([signal, ended.signal]);
+  try {
+    await Promise.race([fileChange(path, either), sleep(ms, either)]);
+  } finally {
+    ended.abort();
+  }
+}
+
+async function fileChange(path: string, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const event of watch(dirname(path), { signal })) {
+      if (event.filename === basename(path)) return;
+    }
+  } catch {
+    await new Promise<never>(() => {});
+  }
+}

@@ -1,0 +1,12 @@
+import { conversationId } from "../conversation.js";
+import type { Host } from "../host.js";
+import { claudeCodeMaxResultBytes, claudeCodeMaxWaitMs } from "../limits.js";
+
+export const claudeCode: Host = {
+  name: "claude-code",
+  isClient: (clientName) => clientName === "claude-code",
+  conversationOfProcess: (config) => conversationId("claude-code", config.claudeCodeSessionId),
+  conversationOfCall: () => undefined,
+  maxWaitMs: claudeCodeMaxWaitMs,
+  maxResultBytes: claudeCodeMaxResultBytes,
+};

@@ -1,0 +1,26 @@
+/** Calls of a host that is not known: most give up after 60 s. */
+export const unknownHostMaxWaitMs = 50_000;
+
+/** Results for a host that is not known. */
+export const unknownHostMaxResultBytes = 20_000;
+
+/** Claude Code allows hours by default, and half an hour without progress. */
+export const claudeCodeMaxWaitMs = 600_000;
+
+/** Claude Code shows 30,000 characters whole, and cuts what exceeds 25,000 tokens or about 50,000 characters. */
+export const claudeCodeMaxResultBytes = 30_000;
+
+/** Codex gives a call up after 300 s by default, with or without progress. */
+export const codexMaxWaitMs = 240_000;
+
+/** Codex cuts a result to about 12,000 characters. */
+export const codexMaxResultBytes = 10_000;
+
+/** Gemini CLI gives a call up after 600 s by default, with or without progress. */
+export const geminiCliMaxWaitMs = 540_000;
+
+/** Gemini CLI cuts the middle out of a result of more than 40,000 characters. */
+export const geminiCliMaxResultBytes = 30_000;
+
+/** A conversation id with its host's prefix, as the broker takes it. */
+export const maxConversationIdBytes = 128;

@@ -1,0 +1,24 @@
+export type AdapterErrorCode =
+  /** A call's parameters cannot be used. */
+  | "BAD_PARAMETER"
+  /** The broker refused the call. */
+  | "REFUSED"
+  /** The broker was not reached, or did not answer in time. */
+  | "UNREACHABLE"
+  /** A newer session of the same conversation took the peer over. */
+  | "SUPERSEDED"
+  /** The adapter is ending. */
+  | "CLOSED";
+
+/** Why a tool cannot do what it was asked. The message is for the model: what is wrong, and the mend. */
+export class AdapterError extends Error {
+  override readonly name = "AdapterError";
+
+  constructor(
+    readonly code: AdapterErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}

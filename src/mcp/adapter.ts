@@ -1,0 +1,155 @@
+import type { Readable, Writable } from "node:stream";
+import {
+  CancelledNotificationSchema,
+  isJSONRPCErrorResponse,
+  isJSONRPCRequest,
+  isJSONRPCResultResponse,
+  type CallToolResult,
+  type JSONRPCMessage,
+} from "@modelcontextprotocol/sdk/types.js";
+import { systemClock } from "../clock.js";
+import type { Config } from "../endpoint/config.js";
+import type { Host } from "../hosts/host.js";
+import { recogniseHost } from "../hosts/recognise.js";
+import { RpcError } from "../rpc/error.js";
+import { AdapterError } from "./adapter-error.js";
+import { Identity } from "./identity.js";
+import { Mail } from "./mail.js";
+import { readParameters } from "./parameters.js";
+import { explainRefusal } from "./refusal.js";
+import { makeFailure, makeResult } from "./result.js";
+import { Session } from "./session.js";
+import { StdioTransport } from "./stdio-transport.js";
+import { createToolServer, type CallExtra } from "./tool-server.js";
+import type { Tool } from "./tools/tool.js";
+import { UnansweredSends } from "./unanswered-sends.js";
+
+export interface AdapterOptions {
+  readonly config: Config;
+  /** Absolute path of the program, with which a broker is started. */
+  readonly program: string;
+  /** The agent's working directory. */
+  readonly cwd: string;
+  /** What the host writes, and what it reads. */
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Asks the adapter to end. */
+  readonly signal: AbortSignal;
+  /** Takes one line for whoever looks into the host's log. */
+  readonly log: (line: string) => void;
+}
+
+/** Serves one agent until its host closes a stream or `signal` aborts; resolves when everything has ended. */
+export async function serveAgent(options: AdapterOptions): Promise<void> {
+  const adapter = new Adapter(options);
+  await adapter.run();
+}
+
+/**
+ * The host on one side, the broker on the other. The session begins when the host has been answered
+ * and has said who it is, at the latest with the first call.
+ */
+class Adapter {
+  readonly #options: AdapterOptions;
+  readonly #mail = new Mail(systemClock);
+  readonly #unanswered = new UnansweredSends();
+  #attached: { host: Host; session: Session } | undefined;
+  readonly #server = createToolServer((tool, raw, extra) => this.#call(tool, raw, extra));
+
+  constructor(options: AdapterOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    const { input, output, signal, log } = this.#options;
+    const transport = new StdioTransport(input, output, {
+      received: (message) => this.#received(message),
+      written: (message) => this.#written(message),
+    });
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's server is no EventTarget
+    this.#server.onerror = (error) => log(error.message);
+    this.#server.oninitialized = () => void this.#attach();
+    const close = (): void => void transport.close();
+    signal.addEventListener("abort", close);
+    if (signal.aborted) close();
+    await this.#server.connect(transport);
+    await transport.closed;
+    signal.removeEventListener("abort", close);
+    await this.#attached?.session.close();
+  }
+
+  #attach(): { host: Host; session: Session } {
+    if (this.#attached !== undefined) return this.#attached;
+    const { config, program, cwd, log } = this.#options;
+    const client = this.#server.getClientVersion();
+    const host = recogniseHost(client?.name ?? "");
+    const identity = new Identity({
+      config,
+      client: { name: host.name, version: client?.version ?? "" },
+      cwd,
+      conversationId: host.conversationOfProcess(config),
+    });
+    const session = new Session({ config, program, identity, mail: this.#mail, log });
+    this.#attached = { host, session };
+    return this.#attached;
+  }
+
+  /** Sees each message of the host before the server does: what counts is when it came. */
+  #received(message: JSONRPCMessage): void {
+    if (isJSONRPCRequest(message) && message.method === "tools/call") {
+      const { host } = this.#attach();
+      const { _meta = {} } = message.params ?? {};
+      this.#mail.presentations.beginCall(host.conversationOfCall(_meta));
+    }
+    const cancelled = CancelledNotificationSchema.safeParse(message).data?.params.requestId;
+    if (cancelled !== undefined) this.#mail.presentations.withdraw(cancelled);
+  }
+
+  #written(message: JSONRPCMessage): void {
+    if (isJSONRPCResultResponse(message)) this.#mail.presentations.written(message.id);
+    else if (isJSONRPCErrorResponse(message) && message.id !== undefined) {
+      this.#mail.presentations.withdraw(message.id);
+    }
+  }
+
+  async #call(
+    tool: Tool,
+    raw: Readonly<Record<string, unknown>>,
+    { requestId, signal, _meta = {}, sendNotification }: CallExtra,
+  ): Promise<CallToolResult> {
+    const { host, session } = this.#attach();
+    const { inbox, presentations } = this.#mail;
+    const thread = host.conversationOfCall(_meta);
+    try {
+      const parameters = readParameters(tool, raw);
+      if (thread !== undefined) await session.bind(thread);
+      const facts = await tool.run(parameters, {
+        session,
+        mail: this.#mail,
+        unanswered: this.#unanswered,
+        host,
+        cwd: this.#options.cwd,
+        signal,
+        show: (pieces) => presentations.show(requestId, thread, pieces),
+        reportProgress: async (elapsedMs, totalMs) => {
+          const { progressToken } = _meta;
+          if (progressToken === undefined) return;
+          const params = { progressToken, progress: elapsedMs, total: totalMs };
+          await sendNotification({ method: "notifications/progress", params });
+        },
+      });
+      return makeResult(facts, inbox.unread, session.takeNote());
+    } catch (error) {
+      signal.throwIfAborted();
+      return makeFailure(this.#explain(error), inbox.unread);
+    }
+  }
+
+  /** What the model is told of an error; what is a defect goes to the log too. */
+  #explain(error: unknown): string {
+    if (error instanceof AdapterError) return error.message;
+    if (error instanceof RpcError) return explainRefusal(error).message;
+    this.#options.log(`defect: ${error instanceof Error ? error.stack : String(error)}`);
+    return "The Peerline server failed, and has written the reason to its log (standard error).";
+  }
+}

@@ -1,0 +1,81 @@
+import {
+  BrokerService,
+  Closing_Reason,
+  type RegisterResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import type { BrokerConnection } from "../endpoint/connect.js";
+import { createClient } from "../rpc/client.js";
+import { Code, RpcError } from "../rpc/error.js";
+import { catchUpMs, inboxBytes, inboxMessages } from "./limits.js";
+import type { Mail } from "./mail.js";
+
+export type BrokerClient = BrokerConnection["client"];
+
+/** One session with the broker: its token, and the stream that feeds the mail. */
+export class Attachment {
+  /** Knows no token: for calls that need none. */
+  readonly anonymous: BrokerClient;
+  /** Acts as the session's peer. */
+  readonly client: BrokerClient;
+  readonly peerId: string;
+  readonly #mail: Mail;
+  readonly #abandoned = new AbortController();
+
+  constructor(connection: BrokerConnection, registration: RegisterResponse, mail: Mail) {
+    const headers = () => ({ authorization: `Bearer ${registration.sessionToken}` });
+    this.anonymous = connection.client;
+    this.client = createClient(BrokerService, connection.channel, { headers });
+    this.peerId = registration.peer?.peerId ?? "";
+    this.#mail = mail;
+  }
+
+  /** Ends the stream from this side. */
+  abandon(): void {
+    this.#abandoned.abort();
+  }
+
+  /**
+   * Subscribes, and feeds the mail until the stream ends; resolves to why it did, UNSPECIFIED when it
+   * was lost. `onLive` is called once what waited has arrived, or should have.
+   */
+  async follow(onLive: () => void, signal: AbortSignal): Promise<Closing_Reason> {
+    const untilEnd = AbortSignal.any([signal, this.#abandoned.signal]);
+    const credit = { maxMessages: inboxMessages, maxBytes: BigInt(inboxBytes) };
+    let waiting = Number.POSITIVE_INFINITY;
+    let known = 0;
+    let backlog = 0;
+    let catchUp: NodeJS.Timeout | undefined;
+    try {
+      for await (const { event } of this.client.subscribe(credit, { signal: untilEnd })) {
+        switch (event.case) {
+          case "started":
+            this.#mail.open(
+              async (acks, signal) => (await this.client.ackMessages({ acks }, { signal })).results,
+            );
+            waiting = Number(event.value.peer?.waitingMessages ?? 0);
+            catchUp = setTimeout(onLive, catchUpMs).unref();
+            break;
+          case "delivery":
+            this.#mail.deliver(event.value);
+            known++;
+            break;
+          case "backlog":
+            this.#mail.tellBacklog(event.value);
+            backlog = Number(event.value.unread);
+            break;
+          case "closing":
+            return event.value.reason;
+        }
+        if (known + backlog >= waiting) onLive();
+      }
+      return Closing_Reason.UNSPECIFIED;
+    } catch (error) {
+      if (error instanceof RpcError && error.code === Code.Aborted)
+        return Closing_Reason.SUPERSEDED;
+      throw error;
+    } finally {
+      clearTimeout(catchUp);
+      this.#mail.close();
+    }
+  }
+}

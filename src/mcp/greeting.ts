@@ -1,0 +1,24 @@
+import type { Config } from "../endpoint/config.js";
+import { connectBroker } from "../endpoint/connect.js";
+import { VERSION } from "../endpoint/version.js";
+
+/** Tells a person who runs the server by hand what it is, and what it would connect to. */
+export async function greetTerminal(options: {
+  config: Config;
+  program: string;
+  log: (line: string) => void;
+}): Promise<void> {
+  const { config, program, log } = options;
+  log(
+    `MCP server ${VERSION} for a coding agent, whose host starts it (Claude Code, Codex, Gemini CLI).`,
+  );
+  try {
+    const connection = await connectBroker({ config, program, start: false });
+    const { version, pid } = connection.info;
+    await connection.close();
+    log(`broker ${version} runs at ${config.endpoint}, process ${pid}.`);
+  } catch (error) {
+    log(error instanceof Error ? error.message : String(error));
+  }
+  log("waiting for an MCP client on standard input; Ctrl-C ends it.");
+}

@@ -1,0 +1,142 @@
+import { randomUUID } from "node:crypto";
+import { basename } from "node:path";
+import type { RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import type { Config } from "../endpoint/config.js";
+import type { BrokerConnection } from "../endpoint/connect.js";
+import { openHome } from "../endpoint/home.js";
+import { createSecret, listSecrets, removeSecret, type PeerSecret } from "../endpoint/secrets.js";
+import { Code, RpcError } from "../rpc/error.js";
+import { peersToSearch, registerTimeoutMs } from "./limits.js";
+import { describeAgent, type Client } from "./profile.js";
+
+type BrokerClient = BrokerConnection["client"];
+
+/**
+ * Which peer this process is.
+ *
+ * Before the first registration it is *open*: the broker chooses among the peers of this home, and
+ * where none is free a secret is made for a new one. Then it is *settled* on the peer of one secret,
+ * and returns as that. If another instance has that peer when it returns, it is open again.
+ */
+export class Identity {
+  readonly #config: Config;
+  readonly #client: Client;
+  readonly #cwd: string;
+  readonly #instanceId = randomUUID();
+  #conversationId: string | undefined;
+  #own: PeerSecret | undefined;
+  /** Created for a new peer; kept until the broker has said whether there is one. */
+  #created: PeerSecret | undefined;
+  /** The peer that the broker created for this process. */
+  #made: { secret: PeerSecret; peerId: string | undefined } | undefined;
+
+  constructor(options: {
+    config: Config;
+    client: Client;
+    cwd: string;
+    conversationId: string | undefined;
+  }) {
+    this.#config = options.config;
+    this.#client = options.client;
+    this.#cwd = options.cwd;
+    this.#conversationId = options.conversationId;
+  }
+
+  get conversationId(): string | undefined {
+    return this.#conversationId;
+  }
+
+  /** Registers as the settled peer, or as whichever the broker chooses. */
+  async register(client: BrokerClient, signal: AbortSignal): Promise<RegisterResponse> {
+    if (this.#own !== undefined) {
+      try {
+        return await this.#registerWith(client, this.#own, [], signal);
+      } catch (error) {
+        // Another instance has the peer: its mail is that one's now.
+        if (!isRefused(error, Code.AlreadyExists)) throw error;
+        this.#own = undefined;
+      }
+    }
+    return this.#choose(client, signal);
+  }
+
+  /**
+   * Tells the broker the host's conversation, named for the first time. That may move the session to
+   * the peer that the conversation had before.
+   */
+  async bind(
+    conversationId: string,
+    client: BrokerClient,
+    signal: AbortSignal,
+  ): Promise<RegisterResponse> {
+    const keyring = await listSecrets(openHome(this.#config.home));
+    const response = await this.#registerWith(client, this.#own, keyring, signal, conversationId);
+    this.#conversationId = conversationId;
+    await this.#removeAbandoned(client, response, signal);
+    return response;
+  }
+
+  async #choose(client: BrokerClient, signal: AbortSignal): Promise<RegisterResponse> {
+    const home = openHome(this.#config.home);
+    const keyring = await listSecrets(home);
+    if (this.#created === undefined && keyring.length > 0) {
+      try {
+        return await this.#registerWith(client, undefined, keyring, signal);
+      } catch (error) {
+        if (!isRefused(error, Code.NotFound)) throw error;
+      }
+    }
+    this.#created ??= await createSecret(home);
+    const response = await this.#registerWith(client, this.#created, keyring, signal);
+    if (this.#own !== this.#created) await removeSecret(this.#created);
+    else if (response.created)
+      this.#made = { secret: this.#created, peerId: response.peer?.peerId };
+    this.#created = undefined;
+    return response;
+  }
+
+  /** The peer that this process made is gone if it was left before anyone wrote to it. */
+  async #removeAbandoned(
+    client: BrokerClient,
+    { sessionToken }: RegisterResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const made = this.#made;
+    if (made === undefined || made.secret === this.#own) return;
+    this.#made = undefined;
+    const headers = { authorization: `Bearer ${sessionToken}` };
+    const page = await client.listPeers({ pageSize: peersToSearch }, { headers, signal });
+    const isListed = page.peers.some(({ peerId }) => peerId === made.peerId);
+    if (!isListed && page.nextPageToken === "") await removeSecret(made.secret);
+  }
+
+  async #registerWith(
+    client: BrokerClient,
+    secret: PeerSecret | undefined,
+    keyring: readonly PeerSecret[],
+    signal: AbortSignal,
+    conversationId = this.#conversationId ?? "",
+  ): Promise<RegisterResponse> {
+    const profile = await describeAgent(this.#client, this.#cwd);
+    const response = await client.register(
+      {
+        secret: secret?.secret ?? "",
+        keyring: keyring.map((other) => other.secret),
+        instanceId: this.#instanceId,
+        conversationId,
+        name: this.#config.name ?? "",
+        baseName: this.#config.name ?? basename(profile.root),
+        kind: PeerKind.AGENT,
+        profile,
+      },
+      { signal, timeoutMs: registerTimeoutMs },
+    );
+    this.#own = response.secretIndex === 0 ? secret : keyring[response.secretIndex - 1];
+    return response;
+  }
+}
+
+function isRefused(error: unknown, code: Code): boolean {
+  return error instanceof RpcError && error.code === code;
+}

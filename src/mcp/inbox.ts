@@ -1,0 +1,105 @@
+import type { Clock } from "../clock.js";
+import type { HeldMessage } from "./held-message.js";
+import { maxUnreadSenders } from "./limits.js";
+import { Pulse } from "./pulse.js";
+
+/** What waits for the agent, here and at the broker. */
+export interface Unread {
+  readonly count: number;
+  /** Names, oldest message first. */
+  readonly senders: readonly string[];
+}
+
+/**
+ * Messages that were delivered and not yet shown, oldest first. The broker bounds them by the credit
+ * of the subscription. One whose time runs out here leaves, and is told to `onExpired`.
+ */
+export class Inbox {
+  readonly #clock: Clock;
+  readonly #onExpired: (held: HeldMessage) => void;
+  readonly #arrivals = new Pulse();
+  #messages: HeldMessage[] = [];
+  #backlog: Unread = { count: 0, senders: [] };
+  #expiry: NodeJS.Timeout | undefined;
+
+  constructor(options: { clock: Clock; onExpired: (held: HeldMessage) => void }) {
+    this.#clock = options.clock;
+    this.#onExpired = options.onExpired;
+  }
+
+  /** Takes in a delivery. Of a message that is here already, only the new delivery's id is kept. */
+  deliver(held: HeldMessage): void {
+    const known = this.#messages.find(({ key }) => key === held.key);
+    if (known !== undefined) {
+      known.deliveryId = held.deliveryId;
+      return;
+    }
+    this.#messages.push(held);
+    this.#expire();
+    this.#arrivals.beat();
+  }
+
+  /** Takes messages out, to be shown. */
+  take(taken: readonly HeldMessage[]): void {
+    this.#messages = this.#messages.filter((held) => !taken.includes(held));
+    this.#expire();
+  }
+
+  /** Puts messages that were taken back to the front, in the order given. */
+  putBack(returned: readonly HeldMessage[]): void {
+    if (returned.length === 0) return;
+    this.#messages.unshift(...returned);
+    this.#expire();
+    this.#arrivals.beat();
+  }
+
+  /** What waits at the broker, beyond the credit. */
+  tellBacklog(backlog: Unread): void {
+    this.#backlog = backlog;
+  }
+
+  /** The messages here, oldest first. */
+  list(): readonly HeldMessage[] {
+    this.#expire();
+    return this.#messages;
+  }
+
+  get unread(): Unread {
+    const here = this.list().map(({ message }) => message.from?.name ?? "");
+    const senders = new Set([...here, ...this.#backlog.senders]);
+    return {
+      count: here.length + this.#backlog.count,
+      senders: [...senders].slice(0, maxUnreadSenders),
+    };
+  }
+
+  /** Resolves when a message arrives; rejects when the signal aborts first. */
+  async nextArrival(signal: AbortSignal): Promise<void> {
+    await this.#arrivals.next(signal);
+  }
+
+  /** Forgets everything: the mail is another peer's. */
+  clear(): void {
+    this.#messages = [];
+    this.#backlog = { count: 0, senders: [] };
+    this.#expire();
+  }
+
+  /** Lets go what has expired, and sets the one timer for what expires next. */
+  #expire(): void {
+    clearTimeout(this.#expiry);
+    this.#expiry = undefined;
+    const now = this.#clock.now();
+    const expired = this.#messages.filter((held) => held.expiresAtMs <= now);
+    if (expired.length > 0) {
+      this.#messages = this.#messages.filter((held) => held.expiresAtMs > now);
+      for (const held of expired) this.#onExpired(held);
+    }
+    const nextMs = Math.min(...this.#messages.map((held) => held.expiresAtMs));
+    if (nextMs === Number.POSITIVE_INFINITY) return;
+    this.#expiry = setTimeout(() => this.#expire(), Math.min(nextMs - now, maxTimerMs)).unref();
+  }
+}
+
+/** The longest wait that setTimeout takes; a longer one would end at once. */
+const maxTimerMs = 2 ** 31 - 1;

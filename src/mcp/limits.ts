@@ -1,0 +1,73 @@
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Credit: messages delivered and not yet shown. */
+export const inboxMessages = 64;
+
+/** The same in bytes of encoded messages. */
+export const inboxBytes = 1 * MiB;
+
+/** Messages shown, yet not known to be settled by the broker. The oldest is forgotten first: it may be shown twice. */
+export const maxShownMessages = 1024;
+
+/** Reports in one call, as the broker takes them. */
+export const maxReports = 1024;
+
+/** Text of a message, in UTF-8, as the broker takes it. */
+export const maxTextBytes = 16 * KiB;
+
+/** A peer's name, in characters, as the broker takes it. */
+export const maxNameLength = 40;
+
+/** One line of JSON-RPC from the host. */
+export const maxLineBytes = 4 * MiB;
+
+/** A tool call's time to reach the broker and be answered by it, with all its retries. */
+export const callTimeoutMs = 10_000;
+
+/** Registering: the broker may hold the answer for up to a second after its own start. */
+export const registerTimeoutMs = 5_000;
+
+/** Waits before connecting again: the first at most this, then twice as long each time, up to the maximum. */
+export const minReconnectMs = 100;
+export const maxReconnectMs = 5_000;
+
+/** After a broker that stopped in good order: whoever stopped it may want to see it gone. */
+export const stoppedReconnectMs = 1_000;
+
+/** Waits before a call or a report that the broker could not serve is repeated. */
+export const minRetryMs = 100;
+export const maxRetryMs = 2_000;
+
+/** How long the first calls wait for mail that the broker says is there. */
+export const catchUpMs = 500;
+
+/** How long a stream whose token is void may take to say why. */
+export const farewellMs = 1_000;
+
+/** Parting from the broker. The host kills what has not ended soon after it asked. */
+export const closeTimeoutMs = 500;
+
+/** Between two signs of life of a call that waits, where the host asked for them. */
+export const progressIntervalMs = 5_000;
+
+/** Peers in one answer of list_peers. */
+export const maxListedPeers = 20;
+
+/** Senders named beside an unread count. */
+export const maxUnreadSenders = 8;
+
+/** Sends that were never answered, kept so that the same call again is the same message. */
+export const maxUnansweredSends = 16;
+
+/** What a result needs besides its messages: the counts, the senders and a note. */
+export const resultEnvelopeBytes = 800;
+
+/** A client's name, and its version, as the broker takes them. */
+export const maxClientBytes = 64;
+
+/** A branch's name, as the broker takes it. */
+export const maxBranchBytes = 255;
+
+/** Peers asked for to learn whether one is gone: one page, the largest that the broker gives. */
+export const peersToSearch = 1000;

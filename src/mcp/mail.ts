@@ -1,0 +1,67 @@
+import { Outcome, type Backlog, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
+import type { Clock } from "../clock.js";
+import { holdMessage } from "./held-message.js";
+import { Inbox } from "./inbox.js";
+import { Presentations } from "./presentations.js";
+import { Reports, type SendReports } from "./reports.js";
+
+/** The agent's mail at this adapter: what waits, what was shown, and what the broker is told of it. */
+export class Mail {
+  readonly inbox: Inbox;
+  readonly presentations: Presentations;
+  readonly #reports: Reports;
+
+  constructor(clock: Clock) {
+    this.#reports = new Reports({
+      onTaken: (held, outcome) => {
+        if (outcome === Outcome.CONFIRMED) this.presentations.settle(held);
+      },
+      onRefused: (held, outcome) => {
+        // By the broker's clock, which counts, its time is not over: it may be shown.
+        if (outcome === Outcome.EXPIRED) {
+          this.inbox.putBack([{ ...held, expiresAtMs: Number.POSITIVE_INFINITY }]);
+        }
+      },
+    });
+    this.inbox = new Inbox({
+      clock,
+      onExpired: (held) => this.#reports.add(held, Outcome.EXPIRED, ConfirmedBy.UNSPECIFIED),
+    });
+    this.presentations = new Presentations({
+      inbox: this.inbox,
+      report: (held, outcome, confirmedBy) => this.#reports.add(held, outcome, confirmedBy),
+    });
+  }
+
+  /** A subscription begins: reports go this way, and the broker tells its backlog anew. */
+  open(send: SendReports): void {
+    this.inbox.tellBacklog({ count: 0, senders: [] });
+    this.#reports.open(send);
+  }
+
+  /** The subscription has ended, and every delivery id with it. What is held stays. */
+  close(): void {
+    this.#reports.close();
+  }
+
+  /** Forgets all mail: the session is another peer's from here on. */
+  clear(): void {
+    this.inbox.clear();
+    this.presentations.clear();
+  }
+
+  /** Resolves when the broker has heard all there is to report. */
+  async flush(): Promise<void> {
+    await this.#reports.flush();
+  }
+
+  deliver(delivery: Delivery): void {
+    const held = holdMessage(delivery);
+    if (held !== undefined && !this.presentations.redeliver(held)) this.inbox.deliver(held);
+  }
+
+  tellBacklog(backlog: Backlog): void {
+    this.inbox.tellBacklog({ count: Number(backlog.unread), senders: backlog.senders });
+  }
+}

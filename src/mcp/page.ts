@@ -1,0 +1,76 @@
+import type { HeldMessage } from "./held-message.js";
+import { peerData, peerText } from "./peer-text.js";
+import type { ShownPiece } from "./presentations.js";
+import { showMessage, showPart, type ShownMessage } from "./shown-message.js";
+
+/** What one result shows. */
+export interface Page {
+  readonly messages: readonly ShownMessage[];
+  readonly pieces: readonly ShownPiece[];
+}
+
+/**
+ * As many messages as fit into `maxBytes` of JSON, oldest first, at most `limit`. A message that is too
+ * large for a page of its own comes in numbered parts, one a page.
+ */
+export function makePage(
+  waiting: readonly HeldMessage[],
+  { maxBytes, limit }: { maxBytes: number; limit: number },
+): Page {
+  const messages: ShownMessage[] = [];
+  const pieces: ShownPiece[] = [];
+  let bytes = 0;
+  for (const held of waiting.slice(0, limit)) {
+    const message = showMessage(held);
+    const size = jsonBytes(message) + 1;
+    if (size > maxBytes) {
+      if (pieces.length === 0) return showNextPart(held, maxBytes);
+      break;
+    }
+    if (bytes + size > maxBytes) break;
+    bytes += size;
+    messages.push(message);
+    pieces.push({ held, part: 0, isLast: true });
+  }
+  return { messages, pieces };
+}
+
+function showNextPart(held: HeldMessage, maxBytes: number): Page {
+  const frame = showPart(held, { text: "", data_json: "", part: "99/99" });
+  const room = maxBytes - jsonBytes(frame) - 1;
+  const { text, data } = held.message;
+  const bodies: Pick<ShownMessage, "text" | "data_json">[] = splitText(peerText(text), room).map(
+    (piece) => ({ text: piece }),
+  );
+  if (data !== undefined) {
+    const pieces = splitText(JSON.stringify(peerData(data)), room);
+    bodies.push(...pieces.map((piece) => ({ data_json: piece })));
+  }
+  const part = Math.min(held.partsShown, bodies.length - 1);
+  return {
+    messages: [showPart(held, { part: `${part + 1}/${bodies.length}`, ...bodies[part] })],
+    pieces: [{ held, part, isLast: part === bodies.length - 1 }],
+  };
+}
+
+/** Cuts text into pieces of at most `maxBytes` of JSON each, never inside a character or an escaped one. */
+function splitText(text: string, maxBytes: number): string[] {
+  const pieces: string[] = [];
+  let piece = "";
+  let bytes = 0;
+  for (const [character] of text.matchAll(/&(?:lt|amp);|[^]/gu)) {
+    const size = jsonBytes(character) - 2;
+    if (bytes + size > maxBytes) {
+      pieces.push(piece);
+      piece = "";
+      bytes = 0;
+    }
+    piece += character;
+    bytes += size;
+  }
+  return [...pieces, piece];
+}
+
+function jsonBytes(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}

@@ -1,0 +1,32 @@
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import type { RpcError } from "../rpc/error.js";
+import { AdapterError } from "./adapter-error.js";
+
+/** What the broker said no to, in the words of the tools: their parameters, and which of them helps. */
+export function explainRefusal(error: RpcError): AdapterError {
+  const info = error.findDetail(ErrorInfoSchema);
+  const field = info?.metadata["field"] ?? "";
+  const parameter = `\`${parameterOf[field] ?? field}\``;
+  let sentence = error.message;
+  if (field !== "" && sentence.startsWith(field))
+    sentence = parameter + sentence.slice(field.length);
+  else if (field !== "") sentence = `${parameter}: ${sentence}`;
+  const mend = mends[info?.reason ?? ""]?.(parameter) ?? "";
+  return new AdapterError("REFUSED", `${sentence}${/[.?!]$/.test(sentence) ? "" : "."}${mend}`, {
+    cause: error,
+  });
+}
+
+/** Fields of the contract whose parameter has another name. */
+const parameterOf: Readonly<Record<string, string>> = {
+  text: "message",
+  "profile.summary": "summary",
+};
+
+const mends: Readonly<Record<string, (parameter: string) => string>> = {
+  PEER_NOT_FOUND: () => " Nothing was sent. list_peers shows who is there.",
+  PEER_AMBIGUOUS: () => " Nothing was sent.",
+  MESSAGE_NOT_FOUND: (parameter) => ` Give ${parameter} an id from get_messages or send_message.`,
+  FIELD_TOO_LARGE: (parameter) =>
+    parameter === "`message`" ? " Write it to a file and send the file's path." : "",
+};

@@ -1,0 +1,118 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { AckResult, AckSchema, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import type { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
+import { sleep } from "../clock.js";
+import type { HeldMessage } from "./held-message.js";
+import { maxReports, maxRetryMs, minRetryMs } from "./limits.js";
+
+export type SendReports = (
+  acks: MessageInitShape<typeof AckSchema>[],
+  signal: AbortSignal,
+) => Promise<readonly AckResult[]>;
+
+interface PendingReport {
+  readonly held: HeldMessage;
+  readonly outcome: Outcome;
+  readonly confirmedBy: ConfirmedBy;
+}
+
+/**
+ * Tells the broker what became of deliveries, in order and in batches: what is reported in one tick,
+ * or while a batch is under way, makes the next batch.
+ *
+ * It is open while there is a subscription. Delivery ids end with theirs, so closing drops what is
+ * pending: what the broker does not know it delivers again, and then it is reported anew.
+ */
+export class Reports {
+  readonly #onTaken: (held: HeldMessage, outcome: Outcome) => void;
+  readonly #onRefused: (held: HeldMessage, outcome: Outcome) => void;
+  #pending: PendingReport[] = [];
+  #send: SendReports | undefined;
+  #stop = new AbortController();
+  #sending: Promise<void> | undefined;
+
+  constructor(options: {
+    /** The report is durable. */
+    onTaken: (held: HeldMessage, outcome: Outcome) => void;
+    /** The broker says that this cannot be, and the delivery goes on. */
+    onRefused: (held: HeldMessage, outcome: Outcome) => void;
+  }) {
+    this.#onTaken = options.onTaken;
+    this.#onRefused = options.onRefused;
+  }
+
+  open(send: SendReports): void {
+    this.#send = send;
+    this.#stop = new AbortController();
+  }
+
+  close(): void {
+    this.#send = undefined;
+    this.#pending = [];
+    this.#stop.abort();
+  }
+
+  add(held: HeldMessage, outcome: Outcome, confirmedBy: ConfirmedBy): void {
+    if (this.#send === undefined) return;
+    this.#pending.push({ held, outcome, confirmedBy });
+    this.#sending ??= this.#sendAll();
+  }
+
+  /** Resolves when nothing is pending. */
+  async flush(): Promise<void> {
+    await this.#sending;
+  }
+
+  async #sendAll(): Promise<void> {
+    let delayMs = minRetryMs;
+    await nextTick();
+    while (this.#send !== undefined && this.#pending.length > 0) {
+      const send = this.#send;
+      const { signal } = this.#stop;
+      const batch = this.#pending.slice(0, maxReports);
+      try {
+        const results = await send(batch.map(toAck), signal);
+        if (signal.aborted) continue;
+        const unserved = batch.filter((report, index) => !this.#conclude(report, results[index]));
+        this.#pending = [...unserved, ...this.#pending.slice(batch.length)];
+        if (unserved.length === 0) delayMs = minRetryMs;
+        else delayMs = await pause(delayMs, signal);
+      } catch {
+        // The call as a whole failed. If the connection is lost, closing ends the loop.
+        delayMs = await pause(delayMs, signal);
+      }
+    }
+    this.#sending = undefined;
+  }
+
+  /** Whether the answer to a report is final. */
+  #conclude({ held, outcome }: PendingReport, result: AckResult | undefined): boolean {
+    switch (result?.error?.reason) {
+      case undefined:
+        this.#onTaken(held, outcome);
+        return true;
+      case ErrorReason.FIELD_INVALID:
+        this.#onRefused(held, outcome);
+        return true;
+      case ErrorReason.DELIVERY_STALE:
+      case ErrorReason.DELIVERY_NOT_FOUND:
+        return true;
+      default:
+        return false;
+    }
+  }
+}
+
+function toAck({ held, outcome, confirmedBy }: PendingReport) {
+  return { deliveryId: held.deliveryId, outcome, confirmedBy };
+}
+
+async function pause(delayMs: number, signal: AbortSignal): Promise<number> {
+  await sleep(delayMs, signal).catch(() => undefined);
+  return Math.min(2 * delayMs, maxRetryMs);
+}
+
+async function nextTick(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,31 @@
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import type { Unread } from "./inbox.js";
+
+/** What a tool found out. Members that are undefined are not sent. */
+export type Facts = Readonly<Record<string, unknown>>;
+
+/**
+ * The result of a call, with what waits for the agent. Some hosts show their model only the structure
+ * and others only the text, so both say the same.
+ */
+export function makeResult(facts: Facts, unread: Unread, note: string | undefined): CallToolResult {
+  const structuredContent = {
+    ...facts,
+    unread: unread.count,
+    unread_from: unread.count === 0 ? undefined : unread.senders,
+    note,
+  };
+  return {
+    content: [{ type: "text", text: JSON.stringify(structuredContent) }],
+    structuredContent,
+  };
+}
+
+/** The result of a call that failed. Hosts disagree on a failure's structure, so there is only text. */
+export function makeFailure(sentence: string, unread: Unread): CallToolResult {
+  const mail =
+    unread.count === 0
+      ? ""
+      : ` (${unread.count} unread from ${unread.senders.join(", ")}: call get_messages.)`;
+  return { content: [{ type: "text", text: sentence + mail }], isError: true };
+}

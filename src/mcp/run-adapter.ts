@@ -1,0 +1,51 @@
+import { Console } from "node:console";
+import type { Config } from "../endpoint/config.js";
+import { serveAgent } from "./adapter.js";
+import { greetTerminal } from "./greeting.js";
+
+/**
+ * Runs the MCP server of one agent on the process's own streams, until its host closes them or asks the
+ * process to end. Resolves to the exit code.
+ */
+export async function runAdapter(options: {
+  config: Config;
+  /** Absolute path of the program, with which a broker is started. */
+  program: string;
+}): Promise<number> {
+  const { config, program } = options;
+  // Standard output is the protocol's alone, whatever a dependency may print.
+  globalThis.console = new Console(process.stderr);
+  process.stderr.on("error", ignore);
+
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  for (const name of endingSignals) process.on(name, end);
+  try {
+    if (process.stdin.isTTY) void greetTerminal({ config, program, log: writeLine });
+    await serveAgent({
+      config,
+      program,
+      cwd: process.cwd(),
+      input: process.stdin,
+      output: process.stdout,
+      signal: ending.signal,
+      log: writeLine,
+    });
+    return 0;
+  } finally {
+    for (const name of endingSignals) process.off(name, end);
+  }
+}
+
+const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** The host may close the log's pipe before it ends the process. */
+function ignore(): void {}
+
+function writeLine(text: string): void {
+  const line = text.replaceAll(/\s+/g, " ").slice(0, maxLogLine);
+  process.stderr.write(`peerline: ${line}\n`);
+}
+
+/** In characters. */
+const maxLogLine = 1000;

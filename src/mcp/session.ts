@@ -1,0 +1,312 @@
+import { Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
+import type { Config } from "../endpoint/config.js";
+import { connectBroker } from "../endpoint/connect.js";
+import { EndpointError } from "../endpoint/endpoint-error.js";
+import type { CallOptions } from "../rpc/client.js";
+import { Code, RpcError } from "../rpc/error.js";
+import { AdapterError } from "./adapter-error.js";
+import { Attachment, type BrokerClient } from "./attachment.js";
+import type { Identity } from "./identity.js";
+import {
+  callTimeoutMs,
+  closeTimeoutMs,
+  farewellMs,
+  maxReconnectMs,
+  maxRetryMs,
+  minReconnectMs,
+  minRetryMs,
+  stoppedReconnectMs,
+} from "./limits.js";
+import type { Mail } from "./mail.js";
+import { explainName } from "./name-note.js";
+import { Pulse } from "./pulse.js";
+
+/**
+ * The agent's line to the broker.
+ *
+ * It is *attaching* (finding a broker, registering, subscribing), then *live*, and attaching again
+ * whenever the stream is lost: at once the first time, then with growing, jittered waits, which a call
+ * cuts short. It is *ended* when a newer session of the same conversation takes over, or when it is
+ * closed. A call waits for the session to be live, and is repeated if the connection is lost under it:
+ * every call of the contract that tools make may be.
+ */
+export class Session implements AsyncDisposable {
+  readonly #config: Config;
+  readonly #program: string;
+  readonly #identity: Identity;
+  readonly #mail: Mail;
+  readonly #log: (line: string) => void;
+  readonly #stop = new AbortController();
+  readonly #ended = new AbortController();
+  readonly #changed = new Pulse();
+  readonly #nudged = new Pulse();
+  readonly #running: Promise<void>;
+  #attachment: Attachment | undefined;
+  #problem: unknown;
+  #peer: Peer | undefined;
+  #note: string | undefined;
+  #binding: Promise<void> | undefined;
+
+  /** Begins to attach at once. */
+  constructor(options: {
+    config: Config;
+    program: string;
+    identity: Identity;
+    mail: Mail;
+    log: (line: string) => void;
+  }) {
+    this.#config = options.config;
+    this.#program = options.program;
+    this.#identity = options.identity;
+    this.#mail = options.mail;
+    this.#log = options.log;
+    this.#running = this.#run();
+  }
+
+  /** The peer that the agent is, as last heard; undefined before it has registered. */
+  get peer(): Peer | undefined {
+    return this.#peer;
+  }
+
+  /** Aborts when the session has ended, with an AdapterError. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** What the agent has to know of its name and was not told yet; telling it once is enough. */
+  takeNote(): string | undefined {
+    const note = this.#note;
+    this.#note = undefined;
+    return note;
+  }
+
+  /** The peer as the broker has just said it is. */
+  update(peer: Peer): void {
+    this.#peer = peer;
+  }
+
+  /** Calls the broker, for at most `callTimeoutMs` in all. Fails with RpcError or AdapterError. */
+  async call<T>(
+    run: (client: BrokerClient, options: CallOptions) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    return this.#withAttachment(({ client }, signal) => run(client, { signal }), signal);
+  }
+
+  /** Resolves when the session is live and what waited has arrived. */
+  async ready(signal: AbortSignal): Promise<void> {
+    await this.#withAttachment(async () => undefined, signal);
+  }
+
+  /** Tells the broker the host's conversation, the first time that one is named. */
+  async bind(conversationId: string): Promise<void> {
+    if (this.#identity.conversationId !== undefined) return;
+    this.#binding ??= this.#bind(conversationId).finally(() => (this.#binding = undefined));
+    await this.#binding;
+  }
+
+  /** Reports what is to report, takes leave of the broker, and ends; within `closeTimeoutMs`. */
+  async close(): Promise<void> {
+    this.#end(new AdapterError("CLOSED", "The Peerline server is ending."));
+    const timer = setTimeout(() => this.#stop.abort(), closeTimeoutMs);
+    await this.#takeLeave().catch(ignore);
+    clearTimeout(timer);
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#ended.signal.aborted) {
+      let delayMs: number;
+      try {
+        const reason = await this.#attach(() => (failures = 0));
+        delayMs = this.#afterStream(reason);
+      } catch (error) {
+        this.#noteProblem(error);
+        delayMs = Math.min(minReconnectMs * 2 ** failures++, maxReconnectMs);
+      }
+      if (this.#ended.signal.aborted) return;
+      const wasNudged = await this.#rest(delayMs);
+      if (wasNudged) failures = 0;
+    }
+  }
+
+  /** One attachment, from connecting to the end of its stream. */
+  async #attach(onLive: () => void): Promise<Closing_Reason> {
+    const { signal } = this.#stop;
+    const config = this.#config;
+    const start = config.ownsBroker;
+    const connection = await connectBroker({ config, program: this.#program, start, signal });
+    try {
+      const registration = await this.#identity.register(connection.client, signal);
+      if (registration.peer !== undefined) this.#become(registration.peer);
+      const attachment = new Attachment(connection, registration, this.#mail);
+      return await attachment.follow(() => {
+        if (this.#attachment === attachment) return;
+        this.#attachment = attachment;
+        this.#problem = undefined;
+        this.#log(`connected to ${this.#config.endpoint} as ${this.#peer?.name}`);
+        onLive();
+        this.#changed.beat();
+      }, signal);
+    } finally {
+      this.#attachment = undefined;
+      this.#changed.beat();
+      await connection.close();
+    }
+  }
+
+  #noteProblem(error: unknown): void {
+    if (this.#ended.signal.aborted) return;
+    const line = error instanceof Error ? error.message : String(error);
+    const isNews = !(this.#problem instanceof Error && this.#problem.message === line);
+    if (isNews) this.#log(`not connected: ${line}`);
+    this.#problem = error;
+    this.#changed.beat();
+  }
+
+  #become(peer: Peer): void {
+    if (this.#peer?.peerId !== peer.peerId) {
+      this.#note = explainName({
+        now: peer.name,
+        before: this.#peer?.name,
+        asked: this.#config.name,
+      });
+      if (this.#peer !== undefined) this.#mail.clear();
+    }
+    this.#peer = peer;
+  }
+
+  /** How long to wait before attaching again, at most; ends the session where it must not. */
+  #afterStream(reason: Closing_Reason): number {
+    switch (reason) {
+      case Closing_Reason.SUPERSEDED:
+        this.#end(superseded(this.#peer?.name ?? ""));
+        return 0;
+      case Closing_Reason.UNREGISTERED:
+        return 0;
+      case Closing_Reason.STOPPING:
+        return stoppedReconnectMs;
+      default:
+        return minReconnectMs;
+    }
+  }
+
+  /**
+   * Waits half the time or more, at random, so that many adapters do not return at once. True when a
+   * call cut the wait short.
+   */
+  async #rest(delayMs: number): Promise<boolean> {
+    const jitteredMs = Math.ceil(delayMs * (0.5 + Math.random() / 2));
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(jitteredMs)]);
+    return this.#nudged.next(signal).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async #withAttachment<T>(
+    run: (attachment: Attachment, signal: AbortSignal) => Promise<T>,
+    callSignal: AbortSignal,
+  ): Promise<T> {
+    const signal = AbortSignal.any([callSignal, AbortSignal.timeout(callTimeoutMs)]);
+    let retryMs = minRetryMs;
+    let renewed = false;
+    let lost: unknown;
+    try {
+      for (;;) {
+        const attachment = await this.#live(signal);
+        try {
+          return await run(attachment, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          lost = error;
+          if (isCode(error, Code.Unauthenticated) && !renewed) {
+            // The token is void. Its stream says why: taken over, or only lost.
+            renewed = true;
+            await this.#awaitEnd(attachment, farewellMs, signal);
+            attachment.abandon();
+          } else if (isCode(error, Code.Unavailable)) {
+            await this.#awaitEnd(attachment, retryMs, signal);
+            retryMs = Math.min(2 * retryMs, maxRetryMs);
+          } else {
+            throw error;
+          }
+        }
+      }
+    } catch (error) {
+      callSignal.throwIfAborted();
+      if (!signal.aborted) throw error;
+      throw unreachable(`no answer within ${callTimeoutMs / 1000} s`, this.#problem ?? lost);
+    }
+  }
+
+  /** The attachment, once there is one. */
+  async #live(signal: AbortSignal): Promise<Attachment> {
+    if (this.#attachment === undefined) {
+      this.#problem = undefined;
+      this.#nudged.beat();
+    }
+    for (;;) {
+      this.#ended.signal.throwIfAborted();
+      if (this.#attachment !== undefined) return this.#attachment;
+      // Trouble with this machine's home or program lasts until someone mends it.
+      if (this.#problem instanceof EndpointError)
+        throw unreachable(this.#problem.message, this.#problem);
+      await this.#changed.next(signal);
+    }
+  }
+
+  /** Waits until the attachment is the session's no more, or the time is over. */
+  async #awaitEnd(attachment: Attachment, ms: number, callSignal: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([callSignal, AbortSignal.timeout(ms)]);
+    while (this.#attachment === attachment && !signal.aborted) {
+      await this.#changed.next(signal).catch(ignore);
+    }
+  }
+
+  async #bind(conversationId: string): Promise<void> {
+    await this.#withAttachment(async (attachment, signal) => {
+      const { peer } = await this.#identity.bind(conversationId, attachment.anonymous, signal);
+      if (peer === undefined || peer.peerId === attachment.peerId) return;
+      attachment.abandon();
+      await this.#awaitEnd(attachment, farewellMs, signal);
+    }, this.#stop.signal);
+  }
+
+  async #takeLeave(): Promise<void> {
+    await this.#mail.flush();
+    await this.#attachment?.client.unregister({}, { signal: this.#stop.signal });
+  }
+
+  #end(error: AdapterError): void {
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort(error);
+    this.#changed.beat();
+  }
+}
+
+function superseded(name: string): AdapterError {
+  return new AdapterError(
+    "SUPERSEDED",
+    `A newer session of this conversation took over ${name}: its mail goes there. To take it back, restart this MCP server.`,
+  );
+}
+
+function unreachable(what: string, cause: unknown): AdapterError {
+  return new AdapterError("UNREACHABLE", `The Peerline broker cannot be reached: ${what}`, {
+    cause,
+  });
+}
+
+function isCode(error: unknown, code: Code): boolean {
+  return error instanceof RpcError && error.code === code;
+}
+
+function ignore(): void {}

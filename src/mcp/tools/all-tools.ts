@@ -1,0 +1,17 @@
+import { getMessages } from "./get-messages.js";
+import { listPeers } from "./list-peers.js";
+import { messageStatus } from "./message-status.js";
+import { sendMessage } from "./send-message.js";
+import { setName } from "./set-name.js";
+import { setSummary } from "./set-summary.js";
+import type { Tool } from "./tool.js";
+
+/** Every tool, in the order in which hosts list them. */
+export const allTools: readonly Tool[] = [
+  listPeers,
+  sendMessage,
+  getMessages,
+  messageStatus,
+  setSummary,
+  setName,
+];

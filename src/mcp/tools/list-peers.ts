@@ -1,0 +1,76 @@
+import { z } from "zod";
+import { PeerScope } from "../../../gen/peerline/v1/broker_service_pb.js";
+import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { maxListedPeers } from "../limits.js";
+import { peerText } from "../peer-text.js";
+import { wireTime } from "../wire-time.js";
+import { kindWord, reachWord } from "../words.js";
+import { defineTool } from "./tool.js";
+
+const scopes = {
+  all: PeerScope.ALL,
+  machine: PeerScope.MACHINE,
+  repository: PeerScope.REPOSITORY,
+  directory: PeerScope.DIRECTORY,
+} as const;
+
+export const listPeers = defineTool({
+  name: "list_peers",
+  title: "List agents",
+  description: `Lists the agents that you can message, online ones first, at most ${maxListedPeers}: name, program, directory, branch, what each works on, how a message reaches it now (next_turn, stored) and how many messages it has not read. \`you\` is your own name.`,
+  isReadOnly: true,
+  isIdempotent: true,
+  parameters: z.strictObject({
+    scope: z
+      .enum(["all", "machine", "repository", "directory"])
+      .optional()
+      .describe(
+        "all (the default), or those on your machine, in your repository or your directory",
+      ),
+    online_only: z.boolean().optional().describe("true to leave out agents that are offline"),
+  }),
+  aliases: {},
+
+  async run({ scope = "all", online_only = false }, { session, signal }) {
+    const request = {
+      scope: scopes[scope],
+      onlineOnly: online_only,
+      // The caller is among them.
+      pageSize: maxListedPeers + 1,
+    };
+    const { peers, totalSize } = await session.call(
+      (client, options) => client.listPeers(request, options),
+      signal,
+    );
+    const you = session.peer;
+    const others = peers.filter(({ peerId }) => peerId !== you?.peerId).slice(0, maxListedPeers);
+    const more = totalSize - others.length - 1;
+    return {
+      you: { name: you?.name },
+      peers: others.map((peer) => describePeer(peer, you?.profile?.host)),
+      more: more > 0 ? more : undefined,
+    };
+  },
+});
+
+function describePeer(peer: Peer, ownHost: string | undefined) {
+  const { name, kind, profile, online, reach, waitingMessages } = peer;
+  return {
+    name,
+    kind: kindWord(kind),
+    client: said(profile?.clientName),
+    host: profile?.host === ownHost ? undefined : said(profile?.host),
+    cwd: said(profile?.cwd),
+    branch: said(profile?.branch),
+    summary: said(profile?.summary),
+    online,
+    last_seen: online ? undefined : wireTime(peer.lastSeenTime),
+    reach: reachWord(reach),
+    waiting: Number(waitingMessages) || undefined,
+  };
+}
+
+/** What a peer says of itself; undefined when it says nothing. */
+function said(text: string | undefined): string | undefined {
+  return text ? peerText(text) : undefined;
+}

@@ -1,0 +1,52 @@
+import { z } from "zod";
+import type { Receipt } from "../../../gen/peerline/v1/message_pb.js";
+import { peerText } from "../peer-text.js";
+import { shortId } from "../short-id.js";
+import { wireTime } from "../wire-time.js";
+import { evidenceWord, stateWord } from "../words.js";
+import { defineTool } from "./tool.js";
+
+export const messageStatus = defineTool({
+  name: "message_status",
+  title: "See where a message stands",
+  description:
+    "Shows where a message that you sent or received stands for each recipient: queued (stored), leased (handed to its session), presented (in a result of its host), confirmed (its host went on after that), answered; or expired, dead_lettered.",
+  isReadOnly: true,
+  isIdempotent: true,
+  parameters: z.strictObject({
+    message_id: z.string().min(8).describe("the id from send_message or get_messages"),
+  }),
+  aliases: { id: "message_id" },
+
+  async run(parameters, { session, signal }) {
+    const request = { messageId: parameters.message_id };
+    const { record } = await session.call(
+      (client, options) => client.getMessage(request, options),
+      signal,
+    );
+    const { message, receipts } = record ?? {};
+    return {
+      message_id: shortId(message?.messageId ?? parameters.message_id),
+      from: { name: message?.from?.name },
+      sent_at: wireTime(message?.acceptTime),
+      expires_at: wireTime(message?.expireTime),
+      receipts: receipts?.map(describeReceipt) ?? [],
+    };
+  },
+});
+
+function describeReceipt(receipt: Receipt) {
+  return {
+    name: receipt.recipient?.name,
+    state: stateWord(receipt.state),
+    queued_at: wireTime(receipt.queuedTime),
+    leased_at: wireTime(receipt.leasedTime),
+    presented_at: wireTime(receipt.presentedTime),
+    confirmed_at: wireTime(receipt.confirmedTime),
+    confirmed_by: evidenceWord(receipt.confirmedBy),
+    answered_at: wireTime(receipt.answeredTime),
+    ended_at: wireTime(receipt.endedTime),
+    failed_attempts: receipt.attempts || undefined,
+    reason: receipt.reason === "" ? undefined : peerText(receipt.reason),
+  };
+}

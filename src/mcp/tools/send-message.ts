@@ -1,0 +1,101 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { v7 as uuidv7 } from "uuid";
+import { z } from "zod";
+import type { SendResult } from "../../../gen/peerline/v1/broker_service_pb.js";
+import { AdapterError } from "../adapter-error.js";
+import { readSeconds } from "../duration.js";
+import { maxTextBytes } from "../limits.js";
+import { shortId } from "../short-id.js";
+import { reachWord, readUrgency, stateWord } from "../words.js";
+import { defineTool } from "./tool.js";
+
+export const sendMessage = defineTool({
+  name: "send_message",
+  title: "Send a message to agents",
+  description:
+    "Sends a message to other agents on this machine, whatever program runs them. It is stored until they read it, even while they are away; the result says how each is reached: next_turn (online) or stored (offline).",
+  isReadOnly: false,
+  isIdempotent: false,
+  parameters: z.strictObject({
+    to: z
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+      .describe("the recipient's name, as list_peers shows it, or a list of names"),
+    message: z.string().min(1).describe(`what to say, text of at most ${maxTextBytes} bytes`),
+    in_reply_to: z.string().min(1).optional().describe("the id of the message that this answers"),
+    thread_id: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("a name for the exchange; an answer is in its question's thread without"),
+    urgency: z
+      .enum(["fyi", "normal", "interrupt"])
+      .optional()
+      .describe("fyi (needs no answer), normal (the default) or interrupt (you are blocked)"),
+    expires_in: z
+      .union([z.int().min(1), z.string().min(1)])
+      .optional()
+      .describe("how long it may wait unread: seconds, or 10m, 2h, 1d; 30 days by default"),
+  }),
+  aliases: {
+    to_id: "to",
+    peer_id: "to",
+    recipient: "to",
+    recipients: "to",
+    text: "message",
+    content: "message",
+    body: "message",
+    reply_to: "in_reply_to",
+  },
+
+  async run(parameters, { session, unanswered, signal }) {
+    const request = {
+      to: [parameters.to].flat().flatMap((names) => names.split(",")),
+      text: checkText(parameters.message),
+      inReplyTo: parameters.in_reply_to ?? "",
+      threadId: parameters.thread_id ?? "",
+      urgency: readUrgency(parameters.urgency),
+      ...readExpiry(parameters.expires_in),
+      messageId: unanswered.take(parameters) ?? uuidv7(),
+    };
+    try {
+      const send = session.call((client, options) => client.sendMessage(request, options), signal);
+      const { messageId, results } = await send;
+      return { message_id: shortId(messageId), recipients: results.map(describeRecipient) };
+    } catch (error) {
+      unanswered.add(parameters, request.messageId);
+      throw error;
+    }
+  },
+});
+
+function checkText(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > maxTextBytes) {
+    throw bad(
+      `\`message\` has ${bytes} bytes: at most ${maxTextBytes} are sent. Write it to a file and send the file's path.`,
+    );
+  }
+  if (/\p{Surrogate}/u.test(text)) {
+    throw bad("`message` contains half of a character (a lone surrogate): write it without.");
+  }
+  return text;
+}
+
+function readExpiry(value: number | string | undefined) {
+  if (value === undefined) return {};
+  const seconds = readSeconds(value);
+  if (seconds === undefined) {
+    throw bad(`\`expires_in\` cannot be "${value}". Give seconds, or a time like 10m, 2h or 1d.`);
+  }
+  return { expiresIn: durationFromMs(seconds * 1000) };
+}
+
+function describeRecipient({ recipient, state, reach, error }: SendResult) {
+  const name = recipient?.name;
+  if (error !== undefined) return { name, error: error.message };
+  return { name, state: stateWord(state), reach: reachWord(reach) };
+}
+
+function bad(sentence: string): AdapterError {
+  return new AdapterError("BAD_PARAMETER", sentence);
+}

@@ -1,0 +1,44 @@
+import type { z } from "zod";
+import type { Host } from "../../hosts/host.js";
+import type { Mail } from "../mail.js";
+import type { ShownPiece } from "../presentations.js";
+import type { Facts } from "../result.js";
+import type { Session } from "../session.js";
+import type { UnansweredSends } from "../unanswered-sends.js";
+
+/** What the agent's host can call. */
+export interface Tool<Parameters extends z.ZodObject = z.ZodObject> {
+  readonly name: string;
+  readonly title: string;
+  /** For the model: what it does, and when to use it. */
+  readonly description: string;
+  /** It changes nothing that anyone could see. */
+  readonly isReadOnly: boolean;
+  /** Calling it again with the same parameters changes nothing more. */
+  readonly isIdempotent: boolean;
+  readonly parameters: Parameters;
+  /** Other names that models give the parameters. */
+  readonly aliases: Readonly<Record<string, keyof z.output<Parameters> & string>>;
+  run(parameters: z.output<Parameters>, call: ToolCall): Promise<Facts>;
+}
+
+/** What a tool has at hand for one call. */
+export interface ToolCall {
+  readonly session: Session;
+  readonly mail: Mail;
+  readonly unanswered: UnansweredSends;
+  readonly host: Host;
+  /** The agent's working directory. */
+  readonly cwd: string;
+  /** The host gave the call up. */
+  readonly signal: AbortSignal;
+  /** Announces what the result of this call is going to show. No waiting between this and the result. */
+  show(pieces: readonly ShownPiece[]): void;
+  /** Tells the host that the call still runs, where it asked for that. */
+  reportProgress(elapsedMs: number, totalMs: number): Promise<void>;
+}
+
+/** Checks a tool's parts against each other, and lets it stand in a list with others. */
+export function defineTool<Parameters extends z.ZodObject>(tool: Tool<Parameters>): Tool {
+  return tool;
+}

@@ -1,0 +1,87 @@
+import {
+  Health as HealthService,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+  type HealthCheckRequest,
+} from "../../gen/grpc/health/v1/health_pb.js";
+import { Code, RpcError } from "./error.js";
+import { serve, type HandlerContext, type ServiceEntry } from "./server.js";
+
+/** `grpc.health.v1`: whether the services of a server take calls. */
+export interface Health {
+  readonly entry: ServiceEntry;
+  /** States whether a service, by its full name, takes calls. The server as a whole does when all of them do. */
+  set(service: string, serving: boolean): void;
+  /** Says that nothing takes calls any more, and ends the streams that watch. Nothing changes after it. */
+  end(): void;
+}
+
+export function createHealth(): Health {
+  const services = new Map<string, boolean>();
+  const watchers = new Set<() => void>();
+  let ended = false;
+
+  const change = (service: string, serving: boolean) => {
+    if (!ended) services.set(service, serving);
+    for (const wake of watchers) wake();
+  };
+  const find = (service: string) => {
+    if (service === "") return services.size > 0 && [...services.values()].every(Boolean);
+    return services.get(service);
+  };
+
+  async function* watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
+    let wake: (() => void) | undefined;
+    const onChange = () => wake?.();
+    watchers.add(onChange);
+    signal.addEventListener("abort", onChange);
+    try {
+      for (let sent: ServingStatus | undefined; !signal.aborted;) {
+        const status = toStatus(find(service));
+        if (status !== sent) {
+          sent = status;
+          yield { status };
+        } else if (ended) {
+          return;
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      watchers.delete(onChange);
+    }
+  }
+
+  return {
+    entry: serve(HealthService, {
+      check: async ({ service }) => {
+        const serving = find(service);
+        if (serving === undefined) {
+          throw new RpcError(Code.NotFound, `The service ${service} is unknown.`);
+        }
+        return { status: toStatus(serving) };
+      },
+      list: async () => {
+        const names = ["", ...services.keys()];
+        return {
+          statuses: Object.fromEntries(
+            names.map((name) => [name, { status: toStatus(find(name)) }]),
+          ),
+        };
+      },
+      watch,
+    }),
+    set: change,
+    end: () => {
+      for (const service of services.keys()) services.set(service, false);
+      ended = true;
+      for (const wake of watchers) wake();
+    },
+  };
+}
+
+function toStatus(serving: boolean | undefined): ServingStatus {
+  if (serving === undefined) return ServingStatus.SERVICE_UNKNOWN;
+  return serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+}

@@ -1,0 +1,118 @@
+import type { DescMessage, DescMethod, Message, MessageInitShape } from "@bufbuild/protobuf";
+import {
+  Metadata,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+} from "@grpc/grpc-js";
+import { decode, encode } from "./codec.js";
+import { CallContext, type HandlerContext } from "./context.js";
+import { Code, RpcError } from "./error.js";
+import { messageOf } from "./message-of.js";
+import { methodPath } from "./method-path.js";
+import { PacedWriter } from "./paced-writer.js";
+import { toStatus } from "./status.js";
+
+/** A method with what answers it. */
+export interface Route {
+  readonly method: DescMethod;
+  readonly handler: AnyHandler;
+  readonly onDefect: OnDefect;
+}
+
+/** A handler of any kind of method; `serve` has checked its types. */
+export type AnyHandler = (request: any, context: HandlerContext) => any;
+
+/** Hears of an error that no handler should have let out. */
+export type OnDefect = (error: unknown, method: string) => void;
+
+/** Answers a call with one response. Resolves when the handler has ended, whatever became of the call. */
+export async function answerOnce(
+  route: Route,
+  call: ServerUnaryCall<Buffer, Buffer> | ServerReadableStream<Buffer, Buffer>,
+  respond: sendUnaryData<Buffer>,
+): Promise<void> {
+  const context = new CallContext(call, methodPath(route.method));
+  try {
+    const response = await route.handler(takeRequest(route.method, call, context), context);
+    const bytes = encode(route.method.output, response);
+    context.settle();
+    respond(null, bytes);
+  } catch (error) {
+    const told = toRpcError(error, context, route.onDefect);
+    context.settle();
+    respond(toStatus(told));
+  }
+}
+
+/** Answers a call with a stream of responses. Resolves when the handler has ended, whatever became of the call. */
+export async function answerStream(
+  route: Route,
+  call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+): Promise<void> {
+  const context = new CallContext(call, methodPath(route.method));
+  const writer = new PacedWriter(call);
+  call.once("cancelled", () => writer.stop());
+  try {
+    const request = takeRequest(route.method, call, context);
+    // Else nothing leaves before the first response, and a quiet stream looks like a dead one.
+    call.sendMetadata(new Metadata());
+    const responses: AsyncIterable<Init> = route.handler(request, context);
+    for await (const response of responses) {
+      if (!(await writer.write(encode(route.method.output, response)))) break;
+    }
+    context.settle();
+    call.end();
+  } catch (error) {
+    const told = toRpcError(error, context, route.onDefect);
+    context.settle();
+    // How grpc-js is told the status of a stream.
+    call.emit("error", toStatus(told));
+  }
+}
+
+type Init = MessageInitShape<DescMessage>;
+
+function takeRequest(
+  method: DescMethod,
+  call: { request: Buffer } | ServerReadableStream<Buffer, Buffer>,
+  context: CallContext,
+): Message | AsyncIterable<Message> {
+  return "request" in call
+    ? decodeRequest(method, call.request)
+    : readRequests(method, call, context);
+}
+
+async function* readRequests(
+  method: DescMethod,
+  call: ServerReadableStream<Buffer, Buffer>,
+  context: CallContext,
+): AsyncGenerator<Message, void> {
+  try {
+    // With its default the iterator destroys the stream when the requests end, and the responses with it.
+    for await (const bytes of call.iterator({ destroyOnReturn: false })) {
+      yield decodeRequest(method, bytes);
+    }
+  } catch (error) {
+    throw context.cancelled ?? error;
+  }
+}
+
+function decodeRequest(method: DescMethod, bytes: Buffer): Message {
+  try {
+    return decode(method.input, bytes);
+  } catch (cause) {
+    const message = `The request is no ${method.input.typeName}: ${messageOf(cause)}`;
+    throw new RpcError(Code.InvalidArgument, message, { cause });
+  }
+}
+
+/** What the caller may hear of an error. All but an RpcError is a defect, save the echo of an abort. */
+function toRpcError(error: unknown, context: CallContext, onDefect: OnDefect): RpcError {
+  if (error instanceof RpcError) return error;
+  const isAbort = error instanceof Error && error.name === "AbortError";
+  if (context.cancelled === undefined || !isAbort) onDefect(error, context.method);
+  return new RpcError(Code.Internal, "Internal error.");
+}

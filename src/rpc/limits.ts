@@ -1,0 +1,31 @@
+/** Largest encoded message that is sent or received, in bytes: gRPC clients accept no more by default. */
+export const maxMessageBytes = 4 * 1024 * 1024;
+
+/**
+ * Longest error message that is sent, in bytes of UTF-8; what exceeds it is cut off. With the details
+ * it has to fit the 8 KiB of headers that gRPC clients accept, where it stands once percent-encoded
+ * (up to three times as long) and once inside the details.
+ */
+export const maxErrorMessageBytes = 1024;
+
+/** Most that `grpc-status-details-bin` may hold, in bytes before base64; further details are left out. */
+export const maxErrorDetailsBytes = 3072;
+
+/** Longest deadline that is sent, in milliseconds: the most that a timer takes (24 days). */
+export const maxTimeoutMs = 2 ** 31 - 1;
+
+/** Silence on a connection after which it is asked whether it is alive, in milliseconds. */
+export const keepaliveTimeMs = 30_000;
+
+/** How long the answer may take before the connection counts as lost, in milliseconds. */
+export const keepaliveTimeoutMs = 10_000;
+
+/** First and longest pause between two attempts to connect, in milliseconds. */
+export const minReconnectDelayMs = 100;
+export const maxReconnectDelayMs = 1_000;
+
+/** Calls that one connection may have open at once; a client queues what exceeds it. */
+export const maxConcurrentCalls = 1_024;
+
+/** How long handlers whose calls were cut off may take to end, in milliseconds. */
+export const maxHandlerEndMs = 1_000;

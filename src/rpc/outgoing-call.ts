@@ -1,0 +1,184 @@
+import type { DescMessage, DescMethod, Message, MessageInitShape } from "@bufbuild/protobuf";
+import {
+  Metadata,
+  type CallOptions as GrpcCallOptions,
+  type Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientWritableStream,
+  type requestCallback,
+} from "@grpc/grpc-js";
+import type { Channel } from "./channel.js";
+import { asIs, decode, encode } from "./codec.js";
+import { Code, RpcError } from "./error.js";
+import { maxTimeoutMs } from "./limits.js";
+import { messageOf } from "./message-of.js";
+import { methodPath } from "./method-path.js";
+import { PacedWriter } from "./paced-writer.js";
+import type { Cancellable, RunningCall } from "./running-call.js";
+
+export interface CallOptions {
+  /** Ends the call with CANCELLED when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+  /** Ends the call with DEADLINE_EXCEEDED after this many milliseconds, on both sides. Default: none; at most 24 days. */
+  readonly timeoutMs?: number | undefined;
+  /** Text that goes with the call, in printable ASCII. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Waits for a connection where there is none, instead of failing with UNAVAILABLE. Default: false. */
+  readonly waitForReady?: boolean | undefined;
+}
+
+type Init = MessageInitShape<DescMessage>;
+
+export async function callUnary(
+  channel: Channel,
+  method: DescMethod,
+  request: Init,
+  options: CallOptions,
+): Promise<Message> {
+  const bytes = encodeRequest(method, request);
+  const { path, metadata, limits } = open(method, options);
+  const response = await oneResponse(channel, options, (client, end) =>
+    client.makeUnaryRequest(path, asIs, asIs, bytes, metadata, limits, end),
+  );
+  return decodeResponse(method, response);
+}
+
+export async function callClientStream(
+  channel: Channel,
+  method: DescMethod,
+  requests: AsyncIterable<Init>,
+  options: CallOptions,
+): Promise<Message> {
+  const { path, metadata, limits } = open(method, options);
+  const response = await oneResponse(
+    channel,
+    options,
+    (client, end) => client.makeClientStreamRequest(path, asIs, asIs, metadata, limits, end),
+    (running) => sendRequests(method, requests, running),
+  );
+  return decodeResponse(method, response);
+}
+
+export async function* callServerStream(
+  channel: Channel,
+  method: DescMethod,
+  request: Init,
+  options: CallOptions,
+): AsyncGenerator<Message, void> {
+  const bytes = encodeRequest(method, request);
+  const { path, metadata, limits } = open(method, options);
+  const running = channel.start(options.signal, (client) =>
+    client.makeServerStreamRequest(path, asIs, asIs, bytes, metadata, limits),
+  );
+  yield* readResponses(method, running);
+}
+
+export async function* callBidiStream(
+  channel: Channel,
+  method: DescMethod,
+  requests: AsyncIterable<Init>,
+  options: CallOptions,
+): AsyncGenerator<Message, void> {
+  const { path, metadata, limits } = open(method, options);
+  const running = channel.start(options.signal, (client) =>
+    client.makeBidiStreamRequest(path, asIs, asIs, metadata, limits),
+  );
+  void sendRequests(method, requests, running);
+  yield* readResponses(method, running);
+}
+
+/** What grpc-js wants to know of a call. */
+function open(
+  method: DescMethod,
+  { headers = {}, waitForReady = false, timeoutMs }: CallOptions,
+): { path: string; metadata: Metadata; limits: GrpcCallOptions } {
+  const metadata = new Metadata({ waitForReady });
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      metadata.set(name, value);
+    } catch {
+      // The cause is left out: it quotes the value, which may be a secret.
+      throw new RpcError(Code.InvalidArgument, `The header ${name} is not printable ASCII.`);
+    }
+  }
+  const limits =
+    timeoutMs === undefined ? {} : { deadline: Date.now() + Math.min(timeoutMs, maxTimeoutMs) };
+  return { path: methodPath(method), metadata, limits };
+}
+
+function oneResponse<Call extends Cancellable>(
+  channel: Channel,
+  { signal }: CallOptions,
+  begin: (client: Client, end: requestCallback<Buffer>) => Call,
+  onBegun?: (running: RunningCall<Call>) => Promise<void>,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const running = channel.start(signal, (client) =>
+      begin(client, (error, response) => {
+        running.release();
+        if (response !== undefined) resolve(response);
+        else reject(running.explain(error));
+      }),
+    );
+    void onBegun?.(running);
+  });
+}
+
+async function* readResponses(
+  method: DescMethod,
+  running: RunningCall<ClientReadableStream<Buffer> | ClientDuplexStream<Buffer, Buffer>>,
+): AsyncGenerator<Message, void> {
+  const { call } = running;
+  // The loop is told as well; but an error event that nobody listens to would end the process.
+  call.on("error", () => {});
+  try {
+    for await (const bytes of call) {
+      running.throwIfInterrupted();
+      yield decodeResponse(method, bytes);
+    }
+  } catch (error) {
+    throw running.explain(error);
+  } finally {
+    // Leaving the loop ends the stream here, but not the call.
+    call.cancel();
+    running.release();
+  }
+}
+
+/** Never rejects: what the iterable throws becomes the error of the call. */
+async function sendRequests(
+  method: DescMethod,
+  requests: AsyncIterable<Init>,
+  running: RunningCall<ClientWritableStream<Buffer> | ClientDuplexStream<Buffer, Buffer>>,
+): Promise<void> {
+  const { call } = running;
+  const writer = new PacedWriter(call);
+  call.once("status", () => writer.stop());
+  try {
+    for await (const request of requests) {
+      if (!(await writer.write(encodeRequest(method, request)))) return;
+    }
+    call.end();
+  } catch (error) {
+    running.interrupt(error);
+  }
+}
+
+function encodeRequest(method: DescMethod, request: Init): Buffer {
+  try {
+    return encode(method.input, request);
+  } catch (cause) {
+    const message = `The request is no ${method.input.typeName}: ${messageOf(cause)}`;
+    throw new RpcError(Code.InvalidArgument, message, { cause });
+  }
+}
+
+function decodeResponse(method: DescMethod, bytes: Buffer): Message {
+  try {
+    return decode(method.output, bytes);
+  } catch (cause) {
+    const message = `The response is no ${method.output.typeName}: ${messageOf(cause)}`;
+    throw new RpcError(Code.Internal, message, { cause });
+  }
+}

@@ -1,0 +1,189 @@
+import type {
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import {
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { asIs } from "./codec.js";
+import type { HandlerContext } from "./context.js";
+import { Code, RpcError } from "./error.js";
+import {
+  answerOnce,
+  answerStream,
+  type AnyHandler,
+  type OnDefect,
+  type Route,
+} from "./incoming-call.js";
+import {
+  keepaliveTimeMs,
+  keepaliveTimeoutMs,
+  maxConcurrentCalls,
+  maxHandlerEndMs,
+  maxMessageBytes,
+} from "./limits.js";
+import { messageOf } from "./message-of.js";
+import { methodPath } from "./method-path.js";
+
+export type { HandlerContext } from "./context.js";
+
+export interface RpcServer {
+  /** Takes calls on `unix:/path` or `host:port`. UNAVAILABLE where that cannot be had, for example because it is in use. */
+  listen(address: string): Promise<void>;
+  /**
+   * Takes no more calls, lets those that run end, and cuts off what still runs after `graceMs`. Resolves
+   * when the sockets are closed and the handlers have ended (those that ignore their signal excepted).
+   * The first call counts.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/**
+ * The handlers of a service. A unary one returns a promise; one that streams is an async generator, whose
+ * `finally` runs however the call ends, once its signal or its caller lets it. To refuse, throw an
+ * RpcError.
+ */
+export type ServiceImpl<Service extends DescService> = {
+  readonly [Name in keyof Service["method"]]: Handler<Service["method"][Name]>;
+};
+
+type Handler<Method> =
+  Method extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageShape<I>, context: HandlerContext) => Promise<MessageInitShape<O>>
+    : Method extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageShape<I>, context: HandlerContext) => AsyncIterable<MessageInitShape<O>>
+      : Method extends DescMethodClientStreaming<infer I, infer O>
+        ? (
+            requests: AsyncIterable<MessageShape<I>>,
+            context: HandlerContext,
+          ) => Promise<MessageInitShape<O>>
+        : Method extends DescMethodBiDiStreaming<infer I, infer O>
+          ? (
+              requests: AsyncIterable<MessageShape<I>>,
+              context: HandlerContext,
+            ) => AsyncIterable<MessageInitShape<O>>
+          : never;
+
+/** A service with its handlers. */
+export interface ServiceEntry {
+  readonly service: DescService;
+  /** Its functions, by the methods' `localName`. */
+  readonly impl: object;
+}
+
+export function serve<Service extends DescService>(
+  service: Service,
+  impl: ServiceImpl<Service>,
+): ServiceEntry {
+  return { service, impl };
+}
+
+/** @param options.onDefect hears of every error of a handler that is no RpcError; its caller hears a bare INTERNAL. */
+export function createServer(options: {
+  services: readonly ServiceEntry[];
+  onDefect: OnDefect;
+}): RpcServer {
+  const server = new Server({
+    "grpc.max_send_message_length": maxMessageBytes,
+    "grpc.max_receive_message_length": maxMessageBytes,
+    "grpc.max_concurrent_streams": maxConcurrentCalls,
+    "grpc.keepalive_time_ms": keepaliveTimeMs,
+    "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
+    // An intercepted call is deaf once it is cancelled. Without, grpc-js starts the handler of a call that
+    // failed before its request was complete, and never tells it that nobody waits.
+    interceptors: [(_method, call) => new ServerInterceptingCall(call)],
+    // Channelz stays on: without it forceShutdown of grpc-js 1.14 finds no connection to close.
+  });
+  const running = new Set<Promise<void>>();
+  for (const { service, impl } of options.services) {
+    const routes = service.methods.map((method) => {
+      const handler: AnyHandler = Reflect.get(impl, method.localName);
+      return { method, handler: handler.bind(impl), onDefect: options.onDefect };
+    });
+    addRoutes(server, routes, running);
+  }
+  let stopped: Promise<void> | undefined;
+  return {
+    listen: (address) => listen(server, address),
+    stop: (graceMs) => (stopped ??= stop(server, running, graceMs)),
+  };
+}
+
+function addRoutes(server: Server, routes: readonly Route[], running: Set<Promise<void>>): void {
+  const track = (answered: Promise<void>) => {
+    running.add(answered);
+    void answered.finally(() => running.delete(answered));
+  };
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  const implementation: UntypedServiceImplementation = {};
+  for (const route of routes) {
+    const { name, methodKind } = route.method;
+    const responseStream = methodKind === "server_streaming" || methodKind === "bidi_streaming";
+    definition[name] = {
+      path: methodPath(route.method),
+      requestStream: methodKind === "client_streaming" || methodKind === "bidi_streaming",
+      responseStream,
+      requestSerialize: asIs,
+      requestDeserialize: asIs,
+      responseSerialize: asIs,
+      responseDeserialize: asIs,
+    };
+    implementation[name] = responseStream
+      ? (call: ServerDuplexStream<Buffer, Buffer>) => track(answerStream(route, call))
+      : (call: ServerReadableStream<Buffer, Buffer>, respond: sendUnaryData<Buffer>) =>
+          track(answerOnce(route, call, respond));
+  }
+  server.addService(definition, implementation);
+}
+
+async function listen(server: Server, address: string): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.bindAsync(address, ServerCredentials.createInsecure(), (error) => {
+        if (error === null) resolve();
+        else reject(error);
+      });
+    });
+  } catch (cause) {
+    const message = `Cannot listen on ${address}: ${messageOf(cause)}`;
+    throw new RpcError(Code.Unavailable, message, { cause });
+  }
+}
+
+async function stop(server: Server, running: Set<Promise<void>>, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.tryShutdown(() => resolve());
+  });
+  if (await within(graceMs, Promise.all([closed, allEnded(running)]))) return;
+  server.forceShutdown();
+  await closed;
+  await within(maxHandlerEndMs, allEnded(running));
+}
+
+async function allEnded(running: Set<Promise<void>>): Promise<void> {
+  while (running.size > 0) await Promise.all(running);
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  try {
+    return await Promise.race([work.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

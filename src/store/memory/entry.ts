@@ -1,0 +1,53 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  type Message,
+  type MessageRecord,
+  MessageRecordSchema,
+  MessageSchema,
+  type PeerRef,
+} from "../../../gen/peerline/v1/message_pb.js";
+import type { Draft } from "../../broker/store.js";
+import { stamp } from "../stamp.js";
+import { type StoredReceipt, toReceipt } from "../stored-receipt.js";
+
+/** One message with its deliveries. */
+export interface Entry {
+  /** Its place in the order of acceptance. */
+  readonly position: number;
+  readonly from: PeerRef;
+  readonly message: Message;
+  readonly fingerprint: string;
+  readonly acceptMs: number;
+  readonly sizeBytes: number;
+  /** By recipient, in the order they were stored. */
+  readonly deliveries: Map<string, Delivery>;
+}
+
+/** One message for one recipient. */
+export interface Delivery {
+  readonly entry: Entry;
+  receipt: StoredReceipt;
+}
+
+export function newEntry(draft: Draft, position: number, nowMs: number): Entry {
+  const message = stamp(draft, nowMs);
+  return {
+    position,
+    from: draft.from,
+    message,
+    fingerprint: draft.fingerprint,
+    acceptMs: nowMs,
+    sizeBytes: toBinary(MessageSchema, message).byteLength,
+    deliveries: new Map(),
+  };
+}
+
+/** Whether the peer sent or received the message. */
+export function isParticipant(entry: Entry, peerId: string): boolean {
+  return entry.from.peerId === peerId || entry.deliveries.has(peerId);
+}
+
+export function toRecord(entry: Entry): MessageRecord {
+  const receipts = [...entry.deliveries.values()].map(({ receipt }) => toReceipt(receipt));
+  return create(MessageRecordSchema, { message: entry.message, receipts });
+}

@@ -1,0 +1,52 @@
+import type { MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
+import type { HistoryPage, HistoryQuery, Store } from "../../broker/store.js";
+import { formatCursor, parseCursor } from "../history-cursor.js";
+import { type Entry, isParticipant, toRecord } from "./entry.js";
+import type { MessageLog } from "./message-log.js";
+
+export function findMessages(
+  log: MessageLog,
+  query: Parameters<Store["findMessages"]>[0],
+): MessageRecord[] {
+  const { messageId, from, viewer, limit } = query;
+  return log
+    .newestFirst()
+    .filter(
+      (entry) =>
+        isMeant(entry.message.messageId, messageId) &&
+        (from === "" || entry.from.peerId === from) &&
+        (viewer === "" || isParticipant(entry, viewer)),
+    )
+    .slice(0, limit)
+    .map(toRecord);
+}
+
+export function listMessages(log: MessageLog, query: HistoryQuery): HistoryPage {
+  const before = parseCursor(query.cursor);
+  const matches = log
+    .newestFirst()
+    .filter((entry) => entry.position < before && isWanted(entry, query));
+  const page: Entry[] = [];
+  let bytes = 0;
+  for (const entry of matches.slice(0, query.limit)) {
+    bytes += entry.sizeBytes;
+    if (page.length > 0 && bytes > query.maxBytes) break;
+    page.push(entry);
+  }
+  const last = page.at(-1);
+  const isLastPage = last === undefined || page.length === matches.length;
+  return { records: page.map(toRecord), next: isLastPage ? "" : formatCursor(last.position) };
+}
+
+/** A shorter id is a suffix; one shorter than 8 characters would fit too many. */
+function isMeant(id: string, query: string): boolean {
+  return id === query || (query.length >= 8 && id.endsWith(query));
+}
+
+function isWanted(entry: Entry, { viewer, peer, threadId }: HistoryQuery): boolean {
+  return (
+    (viewer === "" || isParticipant(entry, viewer)) &&
+    (peer === "" || isParticipant(entry, peer)) &&
+    (threadId === "" || entry.message.threadId === threadId)
+  );
+}

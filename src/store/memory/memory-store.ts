@@ -1,0 +1,135 @@
+import type { MessageRecord, PeerRef } from "../../../gen/peerline/v1/message_pb.js";
+import {
+  type AdvancedReceipt,
+  type Draft,
+  type EnqueueResult,
+  type HistoryPage,
+  type HistoryQuery,
+  type QueueReader,
+  type ReceiptChange,
+  type Store,
+  type StoredPeer,
+  StoreError,
+  type StoreInfo,
+} from "../../broker/store.js";
+import type { Clock } from "../../clock.js";
+import { describeLimits, type StoreLimits, storeLimits } from "../limits.js";
+import { QueueReaders } from "../queue-readers.js";
+import { findMessages, listMessages } from "./history.js";
+import { MessageLog } from "./message-log.js";
+import { openMail } from "./open-mail.js";
+import { PeerTable } from "./peer-table.js";
+
+export interface MemoryStoreOptions {
+  readonly clock: Clock;
+  /** Each left out is that of `storeLimits`. */
+  readonly limits?: Partial<StoreLimits>;
+}
+
+/** The store that forgets everything with its process: what the contract means, in its plainest form. */
+export function openMemoryStore(options: MemoryStoreOptions): Store {
+  return new MemoryStore(options.clock, { ...storeLimits, ...options.limits });
+}
+
+class MemoryStore implements Store {
+  readonly info: StoreInfo;
+  readonly #clock: Clock;
+  readonly #log: MessageLog;
+  readonly #peers = new PeerTable();
+  readonly #readers: QueueReaders;
+  #closed = false;
+
+  constructor(clock: Clock, limits: StoreLimits) {
+    this.info = {
+      technology: "memory",
+      durability: "memory",
+      dedupeWindowMs: limits.retentionMs,
+      limits: describeLimits(limits),
+    };
+    this.#clock = clock;
+    this.#log = new MessageLog(limits);
+    this.#readers = new QueueReaders(openMail(this.#log, clock));
+  }
+
+  async health() {
+    return this.#closed
+      ? { writable: false, problem: "The store is closed." }
+      : { writable: true, problem: "" };
+  }
+
+  async loadPeers(): Promise<StoredPeer[]> {
+    this.#assertOpen();
+    return this.#peers.list();
+  }
+
+  async createPeer(peer: StoredPeer): Promise<void> {
+    this.#assertOpen();
+    this.#peers.create(peer);
+  }
+
+  async updatePeer(peer: StoredPeer): Promise<void> {
+    this.#assertOpen();
+    this.#peers.update(peer);
+  }
+
+  async removePeer(peerId: string): Promise<boolean> {
+    this.#assertOpen();
+    if (!this.#log.removePeer(peerId)) return false;
+    this.#peers.remove(peerId);
+    return true;
+  }
+
+  async enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]> {
+    this.#assertOpen();
+    const results = this.#log.enqueue(draft, recipients, this.#clock.now());
+    recipients.forEach(({ peerId }, index) => {
+      const result = results[index];
+      if (result?.ok === true && !result.duplicate) this.#readers.wake(peerId);
+    });
+    return results;
+  }
+
+  openQueue(peerId: string, wake: () => void): QueueReader {
+    this.#assertOpen();
+    return this.#readers.open(peerId, wake);
+  }
+
+  async countWaiting(peerIds: readonly string[]): Promise<Map<string, number>> {
+    this.#assertOpen();
+    return new Map(peerIds.map((peerId) => [peerId, this.#log.queue(peerId).waiting]));
+  }
+
+  async advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt> {
+    this.#assertOpen();
+    return this.#log.advance(peerId, Number(seq), change, this.#clock.now());
+  }
+
+  async getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined> {
+    this.#assertOpen();
+    return this.#log.getReceipt(peerId, Number(seq));
+  }
+
+  async findMessages(query: {
+    messageId: string;
+    from: string;
+    viewer: string;
+    limit: number;
+  }): Promise<MessageRecord[]> {
+    this.#assertOpen();
+    return findMessages(this.#log, query);
+  }
+
+  async listMessages(query: HistoryQuery): Promise<HistoryPage> {
+    this.#assertOpen();
+    return listMessages(this.#log, query);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#readers.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new StoreError("UNAVAILABLE", "The store is closed.");
+  }
+}

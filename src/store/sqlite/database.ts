@@ -1,0 +1,67 @@
+import Database from "libsql";
+import { StoreError } from "../../broker/store.js";
+import { checkpointPages, keptLogBytes } from "./limits.js";
+import { applicationId, migrations } from "./schema.js";
+
+/**
+ * Opens the database, alone, in the mode that its promises rest on, and brings it to the present schema.
+ *
+ * 1. The lock is EXCLUSIVE: a second opener is LOCKED. It is taken by the first read.
+ * 2. A file that is not ours or newer than this program is left as it is.
+ * 3. auto_vacuum counts only when set before anything is written.
+ * 4. WAL with synchronous=FULL: a commit that returned survives the loss of power. Builds of SQLite
+ *    differ in what an existing WAL file is opened with, so it is set each time and read back.
+ * 5. Migrations run in one transaction.
+ */
+export function openDatabase(path: string): Database.Database {
+  const database = new Database(path);
+  database.pragma("locking_mode = EXCLUSIVE");
+  const version = readVersion(database, path);
+  database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  database.pragma("journal_mode = WAL");
+  database.exec("PRAGMA synchronous = FULL");
+  database.pragma(`wal_autocheckpoint = ${checkpointPages}`);
+  database.pragma(`journal_size_limit = ${keptLogBytes}`);
+  assertMode(database);
+  if (version < migrations.length) migrate(database, version);
+  return database;
+}
+
+function readVersion(database: Database.Database, path: string): number {
+  const isOurs = read(database, "application_id") === applicationId;
+  const version = Number(read(database, "user_version"));
+  const hasTables = database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").all().length > 0;
+  if (hasTables && !isOurs) {
+    throw new StoreError("DATA_LOSS", `${path} is not a database of Peerline.`);
+  }
+  if (version > migrations.length) {
+    throw new StoreError(
+      "NEWER_VERSION",
+      `${path} has schema version ${version}; this program knows ${migrations.length}.`,
+    );
+  }
+  return version;
+}
+
+function assertMode(database: Database.Database): void {
+  const mode = ["journal_mode", "synchronous", "auto_vacuum", "locking_mode"].map(
+    (pragma) => `${pragma}=${String(read(database, pragma))}`,
+  );
+  const expected = ["journal_mode=wal", "synchronous=2", "auto_vacuum=2", "locking_mode=exclusive"];
+  if (mode.join() === expected.join()) return;
+  throw new StoreError("UNAVAILABLE", `The database does not take its mode: ${mode.join(", ")}.`);
+}
+
+function migrate(database: Database.Database, version: number): void {
+  const steps = migrations.slice(version).join("\n");
+  database.exec(`BEGIN IMMEDIATE;
+    ${steps}
+    PRAGMA application_id = ${applicationId};
+    PRAGMA user_version = ${migrations.length};
+    COMMIT;`);
+}
+
+function read(database: Database.Database, pragma: string): unknown {
+  const [row] = database.prepare(`PRAGMA ${pragma}`).all();
+  return Object.values(row ?? {})[0];
+}

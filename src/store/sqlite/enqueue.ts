@@ -1,0 +1,85 @@
+import type { StoreErrorCode } from "../../broker/store.js";
+import type { StoredReceipt } from "../stored-receipt.js";
+import { checksumOf, intactBody, type MessageRow } from "./checksum.js";
+import type { FreeSpace } from "./free-space.js";
+import type { SqliteLimits } from "./limits.js";
+import type { EnqueueOutcome, Operations, Recipient } from "./operations.js";
+import type { Statements } from "./statements.js";
+
+/**
+ * Stores a message once and one delivery for each recipient that does not have it yet. The message is
+ * written with its first delivery: one that nobody accepts is not kept.
+ */
+export function enqueueOperation(
+  statements: Statements,
+  limits: SqliteLimits,
+  freeSpace: FreeSpace,
+): Operations["enqueue"] {
+  return (message, recipients) => {
+    const earlier = statements.messageByKey.one(message.fromPeerId, message.messageId);
+    if (earlier !== undefined && earlier.fingerprint !== message.fingerprint) {
+      const words = `The sender used the message id ${message.messageId} for other content.`;
+      return recipients.map(() => refused("MESSAGE_ID_REUSED", words));
+    }
+    const earlierBody = earlier && intactBody(earlier);
+    if (earlier !== undefined && earlierBody === undefined) {
+      const words = `The stored message ${message.messageId} is damaged.`;
+      return recipients.map(() => refused("DATA_LOSS", words));
+    }
+    const sizeBytes = (earlierBody ?? message.body).byteLength;
+    const noRoom = freeSpace.problem();
+    let id = earlier?.id;
+    return recipients.map((recipient) => {
+      const known = id === undefined ? undefined : statements.receiptOf.one(id, recipient.peerId);
+      if (known !== undefined) return { ok: true, duplicate: true, receipt: known, earlierBody };
+      if (noRoom !== undefined) return refused("FULL", noRoom);
+      if (isFull(recipient, sizeBytes)) {
+        return refused("QUEUE_FULL", `The queue of ${recipient.name} is full.`);
+      }
+      id ??= insertMessage(message);
+      const receipt = insertDelivery(id, message, recipient, sizeBytes);
+      return { ok: true, duplicate: false, receipt, earlierBody };
+    });
+  };
+
+  function isFull({ peerId }: Recipient, sizeBytes: number): boolean {
+    const queue = statements.getQueue.one(peerId);
+    if (queue === undefined) return false;
+    return (
+      queue.openMessages >= limits.maxQueueMessages ||
+      queue.openBytes + sizeBytes > limits.maxQueueBytes
+    );
+  }
+
+  function insertMessage(message: MessageRow): number {
+    const id = statements.insertMessage.run(
+      message.fromPeerId,
+      message.fromName,
+      message.messageId,
+      message.threadId,
+      message.fingerprint,
+      message.acceptTimeMs,
+      checksumOf(message),
+      message.body,
+    );
+    statements.insertParticipant.run(message.fromPeerId, id);
+    return id;
+  }
+
+  function insertDelivery(
+    id: number,
+    { fromPeerId, acceptTimeMs }: MessageRow,
+    { peerId, name }: Recipient,
+    sizeBytes: number,
+  ): StoredReceipt {
+    statements.insertDelivery.run(id, peerId, name, fromPeerId, sizeBytes, acceptTimeMs);
+    statements.insertParticipant.run(peerId, id);
+    const receipt = statements.receiptOf.one(id, peerId);
+    if (receipt === undefined) throw new Error("an inserted delivery is not there");
+    return receipt;
+  }
+}
+
+function refused(code: StoreErrorCode, message: string): EnqueueOutcome {
+  return { ok: false, code, message };
+}

@@ -1,0 +1,53 @@
+import { StoreError } from "../../broker/store.js";
+import { intactBody } from "./checksum.js";
+import type { ListQuery, Operations, RecordRow } from "./operations.js";
+import type { Statements } from "./statements.js";
+
+/**
+ * Messages as they were, newest first. A damaged message is left out of a page of history; asked for
+ * by its id it is DATA_LOSS.
+ */
+export function historyOperations(
+  statements: Statements,
+): Pick<Operations, "findMessages" | "listMessages"> {
+  return {
+    findMessages(messageId, from, viewer, limit) {
+      return statements.findMessages.all(messageId, from, viewer, limit).map(({ id }) => {
+        const record = read(id);
+        if (record !== undefined) return record;
+        throw new StoreError("DATA_LOSS", `The stored message ${messageId} is damaged.`);
+      });
+    },
+
+    listMessages(query) {
+      const matches = select(query);
+      const records: RecordRow[] = [];
+      let last: number | undefined;
+      let bytes = 0;
+      for (const { id } of matches.slice(0, query.limit)) {
+        const record = read(id);
+        bytes += record?.body.byteLength ?? 0;
+        if (records.length > 0 && bytes > query.maxBytes) break;
+        if (record !== undefined) records.push(record);
+        last = id;
+      }
+      return { records, next: last === matches.at(-1)?.id ? undefined : last };
+    },
+  };
+
+  /** One more than the page holds, to tell whether there is another page. */
+  function select({ viewer, peer, threadId, before, limit }: ListQuery): { id: number }[] {
+    if (threadId !== "") {
+      return statements.listOfThread.all(threadId, viewer, peer, before, limit + 1);
+    }
+    if (viewer !== "") return statements.listOfPeer.all(viewer, peer, before, limit + 1);
+    if (peer !== "") return statements.listOfPeer.all(peer, "", before, limit + 1);
+    return statements.listAll.all(before, limit + 1);
+  }
+
+  function read(id: number): RecordRow | undefined {
+    const row = statements.getMessage.one(id);
+    const body = row && intactBody(row);
+    return body && { body, receipts: statements.receiptsOf.all(id) };
+  }
+}

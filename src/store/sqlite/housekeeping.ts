@@ -1,0 +1,42 @@
+import { StoreError } from "../../broker/store.js";
+import type { Clock } from "../../clock.js";
+import type { StoreLimits } from "../limits.js";
+import type { Calls } from "./calls.js";
+import type { PruneMark } from "./operations.js";
+
+/**
+ * Deletes what is past its retention and shrinks the file: when the store was opened and then once in
+ * an interval, when it has just become idle after some other call. One slice goes into one transaction,
+ * so that nobody waits long for it.
+ */
+export class Housekeeping {
+  readonly #calls: Calls;
+  readonly #clock: Clock;
+  readonly #limits: StoreLimits;
+  #lastRoundMs = Number.NEGATIVE_INFINITY;
+
+  constructor(calls: Calls, clock: Clock, limits: StoreLimits) {
+    this.#calls = calls;
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  /** Begins a round if one is due. */
+  begin(): void {
+    const nowMs = this.#clock.now();
+    if (nowMs - this.#lastRoundMs < this.#limits.pruneIntervalMs) return;
+    this.#lastRoundMs = nowMs;
+    void this.#round(nowMs - this.#limits.retentionMs);
+  }
+
+  async #round(beforeMs: number): Promise<void> {
+    try {
+      let mark: PruneMark | undefined = { acceptTimeMs: 0, id: 0 };
+      while (mark !== undefined) mark = await this.#calls.call("prune", beforeMs, mark);
+      while (await this.#calls.call("reclaim"));
+    } catch (error) {
+      // The store was closed or failed, and says so itself; the next round starts anew.
+      if (!(error instanceof StoreError)) throw error;
+    }
+  }
+}

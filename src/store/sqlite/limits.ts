@@ -1,0 +1,37 @@
+import type { StoreLimits } from "../limits.js";
+import { storeLimits } from "../limits.js";
+
+export interface SqliteLimits extends StoreLimits {
+  /**
+   * Bytes that must be free on the disk for a message to be accepted. SQLite cannot empty its
+   * write-ahead log into a file that cannot grow, and then takes no write at all: this room is what
+   * lets reports, renamings and pruning go on when messages are refused.
+   */
+  readonly reserveBytes: number;
+}
+
+export const sqliteLimits: SqliteLimits = { ...storeLimits, reserveBytes: 32 * 1024 * 1024 };
+
+/** Calls in one transaction. */
+export const maxBatchCalls = 256;
+
+/** Bytes of message bodies in one transaction, unless a single call has more. */
+export const maxBatchBytes = 1024 * 1024;
+
+/** Calls that wait for a transaction; the next is UNAVAILABLE. */
+export const maxWaitingCalls = 65_536;
+
+/** Pages of the write-ahead log at which SQLite copies them into the database. */
+export const checkpointPages = 1000;
+
+/** Bytes that the write-ahead log keeps on disk once it was copied. */
+export const keptLogBytes = 8 * 1024 * 1024;
+
+/** Rows (messages and their deliveries) that one slice of pruning deletes, save for one message more. */
+export const pruneSliceRows = 100;
+
+/** Free pages that the file keeps for what comes next. */
+export const keptFreePages = 1024;
+
+/** Free pages given back to the file system in one slice. */
+export const reclaimSlicePages = 200;

@@ -1,0 +1,61 @@
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { climb } from "../ladder.js";
+import { maxBacklogSenders } from "../limits.js";
+import type { Position } from "../queue-readers.js";
+import { intactBody } from "./checksum.js";
+import type { Operations, TakenRow } from "./operations.js";
+import { receiptOf, writeReceipt } from "./receipts.js";
+import type { Statements } from "./statements.js";
+
+const damaged = { state: ReceiptState.DEAD_LETTERED, reason: "its stored bytes are damaged" };
+
+export function openMailOperations(statements: Statements): Pick<Operations, "take" | "backlog"> {
+  return {
+    take(peerId, position, { maxMessages, maxBytes }, nowMs) {
+      const messages: TakenRow[] = [];
+      let reach = 0;
+      let bytes = 0;
+      for (const row of open(peerId, position)) {
+        const exceeds = messages.length > 0 && bytes + row.sizeBytes > maxBytes;
+        if (messages.length >= maxMessages || exceeds) break;
+        reach = row.seq;
+        const body = intactBody(row);
+        const before = receiptOf(row);
+        const change = body === undefined ? damaged : { state: ReceiptState.LEASED };
+        const { receipt, moved } = climb(before, change, nowMs);
+        if (moved) writeReceipt(statements, receipt);
+        if (body === undefined) continue;
+        messages.push({ body, receipt, redelivered: before.state !== ReceiptState.QUEUED });
+        bytes += row.sizeBytes;
+      }
+      return { messages, reach };
+    },
+
+    backlog(peerId, { after, returned }) {
+      const returnedRows = returned.flatMap((seq) => statements.openAt.all(peerId, seq));
+      const unread = statements.countOpenAfter.one(peerId, after)?.messages ?? 0;
+      const oldest = statements.sendersAfter
+        .all(peerId, after, maxBacklogSenders)
+        .flatMap(({ seq }) => statements.openAt.all(peerId, seq));
+      const names = new Map<string, string>();
+      for (const { fromPeerId, fromName } of [...returnedRows, ...oldest]) {
+        if (!names.has(fromPeerId)) names.set(fromPeerId, fromName);
+      }
+      return {
+        unread: returnedRows.length + unread,
+        senders: [...names.values()].slice(0, maxBacklogSenders),
+      };
+    },
+  };
+
+  /** Row by row, since each is read with its body and the credit may end with any. */
+  function* open(peerId: string, { returned, after }: Position) {
+    for (const seq of returned) yield* statements.openAt.all(peerId, seq);
+    for (let seq = after; ;) {
+      const row = statements.openAfter.one(peerId, seq);
+      if (row === undefined) return;
+      yield row;
+      seq = row.seq;
+    }
+  }
+}

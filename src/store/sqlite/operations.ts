@@ -1,0 +1,98 @@
+import type { ReceiptChange, StoredPeer, StoreErrorCode } from "../../broker/store.js";
+import type { Credit, Position } from "../queue-readers.js";
+import type { StoredReceipt } from "../stored-receipt.js";
+import type { MessageRow } from "./checksum.js";
+
+/**
+ * What the worker does, each atomically, several in one transaction. Arguments and results cross the
+ * thread boundary by copy; protobuf messages cross encoded. The clock stays on the calling side, so
+ * times come as arguments. A failure is a StoreError; anything else is a defect.
+ */
+export interface Operations {
+  checkHealth(): { writable: boolean; problem: string };
+
+  loadPeers(): PeerRow[];
+  createPeer(peer: PeerRow): void;
+  updatePeer(peer: PeerRow): void;
+  removePeer(peerId: string): boolean;
+
+  enqueue(message: MessageRow, recipients: readonly Recipient[]): EnqueueOutcome[];
+  take(peerId: string, position: Position, credit: Credit, nowMs: number): Taken;
+  backlog(peerId: string, position: Position): { unread: number; senders: string[] };
+  countWaiting(peerIds: readonly string[]): Map<string, number>;
+
+  advance(peerId: string, seq: number, change: ReceiptChange, nowMs: number): AdvancedRow;
+  getReceipt(peerId: string, seq: number): AdvancedRow | undefined;
+
+  findMessages(messageId: string, from: string, viewer: string, limit: number): RecordRow[];
+  listMessages(query: ListQuery): { records: RecordRow[]; next: number | undefined };
+
+  /** Deletes one slice of what is older than `beforeMs`, after `from`; returns where to go on. */
+  prune(beforeMs: number, from: PruneMark): PruneMark | undefined;
+  /** Gives one slice of free pages back to the file system; returns whether there are more. */
+  reclaim(): boolean;
+}
+
+export type Call = {
+  [Name in keyof Operations]: {
+    readonly operation: Name;
+    readonly args: Parameters<Operations[Name]>;
+  };
+}[keyof Operations];
+
+export type PeerRow = Omit<StoredPeer, "profile"> & { readonly profile: Uint8Array };
+
+export interface Recipient {
+  readonly peerId: string;
+  readonly name: string;
+}
+
+export type EnqueueOutcome =
+  | {
+      readonly ok: true;
+      readonly duplicate: boolean;
+      readonly receipt: StoredReceipt;
+      /** Of the message as an earlier call stored it; undefined when this one did. */
+      readonly earlierBody: Uint8Array | undefined;
+    }
+  | { readonly ok: false; readonly code: StoreErrorCode; readonly message: string };
+
+export interface Taken {
+  readonly messages: readonly TakenRow[];
+  readonly reach: number;
+}
+
+export interface TakenRow {
+  readonly body: Uint8Array;
+  readonly receipt: StoredReceipt;
+  readonly redelivered: boolean;
+}
+
+export interface AdvancedRow {
+  readonly fromPeerId: string;
+  readonly fromName: string;
+  readonly messageId: string;
+  readonly receipt: StoredReceipt;
+  readonly moved: boolean;
+}
+
+export interface RecordRow {
+  readonly body: Uint8Array;
+  readonly receipts: readonly StoredReceipt[];
+}
+
+export interface ListQuery {
+  readonly viewer: string;
+  readonly peer: string;
+  readonly threadId: string;
+  readonly limit: number;
+  readonly maxBytes: number;
+  /** Only messages accepted before this place in the order of acceptance. */
+  readonly before: number;
+}
+
+/** A place in the order of acceptance times. */
+export interface PruneMark {
+  readonly acceptTimeMs: number;
+  readonly id: number;
+}

@@ -1,0 +1,84 @@
+const peerColumns = `peer_id AS peerId, name, kind, profile, create_time_ms AS createTimeMs,
+  last_seen_ms AS lastSeenMs, secret_hash AS secretHash, base_name AS baseName, number, epoch,
+  instance_id AS instanceId, conversations, revision`;
+
+const receiptColumns = `d.seq, d.peer_id AS peerId, d.peer_name AS peerName, d.state,
+  d.queued_ms AS queuedMs, d.leased_ms AS leasedMs, d.presented_ms AS presentedMs,
+  d.confirmed_ms AS confirmedMs, d.answered_ms AS answeredMs, d.ended_ms AS endedMs,
+  d.confirmed_by AS confirmedBy, d.attempts, d.reason`;
+
+const messageColumns = `m.from_peer_id AS fromPeerId, m.from_name AS fromName,
+  m.message_id AS messageId, m.thread_id AS threadId, m.fingerprint,
+  m.accept_time_ms AS acceptTimeMs, m.checksum, m.body`;
+
+/** A delivery whose message row is gone is still found, as a damaged one. */
+const openDelivery = `SELECT ${receiptColumns}, d.size_bytes AS sizeBytes, ${messageColumns}
+  FROM delivery d LEFT JOIN message m ON m.id = d.message`;
+
+/** Every statement of the store; `?N` are the parameters of the method of the same name. */
+export const sql = {
+  listPeers: `SELECT ${peerColumns} FROM peer`,
+  getPeer: `SELECT ${peerColumns} FROM peer WHERE peer_id = ?1`,
+  peerByName: `SELECT peer_id AS peerId FROM peer WHERE name = ?1`,
+  peerBySecret: `SELECT peer_id AS peerId FROM peer WHERE secret_hash = ?1`,
+  insertPeer: `INSERT INTO peer (peer_id, name, kind, profile, create_time_ms, last_seen_ms,
+    secret_hash, base_name, number, epoch, instance_id, conversations, revision)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)`,
+  deletePeer: `DELETE FROM peer WHERE peer_id = ?1`,
+  deleteQueue: `DELETE FROM queue WHERE peer_id = ?1`,
+  getQueue: `SELECT open_messages AS openMessages, open_bytes AS openBytes,
+    waiting_messages AS waitingMessages FROM queue WHERE peer_id = ?1`,
+
+  getMessage: `SELECT ${messageColumns} FROM message m WHERE m.id = ?1`,
+  messageByKey: `SELECT m.id, ${messageColumns} FROM message m
+    WHERE m.from_peer_id = ?1 AND m.message_id = ?2`,
+  insertMessage: `INSERT INTO message (from_peer_id, from_name, message_id, thread_id, fingerprint,
+    accept_time_ms, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`,
+  insertParticipant: `INSERT OR IGNORE INTO participant (peer_id, message) VALUES (?1, ?2)`,
+  involves: `SELECT 1 AS found FROM participant WHERE peer_id = ?1 LIMIT 1`,
+
+  insertDelivery: `INSERT INTO delivery (message, peer_id, peer_name, from_peer_id, size_bytes, state,
+    queued_ms, confirmed_by, attempts, reason) VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, 0, 0, '')`,
+  receiptOf: `SELECT ${receiptColumns} FROM delivery d WHERE d.message = ?1 AND d.peer_id = ?2`,
+  receiptsOf: `SELECT ${receiptColumns} FROM delivery d WHERE d.message = ?1 ORDER BY d.seq`,
+  getReceipt: `SELECT ${receiptColumns}, ${messageColumns} FROM delivery d
+    LEFT JOIN message m ON m.id = d.message WHERE d.seq = ?1 AND d.peer_id = ?2`,
+  setReceipt: `UPDATE delivery SET state = ?2, leased_ms = ?3, presented_ms = ?4, confirmed_ms = ?5,
+    answered_ms = ?6, ended_ms = ?7, confirmed_by = ?8, attempts = ?9, reason = ?10 WHERE seq = ?1`,
+
+  openAt: `${openDelivery} WHERE d.seq = ?2 AND d.peer_id = ?1 AND d.state <= 3`,
+  openAfter: `${openDelivery} WHERE d.peer_id = ?1 AND d.seq > ?2 AND d.state <= 3
+    ORDER BY d.seq LIMIT 1`,
+  countOpenAfter: `SELECT count(*) AS messages FROM delivery INDEXED BY delivery_open
+    WHERE peer_id = ?1 AND seq > ?2 AND state <= 3`,
+  /** The oldest open message of each of the first senders. */
+  sendersAfter: `SELECT min(seq) AS seq FROM delivery INDEXED BY delivery_open
+    WHERE peer_id = ?1 AND seq > ?2 AND state <= 3 GROUP BY from_peer_id ORDER BY seq LIMIT ?3`,
+
+  findMessages: `SELECT m.id FROM message m INDEXED BY message_by_suffix
+    WHERE substr(m.message_id, -8) = substr(?1, -8) AND substr(m.message_id, -length(?1)) = ?1
+      AND (?2 = '' OR m.from_peer_id = ?2)
+      AND (?3 = '' OR EXISTS (SELECT 1 FROM participant p WHERE p.peer_id = ?3 AND p.message = m.id))
+    ORDER BY m.id DESC LIMIT ?4`,
+  listAll: `SELECT id FROM message WHERE id < ?1 ORDER BY id DESC LIMIT ?2`,
+  listOfPeer: `SELECT a.message AS id FROM participant a WHERE a.peer_id = ?1 AND a.message < ?3
+      AND (?2 = '' OR EXISTS
+        (SELECT 1 FROM participant b WHERE b.peer_id = ?2 AND b.message = a.message))
+    ORDER BY a.message DESC LIMIT ?4`,
+  listOfThread: `SELECT m.id FROM message m INDEXED BY message_by_thread
+    WHERE m.thread_id = ?1 AND m.id < ?4
+      AND (?2 = '' OR EXISTS (SELECT 1 FROM participant a WHERE a.peer_id = ?2 AND a.message = m.id))
+      AND (?3 = '' OR EXISTS (SELECT 1 FROM participant b WHERE b.peer_id = ?3 AND b.message = m.id))
+    ORDER BY m.id DESC LIMIT ?5`,
+
+  /** In the order of acceptance times, from the one after (?1, ?2) on. */
+  agedMessages: `SELECT id, accept_time_ms AS acceptTimeMs, from_peer_id AS fromPeerId
+    FROM message INDEXED BY message_by_accept_time
+    WHERE (accept_time_ms, id) > (?1, ?2) AND accept_time_ms < ?3
+    ORDER BY accept_time_ms, id LIMIT ?4`,
+  recipientsOf: `SELECT peer_id AS peerId, state FROM delivery WHERE message = ?1`,
+  deleteMessage: `DELETE FROM message WHERE id = ?1`,
+  deleteDeliveries: `DELETE FROM delivery WHERE message = ?1`,
+  deleteParticipant: `DELETE FROM participant WHERE peer_id = ?1 AND message = ?2`,
+  freePages: `SELECT freelist_count AS pages FROM pragma_freelist_count`,
+} as const;

@@ -1,0 +1,197 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  type MessageRecord,
+  MessageRecordSchema,
+  MessageSchema,
+  type PeerRef,
+  PeerRefSchema,
+} from "../../../gen/peerline/v1/message_pb.js";
+import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
+import {
+  type AdvancedReceipt,
+  type Draft,
+  type EnqueueResult,
+  type HistoryPage,
+  type HistoryQuery,
+  type QueueReader,
+  type ReceiptChange,
+  type Store,
+  type StoredPeer,
+  StoreError,
+  type StoreInfo,
+} from "../../broker/store.js";
+import type { Clock } from "../../clock.js";
+import { formatCursor, parseCursor } from "../history-cursor.js";
+import { describeLimits } from "../limits.js";
+import { QueueReaders } from "../queue-readers.js";
+import { stamp } from "../stamp.js";
+import { toReceipt } from "../stored-receipt.js";
+import { Calls } from "./calls.js";
+import { Housekeeping } from "./housekeeping.js";
+import { type SqliteLimits, sqliteLimits } from "./limits.js";
+import type { AdvancedRow, EnqueueOutcome, RecordRow } from "./operations.js";
+import { startWorker } from "./start-worker.js";
+
+export interface SqliteStoreOptions {
+  /** Of the database; the file is created where there is none, its folder is not. */
+  readonly path: string;
+  readonly clock: Clock;
+  /** The built worker; by default the one of the bundle that this code is part of. */
+  readonly workerUrl?: URL;
+  /** Each left out is that of `sqliteLimits`. */
+  readonly limits?: Partial<SqliteLimits>;
+}
+
+/**
+ * The store of one machine: an SQLite database, held by a worker thread. LOCKED where another process
+ * holds it, NEWER_VERSION where a newer program wrote it, DATA_LOSS where it is no database of ours.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { path, clock, workerUrl = new URL("../sqlite-worker.js", import.meta.url) } = options;
+  const limits = { ...sqliteLimits, ...options.limits };
+  const worker = await startWorker(workerUrl, { path, limits });
+  const calls = new Calls(worker, () => housekeeping.begin());
+  const housekeeping = new Housekeeping(calls, clock, limits);
+  housekeeping.begin();
+  return new SqliteStore(calls, clock, limits);
+}
+
+class SqliteStore implements Store {
+  readonly info: StoreInfo;
+  readonly #calls: Calls;
+  readonly #clock: Clock;
+  readonly #readers: QueueReaders;
+
+  constructor(calls: Calls, clock: Clock, limits: SqliteLimits) {
+    this.info = {
+      technology: "sqlite",
+      durability: "disk",
+      dedupeWindowMs: limits.retentionMs,
+      limits: describeLimits(limits),
+    };
+    this.#calls = calls;
+    this.#clock = clock;
+    this.#readers = new QueueReaders({
+      take: async (peerId, position, credit) => {
+        const taken = await calls.call("take", peerId, position, credit, clock.now());
+        const messages = taken.messages.map(({ body, receipt, redelivered }) => ({
+          message: fromBinary(MessageSchema, body),
+          receipt: toReceipt(receipt),
+          sizeBytes: body.byteLength,
+          redelivered,
+        }));
+        return { messages, reach: taken.reach };
+      },
+      backlog: (peerId, position) => calls.call("backlog", peerId, position),
+    });
+  }
+
+  async health() {
+    try {
+      return await this.#calls.call("checkHealth");
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      return { writable: false, problem: error.message };
+    }
+  }
+
+  async loadPeers(): Promise<StoredPeer[]> {
+    const rows = await this.#calls.call("loadPeers");
+    return rows.map((row) => ({ ...row, profile: fromBinary(ProfileSchema, row.profile) }));
+  }
+
+  createPeer(peer: StoredPeer): Promise<void> {
+    return this.#calls.call("createPeer", {
+      ...peer,
+      profile: toBinary(ProfileSchema, peer.profile),
+    });
+  }
+
+  updatePeer(peer: StoredPeer): Promise<void> {
+    return this.#calls.call("updatePeer", {
+      ...peer,
+      profile: toBinary(ProfileSchema, peer.profile),
+    });
+  }
+
+  removePeer(peerId: string): Promise<boolean> {
+    return this.#calls.call("removePeer", peerId);
+  }
+
+  async enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]> {
+    const acceptTimeMs = this.#clock.now();
+    const body = toBinary(MessageSchema, stamp(draft, acceptTimeMs));
+    const { messageId, threadId, fingerprint } = draft;
+    const { peerId: fromPeerId, name: fromName } = draft.from;
+    const outcomes = await this.#calls.call(
+      "enqueue",
+      { fromPeerId, fromName, messageId, threadId, fingerprint, acceptTimeMs, body },
+      recipients.map(({ peerId, name }) => ({ peerId, name })),
+    );
+    for (const outcome of outcomes) {
+      if (outcome.ok && !outcome.duplicate) this.#readers.wake(outcome.receipt.peerId);
+    }
+    return outcomes.map((outcome) => toEnqueueResult(outcome, body));
+  }
+
+  openQueue(peerId: string, wake: () => void): QueueReader {
+    return this.#readers.open(peerId, wake);
+  }
+
+  countWaiting(peerIds: readonly string[]): Promise<Map<string, number>> {
+    return this.#calls.call("countWaiting", peerIds);
+  }
+
+  async advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt> {
+    const nowMs = this.#clock.now();
+    return toAdvanced(await this.#calls.call("advance", peerId, Number(seq), change, nowMs));
+  }
+
+  async getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined> {
+    const row = await this.#calls.call("getReceipt", peerId, Number(seq));
+    return row && toAdvanced(row);
+  }
+
+  async findMessages(query: Parameters<Store["findMessages"]>[0]): Promise<MessageRecord[]> {
+    const { messageId, from, viewer, limit } = query;
+    const rows = await this.#calls.call("findMessages", messageId, from, viewer, limit);
+    return rows.map(toRecord);
+  }
+
+  async listMessages({ cursor, ...query }: HistoryQuery): Promise<HistoryPage> {
+    const before = parseCursor(cursor);
+    const { records, next } = await this.#calls.call("listMessages", { ...query, before });
+    return { records: records.map(toRecord), next: next === undefined ? "" : formatCursor(next) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#readers.close();
+    await this.#calls[Symbol.asyncDispose]();
+  }
+}
+
+function toEnqueueResult(outcome: EnqueueOutcome, body: Uint8Array): EnqueueResult {
+  if (!outcome.ok) return { ok: false, error: new StoreError(outcome.code, outcome.message) };
+  return {
+    ok: true,
+    duplicate: outcome.duplicate,
+    message: fromBinary(MessageSchema, outcome.earlierBody ?? body),
+    receipt: toReceipt(outcome.receipt),
+  };
+}
+
+function toAdvanced({ fromPeerId, fromName, ...row }: AdvancedRow): AdvancedReceipt {
+  return {
+    from: create(PeerRefSchema, { peerId: fromPeerId, name: fromName }),
+    messageId: row.messageId,
+    receipt: toReceipt(row.receipt),
+    moved: row.moved,
+  };
+}
+
+function toRecord({ body, receipts }: RecordRow): MessageRecord {
+  return create(MessageRecordSchema, {
+    message: fromBinary(MessageSchema, body),
+    receipts: receipts.map(toReceipt),
+  });
+}

@@ -1,0 +1,82 @@
+import type Database from "libsql";
+import type { StoredReceipt } from "../stored-receipt.js";
+import type { CheckedMessage } from "./checksum.js";
+import { sql } from "./sql.js";
+
+/** The store's statements, each prepared once. */
+export function prepareStatements(database: Database.Database): Statements {
+  const statements = Object.fromEntries(
+    Object.entries(sql).map(([name, text]) => [name, new Statement(database.prepare(text))]),
+  );
+  return statements as Statements;
+}
+
+export type Statements = {
+  readonly [Name in keyof typeof sql]: Statement<Name extends keyof Rows ? Rows[Name] : never>;
+};
+
+/** What each SELECT gives. A body is null where the message of a delivery is gone. */
+interface Rows {
+  listPeers: PeerColumns;
+  getPeer: PeerColumns;
+  peerByName: { peerId: string };
+  peerBySecret: { peerId: string };
+  getQueue: { openMessages: number; openBytes: number; waitingMessages: number };
+  getMessage: CheckedMessage;
+  messageByKey: CheckedMessage & { id: number };
+  involves: { found: number };
+  receiptOf: StoredReceipt;
+  receiptsOf: StoredReceipt;
+  getReceipt: StoredReceipt & CheckedMessage;
+  openAt: StoredReceipt & CheckedMessage & { sizeBytes: number };
+  openAfter: StoredReceipt & CheckedMessage & { sizeBytes: number };
+  countOpenAfter: { messages: number };
+  sendersAfter: { seq: number };
+  findMessages: { id: number };
+  listAll: { id: number };
+  listOfPeer: { id: number };
+  listOfThread: { id: number };
+  agedMessages: { id: number; acceptTimeMs: number; fromPeerId: string };
+  recipientsOf: { peerId: string; state: number };
+  freePages: { pages: number };
+}
+
+export interface PeerColumns {
+  readonly peerId: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly profile: ArrayBuffer;
+  readonly createTimeMs: number;
+  readonly lastSeenMs: number;
+  readonly secretHash: string;
+  readonly baseName: string;
+  readonly number: number;
+  readonly epoch: number;
+  readonly instanceId: string;
+  readonly conversations: string;
+  readonly revision: number;
+}
+
+type Parameter = string | number | null | Uint8Array;
+
+class Statement<Row> {
+  readonly #statement: Database.Statement;
+
+  constructor(statement: Database.Statement) {
+    this.#statement = statement;
+  }
+
+  /** libsql's `get` leaves a statement that has more rows in progress; `all` never does. */
+  all(...parameters: Parameter[]): Row[] {
+    return this.#statement.all(parameters) as Row[];
+  }
+
+  one(...parameters: Parameter[]): Row | undefined {
+    return this.all(...parameters)[0];
+  }
+
+  /** Resolves to the id of the row inserted last. */
+  run(...parameters: Parameter[]): number {
+    return Number(this.#statement.run(parameters).lastInsertRowid);
+  }
+}

@@ -1,0 +1,68 @@
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import type { Database } from "libsql";
+import { Batches } from "./batch.js";
+import { openDatabase } from "./database.js";
+import { enqueueOperation } from "./enqueue.js";
+import { FreeSpace } from "./free-space.js";
+import { historyOperations } from "./history.js";
+import type { SqliteLimits } from "./limits.js";
+import { openMailOperations } from "./open-mail.js";
+import type { Call, Operations } from "./operations.js";
+import { type Outcome, toOutcome } from "./outcome.js";
+import { peerOperations } from "./peers.js";
+import { pruneOperations } from "./prune.js";
+import { receiptOperations } from "./receipts.js";
+import { prepareStatements } from "./statements.js";
+
+/** What the worker is started with. */
+export interface WorkerInput {
+  readonly path: string;
+  readonly limits: SqliteLimits;
+}
+
+/** A batch of calls, answered by their outcomes; or the last message, after which the worker ends. */
+export type ToWorker = readonly Call[] | "close";
+
+/**
+ * The thread that holds the database: the only writer, so that a slow disk holds up nobody else. Its
+ * first message is the outcome of opening, each later one the outcomes of a batch.
+ */
+function serve(port: MessagePort, { path, limits }: WorkerInput): void {
+  const database = openDatabase(path);
+  const batches = new Batches(database, operationsOn(database, path, limits));
+  port.on("message", (message: ToWorker) => {
+    if (message !== "close") return port.postMessage(batches.run(message));
+    // The lock is freed with the last prepared statement, when the thread ends.
+    database.close();
+    port.close();
+  });
+}
+
+function operationsOn(database: Database, path: string, limits: SqliteLimits): Operations {
+  const statements = prepareStatements(database);
+  const freeSpace = new FreeSpace(path, limits.reserveBytes);
+  return {
+    checkHealth() {
+      const problem = freeSpace.problem();
+      return { writable: problem === undefined, problem: problem ?? "" };
+    },
+    enqueue: enqueueOperation(statements, limits, freeSpace),
+    ...peerOperations(statements),
+    ...receiptOperations(statements),
+    ...openMailOperations(statements),
+    ...historyOperations(statements),
+    ...pruneOperations(database, statements),
+  };
+}
+
+function start(port: MessagePort): void {
+  let opened: Outcome = { ok: true, value: undefined };
+  try {
+    serve(port, workerData as WorkerInput);
+  } catch (error) {
+    opened = toOutcome(error);
+  }
+  port.postMessage(opened);
+}
+
+if (parentPort !== null) start(parentPort);

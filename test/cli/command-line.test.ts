@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { Terminal } from "./terminal.js";
+
+const commands = ["status", "peers", "send", "read", "log", "stop", "demo", "mcp", "broker"];
+
+test("help lists every command and starts nothing", async () => {
+  await using terminal = await Terminal.open();
+  const { code, stdout } = await terminal.run("--help");
+  expect(code).toBe(0);
+  for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
+  expect(await terminal.brokerPid()).toBeUndefined();
+});
+
+test.each(commands)("%s --help shows an example", async (command) => {
+  await using terminal = await Terminal.open();
+  const { code, stdout } = await terminal.run(command, "--help");
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^Examples?\b.*:\n +\S/m)]);
+  expect((await terminal.run("help", command)).stdout).toBe(stdout);
+});
+
+test("the version is the package's", async () => {
+  await using terminal = await Terminal.open();
+  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  const { stdout } = await terminal.run("--version");
+  expect(stdout).toBe(`${(JSON.parse(manifest) as { version: string }).version}\n`);
+});
+
+test.each([
+  [["sned", "api", "hi"], "Did you mean send?"],
+  [["send", "api"], "missing required argument 'text'"],
+  [["send", "api", "hi", "--urgency", "panic"], "Allowed choices are fyi, normal, interrupt"],
+  [["send", "api", "hi", "--expires-in", "soon"], "write 45s, 10m, 2h or 1d"],
+  [["send", "api,,web", "hi"], "names no recipient"],
+  [["send", "api", ""], "The text is empty"],
+  [["log", "-n", "many"], "no count of messages"],
+])("%j is refused with the mend, before any broker is started", async (args, mend) => {
+  await using terminal = await Terminal.open();
+  const { code, stdout, stderr } = await terminal.run(...args);
+  expect([code, stdout, stderr]).toEqual([2, "", expect.stringContaining(mend)]);
+  expect(stderr).toMatch(/^peerline: /);
+  expect(await terminal.brokerPid()).toBeUndefined();
+});
+
+test.each(["status", "peers", "log", "stop"])("%s starts no broker and says so", async (command) => {
+  await using terminal = await Terminal.open();
+  const { code, stdout, stderr } = await terminal.run(command);
+  expect([code, stdout + stderr]).toEqual([3, expect.stringContaining("is not running")]);
+  expect((await terminal.run("status", "--json")).code).toBe(3);
+});
+
+test("a bad setting is one sentence that names it", async () => {
+  await using terminal = await Terminal.open();
+  const env = { ...terminal.environment, PEERLINE_HOME: "relative" };
+  for (const args of [["status"], ["mcp"]]) {
+    const { code, stderr } = await terminal.start(args, "", env).ended;
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^peerline: PEERLINE_HOME=relative .*\n$/)]);
+  }
+});

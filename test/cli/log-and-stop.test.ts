@@ -1,0 +1,48 @@
+import { userInfo } from "node:os";
+import { expect, test } from "vitest";
+import { Terminal } from "./terminal.js";
+
+const me = userInfo().username.toLowerCase();
+
+test("log -f shows messages and receipts as they happen, also across a broker that stops", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  await terminal.run("send", me, "earlier");
+  const log = terminal.start(["log", "-f"]);
+  await log.line("  earlier");
+  await terminal.run("send", me, "now");
+  await log.line("  now");
+  await terminal.run("read");
+  await log.line("confirmed");
+
+  expect((await terminal.run("stop")).code).toBe(0);
+  await terminal.run("send", me, "later");
+  await log.line("  later");
+  log.interrupt();
+  const { code, stdout, stderr } = await log.ended;
+  expect([code, stderr]).toEqual([0, expect.stringContaining("The broker is gone")]);
+  expect(stdout.match(/^ {2}(earlier|now|later)$/gm)).toHaveLength(3);
+});
+
+test("log shows the newest messages, newest last", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  for (const text of ["one", "two", "three"]) await terminal.run("send", me, text);
+  const { stdout } = await terminal.run("log", "-n", "2");
+  expect(stdout.match(/^ {2}(one|two|three)$/gm)).toEqual(["  two", "  three"]);
+});
+
+test("stop resolves when the broker's process has ended, and mail survives it", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  await terminal.run("send", me, "kept");
+  const pid = await terminal.brokerPid();
+  if (pid === undefined) throw new Error("no broker runs");
+  expect(await terminal.run("stop")).toEqual({
+    code: 0,
+    stdout: `Stopped the broker (pid ${pid}).\n`,
+    stderr: "",
+  });
+  expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+  expect((await terminal.run("read")).stdout).toContain("  kept\n");
+});

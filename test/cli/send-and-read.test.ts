@@ -1,0 +1,118 @@
+import { userInfo } from "node:os";
+import { expect, test } from "vitest";
+import { Terminal } from "./terminal.js";
+
+// The person is the only peer here, and may write to itself.
+const me = userInfo().username.toLowerCase();
+
+test("a message is sent, read once, and its sender sees that", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  const sent = await terminal.run("send", me, "remember the milk");
+  expect(sent).toMatchObject({ code: 0, stderr: "" });
+  expect(sent.stdout).toMatch(new RegExp(`^queued for ${me} \\(stored until it returns\\)  id \\w{8}\n$`));
+
+  const read = await terminal.run("read");
+  expect(read).toMatchObject({ code: 0, stdout: expect.stringContaining("\n  remember the milk\n") });
+  expect((await terminal.run("read")).stdout).toBe(`No messages for ${me}.\n`);
+  expect((await terminal.run("log")).stdout).toMatch(/confirmed .* \(explicit_ack\)/);
+});
+
+test("an unknown name is refused with the names that are near", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  const { code, stdout, stderr } = await terminal.run("send", `${me}x`, "hi");
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain(`"${me}"`);
+});
+
+test("text comes from stdin, and too much of it is refused", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  expect((await terminal.pipe("two\nlines\n", "send", me, "-")).code).toBe(0);
+  expect((await terminal.run("read")).stdout).toContain("\n  two\n  lines\n");
+  const { code, stderr } = await terminal.pipe("x".repeat(16_385), "send", me, "-");
+  expect([code, stderr]).toEqual([2, expect.stringContaining("16384 bytes")]);
+});
+
+test("what a message says cannot act on the terminal", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  await terminal.run("send", me, "a\u001B[2J\u202Eb\rc");
+  const [log, read] = [await terminal.run("log"), await terminal.run("read")];
+  for (const { stdout } of [log, read]) {
+    expect(stdout).toContain("  ab\n  c\n");
+    expect(stdout.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+  }
+});
+
+test("scripts get the contract's own JSON", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  const sent = await terminal.json("send", me, "hello", "--thread", "t1");
+  expect(sent).toMatchObject({
+    threadId: "t1",
+    results: [{ recipient: { name: me }, state: "RECEIPT_STATE_QUEUED", reach: "REACH_STORED" }],
+  });
+  expect(await terminal.json("status")).toMatchObject({
+    running: true,
+    endpoint: `unix:${terminal.home}/broker.sock`,
+    waitingMessages: 1,
+    info: { store: { technology: "sqlite", durability: "DURABILITY_DISK", writable: true } },
+  });
+  expect(await terminal.json("peers")).toMatchObject({
+    peers: [{ name: me, kind: "PEER_KIND_PERSON", waitingMessages: "1" }],
+  });
+  expect(await terminal.json("log")).toMatchObject({
+    accepted: { message: { text: "hello", threadId: "t1" }, receipts: [{}] },
+  });
+  expect(await terminal.json("read")).toMatchObject({ message: { text: "hello" } });
+  expect((await terminal.run("read", "--json")).stdout).toBe("");
+});
+
+test("read --wait shows mail as it comes, also across a broker that is killed", async () => {
+  await using terminal = await Terminal.open();
+  const reading = terminal.start(["read", "--wait"]);
+  await waitUntilOnline(terminal);
+  const sent = await terminal.run("send", me, "before");
+  expect(sent.stdout).toContain("(seen at its next turn)");
+  await reading.line("  before");
+
+  const pid = await terminal.brokerPid();
+  if (pid === undefined) throw new Error("no broker runs");
+  process.kill(pid, "SIGKILL");
+  expect((await terminal.run("send", me, "after")).code).toBe(0);
+  await reading.line("  after");
+  expect(await terminal.brokerPid()).not.toBe(pid);
+
+  reading.interrupt();
+  const { code, stdout, stderr } = await reading.ended;
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout.match(/^ {2}\w+$/gm)).toEqual(["  before", "  after"]);
+});
+
+test("a second reader takes over, and the first says so", async () => {
+  await using terminal = await Terminal.open();
+  const first = terminal.start(["read", "--wait"]);
+  await waitUntilOnline(terminal);
+  await terminal.run("read");
+  expect(await first.ended).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining("Another `peerline read` took over"),
+  });
+});
+
+test("mail that nobody could read is not confirmed", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  await terminal.run("send", me, "x".repeat(1000));
+  const reading = terminal.start(["read"]);
+  reading.closeOutput();
+  expect(await reading.ended).toMatchObject({ code: 0, stderr: "" });
+  expect((await terminal.run("read")).stdout).toContain("xxx");
+});
+
+async function waitUntilOnline(terminal: Terminal): Promise<void> {
+  const log = terminal.start(["peers", "--online"]);
+  if (!(await log.ended).stdout.includes(me)) await waitUntilOnline(terminal);
+}

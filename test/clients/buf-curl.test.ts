@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { run, Running, startBrokerHome, type BrokerHome } from "../support/program.js";
+import { newSecret } from "../support/test-broker.js";
+
+const buf = join(import.meta.dirname, "../../node_modules/.bin/buf");
+const service = "http://localhost/peerline.v1.BrokerService";
+let home: BrokerHome;
+
+beforeAll(async () => void (home = await startBrokerHome()));
+afterAll(() => home[Symbol.asyncDispose]());
+
+function args(...more: string[]): string[] {
+  return [
+    "curl",
+    "--protocol",
+    "grpc",
+    "--http2-prior-knowledge",
+    "--unix-socket",
+    home.socket,
+    ...more,
+  ];
+}
+
+async function call(method: string, data: object, token?: string): Promise<Record<string, never>> {
+  const header = token === undefined ? [] : ["-H", `authorization: Bearer ${token}`];
+  const result = await run(
+    buf,
+    args(...header, "-d", JSON.stringify(data), `${service}/${method}`),
+    process.env,
+  );
+  if (result.code !== 0) throw new Error(result.stderr);
+  return JSON.parse(result.stdout) as Record<string, never>;
+}
+
+async function register(name: string): Promise<string> {
+  return (await call("Register", { secret: newSecret(), name }))["sessionToken"] ?? "";
+}
+
+test("lists and describes the services over reflection", async () => {
+  const services = await run(buf, args("--list-services", "http://localhost"), process.env);
+  expect(services.stdout.trim().split("\n")).toEqual(
+    expect.arrayContaining(["grpc.health.v1.Health", "peerline.v1.BrokerService"]),
+  );
+  const methods = await run(buf, args("--list-methods", "http://localhost"), process.env);
+  expect(methods.stdout).toContain("peerline.v1.BrokerService/Subscribe");
+});
+
+test("subscribes in one terminal and acknowledges from another", async () => {
+  const [sender, reader] = [await register("sender"), await register("reader")];
+  const header = ["-H", `authorization: Bearer ${reader}`];
+  await using stream = new Running(
+    buf,
+    args(...header, "-d", "{}", `${service}/Subscribe`),
+    process.env,
+  );
+  const event = async (): Promise<Record<string, Record<string, string>>> => {
+    let text = "";
+    do text += await stream.line();
+    while (!text.endsWith("}") || !isJson(text));
+    return JSON.parse(text) as Record<string, Record<string, string>>;
+  };
+  expect(await event()).toHaveProperty("started");
+  await call("SendMessage", { to: ["reader"], text: "hello" }, sender);
+  const deliveryId = (await event())["delivery"]?.["deliveryId"];
+  const acked = await call("AckMessages", { acks: [{ deliveryId }] }, reader);
+  expect(acked).toEqual({ results: [{ deliveryId, state: "RECEIPT_STATE_CONFIRMED" }] });
+});
+
+test("is told what is wrong", async () => {
+  const token = await register("curious");
+  await expect(call("SendMessage", { to: ["nobody"], text: "x" }, token)).rejects.toThrow(
+    'no peer is named \\\"nobody\\\"',
+  );
+  await expect(call("ListPeers", {}, "wrong")).rejects.toThrow("unauthenticated");
+});
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,24 @@
+import { describe } from "vitest";
+import { definePeerContract } from "./store/peers.js";
+import { defineEndContract } from "./store/end.js";
+import { defineEnqueueContract } from "./store/enqueue.js";
+import { defineHistoryContract } from "./store/history.js";
+import { defineLookupContract } from "./store/lookup.js";
+import { defineQueueContract } from "./store/queue.js";
+import { defineReceiptContract } from "./store/receipts.js";
+import { defineRetentionContract } from "./store/retention.js";
+import type { StoreTechnology } from "./store/technology.js";
+
+/** What every store must do, sentence by sentence of src/broker/store.ts. */
+export function defineStoreContract(technology: StoreTechnology): void {
+  describe(`the store contract: ${technology.name}`, () => {
+    definePeerContract(technology);
+    defineEnqueueContract(technology);
+    defineQueueContract(technology);
+    defineReceiptContract(technology);
+    defineHistoryContract(technology);
+    defineLookupContract(technology);
+    defineRetentionContract(technology);
+    defineEndContract(technology);
+  });
+}

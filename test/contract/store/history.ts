@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest";
+import { type MessageRecord, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import type { HistoryQuery, Store } from "../../../src/broker/store.js";
+import { alice, bob, carol, send, sendFirst } from "./drafts.js";
+import { openStore, type StoreTechnology } from "./technology.js";
+
+export function defineHistoryContract(technology: StoreTechnology): void {
+  describe("history", () => {
+    test("lists messages newest first, with the receipts of all recipients", async () => {
+      const { store } = await openStore(technology);
+      await send(store, { text: "1", to: [bob, carol] });
+      await send(store, { text: "2", from: bob, to: [alice] });
+      const { records, next } = await store.listMessages(query());
+      expect(textsOf(records)).toEqual(["2", "1"]);
+      expect(records[1]?.receipts.map(({ recipient }) => recipient)).toEqual([bob, carol]);
+      expect(next).toBe("");
+    });
+
+    test("reading moves nothing", async () => {
+      const { store } = await openStore(technology);
+      const { peerId, seq, messageId } = await sendFirst(store);
+      await store.listMessages(query({ viewer: bob.peerId }));
+      await store.findMessages({ messageId, from: "", viewer: "", limit: 1 });
+      expect((await store.getReceipt(peerId, seq))?.receipt.state).toBe(ReceiptState.QUEUED);
+    });
+
+    test("pages hold every message once, while more arrive", async () => {
+      const { store } = await openStore(technology);
+      const sent = Array.from({ length: 10 }, (_, index) => String(index));
+      for (const text of sent) await send(store, { text });
+      const read: string[] = [];
+      let cursor = "";
+      do {
+        const { records, next } = await store.listMessages(query({ limit: 3, cursor }));
+        read.push(...textsOf(records));
+        await send(store, { text: "late" });
+        cursor = next;
+      } while (cursor !== "");
+      expect(read).toEqual(sent.toReversed());
+    });
+
+    test("a full page that is the last says so", async () => {
+      const { store } = await openStore(technology);
+      for (const text of ["1", "2"]) await send(store, { text });
+      expect((await store.listMessages(query({ limit: 2 }))).next).toBe("");
+      expect((await store.listMessages(query({ limit: 1 }))).next).not.toBe("");
+    });
+
+    test("a page keeps to its bytes, and holds one message at least", async () => {
+      const { store } = await openStore(technology);
+      for (const text of ["a", "b", "c"]) await send(store, { text: text.repeat(1000) });
+      const small = await store.listMessages(query({ maxBytes: 10 }));
+      expect(small.records).toHaveLength(1);
+      const rest = await store.listMessages(query({ maxBytes: 3000, cursor: small.next }));
+      expect(rest.records).toHaveLength(2);
+      expect(rest.next).toBe("");
+    });
+
+    test("shows each viewer what it sent or received", async () => {
+      const { store } = await openStore(technology);
+      await send(store, { text: "a to b", from: alice, to: [bob] });
+      await send(store, { text: "b to a", from: bob, to: [alice] });
+      await send(store, { text: "a to c", from: alice, to: [carol] });
+      await send(store, { text: "c to a, b", from: carol, to: [alice, bob], threadId: "t" });
+      await send(store, { text: "c to c", from: carol, to: [carol], threadId: "t" });
+      const list = async (given: Partial<HistoryQuery>) =>
+        textsOf((await store.listMessages(query(given))).records);
+
+      expect(await list({ viewer: bob.peerId })).toEqual(["c to a, b", "b to a", "a to b"]);
+      expect(await list({ viewer: carol.peerId })).toEqual(["c to c", "c to a, b", "a to c"]);
+      expect(await list({ peer: bob.peerId })).toEqual(["c to a, b", "b to a", "a to b"]);
+      expect(await list({ viewer: carol.peerId, peer: bob.peerId })).toEqual(["c to a, b"]);
+      expect(await list({ viewer: bob.peerId, peer: alice.peerId })).toHaveLength(3);
+      expect(await list({ threadId: "t" })).toEqual(["c to c", "c to a, b"]);
+      expect(await list({ threadId: "t", viewer: bob.peerId })).toEqual(["c to a, b"]);
+      expect(await list({ threadId: "t", viewer: carol.peerId, peer: alice.peerId })).toEqual([
+        "c to a, b",
+      ]);
+      expect(await list({ viewer: "nobody" })).toEqual([]);
+      expect(await list({ threadId: "none" })).toEqual([]);
+    });
+
+    test.each(["x", "1", "-1-0", "zzzzzzzzzzzzzzzz", "1-1-1", "é"])(
+      "refuses the cursor %o",
+      async (cursor) => {
+        const { store } = await openStore(technology);
+        const listing = store.listMessages(query({ cursor }));
+        await expect(listing).rejects.toMatchObject({ code: "INVALID_CURSOR" });
+      },
+    );
+
+    test.skipIf(!technology.isDurable)("a cursor outlives the store", async () => {
+      const { store, reopen } = await openStore(technology);
+      for (const text of ["1", "2"]) await send(store, { text });
+      const { next } = await store.listMessages(query({ limit: 1 }));
+      const reopened = await reopen();
+      const { records } = await reopened.listMessages(query({ cursor: next }));
+      expect(textsOf(records)).toEqual(["1"]);
+    });
+  });
+}
+
+function query(given: Partial<HistoryQuery> = {}): HistoryQuery {
+  const any = { viewer: "", peer: "", threadId: "", cursor: "" };
+  return { ...any, limit: 50, maxBytes: 1024 * 1024, ...given };
+}
+
+export async function listTexts(store: Store): Promise<string[]> {
+  return textsOf((await store.listMessages(query())).records);
+}
+
+function textsOf(records: readonly MessageRecord[]): string[] {
+  return records.map(({ message }) => message?.text ?? "");
+}

@@ -1,0 +1,138 @@
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, test } from "vitest";
+import { PeerKind, ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
+import type { StoredPeer } from "../../../src/broker/store.js";
+import { alice, bob, draft, sendFirst } from "./drafts.js";
+import { openStore, type StoreTechnology } from "./technology.js";
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+
+export function definePeerContract(technology: StoreTechnology): void {
+  describe("peers", () => {
+    test("loads a peer as it was created", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      expect(await store.loadPeers()).toEqual([peer("api")]);
+    });
+
+    test("a creation may be repeated until the peer is changed", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      await store.createPeer(peer("api"));
+      await store.updatePeer({ ...peer("api"), revision: 2 });
+      await expect(store.createPeer(peer("api"))).rejects.toMatchObject({ code: "CONFLICT" });
+      expect(await store.loadPeers()).toHaveLength(1);
+    });
+
+    test("refuses a name and a secret that another peer has", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      const sameName = { ...peer("web"), name: "api" };
+      await expect(store.createPeer(sameName)).rejects.toMatchObject({ code: "NAME_TAKEN" });
+      const sameSecret = { ...peer("web"), secretHash: peer("api").secretHash };
+      await expect(store.createPeer(sameSecret)).rejects.toMatchObject({ code: "SECRET_TAKEN" });
+      expect(await store.loadPeers()).toEqual([peer("api")]);
+    });
+
+    test("gives a name to one of those that ask for it at once", async () => {
+      const { store } = await openStore(technology);
+      const peers = ["a", "b", "c", "d"].map((id) => ({ ...peer(id), name: "api" }));
+      const outcomes = await Promise.allSettled(peers.map((one) => store.createPeer(one)));
+      expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+      expect(await store.loadPeers()).toHaveLength(1);
+    });
+
+    test("replaces the record of the revision before", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      const updated = {
+        ...peer("api"),
+        name: "backend",
+        profile: create(ProfileSchema, { summary: "auth" }),
+        conversations: [],
+        epoch: 4,
+        revision: 2,
+      };
+      await store.updatePeer(updated);
+      expect(await store.loadPeers()).toEqual([updated]);
+    });
+
+    test("a name that was given up is free", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      await store.updatePeer({ ...peer("api"), name: "backend", revision: 2 });
+      await store.createPeer({ ...peer("other"), name: "api" });
+      const names = (await store.loadPeers()).map(({ name }) => name);
+      expect(names.toSorted()).toEqual(["api", "backend"]);
+    });
+
+    test("refuses an update of another revision, of no peer, to a taken name", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      await store.createPeer(peer("web"));
+      const update = (change: Partial<StoredPeer>) =>
+        store.updatePeer({ ...peer("api"), revision: 2, ...change });
+      await expect(update({ revision: 1 })).rejects.toMatchObject({ code: "CONFLICT" });
+      await expect(update({ revision: 3 })).rejects.toMatchObject({ code: "CONFLICT" });
+      await expect(update({ peerId: "nobody" })).rejects.toMatchObject({ code: "NOT_FOUND" });
+      await expect(update({ name: "web" })).rejects.toMatchObject({ code: "NAME_TAKEN" });
+      expect(await store.loadPeers()).toContainEqual(peer("api"));
+    });
+
+    test("lets one of two updates of the same revision win", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      const outcomes = await Promise.allSettled(
+        [1, 2].map((epoch) => store.updatePeer({ ...peer("api"), epoch, revision: 2 })),
+      );
+      expect(outcomes.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    });
+
+    test("removes a peer that no kept message involves, and frees its name", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      expect(await store.removePeer(peer("api").peerId)).toBe(true);
+      expect(await store.loadPeers()).toEqual([]);
+      await store.createPeer({ ...peer("other"), name: "api" });
+    });
+
+    test("keeps a peer that a kept message involves", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer({ ...peer("alice"), peerId: alice.peerId });
+      await store.createPeer({ ...peer("bob"), peerId: bob.peerId });
+      const { peerId, seq } = await sendFirst(store, draft());
+      expect(await store.removePeer(bob.peerId)).toBe(false);
+      await store.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
+      expect(await store.removePeer(bob.peerId)).toBe(false);
+      expect(await store.removePeer(alice.peerId)).toBe(false);
+      expect(await store.loadPeers()).toHaveLength(2);
+    });
+
+    test.skipIf(!technology.isDurable)("peers outlive the store", async () => {
+      const { store, reopen } = await openStore(technology);
+      await store.createPeer(peer("api"));
+      await store.createPeer(peer("web"));
+      await store.updatePeer({ ...peer("web"), lastSeenMs: 9, revision: 2 });
+      const reopened = await reopen();
+      const peers = (await reopened.loadPeers()).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      expect(peers).toEqual([peer("api"), { ...peer("web"), lastSeenMs: 9, revision: 2 }]);
+    });
+  });
+}
+
+function peer(name: string): StoredPeer {
+  return {
+    peerId: `${name}-id`,
+    name,
+    kind: PeerKind.AGENT,
+    profile: create(ProfileSchema, { clientName: "claude-code", root: "/src/api", summary: "é" }),
+    createTimeMs: 1_767_225_600_000,
+    lastSeenMs: 1_767_225_600_001,
+    secretHash: `${name}-hash`,
+    baseName: name,
+    number: 1,
+    epoch: 3,
+    instanceId: "instance",
+    conversations: [{ id: "claude-code:1", boundAtMs: 1_767_225_600_002 }],
+    revision: 1,
+  };
+}

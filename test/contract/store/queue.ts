@@ -1,0 +1,273 @@
+import { describe, expect, test } from "vitest";
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { Bell } from "./bell.js";
+import { ample, bob, carol, draft, peerRef, send, sendFirst, texts } from "./drafts.js";
+import { openStore, type StoreTechnology } from "./technology.js";
+
+const silent = (): void => {};
+
+export function defineQueueContract(technology: StoreTechnology): void {
+  describe("a queue's reader", () => {
+    test("hands out the oldest messages first, each once, within the credit for messages", async () => {
+      const { store } = await openStore(technology);
+      for (const text of ["1", "2", "3"]) await send(store, { text });
+      const reader = store.openQueue(bob.peerId, silent);
+      expect(texts(await reader.next({ ...ample, maxMessages: 2 }))).toEqual(["1", "2"]);
+      expect(texts(await reader.next({ ...ample, maxMessages: 2 }))).toEqual(["3"]);
+      expect(await reader.next(ample)).toEqual([]);
+    });
+
+    test("keeps to the credit for bytes, and lets one message through", async () => {
+      const { store } = await openStore(technology);
+      for (const text of ["a", "b", "c"]) await send(store, { text: text.repeat(1000) });
+      const reader = store.openQueue(bob.peerId, silent);
+      const [first, ...others] = await reader.next({ maxMessages: 10, maxBytes: 10 });
+      expect(others).toEqual([]);
+      expect(first?.sizeBytes).toBeGreaterThan(1000);
+      const two = { maxMessages: 10, maxBytes: 2 * first!.sizeBytes };
+      expect(await reader.next(two)).toHaveLength(2);
+    });
+
+    test("does not pass over a message that the credit for bytes excludes", async () => {
+      const { store } = await openStore(technology);
+      for (const text of ["small", "large".repeat(500), "tiny"]) await send(store, { text });
+      const reader = store.openQueue(bob.peerId, silent);
+      expect(texts(await reader.next({ maxMessages: 10, maxBytes: 1000 }))).toEqual(["small"]);
+    });
+
+    test("leases what it hands out", async () => {
+      const { store, clock } = await openStore(technology);
+      const { seq } = await sendFirst(store);
+      clock.advance(5);
+      const [queued] = await store.openQueue(bob.peerId, silent).next(ample);
+      expect(queued).toMatchObject({ redelivered: false, receipt: { state: ReceiptState.LEASED } });
+      expect((await store.getReceipt(bob.peerId, seq))?.receipt).toEqual(queued?.receipt);
+    });
+
+    test("a new reader starts from the oldest open message and says what was handed out", async () => {
+      const { store } = await openStore(technology);
+      for (const text of ["1", "2", "3"]) await send(store, { text });
+      const [, second] = await store
+        .openQueue(bob.peerId, silent)
+        .next({ ...ample, maxMessages: 2 });
+      await store.advance(bob.peerId, second!.receipt.seq, { state: ReceiptState.PRESENTED });
+      const messages = await store.openQueue(bob.peerId, silent).next(ample);
+      expect(texts(messages)).toEqual(["1", "2", "3"]);
+      expect(messages.map(({ redelivered }) => redelivered)).toEqual([true, true, false]);
+      expect(messages[1]?.receipt.state).toBe(ReceiptState.PRESENTED);
+    });
+
+    test("opening another reader closes the first", async () => {
+      const { store } = await openStore(technology);
+      const bell = new Bell();
+      const first = store.openQueue(bob.peerId, bell.ring);
+      const underWay = first.next(ample);
+      const newBell = new Bell();
+      const second = store.openQueue(bob.peerId, newBell.ring);
+      expect(await underWay).toEqual([]);
+      await send(store, { text: "1" });
+      await newBell.heard();
+      expect(bell.rings).toBe(0);
+      expect(await first.next(ample)).toEqual([]);
+      expect(await first.backlog()).toEqual({ unread: 0, senders: [] });
+      first.close();
+      expect(texts(await second.next(ample))).toEqual(["1"]);
+    });
+
+    test("what a replaced reader was about to hand out goes to its successor", async () => {
+      const { store } = await openStore(technology);
+      await send(store, { text: "1" });
+      const underWay = store.openQueue(bob.peerId, silent).next(ample);
+      const second = store.openQueue(bob.peerId, silent);
+      expect(await underWay).toEqual([]);
+      expect(texts(await second.next(ample))).toEqual(["1"]);
+    });
+
+    test.each([
+      ReceiptState.CONFIRMED,
+      ReceiptState.ANSWERED,
+      ReceiptState.EXPIRED,
+      ReceiptState.DEAD_LETTERED,
+    ])("does not offer a message in state %i", async (state) => {
+      const { store, reopen } = await openStore(technology);
+      const { seq } = await sendFirst(store);
+      await store.advance(bob.peerId, seq, { state });
+      const reader = store.openQueue(bob.peerId, silent);
+      expect(await reader.next(ample)).toEqual([]);
+      expect(await reader.backlog()).toEqual({ unread: 0, senders: [] });
+      if (!technology.isDurable) return;
+      const reopened = await reopen();
+      expect(await reopened.openQueue(bob.peerId, silent).next(ample)).toEqual([]);
+    });
+
+    test.skipIf(!technology.isDurable)("offers open messages again after a restart", async () => {
+      const { store, reopen } = await openStore(technology);
+      for (const text of ["1", "2", "3"]) await send(store, { text });
+      const [first] = await store.openQueue(bob.peerId, silent).next({ ...ample, maxMessages: 2 });
+      await store.advance(bob.peerId, first!.receipt.seq, { state: ReceiptState.CONFIRMED });
+      const reopened = await reopen();
+      const messages = await reopened.openQueue(bob.peerId, silent).next(ample);
+      expect(texts(messages)).toEqual(["2", "3"]);
+      expect(messages.map(({ redelivered }) => redelivered)).toEqual([true, false]);
+    });
+
+    test("readers of different queues do not meet", async () => {
+      const { store } = await openStore(technology);
+      await send(store, { to: [bob, carol], text: "both" });
+      await send(store, { to: [carol], text: "one" });
+      const [bobs, carols] = await Promise.all(
+        [bob, carol].map(({ peerId }) => store.openQueue(peerId, silent).next(ample)),
+      );
+      expect(texts(bobs!)).toEqual(["both"]);
+      expect(texts(carols!)).toEqual(["both", "one"]);
+    });
+  });
+
+  describe("a queue's wake", () => {
+    test("tells of a message, in a turn of its own", async () => {
+      const { store } = await openStore(technology);
+      const bell = new Bell();
+      const reader = store.openQueue(bob.peerId, bell.ring);
+      expect(await reader.next(ample)).toEqual([]);
+      const sending = send(store, { text: "1" });
+      const reading = reader.next(ample);
+      expect(bell.rings).toBe(0);
+      await sending;
+      expect(bell.rings).toBe(0);
+      await bell.heard();
+      expect(texts([...(await reading), ...(await reader.next(ample))])).toEqual(["1"]);
+    });
+
+    test("no message is missed however sends and reads meet", async () => {
+      const { store } = await openStore(technology);
+      const bell = new Bell();
+      const reader = store.openQueue(bob.peerId, bell.ring);
+      const sent = Array.from({ length: 60 }, (_, index) => String(index));
+      const sending = (async () => {
+        for (const text of sent) await send(store, { text });
+      })();
+      const read: string[] = [];
+      while (read.length < sent.length) {
+        const messages = await reader.next({ ...ample, maxMessages: 3 });
+        read.push(...texts(messages));
+        if (messages.length === 0) await bell.heard();
+      }
+      expect(read).toEqual(sent);
+      await sending;
+    });
+
+    test("stays silent once the reader is closed", async () => {
+      const { store } = await openStore(technology);
+      const bell = new Bell();
+      const reader = store.openQueue(bob.peerId, bell.ring);
+      await send(store);
+      const [queued] = await reader.next(ample);
+      reader.giveBack(queued!.receipt.seq, 1);
+      reader.close();
+      reader.close();
+      await send(store);
+      await store.health();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(bell.rings).toBe(0);
+      expect(await reader.next(ample)).toEqual([]);
+    });
+  });
+
+  describe("giving back", () => {
+    test("makes a message be handed out again, before younger ones", async () => {
+      const { store } = await openStore(technology);
+      for (const text of ["1", "2", "3"]) await send(store, { text });
+      const bell = new Bell();
+      const reader = store.openQueue(bob.peerId, bell.ring);
+      const [first, second] = await reader.next({ ...ample, maxMessages: 2 });
+      reader.giveBack(second!.receipt.seq, 0);
+      reader.giveBack(first!.receipt.seq, 0);
+      await bell.heard();
+      const again = await reader.next(ample);
+      expect(texts(again)).toEqual(["1", "2", "3"]);
+      expect(again.map(({ redelivered }) => redelivered)).toEqual([true, true, false]);
+      expect(await reader.next(ample)).toEqual([]);
+    });
+
+    test("waits for the delay, and wakes then", async () => {
+      const { store } = await openStore(technology);
+      await send(store, { text: "1" });
+      const bell = new Bell();
+      const reader = store.openQueue(bob.peerId, bell.ring);
+      const [queued] = await reader.next(ample);
+      await bell.heard().catch(() => {});
+      const givenBackAt = performance.now();
+      reader.giveBack(queued!.receipt.seq, 60);
+      expect(await reader.next(ample)).toEqual([]);
+      expect(await reader.backlog()).toEqual({ unread: 0, senders: [] });
+      await bell.heard();
+      // Node's timers may fire up to a millisecond early.
+      expect(performance.now() - givenBackAt).toBeGreaterThanOrEqual(59);
+      expect(texts(await reader.next(ample))).toEqual(["1"]);
+    });
+
+    test("what the credit leaves given back stays so", async () => {
+      const { store } = await openStore(technology);
+      for (const text of ["1", "2"]) await send(store, { text });
+      const reader = store.openQueue(bob.peerId, silent);
+      for (const { receipt } of await reader.next(ample)) reader.giveBack(receipt.seq, 0);
+      const one = { ...ample, maxMessages: 1 };
+      expect(texts(await reader.next(one))).toEqual(["1"]);
+      expect(texts(await reader.next(one))).toEqual(["2"]);
+      expect(await reader.next(one)).toEqual([]);
+    });
+
+    test("of a closed message, or of one not handed out, changes nothing", async () => {
+      const { store } = await openStore(technology);
+      const first = await sendFirst(store, { text: "1" });
+      const second = await sendFirst(store, { text: "2" });
+      const reader = store.openQueue(bob.peerId, silent);
+      reader.giveBack(second.seq, 0);
+      expect(texts(await reader.next(ample))).toEqual(["1", "2"]);
+      await store.advance(bob.peerId, first.seq, { state: ReceiptState.CONFIRMED });
+      reader.giveBack(first.seq, 0);
+      expect(await reader.next(ample)).toEqual([]);
+    });
+  });
+
+  describe("what waits", () => {
+    test("a backlog counts what was not handed out and names its senders, oldest first", async () => {
+      const { store } = await openStore(technology);
+      const senders = ["dave", "erin", "dave", "carol", "erin"].map(peerRef);
+      for (const from of senders) await send(store, { from });
+      const reader = store.openQueue(bob.peerId, silent);
+      expect(await reader.backlog()).toEqual({ unread: 5, senders: ["dave", "erin", "carol"] });
+      const [first] = await reader.next({ ...ample, maxMessages: 3 });
+      expect(await reader.backlog()).toEqual({ unread: 2, senders: ["carol", "erin"] });
+      reader.giveBack(first!.receipt.seq, 0);
+      expect(await reader.backlog()).toEqual({ unread: 3, senders: ["dave", "carol", "erin"] });
+      await reader.next(ample);
+      expect(await reader.backlog()).toEqual({ unread: 0, senders: [] });
+    });
+
+    test("a backlog names at most 8 senders", async () => {
+      const { store } = await openStore(technology);
+      const senders = Array.from({ length: 10 }, (_, index) => peerRef(`p${index}`));
+      for (const from of senders) await send(store, { from });
+      const { unread, senders: names } = await store.openQueue(bob.peerId, silent).backlog();
+      expect(unread).toBe(10);
+      expect(names).toEqual(senders.slice(0, 8).map(({ name }) => name));
+    });
+
+    test("counts what has not been presented", async () => {
+      const { store } = await openStore(technology);
+      const first = await sendFirst(store);
+      await send(store, draft({ to: [bob, carol] }));
+      await store.openQueue(bob.peerId, silent).next(ample);
+      const count = async () => {
+        const counts = await store.countWaiting([bob.peerId, carol.peerId, "nobody"]);
+        return [bob.peerId, carol.peerId, "nobody"].map((peerId) => counts.get(peerId) ?? 0);
+      };
+      expect(await count()).toEqual([2, 1, 0]);
+      await store.advance(bob.peerId, first.seq, { state: ReceiptState.PRESENTED });
+      expect(await count()).toEqual([1, 1, 0]);
+      await store.advance(bob.peerId, first.seq, { state: ReceiptState.CONFIRMED });
+      expect(await count()).toEqual([1, 1, 0]);
+    });
+  });
+}

@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import type { Store } from "../../../src/broker/store.js";
+import type { StoreLimits } from "../../../src/store/limits.js";
+
+/** A way to keep what a store keeps. */
+export interface StoreTechnology {
+  readonly name: string;
+  /** What was stored is there when the same folder is opened again. */
+  readonly isDurable: boolean;
+  open(options: {
+    folder: string;
+    clock: MovableClock;
+    limits: Partial<StoreLimits>;
+  }): Promise<Store>;
+}
+
+/** A clock that a test moves. */
+export class MovableClock {
+  #nowMs = Date.UTC(2026, 0, 1);
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  advance(ms: number): void {
+    this.#nowMs += ms;
+  }
+}
+
+/** An open store of one test, and what it takes to open it again. */
+export interface OpenedStore {
+  readonly store: Store;
+  readonly clock: MovableClock;
+  /** Closes the store and opens what it left. */
+  reopen(): Promise<Store>;
+}
+
+/** Opens a store on a folder of its own; both are gone when the test ends. */
+export async function openStore(
+  technology: StoreTechnology,
+  limits: Partial<StoreLimits> = {},
+): Promise<OpenedStore> {
+  const folder = mkdtempSync(join(tmpdir(), "pl-"));
+  const clock = new MovableClock();
+  let store = await technology.open({ folder, clock, limits });
+  onTestFinished(async () => {
+    await store[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+  const reopen = async (): Promise<Store> => {
+    await store[Symbol.asyncDispose]();
+    store = await technology.open({ folder, clock, limits });
+    return store;
+  };
+  return { store, clock, reopen };
+}

@@ -1,0 +1,69 @@
+import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { LogFile } from "../../src/daemon/log-file.js";
+import { temporaryDirectory } from "../endpoint/temporary-directory.js";
+
+test("a line is in the file when write returns, and only the user can read it", () => {
+  const path = join(temporaryDirectory(), "broker.log");
+  const file = new LogFile(path, 1000);
+  file.write("one\n");
+  expect(readFileSync(path, "utf8")).toBe("one\n");
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  file[Symbol.dispose]();
+});
+
+test("goes on after what an earlier process wrote", () => {
+  const path = join(temporaryDirectory(), "broker.log");
+  for (const line of ["one\n", "two\n"]) {
+    const file = new LogFile(path, 1000);
+    file.write(line);
+    file[Symbol.dispose]();
+  }
+  expect(readFileSync(path, "utf8")).toBe("one\ntwo\n");
+});
+
+test("never takes more than two files of the given size, and keeps the newest lines", () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, "broker.log");
+  const file = new LogFile(path, 100);
+  for (let number = 1000; number < 1100; number++) {
+    file.write(`line ${number}\n`);
+    expect(statSync(path).size).toBeLessThanOrEqual(100);
+  }
+  file[Symbol.dispose]();
+  expect(readdirSync(directory).toSorted()).toEqual(["broker.log", "broker.log.1"]);
+  const kept = readFileSync(`${path}.1`, "utf8") + readFileSync(path, "utf8");
+  expect(kept.length).toBeGreaterThan(100);
+  expect(kept.endsWith("line 1098\nline 1099\n")).toBe(true);
+});
+
+test("counts what was there before it was opened", () => {
+  const path = join(temporaryDirectory(), "broker.log");
+  for (let times = 0; times < 3; times++) {
+    const file = new LogFile(path, 100);
+    file.write(`${"x".repeat(59)}\n`);
+    file[Symbol.dispose]();
+  }
+  expect(statSync(path).size).toBe(60);
+  expect(statSync(`${path}.1`).size).toBe(60);
+});
+
+test("drops a line rather than fail or grow when it cannot begin a new file", () => {
+  const path = join(temporaryDirectory(), "broker.log");
+  mkdirSync(join(`${path}.1`, "in-the-way"), { recursive: true });
+  const file = new LogFile(path, 10);
+  file.write("12345678\n");
+  file.write("dropped\n");
+  expect(readFileSync(path, "utf8")).toBe("12345678\n");
+  file[Symbol.dispose]();
+});
+
+test("drops what is written after its end", () => {
+  const path = join(temporaryDirectory(), "broker.log");
+  const file = new LogFile(path, 1000);
+  file[Symbol.dispose]();
+  file[Symbol.dispose]();
+  file.write("late\n");
+  expect(readFileSync(path, "utf8")).toBe("");
+});

@@ -1,0 +1,132 @@
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run, startBrokerHome } from "../support/program.js";
+
+const root = join(import.meta.dirname, "../..");
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  version: string;
+  dependencies: Record<string, string>;
+};
+const environment = {
+  ...process.env,
+  npm_config_loglevel: "error",
+  npm_config_update_notifier: "false",
+};
+
+/** The package as npm would publish it, installed globally into an empty place. */
+let folder: string;
+let files: string[];
+let installed: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "pl-pack-"));
+  const packed = await run(
+    "npm",
+    ["pack", root, "--ignore-scripts", "--json", "--pack-destination", folder],
+    environment,
+  );
+  const [tarball] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
+  files = tarball.files.map(({ path }) => path);
+  const prefix = join(folder, "prefix");
+  const install = [
+    "install",
+    "--global",
+    "--prefix",
+    prefix,
+    "--no-audit",
+    "--no-fund",
+    join(folder, tarball.filename),
+  ];
+  const result = await run("npm", install, { ...environment, npm_config_prefer_offline: "true" });
+  if (result.code !== 0) throw new Error(result.stderr);
+  installed = join(prefix, "bin/peerline");
+}, 120_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe("the package", () => {
+  test("holds the contract, the built files with their types, licences, and nothing else", () => {
+    const allowed =
+      /^(package\.json|README\.md|LICENSE|proto\/.+\.proto|dist\/.+\.(js|d\.ts)|dist\/THIRD-PARTY-LICENSES\.txt)$/;
+    expect(files.filter((path) => !allowed.test(path))).toEqual([]);
+    const needed = [
+      "dist/peerline.js",
+      "dist/index.js",
+      "dist/sqlite-worker.js",
+      "dist/types/src/index.d.ts",
+      "proto/peerline/v1/broker_service.proto",
+      "LICENSE",
+      "dist/THIRD-PARTY-LICENSES.txt",
+    ];
+    expect(needed.filter((path) => !files.includes(path))).toEqual([]);
+  });
+
+  test("installs nothing that has to be compiled or run at install time", () => {
+    expect(Object.keys(manifest.dependencies).toSorted()).toEqual([
+      "@bufbuild/protobuf",
+      "@grpc/grpc-js",
+      "libsql",
+    ]);
+  });
+
+  test("runs from where it was installed", async () => {
+    const home = await mkdtemp(join(tmpdir(), "pl-"));
+    const env = { PATH: process.env["PATH"], HOME: home, PEERLINE_HOME: home };
+    try {
+      expect((await run(installed, ["--version"], env)).stdout.trim()).toBe(manifest.version);
+      const demo = await run(installed, ["demo"], env);
+      expect(demo, demo.stderr).toMatchObject({ code: 0 });
+      const status = await run(installed, ["status"], env);
+      expect(status.code).not.toBe(0);
+      expect(status.stdout + status.stderr).toMatch(/is not running/);
+      const mcp = await run(installed, ["mcp"], env);
+      expect(mcp).toMatchObject({ code: 0, stdout: "" });
+    } finally {
+      await run(installed, ["stop"], env);
+      await rm(home, { recursive: true, force: true });
+    }
+  }, 60_000);
+
+  test("gives TypeScript a typed client that talks to the broker", async () => {
+    await using home = await startBrokerHome();
+    const project = await mkdtemp(join(folder, "consumer-"));
+    const modules = join(folder, "prefix/lib/node_modules/peerline");
+    await symlink(join(modules, "node_modules"), join(project, "node_modules"));
+    if (!existsSync(join(modules, "node_modules/peerline")))
+      await symlink(modules, join(modules, "node_modules/peerline"));
+    await writeFile(join(project, "package.json"), JSON.stringify({ type: "module" }));
+    await writeFile(join(project, "consumer.ts"), consumer);
+    const compilerOptions = {
+      module: "nodenext",
+      target: "es2023",
+      strict: true,
+      skipLibCheck: true,
+      types: ["node"],
+      typeRoots: [join(root, "node_modules/@types")],
+    };
+    const config = join(project, "tsconfig.json");
+    await writeFile(config, JSON.stringify({ compilerOptions, files: ["consumer.ts"] }));
+    const tsc = await run(join(root, "node_modules/.bin/tsc"), ["-p", config], environment);
+    expect(tsc, tsc.stdout).toMatchObject({ code: 0 });
+    const result = await run(
+      process.execPath,
+      [join(project, "consumer.js"), `unix:${home.socket}`],
+      environment,
+    );
+    expect(result, result.stderr).toMatchObject({ code: 0, stdout: "consumer\n" });
+  }, 60_000);
+});
+
+const consumer = `
+import { BrokerService, createClient, openChannel, type RegisterResponse } from "peerline";
+
+const channel = openChannel(process.argv[2] ?? "");
+const client = createClient(BrokerService, channel);
+const answer: RegisterResponse = await client.register({ secret: "s".repeat(43), name: "consumer" });
+// @ts-expect-error a field that does not exist
+await client.getServerInfo({ nonsense: 1 });
+console.log(answer.peer?.name);
+channel.close();
+`;

@@ -1,0 +1,86 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { readConfig } from "../../src/endpoint/config.js";
+import { EndpointError } from "../../src/endpoint/endpoint-error.js";
+
+describe("the home", () => {
+  test("is .peerline in the user's home directory", () => {
+    const config = readConfig({});
+    expect(config.home).toBe(join(homedir(), ".peerline"));
+    expect(config.endpoint).toBe(`unix:${join(homedir(), ".peerline", "broker.sock")}`);
+    expect(config.ownsBroker).toBe(true);
+  });
+
+  test("follows neither XDG variables nor TMPDIR", () => {
+    const xdg = { XDG_RUNTIME_DIR: "/x", XDG_STATE_HOME: "/y", XDG_DATA_HOME: "/z", TMPDIR: "/t" };
+    expect(readConfig(xdg).home).toBe(readConfig({}).home);
+  });
+
+  test("is PEERLINE_HOME where that is given", () => {
+    const config = readConfig({ PEERLINE_HOME: "/srv/agents/" });
+    expect(config.home).toBe("/srv/agents");
+    expect(config.endpoint).toBe("unix:/srv/agents/broker.sock");
+  });
+
+  test.each(["agents", "~/agents", "./agents"])("is refused when relative: %s", (home) => {
+    expect(() => readConfig({ PEERLINE_HOME: home })).toThrow(
+      expect.objectContaining({
+        code: "CONFIG_INVALID",
+        message: expect.stringContaining("PEERLINE_HOME"),
+      }),
+    );
+  });
+});
+
+describe("the name", () => {
+  test("is PEERLINE_NAME", () => {
+    expect(readConfig({ PEERLINE_NAME: "api-2" }).name).toBe("api-2");
+  });
+
+  test("is undefined when the variable is absent or empty", () => {
+    expect(readConfig({}).name).toBeUndefined();
+    expect(readConfig({ PEERLINE_NAME: "" }).name).toBeUndefined();
+  });
+
+  test.each(["API", "-api", "a b", "a@b", "a".repeat(41)])(
+    "is refused when it is none: %s",
+    (name) => {
+      expect(() => readConfig({ PEERLINE_NAME: name })).toThrow(/PEERLINE_NAME/);
+    },
+  );
+});
+
+describe("the endpoint", () => {
+  test.each(["unix:/run/peerline.sock", "unix:///run/peerline.sock"])(
+    "is PEERLINE_BROKER, for which no broker is started: %s",
+    (endpoint) => {
+      const config = readConfig({ PEERLINE_BROKER: endpoint });
+      expect(config.endpoint).toBe("unix:/run/peerline.sock");
+      expect(config.ownsBroker).toBe(false);
+    },
+  );
+
+  test.each([
+    "tcp:localhost:7000",
+    "http://localhost",
+    "unix:relative.sock",
+    "unix:",
+    "/run/x.sock",
+  ])("is refused with the variable's name: %s", (endpoint) => {
+    expect(() => readConfig({ PEERLINE_BROKER: endpoint })).toThrow(EndpointError);
+    expect(() => readConfig({ PEERLINE_BROKER: endpoint })).toThrow(/PEERLINE_BROKER/);
+  });
+
+  test("is refused when its path would be cut off", () => {
+    const endpoint = `unix:/${"s".repeat(103)}`;
+    expect(() => readConfig({ PEERLINE_BROKER: endpoint })).toThrow(
+      expect.objectContaining({ code: "SOCKET_PATH_TOO_LONG" }),
+    );
+  });
+});
+
+test("passes the host's session on", () => {
+  expect(readConfig({ CLAUDE_CODE_SESSION_ID: "0b5e" }).claudeCodeSessionId).toBe("0b5e");
+  expect(readConfig({ CLAUDE_CODE_SESSION_ID: "" }).claudeCodeSessionId).toBeUndefined();
+});

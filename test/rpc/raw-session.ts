@@ -1,0 +1,31 @@
+import { connect, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
+import { connect as connectSocket } from "node:net";
+import { onTestFinished } from "vitest";
+
+/** A bare HTTP/2 connection, for frames that no gRPC client would send. */
+export function openRawSession(address: string): ClientHttp2Session {
+  const path = address.slice("unix:".length);
+  const session = connect("http://localhost", { createConnection: () => connectSocket(path) });
+  session.on("error", () => {});
+  onTestFinished(() => session.destroy());
+  return session;
+}
+
+/** The request of a call, without its messages. */
+export function openRawStream(session: ClientHttp2Session, path: string): ClientHttp2Stream {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": path,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => {});
+  return stream;
+}
+
+/** A message as gRPC frames it; `length` is what it claims to be. */
+export function frame(message: Buffer, length: number = message.length): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(length, 1);
+  return Buffer.concat([prefix, message]);
+}

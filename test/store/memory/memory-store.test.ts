@@ -1,0 +1,8 @@
+import { openMemoryStore } from "../../../src/store/memory/memory-store.js";
+import { defineStoreContract } from "../../contract/store-contract.js";
+
+defineStoreContract({
+  name: "memory",
+  isDurable: false,
+  open: async ({ clock, limits }) => openMemoryStore({ clock, limits }),
+});
