@@ -5,6 +5,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Tests start real processes and share two cores on a small machine.
     maxWorkers: 2,
+    execArgv: ["--max-old-space-size=2048"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { LimitSchema, type Limit } from "../../gen/peerline/v1/broker_service_pb.js";
+import { maxMessageBytes } from "../rpc/limits.js";
 import type { Store } from "./store.js";
 
 const KiB = 1024;
@@ -69,9 +70,6 @@ export const attachGraceMs = 10_000;
 /** After a start, how long a peer that was live waits for its former instance. */
 export const reclaimDelayMs = 1000;
 
-/** One request, and one message on a stream, encoded. */
-export const maxRequestBytes = 1 * MiB;
-
 /** Every bound that a caller can meet, as GetServerInfo states them. */
 export function listLimits(store: Store): Limit[] {
   const own: [string, number, string][] = [
@@ -81,7 +79,7 @@ export function listLimits(store: Store): Limit[] {
     ["recipients", maxRecipients, "recipients of one SendMessage"],
     ["expires_in_seconds", maxExpiresInMs / 1000, "seconds that a message may wait"],
     ["delivery_attempts", maxDeliveryAttempts, "failed attempts before a message is dead-lettered"],
-    ["request_bytes", maxRequestBytes, "bytes of one request, encoded"],
+    ["request_bytes", maxMessageBytes, "bytes of one request, encoded"],
     ["secret_bytes", maxSecretBytes, "bytes of a secret"],
     ["keyring", maxKeyring, "secrets in the keyring of one Register"],
     ["peers", maxPeers, "peers of the broker"],

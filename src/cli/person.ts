@@ -16,6 +16,8 @@ export interface Person extends AsyncDisposable {
   readonly peer: Peer;
   /** How many messages have not been shown yet. */
   countWaiting(): Promise<number>;
+  /** Ends the session of all the person's processes, so that others see at once that nobody reads. */
+  leave(): Promise<void>;
 }
 
 /**
@@ -36,11 +38,16 @@ export async function joinAsPerson(options: {
     const { peer, sessionToken } = await register();
     if (peer === undefined) throw new Error("the broker registered no peer");
     const headers = () => ({ authorization: `Bearer ${sessionToken}` });
+    const client = createClient(BrokerService, connection.channel, { headers });
     return {
-      client: createClient(BrokerService, connection.channel, { headers }),
+      client,
       peer,
       // Registering again changes nothing, and answers with the peer as it stands.
       countWaiting: async () => Number((await register()).peer?.waitingMessages ?? 0),
+      leave: async () => {
+        // Where it fails, the end of the connection says the same a little later.
+        await client.unregister({}, { timeoutMs: callTimeoutMs }).catch(() => {});
+      },
       [Symbol.asyncDispose]: () => connection.close(),
     };
   } catch (error) {

@@ -15,7 +15,7 @@ import type { Person } from "./person.js";
  *
  * With `wait` it ends with its signal. Without, it ends when as many messages have come as waited, or
  * none has come for a while (a message that waited may have expired), and resolves to how many still
- * wait. A lost broker is an UNAVAILABLE RpcError.
+ * wait. In both cases the person then leaves. A lost broker is an RpcError.
  */
 export async function readMail(
   person: Person,
@@ -26,15 +26,19 @@ export async function readMail(
     signal?: AbortSignal;
   },
 ): Promise<number> {
-  const { wait, show, shown } = options;
+  const { wait, show, shown, signal } = options;
   const stop = new AbortController();
   const end = () => stop.abort();
-  const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
   const confirmations = new Confirmations({ client: person.client, shown, onFailure: end });
+  // Leaving while the stream is open lets others see it at once; what was shown is reported before.
+  const leave = () => confirmations.drain().then(() => person.leave());
+  const leaveAndEnd = () => void leave().then(end, end);
+  signal?.addEventListener("abort", leaveAndEnd);
   let quiet = wait ? undefined : setTimeout(end, readQuietMs);
   try {
+    signal?.throwIfAborted();
     let expected = Number.POSITIVE_INFINITY;
-    for await (const { event } of person.client.subscribe({}, { signal })) {
+    for await (const { event } of person.client.subscribe({}, { signal: stop.signal })) {
       clearTimeout(quiet);
       if (event.case === "closing") throw closingError(event.value);
       if (event.case === "started") expected = Number(event.value.peer?.waitingMessages ?? 0);
@@ -46,15 +50,19 @@ export async function readMail(
       if (expected <= 0) {
         await confirmations.drain();
         expected = await person.countWaiting();
-        if (expected === 0) return 0;
+        if (expected === 0) {
+          await person.leave();
+          return 0;
+        }
       }
       quiet = setTimeout(end, readQuietMs);
     }
     throw new RpcError(Code.Unavailable, "The broker ended the stream.");
   } catch (error) {
-    if (!signal.aborted) throw error instanceof RpcError ? superseded(error) : error;
+    if (!stop.signal.aborted && !signal?.aborted) throw superseded(error);
   } finally {
     clearTimeout(quiet);
+    signal?.removeEventListener("abort", leaveAndEnd);
   }
   await confirmations.drain();
   return wait ? 0 : person.countWaiting();
@@ -67,15 +75,15 @@ export async function readMail(
   }
 }
 
-/** A stream may be superseded before it has begun: then there is no `closing`, only the status. */
-function superseded(error: RpcError): Error {
-  return error.code === Code.Aborted ? supersededError() : error;
-}
-
 function closingError(closing: Closing): Error {
   return closing.reason === Closing_Reason.SUPERSEDED
     ? supersededError()
     : new RpcError(Code.Unavailable, closing.detail);
+}
+
+/** A stream may be superseded before it has begun: then there is no `closing`, only the status. */
+function superseded(error: unknown): unknown {
+  return error instanceof RpcError && error.code === Code.Aborted ? supersededError() : error;
 }
 
 function supersededError(): CliError {

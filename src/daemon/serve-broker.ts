@@ -1,4 +1,5 @@
-import { rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
+import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { createBroker } from "../broker/broker.js";
@@ -10,7 +11,6 @@ import { createHealth } from "../rpc/health.js";
 import { reflectionServices } from "../rpc/reflection.js";
 import { createServer } from "../rpc/server.js";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.js";
-import type { Logger } from "pino";
 import { stopGraceMs } from "./limits.js";
 import type { Shutdown } from "./shutdown.js";
 import { watchFiles } from "./watch-files.js";
@@ -50,6 +50,7 @@ export async function serveBroker(options: {
   await rm(home.socketPath, { force: true });
   await server.listen(`unix:${home.socketPath}`);
   shutdown.add("server", () => server.stop(stopGraceMs));
+  await chmod(home.socketPath, 0o600);
   // Streams hear that the broker closes before the server begins to wait for them.
   shutdown.add("broker", () => broker.close());
   shutdown.add("health service", () => health.end());

@@ -1,5 +1,4 @@
-import { watch, type FSWatcher } from "node:fs";
-import { existsSync } from "node:fs";
+import { existsSync, watch, type FSWatcher } from "node:fs";
 
 /**
  * Calls `gone` once when one of the files is removed. They are watched one by one, since the

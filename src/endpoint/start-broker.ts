@@ -55,14 +55,14 @@ function nextReport(
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });
+    // The parent's end of the channel is always closed at the end: by the broker's end or by startBroker.
+    child.once("disconnect", () => signal.removeEventListener("abort", abort));
     child.once("message", (report) => resolve(report as StartReport));
     child.on("error", (cause) => reject(startFailed("could not be started", home, cause)));
     // The channel has been read to its end by now: no report was sent.
     child.once("close", (exitCode, killedBy) => {
-      signal.removeEventListener("abort", abort);
-      reject(
-        startFailed(`ended before it listened (${killedBy ?? `exit code ${exitCode}`})`, home),
-      );
+      const how = killedBy ?? `exit code ${exitCode}`;
+      reject(startFailed(`ended before it listened (${how})`, home));
     });
   });
 }

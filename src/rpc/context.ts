@@ -1,4 +1,4 @@
-import type { Deadline, Metadata } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
 import { Code, RpcError } from "./error.js";
 
 /** What a handler knows of its call. */
@@ -17,7 +17,6 @@ export interface HandlerContext {
 /** What all kinds of calls have in common. */
 interface Call {
   readonly metadata: Metadata;
-  getDeadline(): Deadline;
   once(event: "cancelled", listener: () => void): unknown;
 }
 
@@ -62,10 +61,7 @@ export class CallContext implements HandlerContext {
 
   #cancel(): void {
     if (this.#settled) return;
-    this.#cancelled =
-      Number(this.#call.getDeadline()) <= Date.now()
-        ? new RpcError(Code.DeadlineExceeded, "The deadline has passed.")
-        : new RpcError(Code.Cancelled, "The call was cancelled.");
+    this.#cancelled = new RpcError(Code.Cancelled, "The call has ended before its handler.");
     this.#controller?.abort(this.#cancelled);
   }
 }

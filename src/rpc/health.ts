@@ -36,7 +36,7 @@ export function createHealth(): Health {
     signal.addEventListener("abort", onChange);
     try {
       for (let sent: ServingStatus | undefined; !signal.aborted;) {
-        const status = toStatus(find(service));
+        const status = servingStatus(find(service));
         if (status !== sent) {
           sent = status;
           yield { status };
@@ -60,13 +60,13 @@ export function createHealth(): Health {
         if (serving === undefined) {
           throw new RpcError(Code.NotFound, `The service ${service} is unknown.`);
         }
-        return { status: toStatus(serving) };
+        return { status: servingStatus(serving) };
       },
       list: async () => {
         const names = ["", ...services.keys()];
         return {
           statuses: Object.fromEntries(
-            names.map((name) => [name, { status: toStatus(find(name)) }]),
+            names.map((name) => [name, { status: servingStatus(find(name)) }]),
           ),
         };
       },
@@ -81,7 +81,7 @@ export function createHealth(): Health {
   };
 }
 
-function toStatus(serving: boolean | undefined): ServingStatus {
+function servingStatus(serving: boolean | undefined): ServingStatus {
   if (serving === undefined) return ServingStatus.SERVICE_UNKNOWN;
   return serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
 }

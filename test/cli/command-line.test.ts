@@ -42,18 +42,24 @@ test.each([
   expect(await terminal.brokerPid()).toBeUndefined();
 });
 
-test.each(["status", "peers", "log", "stop"])("%s starts no broker and says so", async (command) => {
-  await using terminal = await Terminal.open();
-  const { code, stdout, stderr } = await terminal.run(command);
-  expect([code, stdout + stderr]).toEqual([3, expect.stringContaining("is not running")]);
-  expect((await terminal.run("status", "--json")).code).toBe(3);
-});
+test.each(["status", "peers", "log", "stop"])(
+  "%s starts no broker and says so",
+  async (command) => {
+    await using terminal = await Terminal.open();
+    const { code, stdout, stderr } = await terminal.run(command);
+    expect([code, stdout + stderr]).toEqual([3, expect.stringContaining("is not running")]);
+    expect((await terminal.run("status", "--json")).code).toBe(3);
+  },
+);
 
 test("a bad setting is one sentence that names it", async () => {
   await using terminal = await Terminal.open();
   const env = { ...terminal.environment, PEERLINE_HOME: "relative" };
   for (const args of [["status"], ["mcp"]]) {
     const { code, stderr } = await terminal.start(args, "", env).ended;
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/^peerline: PEERLINE_HOME=relative .*\n$/)]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^peerline: PEERLINE_HOME=relative .*\n$/),
+    ]);
   }
 });

@@ -2,7 +2,12 @@ import { expect, test } from "vitest";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { followLog, type LogProgress } from "../../src/cli/follow-log.js";
 import type { Operator } from "../../src/cli/operator.js";
-import { eventually, operatorToken, startTestBroker, type TestBroker } from "../support/test-broker.js";
+import {
+  eventually,
+  operatorToken,
+  startTestBroker,
+  type TestBroker,
+} from "../support/test-broker.js";
 
 test("lists the newest, then shows messages and receipts as they happen", async () => {
   await using broker = await startTestBroker();

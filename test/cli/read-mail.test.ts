@@ -1,8 +1,14 @@
 import { expect, test } from "vitest";
 import { ReceiptState, type Message } from "../../gen/peerline/v1/message_pb.js";
+import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { Person } from "../../src/cli/person.js";
 import { readMail } from "../../src/cli/read-mail.js";
-import { eventually, startTestBroker, type TestBroker, type TestPeer } from "../support/test-broker.js";
+import {
+  eventually,
+  startTestBroker,
+  type TestBroker,
+  type TestPeer,
+} from "../support/test-broker.js";
 
 test("shows what waits, in order, confirms it and ends", async () => {
   await using broker = await startTestBroker();
@@ -23,6 +29,16 @@ test("ends at once when nothing waits", async () => {
   const { ada } = await adaAndApi(broker);
   const show = () => Promise.reject(new Error("there was something to show"));
   expect(await readMail(personOf(ada), { wait: false, show, shown: new Set() })).toBe(0);
+});
+
+test("afterwards nobody takes the person for a reader", async () => {
+  await using broker = await startTestBroker();
+  const { ada, api } = await adaAndApi(broker);
+  await readMail(personOf(ada), { wait: false, show: async () => {}, shown: new Set() });
+  await eventually(async () => {
+    const { results } = await api.client.sendMessage({ to: ["ada"], text: "hi" });
+    expect(results[0]?.reach).toBe(Reach.STORED);
+  }, 1000);
 });
 
 test("a message that could not be shown is not confirmed and comes again", async () => {
@@ -119,6 +135,9 @@ function personOf(peer: TestPeer): Person {
     async countWaiting() {
       const again = await peer.client.register({ secret: peer.secret, name: peer.name });
       return Number(again.peer?.waitingMessages);
+    },
+    async leave() {
+      await peer.client.unregister({});
     },
     async [Symbol.asyncDispose]() {},
   };

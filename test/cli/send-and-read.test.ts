@@ -10,10 +10,15 @@ test("a message is sent, read once, and its sender sees that", async () => {
   await terminal.run("read");
   const sent = await terminal.run("send", me, "remember the milk");
   expect(sent).toMatchObject({ code: 0, stderr: "" });
-  expect(sent.stdout).toMatch(new RegExp(`^queued for ${me} \\(stored until it returns\\)  id \\w{8}\n$`));
+  expect(sent.stdout).toMatch(
+    new RegExp(`^queued for ${me} \\(stored until it returns\\)  id \\w{8}\n$`),
+  );
 
   const read = await terminal.run("read");
-  expect(read).toMatchObject({ code: 0, stdout: expect.stringContaining("\n  remember the milk\n") });
+  expect(read).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("\n  remember the milk\n"),
+  });
   expect((await terminal.run("read")).stdout).toBe(`No messages for ${me}.\n`);
   expect((await terminal.run("log")).stdout).toMatch(/confirmed .* \(explicit_ack\)/);
 });
@@ -23,7 +28,7 @@ test("an unknown name is refused with the names that are near", async () => {
   await terminal.run("read");
   const { code, stdout, stderr } = await terminal.run("send", `${me}x`, "hi");
   expect([code, stdout]).toEqual([1, ""]);
-  expect(stderr).toContain(`"${me}"`);
+  expect(stderr).toContain(`did you mean ${me}`);
 });
 
 test("text comes from stdin, and too much of it is refused", async () => {

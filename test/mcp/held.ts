@@ -1,31 +1,34 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type JsonObject } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { DeliverySchema } from "../../gen/peerline/v1/broker_service_pb.js";
-import type { MessageSchema } from "../../gen/peerline/v1/message_pb.js";
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Message } from "../../gen/peerline/v1/message_pb.js";
 import { holdMessage, type HeldMessage } from "../../src/mcp/held-message.js";
 
 let count = 0;
 
 /** A message as the adapter holds it, from `api` unless said otherwise. */
 export function held(
-  message: MessageInitShape<typeof MessageSchema> & { sender?: string; expiresAtMs?: number } = {},
+  options: Partial<Pick<Message, "messageId" | "text" | "threadId" | "inReplyTo" | "urgency">> & {
+    data?: JsonObject;
+    sender?: string;
+    expiresAtMs?: number;
+  } = {},
   delivery: { deliveryId?: string; redelivered?: boolean } = {},
 ): HeldMessage {
-  const { sender = "api", expiresAtMs, ...rest } = message;
-  count++;
-  const messageId = `01890a5d-ac96-774b-bcce-${String(count).padStart(12, "0")}`;
-  const whole = {
+  const { sender = "api", expiresAtMs, ...given } = options;
+  const suffix = String(++count).padStart(12, "0");
+  const messageId = given.messageId ?? `01890a5d-ac96-774b-bcce-${suffix}`;
+  const message = {
     messageId,
     from: { peerId: `id-of-${sender}`, name: sender },
     text: `text ${count}`,
-    threadId: rest.messageId ?? messageId,
+    threadId: messageId,
     acceptTime: timestampFromMs(Date.UTC(2026, 10, 22, 12)),
     ...(expiresAtMs === undefined ? {} : { expireTime: timestampFromMs(expiresAtMs) }),
-    ...rest,
+    ...given,
   };
   const deliveryId = `delivery-${count}`;
-  const result = holdMessage(create(DeliverySchema, { deliveryId, message: whole, ...delivery }));
+  const result = holdMessage(create(DeliverySchema, { deliveryId, message, ...delivery }));
   if (result === undefined) throw new Error("a delivery with a message was not held");
   return result;
 }

@@ -59,7 +59,7 @@ describe("makePage", () => {
     expect(first.pieces).toHaveLength(1);
 
     const parts = readParts(large, 2000);
-    expect(parts.map(({ part }) => part)).toEqual(["1/4", "2/4", "3/4", "4/4"]);
+    expect(parts.map(({ part }) => part)).toEqual(["1/3", "2/3", "3/3"]);
     expect(parts.map(({ text }) => text).join("")).toBe(large.message.text);
   });
 
@@ -76,7 +76,7 @@ describe("makePage", () => {
         const message = held({ text: `${text}<"\\😀`.repeat(3) });
         const parts = readParts(message, 700);
         for (const { text = "" } of parts) {
-          expect(text.isWellFormed?.() ?? true).toBe(true);
+          expect(text).not.toMatch(/\p{Surrogate}/u);
           expect(text).not.toMatch(/&(?:l|lt|a|am|amp)?$/);
         }
       }),

@@ -53,7 +53,8 @@ export class Agent implements AsyncDisposable {
     parameters: Record<string, unknown> = {},
   ): Promise<Answers[Tool]> {
     const result = (await this.#client.callTool({ name: tool, arguments: parameters }, undefined, {
-      signal: this.#signal,
+      // The client leaves a listener on the signal of each call: give each call one of its own.
+      signal: AbortSignal.any([this.#signal]),
       timeout: 2 * callTimeoutMs,
     })) as CallToolResult;
     if (result.isError) {
@@ -76,19 +77,24 @@ export interface Answers {
   };
   readonly send_message: {
     readonly message_id?: string;
-    readonly recipients?: readonly Standing[];
+    readonly recipients?: readonly {
+      readonly name?: string;
+      readonly state?: string;
+      readonly reach?: string;
+    }[];
   };
   readonly get_messages: { readonly messages?: readonly Mail[]; readonly unread?: number };
-  readonly message_status: {
-    readonly recipients?: readonly Standing[];
-  };
+  readonly message_status: { readonly receipts?: readonly Standing[] };
 }
 
 export interface Standing {
   readonly name?: string;
   readonly state?: string;
-  readonly reach?: string;
+  readonly queued_at?: string;
+  readonly presented_at?: string;
+  readonly confirmed_at?: string;
   readonly confirmed_by?: string;
+  readonly answered_at?: string;
 }
 
 export interface Mail {

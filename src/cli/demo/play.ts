@@ -1,5 +1,6 @@
-import { sleep } from "../../clock.js";
+import { sleep, systemClock } from "../../clock.js";
 import { CliError } from "../cli-error.js";
+import { clockTime } from "../clock-time.js";
 import { listPeers } from "../operator.js";
 import { count } from "../receipt-words.js";
 import type { Agent, Mail, Standing } from "./agent.js";
@@ -13,7 +14,12 @@ export class Play {
   readonly #stage: Stage;
   readonly #transcript: Transcript;
   readonly #ledger = new Ledger();
-  readonly #sent: { readonly sender: Agent; readonly id: string; readonly text: string }[] = [];
+  readonly #sent: {
+    readonly sender: Agent;
+    readonly to: readonly string[];
+    readonly id: string;
+    readonly text: string;
+  }[] = [];
   #kills = 0;
 
   constructor(stage: Stage, transcript: Transcript) {
@@ -49,10 +55,10 @@ export class Play {
       in_reply_to: options.answers?.id,
     });
     if (id === undefined) throw failed(`${sender.name} sent a message and got no id for it`);
-    this.#sent.push({ sender, id, text });
+    this.#sent.push({ sender, to, id, text });
     this.#ledger.sent(id, to);
     const verb = options.answers ? "answers" : "tells";
-    const reached = recipients.map(({ name, state, reach }) => `${name}: ${state}, ${reach}`);
+    const reached = recipients.map(({ name, state, reach }) => `${name}  ${state}, ${reach}`);
     await this.#transcript.act(sender.name, `${verb} ${to.join(" and ")}: "${text}"`, reached);
     check(reached.length === to.length, `${sender.name} was not told about every recipient`);
   }
@@ -106,24 +112,31 @@ export class Play {
   /** What each sender can see of its messages. */
   async showReceipts(): Promise<void> {
     await this.#transcript.title("Where each message stands, as its sender sees it");
-    for (const { sender, id, text } of this.#sent) {
-      const recipients = await this.#settledRecipients(sender, id);
-      await this.#transcript.act(sender.name, `"${text}"`, recipients.map(standing));
-      for (const { name, state } of recipients) {
-        const settled = state === "confirmed" || state === "answered";
-        check(settled, `the message ${id} to ${name} is ${state}, though it was read`);
+    for (const { sender, to, id, text } of this.#sent) {
+      const receipts = await this.#settledReceipts(sender, id);
+      await this.#transcript.act(sender.name, `"${text}"`, receipts.map(ladder));
+      check(
+        receipts.length === to.length,
+        `the message ${id} has not one receipt for each recipient`,
+      );
+      for (const { name, state } of receipts) {
+        check(isSettled(state), `the message ${id} to ${name} is ${state}, though it was read`);
       }
     }
   }
 
   async close(): Promise<void> {
     const { messages, deliveries, once, lost, repeated, strange } = this.#ledger.tally;
-    const sums = [`${lost} lost`, `${repeated} seen twice`, `${strange} astray`].join(", ");
-    const all = `${count(messages, "message")} to ${deliveries} recipients: ${once} seen once, ${sums}`;
-    check(once === deliveries && strange === 0, all);
-    await this.#transcript.closing(
-      `${all}; the broker was killed ${count(this.#kills, "time")}. It took ${this.#transcript.seconds}.`,
-    );
+    const sum = [
+      `${count(messages, "message")} to ${count(deliveries, "recipient")}`,
+      `${once} seen once`,
+      `${lost} lost`,
+      `${repeated} seen twice`,
+      `${strange} astray`,
+      `${count(this.#kills, "broker")} killed`,
+    ].join(", ");
+    check(once === deliveries && strange === 0, sum);
+    await this.#transcript.closing(`${sum}, in ${this.#transcript.seconds}.`);
   }
 
   async #getMessages(reader: Agent, waitMs: number): Promise<readonly Mail[]> {
@@ -141,20 +154,36 @@ export class Play {
   }
 
   /** An agent's reports travel behind its calls: give the last ones a moment to arrive. */
-  async #settledRecipients(sender: Agent, id: string): Promise<readonly Standing[]> {
+  async #settledReceipts(sender: Agent, id: string): Promise<readonly Standing[]> {
     for (let look = 1; ; look++) {
-      const { recipients = [] } = await sender.call("message_status", { message_id: id });
-      const settled = recipients.every(
-        ({ state }) => state === "confirmed" || state === "answered",
-      );
-      if (settled || look === maxSettleLooks) return recipients;
+      const { receipts = [] } = await sender.call("message_status", { message_id: id });
+      if (look === maxSettleLooks || receipts.every(({ state }) => isSettled(state))) {
+        return receipts;
+      }
       await sleep(settleLookMs);
     }
   }
 }
 
-function standing({ name, state, confirmed_by: evidence }: Standing): string {
-  return `${name}: ${state}${evidence === undefined ? "" : ` (${evidence})`}`;
+function isSettled(state: string | undefined): boolean {
+  return state === "confirmed" || state === "answered";
+}
+
+/** The rungs that a message reached, with their times: `queued 12:03:01, confirmed 12:03:05 (next_call)`. */
+function ladder(receipt: Standing): string {
+  const evidence = receipt.confirmed_by === undefined ? "" : ` (${receipt.confirmed_by})`;
+  const rungs = [
+    rung("queued", receipt.queued_at),
+    rung("presented", receipt.presented_at),
+    rung("confirmed", receipt.confirmed_at, evidence),
+    rung("answered", receipt.answered_at),
+  ];
+  return `${receipt.name}  ${rungs.filter((text) => text !== undefined).join(", ")}`;
+}
+
+function rung(word: string, time: string | undefined, evidence = ""): string | undefined {
+  if (time === undefined) return undefined;
+  return `${word} ${clockTime(Date.parse(time), systemClock.now())}${evidence}`;
 }
 
 function check(holds: boolean, otherwise: string): asserts holds {

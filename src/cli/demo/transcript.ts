@@ -1,7 +1,6 @@
 import { systemClock } from "../../clock.js";
 import type { Output } from "../output.js";
 import { printable } from "../printable.js";
-import { table } from "../table.js";
 
 /** What happens on the stage, line by line, with the seconds since the beginning. */
 export class Transcript {
@@ -35,10 +34,6 @@ export class Transcript {
     const { color } = this.#out;
     const time = color.dim(this.seconds.padStart(timeWidth));
     await this.#out.lines(`${time}  ${color.red(who.padEnd(nameWidth))}  ${color.red(what)}`);
-  }
-
-  async rows(rows: readonly (readonly string[])[]): Promise<void> {
-    await this.#out.lines(...table(rows).map((row) => `${indent}${row}`));
   }
 
   async closing(text: string): Promise<void> {

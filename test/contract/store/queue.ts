@@ -161,6 +161,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const bell = new Bell();
       const reader = store.openQueue(bob.peerId, bell.ring);
       await send(store);
+      await bell.heard();
       const [queued] = await reader.next(ample);
       reader.giveBack(queued!.receipt.seq, 1);
       reader.close();
@@ -168,7 +169,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       await send(store);
       await store.health();
       await new Promise((resolve) => setTimeout(resolve, 20));
-      expect(bell.rings).toBe(0);
+      expect(bell.rings).toBe(1);
       expect(await reader.next(ample)).toEqual([]);
     });
   });
@@ -195,7 +196,6 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const bell = new Bell();
       const reader = store.openQueue(bob.peerId, bell.ring);
       const [queued] = await reader.next(ample);
-      await bell.heard().catch(() => {});
       const givenBackAt = performance.now();
       reader.giveBack(queued!.receipt.seq, 60);
       expect(await reader.next(ample)).toEqual([]);

@@ -35,7 +35,7 @@ export interface OpenedStore {
   readonly store: Store;
   readonly clock: MovableClock;
   /** Closes the store and opens what it left. */
-  reopen(): Promise<Store>;
+  reopen: () => Promise<Store>;
 }
 
 /** Opens a store on a folder of its own; both are gone when the test ends. */

@@ -1,0 +1,92 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { openHome, type Home } from "../../src/endpoint/home.js";
+import { startBroker } from "../../src/endpoint/start-broker.js";
+import { temporaryDirectory } from "./temporary-directory.js";
+
+const never = new AbortController().signal;
+
+test.each(["listening", "held"] as const)("hears that it is %s", async (state) => {
+  const { home, program } = newProgram(`process.send({ state: "${state}" })`);
+  expect(await startBroker({ home, program, environment: {}, signal: never })).toBe(state);
+});
+
+test("fails with the broker's own reason", async () => {
+  const report = { state: "failed", code: "STORE_NEWER", message: "Update this one." };
+  const { home, program } = newProgram(`process.send(${JSON.stringify(report)})`);
+  await expect(startBroker({ home, program, environment: {}, signal: never })).rejects.toMatchObject(
+    { code: "STORE_NEWER", message: "Update this one." },
+  );
+});
+
+test("fails when the process ends without a word, and what it wrote last is in the log", async () => {
+  const { home, program } = newProgram(`console.error("out of luck"); process.exit(7)`);
+  await expect(startBroker({ home, program, environment: {}, signal: never })).rejects.toMatchObject(
+    { code: "BROKER_START_FAILED", message: expect.stringContaining("exit code 7") },
+  );
+  expect(readFileSync(home.logPath, "utf8")).toBe("out of luck\n");
+});
+
+test("fails when there is no such program", async () => {
+  const { home, program } = newProgram("");
+  const missing = `${program}.missing`;
+  await expect(
+    startBroker({ home, program: missing, environment: {}, signal: never }),
+  ).rejects.toMatchObject({ code: "BROKER_START_FAILED" });
+});
+
+test("runs it in the home, detached, with the environment given and no other", async () => {
+  const { home, program } = newProgram(`
+    const { execFileSync } = await import("node:child_process");
+    const { writeFileSync } = await import("node:fs");
+    const group = Number(execFileSync("/bin/ps", ["-o", "pgid=", "-p", String(process.pid)]));
+    const { argv, env, pid } = process;
+    const seen = { args: argv.slice(2), cwd: process.cwd(), env, pid, group };
+    writeFileSync("seen.json", JSON.stringify(seen));
+    process.send({ state: "listening" });
+  `);
+  await startBroker({ home, program, environment: { LANG: "C" }, signal: never });
+  const seen = JSON.parse(readFileSync(join(home.path, "seen.json"), "utf8"));
+  expect(seen).toMatchObject({ args: ["broker"], cwd: home.path, group: seen.pid });
+  expect(Object.keys(seen.env).filter((name) => !name.startsWith("NODE_CHANNEL_"))).toEqual([
+    "LANG",
+    "PEERLINE_HOME",
+  ]);
+  expect(seen.env.PEERLINE_HOME).toBe(home.path);
+});
+
+test("an abort ends the wait, not the broker", async () => {
+  const { home, program } = newProgram(`
+    const { writeFileSync } = await import("node:fs");
+    writeFileSync("pid", String(process.pid));
+    process.on("disconnect", () => {
+      writeFileSync("outlived", "");
+      process.exit(0);
+    });
+  `);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const started = startBroker({ home, program, environment: {}, signal });
+  started.catch(() => {});
+  await expect.poll(() => contentsOf(home, "pid"), { timeout: 20_000 }).toBeDefined();
+  controller.abort(new Error("enough"));
+  await expect(started).rejects.toThrow("enough");
+  await expect.poll(() => contentsOf(home, "outlived"), { timeout: 20_000 }).toBeDefined();
+});
+
+/** A home, and a program that stands for a broker. It must end by itself. */
+function newProgram(source: string): { home: Home; program: string } {
+  const directory = temporaryDirectory();
+  const program = join(directory, "program.mjs");
+  writeFileSync(program, source);
+  return { home: openHome(join(directory, "home")), program };
+}
+
+function contentsOf(home: Home, file: string): string | undefined {
+  try {
+    return readFileSync(join(home.path, file), "utf8");
+  } catch {
+    return undefined;
+  }
+}

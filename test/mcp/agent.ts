@@ -1,0 +1,86 @@
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import type { RequestOptions } from "@modelcontextprotocol/sdk/shared/protocol.js";
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import { program } from "../support/program.js";
+
+/** One `peerline mcp` process, driven as a host drives it. */
+export class Agent implements AsyncDisposable {
+  readonly client: Client;
+  readonly #transport: StdioClientTransport;
+  #log = "";
+
+  constructor(options: AgentOptions) {
+    this.client = new Client({ name: options.clientName ?? "test-host", version: "1.2.3" });
+    this.#transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [program, "mcp"],
+      cwd: options.cwd ?? options.home,
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: options.home,
+        PEERLINE_HOME: options.home,
+        ...options.env,
+      },
+      stderr: "pipe",
+    });
+    this.#transport.stderr?.on("data", (chunk: Buffer) => (this.#log += chunk.toString()));
+  }
+
+  async start(): Promise<this> {
+    await this.client.connect(this.#transport);
+    return this;
+  }
+
+  get pid(): number {
+    return this.#transport.pid ?? 0;
+  }
+
+  /** What the server wrote to its standard error. */
+  get log(): string {
+    return this.#log;
+  }
+
+  async call(
+    name: string,
+    parameters: Record<string, unknown> = {},
+    options: RequestOptions & { meta?: Record<string, unknown> } = {},
+  ): Promise<CallToolResult> {
+    const { meta, ...requestOptions } = options;
+    const params = { name, arguments: parameters, ...(meta === undefined ? {} : { _meta: meta }) };
+    return (await this.client.callTool(params, undefined, requestOptions)) as CallToolResult;
+  }
+
+  /** The facts of a call that must succeed. */
+  async facts(
+    name: string,
+    parameters: Record<string, unknown> = {},
+    options: RequestOptions & { meta?: Record<string, unknown> } = {},
+  ): Promise<any> {
+    const result = await this.call(name, parameters, options);
+    if (result.isError === true) throw new Error(textOf(result));
+    return result.structuredContent;
+  }
+
+  /** The sentence of a call that must fail. */
+  async failure(name: string, parameters: Record<string, unknown> = {}): Promise<string> {
+    const result = await this.call(name, parameters);
+    if (result.isError !== true) throw new Error(`no failure: ${textOf(result)}`);
+    return textOf(result);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client.close();
+  }
+}
+
+export interface AgentOptions {
+  readonly home: string;
+  readonly clientName?: string;
+  readonly cwd?: string;
+  readonly env?: Record<string, string>;
+}
+
+export function textOf(result: CallToolResult): string {
+  return result.content.map((block) => (block.type === "text" ? block.text : "")).join("\n");
+}

@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { ample, bob, draft, send, sendFirst, texts } from "../../contract/store/drafts.js";
+import { listTexts } from "../../contract/store/history.js";
+import { execute } from "./execute.js";
+import { openStore } from "./open-store.js";
+import { temporaryDatabase } from "./temporary-database.js";
+
+// One bit of the text flipped: the row still decodes, to another text.
+const flipped = `body = CAST(replace(CAST(body AS TEXT), 'secret', 'sebret') AS BLOB)`;
+
+test.each([
+  ["body", flipped],
+  ["sender", "from_peer_id = 'mallory'"],
+  ["thread", "thread_id = 'other'"],
+  ["time", "accept_time_ms = accept_time_ms + 1"],
+])("a message with a damaged %s is never handed out", async (_what, damage) => {
+  const path = temporaryDatabase();
+  const first = await openStore(path);
+  const { seq } = await sendFirst(first, { text: "the secret text" });
+  await send(first, { text: "whole" });
+  await first[Symbol.asyncDispose]();
+  execute(path, `UPDATE message SET ${damage} WHERE id = 1`);
+
+  const store = await openStore(path);
+  expect(await listTexts(store)).toEqual(["whole"]);
+  await expect(store.getReceipt(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
+  const reader = store.openQueue(bob.peerId, () => {});
+  expect(texts(await reader.next({ ...ample, maxMessages: 1 }))).toEqual(["whole"]);
+  expect(await store.openQueue(bob.peerId, () => {}).backlog()).toMatchObject({ unread: 1 });
+  const { receipt } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+  expect(receipt).toMatchObject({
+    state: ReceiptState.DEAD_LETTERED,
+    reason: "its stored bytes are damaged",
+  });
+});
+
+test("a damaged message that is asked for by its id is said to be lost", async () => {
+  const path = temporaryDatabase();
+  const sent = draft({ text: "the secret text" });
+  const first = await openStore(path);
+  await send(first, sent);
+  await first[Symbol.asyncDispose]();
+  execute(path, `UPDATE message SET ${flipped}`);
+
+  const store = await openStore(path);
+  const finding = store.findMessages({ ...sent, from: "", viewer: "", limit: 1 });
+  await expect(finding).rejects.toMatchObject({ code: "DATA_LOSS" });
+  const [repeat] = await store.enqueue(sent, sent.to);
+  expect(repeat).toMatchObject({ ok: false, error: { code: "DATA_LOSS" } });
+});
+
+test("a delivery whose message is gone is dead-lettered and blocks nothing", async () => {
+  const path = temporaryDatabase();
+  const first = await openStore(path);
+  await send(first, { text: "gone" });
+  await send(first, { text: "whole" });
+  await first[Symbol.asyncDispose]();
+  execute(path, "DELETE FROM message WHERE id = 1");
+
+  const store = await openStore(path);
+  expect(texts(await store.openQueue(bob.peerId, () => {}).next(ample))).toEqual(["whole"]);
+  expect(await store.openQueue(bob.peerId, () => {}).backlog()).toMatchObject({ unread: 1 });
+});

@@ -1,0 +1,54 @@
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, test } from "vitest";
+import { draft, send } from "../../contract/store/drafts.js";
+import { workerUrl } from "./built-worker.js";
+import { openStore } from "./open-store.js";
+import { temporaryDatabase } from "./temporary-database.js";
+
+const deaths = {
+  ends: "process.exit(1)",
+  throws: "throw new Error('died')",
+};
+
+test.each(Object.entries(deaths))("every call fails when the worker %s", async (_how, death) => {
+  const path = temporaryDatabase();
+  const store = await openStore(path, { workerUrl: mortalWorker(path, death) });
+  await send(store);
+  const calls = Array.from({ length: 10 }, () => send(store));
+  for (const call of await Promise.allSettled([...calls, store.loadPeers()])) {
+    expect(call).toMatchObject({ status: "rejected", reason: { code: "UNAVAILABLE" } });
+  }
+  const later = draft();
+  await expect(store.enqueue(later, later.to)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  expect(await store.health()).toMatchObject({ writable: false });
+  await store[Symbol.asyncDispose]();
+  await send(await openStore(path));
+});
+
+test("a worker that dies before it opened the database is said", async () => {
+  const path = temporaryDatabase();
+  for (const death of Object.values(deaths)) {
+    const stillborn = program(path, death);
+    const opening = openStore(path, { workerUrl: stillborn });
+    await expect(opening).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  }
+});
+
+/** The built worker, with a death on its second batch. */
+function mortalWorker(path: string, death: string): URL {
+  return program(
+    path,
+    `import { parentPort } from "node:worker_threads";
+    let batches = 0;
+    parentPort.on("message", () => { batches += 1; if (batches > 2) { ${death} } });
+    await import(${JSON.stringify(workerUrl.href)});`,
+  );
+}
+
+function program(path: string, source: string): URL {
+  const file = join(dirname(path), "worker.mjs");
+  writeFileSync(file, source);
+  return pathToFileURL(file);
+}
