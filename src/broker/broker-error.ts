@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { EntryErrorSchema, type EntryError } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
-import { Code, RpcError } from "../rpc/error.js";
+import { Code, RpcError, type ErrorDetail } from "../rpc/error.js";
 import { StoreError } from "./store.js";
 
 export const errorDomain = "peerline.v1";
@@ -32,6 +33,9 @@ const codes: Record<ErrorReason, Code> = {
   [ErrorReason.STOPPING]: Code.Unavailable,
   [ErrorReason.SUPERSEDED]: Code.Aborted,
   [ErrorReason.INTERNAL]: Code.Internal,
+  [ErrorReason.RATE_LIMITED]: Code.ResourceExhausted,
+  [ErrorReason.HOP_LIMIT]: Code.ResourceExhausted,
+  [ErrorReason.REPEATED_TEXT]: Code.ResourceExhausted,
 };
 
 /** What the broker refuses, and why: the reason decides the gRPC status. */
@@ -39,7 +43,12 @@ export class BrokerError extends RpcError {
   constructor(
     readonly reason: ErrorReason,
     message: string,
-    options: { metadata?: Record<string, string>; cause?: unknown } = {},
+    options: {
+      metadata?: Record<string, string>;
+      /** When the same call may succeed. */
+      retryAfterMs?: number;
+      cause?: unknown;
+    } = {},
   ) {
     const info = create(ErrorInfoSchema, {
       reason: ErrorReason[reason],
@@ -47,10 +56,16 @@ export class BrokerError extends RpcError {
       metadata: options.metadata ?? {},
     });
     super(codes[reason], message, {
-      details: [{ schema: ErrorInfoSchema, message: info }],
+      details: [{ schema: ErrorInfoSchema, message: info }, ...retryDetail(options.retryAfterMs)],
       ...(options.cause === undefined ? {} : { cause: options.cause }),
     });
   }
+}
+
+function retryDetail(retryAfterMs: number | undefined): ErrorDetail[] {
+  if (retryAfterMs === undefined) return [];
+  const message = create(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) });
+  return [{ schema: RetryInfoSchema, message }];
 }
 
 /** Runs calls of the store and says their errors in the broker's words. */

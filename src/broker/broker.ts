@@ -10,6 +10,7 @@ import { Registrar } from "./registration.js";
 import { createService } from "./service.js";
 import { Sessions } from "./sessions.js";
 import type { Store } from "./store.js";
+import { Storms } from "./storms.js";
 import { Subscriptions } from "./subscriptions.js";
 
 export interface Broker {
@@ -46,6 +47,7 @@ export async function createBroker(options: {
     registrar,
     receipts,
     subscriptions,
+    storms: new Storms(clock),
     clock,
     log,
     version,

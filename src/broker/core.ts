@@ -5,6 +5,7 @@ import type { Receipts } from "./receipts.js";
 import type { Registrar } from "./registration.js";
 import type { Sessions } from "./sessions.js";
 import type { Store } from "./store.js";
+import type { Storms } from "./storms.js";
 import type { Subscriptions } from "./subscriptions.js";
 
 /** What the calls of the service work on. */
@@ -15,6 +16,7 @@ export interface Core {
   readonly registrar: Registrar;
   readonly receipts: Receipts;
   readonly subscriptions: Subscriptions;
+  readonly storms: Storms;
   readonly clock: Clock;
   readonly log: BrokerLog;
   /** The program's version. */

@@ -60,6 +60,15 @@ export const minShortIdLength = 8;
 /** Senders named in a Backlog, candidates named in an error. */
 export const maxNamesTold = 8;
 
+/** Messages that one sender may send at once, and how many a second it regains. */
+export const maxSendBurst = 600;
+export const sendsPerSecond = 10;
+/** Answers that may follow one another, each to the one before, within the window. */
+export const maxHops = 12;
+export const hopWindowMs = minuteMs;
+/** How long the same text from one peer to another counts as a repeat. */
+export const repeatWindowMs = 10_000;
+
 /** Events that a reader of WatchMessages may lag behind. */
 export const maxWatchLag = 10_000;
 
@@ -78,6 +87,14 @@ export function listLimits(store: Store): Limit[] {
     ["thread_id_bytes", maxThreadIdBytes, "bytes of a thread id"],
     ["recipients", maxRecipients, "recipients of one SendMessage"],
     ["expires_in_seconds", maxExpiresInMs / 1000, "seconds that a message may wait"],
+    ["send_burst", maxSendBurst, "messages that one sender may send at once"],
+    ["sends_per_second", sendsPerSecond, "messages a second that a sender may go on to send"],
+    ["hops_per_minute", maxHops, "answers that may follow one another in a minute"],
+    [
+      "repeat_window_seconds",
+      repeatWindowMs / 1000,
+      "seconds in which the same text to the same peer is refused",
+    ],
     ["delivery_attempts", maxDeliveryAttempts, "failed attempts before a message is dead-lettered"],
     ["request_bytes", maxMessageBytes, "bytes of one request, encoded"],
     ["secret_bytes", maxSecretBytes, "bytes of a secret"],

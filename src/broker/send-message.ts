@@ -1,7 +1,4 @@
-import { createHash } from "node:crypto";
-import { create, fromJson, toBinary, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
-import { durationMs, StructSchema } from "@bufbuild/protobuf/wkt";
-import { v7 as uuidv7 } from "uuid";
+import { create } from "@bufbuild/protobuf";
 import {
   SendMessageResponseSchema,
   SendResultSchema,
@@ -10,38 +7,31 @@ import {
   type SendResult,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
-import {
-  ConfirmedBy,
-  ReceiptState,
-  Urgency,
-  type MessageRecord,
-} from "../../gen/peerline/v1/message_pb.js";
+import { ConfirmedBy, ReceiptState, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { BrokerError, entryError, fromStoreError, translateStoreErrors } from "./broker-error.js";
 import type { Core } from "./core.js";
 import { reachOf, refTo, type PeerEntry } from "./directory.js";
-import { boundBytes, boundCount, invalidField, matchField, requireField } from "./fields.js";
+import { readDraft } from "./draft.js";
+import { boundCount, requireField } from "./fields.js";
 import { findMessage } from "./find-message.js";
-import {
-  defaultExpiresInMs,
-  maxDataBytes,
-  maxExpiresInMs,
-  maxRecipients,
-  maxTextBytes,
-  maxThreadIdBytes,
-  minExpiresInMs,
-} from "./limits.js";
-import { isUuid } from "./names.js";
+import { maxRecipients } from "./limits.js";
 import type { Session } from "./sessions.js";
 import type { Draft, EnqueueResult } from "./store.js";
+
+/** What became of the message for one recipient. */
+type Placed =
+  | (EnqueueResult & { readonly ok: true })
+  | { readonly ok: false; readonly error: BrokerError };
 
 /**
  * Stores one message for each recipient.
  *
  * 1. Check the request, and find every recipient and the message that is answered: an error here
  *    stores nothing.
- * 2. Store the message for each recipient; durable when the store answers.
- * 3. Note that the answered message was answered.
- * 4. Answer with what became of it for each recipient.
+ * 2. Refuse it where it is part of a storm.
+ * 3. Store the message for each recipient; durable when the store answers.
+ * 4. Note that the answered message was answered.
+ * 5. Answer with what became of it for each recipient.
  */
 export async function sendMessage(
   core: Core,
@@ -50,20 +40,19 @@ export async function sendMessage(
 ): Promise<SendMessageResponse> {
   const recipients = findRecipients(core, request);
   const answered = await findAnswered(core, session, request);
-  const draft = readDraft(session, request, recipients, answered);
+  const from = session.entry;
+  const draft = readDraft({ from, request, recipients, answered: answered?.message });
 
-  const results = await translateStoreErrors(() => core.store.enqueue(draft, draft.to));
-  const accepted = results.filter((result) => result.ok);
+  const placed = await place(core, draft);
+  const accepted = placed.filter((result) => result.ok);
   const [first] = accepted;
-  if (first === undefined) throw firstError(results);
-  const fresh = accepted.filter((result) => !result.duplicate).map((result) => result.receipt);
-  if (fresh.length > 0) core.receipts.accepted(first.message, fresh);
+  if (first === undefined) throw firstError(placed);
 
-  if (answered !== undefined) await noteAnswer(core, session, answered, draft, results);
+  if (answered !== undefined) await noteAnswer(core, session, answered, draft, placed);
 
   return create(SendMessageResponseSchema, {
     messageId: draft.messageId,
-    results: results.map((result, index) => describeResult(recipients[index], result)),
+    results: recipients.map((recipient, index) => describeResult(recipient, placed[index])),
     ...(first.message.acceptTime === undefined ? {} : { acceptTime: first.message.acceptTime }),
     threadId: first.message.threadId,
   });
@@ -95,68 +84,34 @@ async function findAnswered(
   });
 }
 
-function readDraft(
-  session: Session,
-  request: SendMessageRequest,
-  recipients: readonly PeerEntry[],
-  answered: MessageRecord | undefined,
-): Draft {
-  const { text, threadId } = request;
-  requireField("text", text);
-  boundBytes("text", text, maxTextBytes);
-  if (threadId !== "") {
-    matchField("thread_id", threadId, /^[A-Za-z0-9._:-]+$/, "of A-Z a-z 0-9 . _ : -");
-    boundBytes("thread_id", threadId, maxThreadIdBytes);
+/** Stores the message for those recipients whom it is no storm to; the results are in their order. */
+async function place(core: Core, draft: Draft): Promise<Placed[]> {
+  const { storms, receipts } = core;
+  const attempt = { ...draft, from: draft.from.peerId };
+  storms.check(attempt);
+  const refusals = draft.to.map(({ peerId }) => storms.findRepeat(attempt, peerId));
+  const admitted = draft.to.filter((_, index) => refusals[index] === undefined);
+  const stored = await translateStoreErrors(() => core.store.enqueue(draft, admitted));
+
+  const fresh = stored.filter((result) => result.ok).filter((result) => !result.duplicate);
+  const [first] = fresh;
+  if (first !== undefined) {
+    storms.accepted(
+      attempt,
+      admitted.map(({ peerId }) => peerId),
+    );
+    receipts.accepted(
+      first.message,
+      fresh.map(({ receipt }) => receipt),
+    );
   }
-  const messageId = request.messageId === "" ? uuidv7() : request.messageId.toLowerCase();
-  if (!isUuid(messageId)) throw invalidField("message_id", "message_id must be a UUID, or empty");
-  if (Urgency[request.urgency] === undefined)
-    throw invalidField("urgency", "urgency is none of Urgency");
-  const data = readData(request.data);
-  const inReplyTo = answered?.message?.messageId ?? "";
-  const urgency = request.urgency === Urgency.UNSPECIFIED ? Urgency.NORMAL : request.urgency;
-  const expiresInMs = readExpiry(request);
-  return {
-    messageId,
-    from: refTo(session.entry),
-    to: recipients.map(refTo),
-    text,
-    data,
-    threadId: threadId || answered?.message?.threadId || messageId,
-    inReplyTo,
-    urgency,
-    expiresInMs,
-    fingerprint: fingerprint([text, data ?? null, threadId, inReplyTo, urgency, expiresInMs]),
-  };
-}
-
-function readData(data: SendMessageRequest["data"]): JsonObject | undefined {
-  if (data === undefined) return undefined;
-  boundBytes("data", toBinary(StructSchema, fromJson(StructSchema, data)), maxDataBytes);
-  return data;
-}
-
-function readExpiry(request: SendMessageRequest): number {
-  if (request.expiresIn === undefined) return defaultExpiresInMs;
-  const expiresInMs = durationMs(request.expiresIn);
-  if (expiresInMs < minExpiresInMs || expiresInMs > maxExpiresInMs) {
-    throw invalidField("expires_in", "expires_in must be 1 second to 365 days");
-  }
-  return expiresInMs;
-}
-
-/** What makes two sends the same, whatever the order of keys in their data. */
-function fingerprint(parts: JsonValue[]): string {
-  return createHash("sha256")
-    .update(JSON.stringify(sortKeys(parts)))
-    .digest("hex");
-}
-
-function sortKeys(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (value === null || typeof value !== "object") return value;
-  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, inner]) => [key, sortKeys(inner)]));
+  const results = stored.values();
+  return refusals.map((error) => {
+    if (error !== undefined) return { ok: false, error };
+    const result = results.next().value;
+    if (result === undefined) throw new Error("the store did not answer for every recipient");
+    return result.ok ? result : { ok: false, error: explain(result.error) };
+  });
 }
 
 /** The caller's receipt of the answered message moves, if the answer went to who had sent it. */
@@ -165,12 +120,12 @@ async function noteAnswer(
   session: Session,
   answered: MessageRecord,
   draft: Draft,
-  results: readonly EnqueueResult[],
+  placed: readonly Placed[],
 ): Promise<void> {
   const { peerId } = session.entry.stored;
   const receipt = answered.receipts.find(({ recipient }) => recipient?.peerId === peerId);
   const asker = answered.message?.from?.peerId;
-  const reached = draft.to.some((to, index) => to.peerId === asker && results[index]?.ok === true);
+  const reached = draft.to.some((to, index) => to.peerId === asker && placed[index]?.ok === true);
   if (receipt === undefined || !reached) return;
   const change = { state: ReceiptState.ANSWERED, confirmedBy: ConfirmedBy.REPLY };
   try {
@@ -182,28 +137,28 @@ async function noteAnswer(
   }
 }
 
-function describeResult(recipient: PeerEntry | undefined, result: EnqueueResult): SendResult {
-  if (recipient === undefined)
-    throw new Error("the store answered for more recipients than it was given");
+function describeResult(recipient: PeerEntry, placed: Placed | undefined): SendResult {
   const about = { recipient: refTo(recipient), reach: reachOf(recipient) };
-  return result.ok
-    ? create(SendResultSchema, {
-        ...about,
-        state: result.receipt.state,
-        duplicate: result.duplicate,
-      })
-    : create(SendResultSchema, { ...about, error: entryError(brokerErrorOf(result)) });
+  if (placed?.ok !== true) {
+    return create(SendResultSchema, {
+      ...about,
+      ...(placed === undefined ? {} : { error: entryError(placed.error) }),
+    });
+  }
+  return create(SendResultSchema, {
+    ...about,
+    state: placed.receipt.state,
+    duplicate: placed.duplicate,
+  });
 }
 
-function firstError(results: readonly EnqueueResult[]): Error {
-  const failed = results.find((result) => !result.ok);
-  return failed === undefined
-    ? new Error("the store answered for no recipient")
-    : brokerErrorOf(failed);
+function firstError(placed: readonly Placed[]): Error {
+  const failed = placed.find((result) => !result.ok);
+  return failed?.ok === false ? failed.error : new Error("a message without recipients");
 }
 
-function brokerErrorOf(result: EnqueueResult & { ok: false }): BrokerError {
-  const error = fromStoreError(result.error);
-  if (error instanceof BrokerError) return error;
-  return new BrokerError(ErrorReason.INTERNAL, "internal error", { cause: error });
+function explain(error: Parameters<typeof fromStoreError>[0]): BrokerError {
+  const known = fromStoreError(error);
+  if (known instanceof BrokerError) return known;
+  return new BrokerError(ErrorReason.INTERNAL, "internal error", { cause: known });
 }

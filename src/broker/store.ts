@@ -30,7 +30,10 @@ export interface Store extends AsyncDisposable {
   /** Every peer. The core reads them once, at start. */
   loadPeers(): Promise<StoredPeer[]>;
 
-  /** Adds a peer. NAME_TAKEN or SECRET_TAKEN when another has its name or secret hash. */
+  /**
+   * Adds a peer. NAME_TAKEN or SECRET_TAKEN when another has its name or secret hash. Done again before
+   * the peer was changed it resolves; after that it is CONFLICT.
+   */
   createPeer(peer: StoredPeer): Promise<void>;
 
   /**
@@ -49,7 +52,8 @@ export interface Store extends AsyncDisposable {
    * Stores one message for each recipient, and stamps it. The results are in the recipients' order;
    * one that fails does not stop the others. (`draft.from`, `draft.messageId`) met again for a
    * recipient within the dedupe window changes nothing and is a duplicate; with another fingerprint it
-   * is MESSAGE_ID_REUSED. First messages of one sender keep their order in each queue.
+   * is MESSAGE_ID_REUSED for every recipient. A message that no recipient accepted is not kept. First
+   * messages of one sender keep their order in each queue.
    */
   enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]>;
 
@@ -67,16 +71,19 @@ export interface Store extends AsyncDisposable {
   /**
    * Moves a receipt up the ladder. A rung at or below the present one changes nothing. CONFIRMED,
    * ANSWERED, EXPIRED and DEAD_LETTERED close the message for its queue: no reader offers it again.
-   * After EXPIRED or DEAD_LETTERED nothing moves. Resolves to the receipt as it then stands; NOT_FOUND.
+   * EXPIRED and DEAD_LETTERED end open messages only, and nothing moves after them. The first
+   * `confirmedBy` stays. Works on a damaged message, too. Resolves to the receipt as it then stands;
+   * NOT_FOUND.
    */
   advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt>;
 
-  /** The receipt of one delivery with its message; undefined where there is none. */
+  /** The receipt of one delivery; undefined where there is none; DATA_LOSS if its message is damaged. */
   getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined>;
 
   /**
-   * Messages whose id is, or ends with, `messageId`, and whose sender or one recipient is `viewer`
-   * (empty: of anyone). At most `limit`. Receipts of all recipients.
+   * Messages whose id is, or ends with, `messageId` (a suffix has at least 8 characters), whose sender
+   * is `from` (empty: anyone) and whose sender or one recipient is `viewer` (empty: anyone). Newest
+   * first, at most `limit`. Receipts of all recipients. DATA_LOSS if one of them is damaged.
    */
   findMessages(query: {
     messageId: string;
@@ -85,7 +92,10 @@ export interface Store extends AsyncDisposable {
     limit: number;
   }): Promise<MessageRecord[]>;
 
-  /** Messages, newest first. Reading moves nothing. Receipts of all recipients. */
+  /**
+   * Messages, newest first. Reading moves nothing. Receipts of all recipients. Damaged messages are
+   * left out, so that a page may hold fewer than asked for and not be the last.
+   */
   listMessages(query: HistoryQuery): Promise<HistoryPage>;
 }
 
@@ -161,7 +171,10 @@ export interface QueueReader {
   /** Lets `next` hand out an open message again, not before `delayMs` have passed. */
   giveBack(seq: bigint, delayMs: number): void;
 
-  /** Ends the reader: what it handed out and is still open is offered to the next one. Idempotent. */
+  /**
+   * Ends the reader: what it handed out and is still open is offered to the next one. A call under way
+   * and every later one then gives nothing, and `wake` is not called any more. Idempotent.
+   */
   close(): void;
 }
 
@@ -180,7 +193,7 @@ export interface ReceiptChange {
   readonly confirmedBy?: ConfirmedBy;
   /** Why it was dead-lettered. */
   readonly reason?: string;
-  /** Counts one failed attempt. */
+  /** Counts one failed attempt, if the message is open. */
   readonly failedAttempt?: boolean;
 }
 
@@ -188,8 +201,15 @@ export interface AdvancedReceipt {
   readonly from: PeerRef;
   readonly messageId: string;
   readonly receipt: Receipt;
-  /** This call moved the receipt. */
+  /** This call changed the receipt's state. */
   readonly moved: boolean;
+}
+
+/** Which delivery expires when. */
+export interface ExpiryKey {
+  readonly peerId: string;
+  readonly seq: bigint;
+  readonly expireTimeMs: number;
 }
 
 export interface HistoryQuery {
@@ -198,6 +218,8 @@ export interface HistoryQuery {
   /** Only what this peer, too, sent or received; empty for any. */
   readonly peer: string;
   readonly threadId: string;
+  /** Only messages with a receipt in this state; UNSPECIFIED for any. */
+  readonly state: ReceiptState;
   readonly limit: number;
   readonly maxBytes: number;
   /** `next` of the page before; empty for the first. Opaque; INVALID_CURSOR when it is not one of this store's. */

@@ -1,4 +1,5 @@
 import { readConfig } from "../endpoint/config.js";
+import { brokerExit } from "../endpoint/exit-codes.js";
 import type { Define } from "./shell.js";
 
 export const defineBroker: Define = (command, shell) => {
@@ -12,7 +13,11 @@ export const defineBroker: Define = (command, shell) => {
 Environment:
   PEERLINE_HOME  the directory that holds everything; ~/.peerline by default
 
-Exit codes: 0 stopped in good order, 1 could not start, 10 the database is newer than this program, 11 a defect.
+Exit codes:
+  ${brokerExit.done}   stopped in good order, or another broker already serves the home
+  ${brokerExit.failed}   could not start, or not stop in good order
+  ${brokerExit.storeNewer}  the database was written by a newer version
+  ${brokerExit.crashed}  a defect
 
 Example:
   PEERLINE_HOME=/srv/peerline peerline broker`,

@@ -41,7 +41,7 @@ async function log({ program, out }: Shell, { number, json = false }: LogOptions
   await using operator = await connectAsOperator({ config: readConfig(), program });
   const records = await readHistory(operator, number);
   for (const record of records) await printRecord(out, record, json);
-  if (records.length === 0 && !json) await out.lines("No message has been sent yet.");
+  if (records.length === 0 && number > 0 && !json) await out.lines("No message has been sent yet.");
 }
 
 async function follow(shell: Shell, { number, json = false }: LogOptions): Promise<void> {

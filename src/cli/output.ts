@@ -1,7 +1,10 @@
-import type { WriteStream } from "node:tty";
+import type { Writable } from "node:stream";
 import pc from "picocolors";
 import { CliError } from "./cli-error.js";
 import { jsonLine } from "./json-line.js";
+
+/** Standard output or error: a terminal, a file or a pipe. */
+type Stream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
 type Colors = ReturnType<typeof pc.createColors>;
 
@@ -9,19 +12,19 @@ type Colors = ReturnType<typeof pc.createColors>;
 export class Output {
   readonly color: Colors;
   readonly isTerminal: boolean;
-  readonly #stream: WriteStream;
+  readonly #stream: Stream;
 
-  constructor(stream: WriteStream) {
+  constructor(stream: Stream) {
     this.#stream = stream;
-    this.isTerminal = stream.isTTY;
+    this.isTerminal = stream.isTTY ?? false;
     this.color = pc.createColors(this.isTerminal && pc.isColorSupported);
     // Each write tells of its own failure; without a listener the stream's would end the process.
     stream.on("error", () => {});
   }
 
-  /** The columns of the terminal; endless where there is none. */
+  /** The columns of the terminal; endless where there is none, or it does not say. */
   get width(): number {
-    return this.isTerminal ? this.#stream.columns : Number.POSITIVE_INFINITY;
+    return (this.isTerminal && this.#stream.columns) || Number.POSITIVE_INFINITY;
   }
 
   /** Resolves when the operating system has the text; OUTPUT_CLOSED when nobody reads it. */

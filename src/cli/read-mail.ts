@@ -7,7 +7,7 @@ import type { Message } from "../../gen/peerline/v1/message_pb.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { CliError } from "./cli-error.js";
 import { Confirmations } from "./confirmations.js";
-import { readQuietMs } from "./limits.js";
+import { callTimeoutMs, readQuietMs } from "./limits.js";
 import type { Person } from "./person.js";
 
 /**
@@ -34,7 +34,7 @@ export async function readMail(
   const leave = () => confirmations.drain().then(() => person.leave());
   const leaveAndEnd = () => void leave().then(end, end);
   signal?.addEventListener("abort", leaveAndEnd);
-  let quiet = wait ? undefined : setTimeout(end, readQuietMs);
+  let quiet = wait ? undefined : setTimeout(end, callTimeoutMs);
   try {
     signal?.throwIfAborted();
     let expected = Number.POSITIVE_INFINITY;

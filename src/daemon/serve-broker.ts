@@ -56,9 +56,9 @@ export async function serveBroker(options: {
   shutdown.add("health service", () => health.end());
   health.set(BrokerService.typeName, true);
 
-  // Without its socket no one finds this broker, and without the lock's file there may soon be two.
-  const watch = watchFiles([home.socketPath, home.lockPath], (path) =>
-    askStop(`removal of ${path}`),
-  );
+  // Without its socket no one finds this broker; without its home there may soon be a second one. The
+  // token stands for the home: to watch the lock's file could free the lock (see takeLock).
+  const watched = [home.socketPath, home.operatorTokenPath];
+  const watch = watchFiles(watched, (path) => askStop(`removal of ${path}`));
   shutdown.add("watch", () => watch[Symbol.dispose]());
 }

@@ -22,6 +22,7 @@ async function fileChange(path: string, signal: AbortSignal): Promise<void> {
       if (event.filename === basename(path)) return;
     }
   } catch {
+    // No watch, or no longer one: the other side of the race ends the wait.
     await new Promise<never>(() => {});
   }
 }

@@ -118,7 +118,7 @@ class Adapter {
     { requestId, signal, _meta = {}, sendNotification }: CallExtra,
   ): Promise<CallToolResult> {
     const { host, session } = this.#attach();
-    const { inbox, presentations } = this.#mail;
+    const { presentations } = this.#mail;
     const thread = host.conversationOfCall(_meta);
     try {
       const parameters = readParameters(tool, raw);
@@ -138,10 +138,10 @@ class Adapter {
           await sendNotification({ method: "notifications/progress", params });
         },
       });
-      return makeResult(facts, inbox.unread, session.takeNote());
+      return makeResult(facts, this.#mail.unread, session.takeNote());
     } catch (error) {
       signal.throwIfAborted();
-      return makeFailure(this.#explain(error), inbox.unread);
+      return makeFailure(this.#explain(error), this.#mail.unread);
     }
   }
 

@@ -51,7 +51,9 @@ export class Identity {
   async register(client: BrokerClient, signal: AbortSignal): Promise<RegisterResponse> {
     if (this.#own !== undefined) {
       try {
-        return await this.#registerWith(client, this.#own, [], signal);
+        const response = await this.#registerWith(client, this.#own, [], signal);
+        await this.#removeAbandoned(client, response, signal);
+        return response;
       } catch (error) {
         // Another instance has the peer: its mail is that one's now.
         if (!isRefused(error, Code.AlreadyExists)) throw error;
@@ -73,7 +75,6 @@ export class Identity {
     const keyring = await listSecrets(openHome(this.#config.home));
     const response = await this.#registerWith(client, this.#own, keyring, signal, conversationId);
     this.#conversationId = conversationId;
-    await this.#removeAbandoned(client, response, signal);
     return response;
   }
 

@@ -64,8 +64,9 @@ export class Inbox {
     return this.#messages;
   }
 
-  get unread(): Unread {
-    const here = this.list().map(({ message }) => message.from?.name ?? "");
+  /** @param unfinished messages that were taken out, and come back with their next part. */
+  countUnread(unfinished: readonly HeldMessage[]): Unread {
+    const here = [...unfinished, ...this.list()].map(({ message }) => message.from?.name ?? "");
     const senders = new Set([...here, ...this.#backlog.senders]);
     return {
       count: here.length + this.#backlog.count,

@@ -2,7 +2,7 @@ import { Outcome, type Backlog, type Delivery } from "../../gen/peerline/v1/brok
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
 import { holdMessage } from "./held-message.js";
-import { Inbox } from "./inbox.js";
+import { Inbox, type Unread } from "./inbox.js";
 import { Presentations } from "./presentations.js";
 import { Reports, type SendReports } from "./reports.js";
 
@@ -32,6 +32,11 @@ export class Mail {
       inbox: this.inbox,
       report: (held, outcome, confirmedBy) => this.#reports.add(held, outcome, confirmedBy),
     });
+  }
+
+  /** What waits for the agent, besides what is shown whole just now. */
+  get unread(): Unread {
+    return this.inbox.countUnread(this.presentations.unfinished);
   }
 
   /** A subscription begins: reports go this way, and the broker tells its backlog anew. */

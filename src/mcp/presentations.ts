@@ -111,6 +111,14 @@ export class Presentations {
     if (this.#shown.get(held.key)?.state === Outcome.CONFIRMED) this.#shown.delete(held.key);
   }
 
+  /** Messages of which a part is being shown that is not the last. */
+  get unfinished(): HeldMessage[] {
+    const showing = [...this.#byCall.values()].filter(({ isWritten }) => !isWritten);
+    return showing.flatMap(({ pieces }) =>
+      pieces.filter(({ isLast }) => !isLast).map(({ held }) => held),
+    );
+  }
+
   /** Forgets everything: the mail is another peer's. */
   clear(): void {
     this.#byCall.clear();

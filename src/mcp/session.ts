@@ -1,4 +1,4 @@
-import { Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
+import { Closing_Reason, type RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
@@ -47,6 +47,8 @@ export class Session implements AsyncDisposable {
   #peer: Peer | undefined;
   #note: string | undefined;
   #binding: Promise<void> | undefined;
+  /** The registration with which a binding may move the session. */
+  #moving: Promise<RegisterResponse> | undefined;
 
   /** Begins to attach at once. */
   constructor(options: {
@@ -158,6 +160,8 @@ export class Session implements AsyncDisposable {
     } finally {
       this.#attachment = undefined;
       this.#changed.beat();
+      // A move ends the stream before it is answered.
+      await this.#moving?.catch(ignore);
       await connection.close();
     }
   }
@@ -232,7 +236,8 @@ export class Session implements AsyncDisposable {
             renewed = true;
             await this.#awaitEnd(attachment, farewellMs, signal);
             attachment.abandon();
-          } else if (isCode(error, Code.Unavailable)) {
+          } else if (isCode(error, Code.Unavailable) || isCode(error, Code.Cancelled)) {
+            // Cancelled, with nobody having asked for it: the stream was lost first, and the channel closed.
             await this.#awaitEnd(attachment, retryMs, signal);
             retryMs = Math.min(2 * retryMs, maxRetryMs);
           } else {
@@ -273,7 +278,8 @@ export class Session implements AsyncDisposable {
 
   async #bind(conversationId: string): Promise<void> {
     await this.#withAttachment(async (attachment, signal) => {
-      const { peer } = await this.#identity.bind(conversationId, attachment.anonymous, signal);
+      this.#moving = this.#identity.bind(conversationId, attachment.anonymous, signal);
+      const { peer } = await this.#moving;
       if (peer === undefined || peer.peerId === attachment.peerId) return;
       attachment.abandon();
       await this.#awaitEnd(attachment, farewellMs, signal);

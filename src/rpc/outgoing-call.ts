@@ -130,8 +130,6 @@ async function* readResponses(
   running: RunningCall<ClientReadableStream<Buffer> | ClientDuplexStream<Buffer, Buffer>>,
 ): AsyncGenerator<Message, void> {
   const { call } = running;
-  // The loop is told as well; but an error event that nobody listens to would end the process.
-  call.on("error", () => {});
   try {
     for await (const bytes of call) {
       running.throwIfInterrupted();

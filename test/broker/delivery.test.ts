@@ -225,7 +225,7 @@ describe("credit", () => {
   });
 
   test("stops at the bytes asked for", async () => {
-    for (let index = 0; index < 4; index++) await send("x".repeat(1000));
+    for (let index = 0; index < 4; index++) await send(`${index}`.repeat(1000));
     const stream = await open(reader, { maxBytes: 1500n });
     await stream.expect("delivery");
     await stream.expect("delivery");

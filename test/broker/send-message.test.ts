@@ -37,7 +37,7 @@ describe("SendMessage", () => {
   test("finds a recipient by name, name@host, id and the beginning of an id", async () => {
     const { peerId = "" } = web.registered.peer ?? {};
     for (const to of ["web", "web@box", peerId, ` ${peerId.toUpperCase()} `]) {
-      const { results } = await api.client.sendMessage({ to: [to], text: "hello" });
+      const { results } = await api.client.sendMessage({ to: [to], text: `hello ${to}` });
       expect(results[0]?.recipient?.name).toBe("web");
     }
     expect(await reasonOf(api.client.sendMessage({ to: ["web@elsewhere"], text: "hello" }))).toBe(

@@ -63,3 +63,15 @@ test("a bad setting is one sentence that names it", async () => {
     ]);
   }
 });
+
+test("an older Node is told in one sentence, before anything is loaded that needs a newer one", async () => {
+  await using terminal = await Terminal.open();
+  const pretend = `Object.defineProperty(process, "versions", { value: { node: "20.18.3" } })`;
+  const env = {
+    ...terminal.environment,
+    NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(pretend)}`,
+  };
+  const { code, stdout, stderr } = await terminal.start(["--version"], "", env).ended;
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^peerline needs Node 20\.19 or newer; this is .*\n$/);
+});

@@ -27,14 +27,14 @@ test("shows what waits, in order, confirms it and ends", async () => {
 test("ends at once when nothing waits", async () => {
   await using broker = await startTestBroker();
   const { ada } = await adaAndApi(broker);
-  const show = () => Promise.reject(new Error("there was something to show"));
-  expect(await readMail(personOf(ada), { wait: false, show, shown: new Set() })).toBe(0);
+  const reading = readMail(personOf(ada), { wait: false, show: refuse, shown: new Set() });
+  expect(await reading).toBe(0);
 });
 
 test("afterwards nobody takes the person for a reader", async () => {
   await using broker = await startTestBroker();
   const { ada, api } = await adaAndApi(broker);
-  await readMail(personOf(ada), { wait: false, show: async () => {}, shown: new Set() });
+  await readMail(personOf(ada), { wait: false, show: ignore, shown: new Set() });
   await eventually(async () => {
     const { results } = await api.client.sendMessage({ to: ["ada"], text: "hi" });
     expect(results[0]?.reach).toBe(Reach.STORED);
@@ -45,8 +45,7 @@ test("a message that could not be shown is not confirmed and comes again", async
   await using broker = await startTestBroker();
   const { ada, api } = await adaAndApi(broker);
   const id = await send(api, "one");
-  const show = () => Promise.reject(new Error("the output is closed"));
-  const failing = readMail(personOf(ada), { wait: false, show, shown: new Set() });
+  const failing = readMail(personOf(ada), { wait: false, show: refuse, shown: new Set() });
   await expect(failing).rejects.toThrow("the output is closed");
   expect(await stateOf(api, id)).toBe(ReceiptState.LEASED);
   const texts: string[] = [];
@@ -101,14 +100,13 @@ test("with wait it shows what comes until its signal aborts, and confirms that t
 test("a newer reader of the same person takes over", async () => {
   await using broker = await startTestBroker();
   const { ada } = await adaAndApi(broker);
-  const show = async () => {};
-  const older = readMail(personOf(ada), { wait: true, show, shown: new Set() });
+  const older = readMail(personOf(ada), { wait: true, show: ignore, shown: new Set() });
   const superseded = expect(older).rejects.toMatchObject({ code: "SUPERSEDED" });
   await eventually(async () => {
     const { peers } = await ada.client.listPeers({ onlineOnly: true });
     expect(peers).toHaveLength(1);
   });
-  await readMail(personOf(ada), { wait: false, show, shown: new Set() });
+  await readMail(personOf(ada), { wait: false, show: ignore, shown: new Set() });
   await superseded;
 });
 
@@ -117,9 +115,14 @@ test("gives up on mail that was counted and does not come, and says how much", a
   const { ada, api } = await adaAndApi(broker);
   await send(api, "one");
   const person: Person = { ...personOf(ada), countWaiting: async () => 1 };
-  const show = async () => {};
-  expect(await readMail(person, { wait: false, show, shown: new Set() })).toBe(1);
+  expect(await readMail(person, { wait: false, show: ignore, shown: new Set() })).toBe(1);
 });
+
+async function ignore(): Promise<void> {}
+
+async function refuse(): Promise<void> {
+  throw new Error("the output is closed");
+}
 
 async function adaAndApi(broker: TestBroker): Promise<{ ada: TestPeer; api: TestPeer }> {
   return { ada: await broker.join({ name: "ada" }), api: await broker.join({ name: "api" }) };

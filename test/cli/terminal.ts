@@ -31,7 +31,7 @@ export class Terminal implements AsyncDisposable {
   }
 
   /** Starts a command that goes on. */
-  start(args: readonly string[], stdin = "", env = this.environment): Started {
+  start(args: readonly string[], stdin = "", env: NodeJS.ProcessEnv = this.environment): Started {
     return new Started(args, stdin, env);
   }
 
@@ -53,7 +53,8 @@ export class Terminal implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const pid = await this.brokerPid();
+    const ranBroker = existsSync(join(this.home, "broker.sock"));
+    const pid = ranBroker ? await this.brokerPid() : undefined;
     if (pid !== undefined) {
       const { code } = await this.run("stop");
       if (code !== 0) process.kill(pid, "SIGKILL");

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import Database from "libsql";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
@@ -77,12 +78,11 @@ describe("connecting", { timeout: timeoutMs }, () => {
 
   test("reports a database of a newer version", async () => {
     const home = newHome();
-    makeNewerDatabase(home);
+    await makeNewerDatabase(home);
     await expect(connect(home)).rejects.toMatchObject({ code: "STORE_NEWER" });
     const { code, stderr } = await exitOf(startBroker(home));
     expect(code).toBe(brokerExit.storeNewer);
     expect(stderr).toContain("newer version");
-    expect(existsSync(home.socketPath)).toBe(false);
   });
 
   test("reports a database that is none", async () => {
@@ -101,20 +101,28 @@ describe("a broker's process", { timeout: timeoutMs }, () => {
     for (const fact of [VERSION, home.path, `unix:${home.socketPath}`, `pid ${broker.pid}`]) {
       expect(line).toContain(fact);
     }
-    for (const path of [home.socketPath, home.lockPath, home.databasePath, home.operatorTokenPath]) {
+    for (const path of [
+      home.socketPath,
+      home.lockPath,
+      home.databasePath,
+      home.operatorTokenPath,
+    ]) {
       expect(statSync(path).mode & 0o777, path).toBe(0o600);
     }
   });
 
-  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("stops in good order on %s", async (signal) => {
-    const home = newHome();
-    const broker = startBroker(home);
-    await firstLine(broker);
-    broker.kill(signal);
-    expect((await exitOf(broker)).code).toBe(brokerExit.done);
-    expect(existsSync(home.socketPath)).toBe(false);
-    expect(logLines(home).at(-1)).toMatchObject({ by: signal, msg: "stopped" });
-  });
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "stops in good order on %s",
+    async (signal) => {
+      const home = newHome();
+      const broker = startBroker(home);
+      await firstLine(broker);
+      broker.kill(signal);
+      expect((await exitOf(broker)).code).toBe(brokerExit.done);
+      expect(existsSync(home.socketPath)).toBe(false);
+      expect(logLines(home).at(-1)).toMatchObject({ by: signal, msg: "stopped" });
+    },
+  );
 
   test("stops when the operator asks, and not for anyone else", async () => {
     const home = newHome();
@@ -161,7 +169,11 @@ describe("a broker's process", { timeout: timeoutMs }, () => {
     const broker = startBroker(home);
     broker.stderr?.destroy();
     await expect.poll(() => existsSync(home.socketPath), { timeout: timeoutMs }).toBe(true);
-    expect((await connect(home)).info.pid).toBe(broker.pid);
+    const { client, info } = await connect(home);
+    // Its line is written right after its log's first.
+    await expect.poll(() => logLines(home).at(0)).toMatchObject({ msg: "listening" });
+    await sleep(200);
+    expect((await client.getServerInfo({})).brokerId).toBe(info.brokerId);
     expect(broker.exitCode).toBeNull();
   });
 
@@ -253,9 +265,11 @@ function countingProgram(): { program: string; starts: () => string[] } {
   return { program: counting, starts: () => readFileSync(log, "utf8").trim().split("\n") };
 }
 
-function makeNewerDatabase(home: Home): void {
+/** The database as a later version of this program leaves it. */
+async function makeNewerDatabase(home: Home): Promise<void> {
+  await kill(await connect(home));
   const database = new Database(home.databasePath);
-  database.exec("PRAGMA user_version = 1000; CREATE TABLE something (id INTEGER)");
+  database.exec("PRAGMA user_version = 1000");
   database.close();
 }
 

@@ -15,16 +15,19 @@ test.each(["listening", "held"] as const)("hears that it is %s", async (state) =
 test("fails with the broker's own reason", async () => {
   const report = { state: "failed", code: "STORE_NEWER", message: "Update this one." };
   const { home, program } = newProgram(`process.send(${JSON.stringify(report)})`);
-  await expect(startBroker({ home, program, environment: {}, signal: never })).rejects.toMatchObject(
-    { code: "STORE_NEWER", message: "Update this one." },
-  );
+  await expect(
+    startBroker({ home, program, environment: {}, signal: never }),
+  ).rejects.toMatchObject({ code: "STORE_NEWER", message: "Update this one." });
 });
 
 test("fails when the process ends without a word, and what it wrote last is in the log", async () => {
   const { home, program } = newProgram(`console.error("out of luck"); process.exit(7)`);
-  await expect(startBroker({ home, program, environment: {}, signal: never })).rejects.toMatchObject(
-    { code: "BROKER_START_FAILED", message: expect.stringContaining("exit code 7") },
-  );
+  await expect(
+    startBroker({ home, program, environment: {}, signal: never }),
+  ).rejects.toMatchObject({
+    code: "BROKER_START_FAILED",
+    message: expect.stringContaining("exit code 7"),
+  });
   expect(readFileSync(home.logPath, "utf8")).toBe("out of luck\n");
 });
 

@@ -15,14 +15,17 @@ test("one claim at a time, free again when it is given back", () => {
   expect(claimStart(path)).toBeDefined();
 });
 
-test.each([-1, 1])("a claim that was never given back lapses, whatever the clock did (%d)", (sign) => {
-  const path = join(temporaryDirectory(), "broker.starting");
-  writeFileSync(path, "");
-  const seconds = (Date.now() + sign * 2 * startClaimMs) / 1000;
-  utimesSync(path, seconds, seconds);
-  expect(claimStart(path)).toBeDefined();
-  expect(claimStart(path)).toBeUndefined();
-});
+test.each([-1, 1])(
+  "a claim that was never given back lapses, whatever the clock did (%d)",
+  (sign) => {
+    const path = join(temporaryDirectory(), "broker.starting");
+    writeFileSync(path, "");
+    const seconds = (Date.now() + sign * 2 * startClaimMs) / 1000;
+    utimesSync(path, seconds, seconds);
+    expect(claimStart(path)).toBeDefined();
+    expect(claimStart(path)).toBeUndefined();
+  },
+);
 
 test("giving back a claim twice is no error", () => {
   const claim = claimStart(join(temporaryDirectory(), "broker.starting"));

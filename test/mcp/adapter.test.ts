@@ -1,49 +1,19 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
-import { createClient, openChannel } from "../../src/rpc/client.js";
+import { sleep } from "../../src/clock.js";
 import { eventually } from "../support/test-broker.js";
-import { Agent, textOf, type AgentOptions } from "./agent.js";
+import { textOf } from "./agent.js";
+import { TestHome } from "./test-home.js";
 
 describe("peerline mcp", () => {
-  let home: string;
-  let agents: Agent[];
+  let home: TestHome;
 
-  beforeEach(async () => {
-    home = await mkdtemp(join(tmpdir(), "pl-"));
-    agents = [];
-  });
-
-  afterEach(async () => {
-    await Promise.all(agents.map((agent) => agent[Symbol.asyncDispose]()));
-    await killBroker("SIGTERM").catch(() => undefined);
-    await rm(home, { recursive: true, force: true, maxRetries: 5 });
-  });
-
-  async function start(name: string, options: Partial<AgentOptions> = {}): Promise<Agent> {
-    const agent = new Agent({ home, ...options, env: { PEERLINE_NAME: name, ...options.env } });
-    agents.push(agent);
-    return agent.start();
-  }
-
-  async function killBroker(signal: NodeJS.Signals): Promise<void> {
-    const channel = openChannel(`unix:${join(home, "broker.sock")}`);
-    try {
-      const { pid } = await createClient(BrokerService, channel).getServerInfo(
-        {},
-        { timeoutMs: 2000 },
-      );
-      process.kill(pid, signal);
-      await eventually(() => expect(() => process.kill(pid, 0)).toThrow());
-    } finally {
-      channel.close();
-    }
-  }
+  beforeEach(async () => void (home = await TestHome.open()));
+  afterEach(async () => home[Symbol.asyncDispose]());
 
   test("two agents find each other by name, and exchange a question and an answer", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
+    const [api, web] = await home.startAll("api", "web");
     const { you, peers } = await web.facts("list_peers");
     expect(you).toEqual({ name: "web" });
     expect(peers).toMatchObject([
@@ -68,8 +38,8 @@ describe("peerline mcp", () => {
   });
 
   test("mail for an agent that is away is stored, and is there when it returns", async () => {
-    const api = await start("api");
-    const web = await start("web");
+    const api = await home.start("api");
+    const web = await home.start("web");
     await web.facts("list_peers");
     await web[Symbol.asyncDispose]();
     await eventually(async () => {
@@ -80,7 +50,7 @@ describe("peerline mcp", () => {
     expect(sent.recipients).toEqual([{ name: "web", state: "queued", reach: "stored" }]);
     expect((await api.facts("list_peers")).peers).toMatchObject([{ name: "web", waiting: 1 }]);
 
-    const back = await start("web");
+    const back = await home.start("web");
     const { messages, unread } = await back.facts("get_messages");
     expect(messages).toMatchObject([{ text: "while you were out" }]);
     expect(messages[0].redelivered).toBeUndefined();
@@ -88,8 +58,7 @@ describe("peerline mcp", () => {
   });
 
   test("every result tells what is unread, and peek counts it without reading", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
-    await api.facts("list_peers");
+    const [api, web] = await home.startAll("api", "web");
     for (const message of ["one", "two"]) await web.facts("send_message", { to: "api", message });
     await eventually(async () => {
       expect(await api.facts("set_summary", { summary: "auth" })).toEqual({
@@ -114,14 +83,13 @@ describe("peerline mcp", () => {
   });
 
   test("the text of a result says the same as its structure", async () => {
-    const api = await start("api");
+    const api = await home.start("api");
     const result = await api.call("list_peers");
     expect(JSON.parse(textOf(result))).toEqual(result.structuredContent);
   });
 
   test("a wait ends the moment mail comes, and says that it lives meanwhile if asked to", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
-    await web.facts("list_peers");
+    const [api, web] = await home.startAll("api", "web");
     const progress: number[] = [];
     const waiting = api.facts(
       "get_messages",
@@ -136,8 +104,7 @@ describe("peerline mcp", () => {
   });
 
   test("a wait that is cancelled loses nothing", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
-    await web.facts("list_peers");
+    const [api, web] = await home.startAll("api", "web");
     const cancel = new AbortController();
     const waiting = api.call("get_messages", { wait_ms: 50_000 }, { signal: cancel.signal });
     cancel.abort();
@@ -149,8 +116,7 @@ describe("peerline mcp", () => {
   });
 
   test("a message is presented when the host has the result, and confirmed by its next call", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
-    await api.facts("list_peers");
+    const [api, web] = await home.startAll("api", "web");
     const { message_id } = await web.facts("send_message", { to: "api", message: "hi" });
     const status = async () => {
       const { receipts } = await web.facts("message_status", { message_id });
@@ -165,15 +131,17 @@ describe("peerline mcp", () => {
     });
   });
 
-  test("a send under way when the broker is killed succeeds, once", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
-    await api.facts("list_peers");
-    await web.facts("list_peers");
-    const sends = Array.from({ length: 20 }, (_, index) =>
-      web.facts("send_message", { to: "api", message: `message ${index}` }),
-    );
-    await killBroker("SIGKILL");
-    sends.push(web.facts("send_message", { to: "api", message: "after" }));
+  test("sends under way when the broker is killed succeed, once", async () => {
+    const [api, web] = await home.startAll("api", "web");
+    const send = (number: number) =>
+      web.facts("send_message", { to: "api", message: `message ${number}` });
+    const sends = Array.from({ length: 10 }, (_, index) => send(index));
+    const pid = await home.brokerPid();
+    process.kill(pid, "SIGSTOP");
+    sends.push(...Array.from({ length: 10 }, (_, index) => send(10 + index)));
+    await sleep(200);
+    process.kill(pid, "SIGKILL");
+    sends.push(send(20));
     for (const { recipients } of await Promise.all(sends)) {
       expect(recipients).toMatchObject([{ name: "api" }]);
     }
@@ -189,16 +157,15 @@ describe("peerline mcp", () => {
   });
 
   test("mail that waits in the adapter when the broker is killed is shown once", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
-    await api.facts("list_peers");
+    const [api, web] = await home.startAll("api", "web");
     const sent = await web.facts("send_message", { to: "api", message: "survives" });
     await eventually(async () => {
       const { unread } = await api.facts("list_peers");
       expect(unread).toBe(1);
     });
-    await killBroker("SIGKILL");
+    await home.killBroker("SIGKILL");
     expect((await api.facts("get_messages")).messages).toMatchObject([{ id: sent.message_id }]);
-    await killBroker("SIGKILL");
+    await home.killBroker("SIGKILL");
     expect((await api.facts("get_messages", { wait_ms: 500 })).messages).toEqual([]);
     await eventually(async () => {
       const { receipts } = await web.facts("message_status", { message_id: sent.message_id });
@@ -207,19 +174,18 @@ describe("peerline mcp", () => {
   });
 
   test("mail that an adapter held when it was killed goes to the agent's next one", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
-    await api.facts("list_peers");
+    const [api, web] = await home.startAll("api", "web");
     await web.facts("send_message", { to: "api", message: "unread" });
     await eventually(async () => expect((await api.facts("list_peers")).unread).toBe(1));
     process.kill(api.pid, "SIGKILL");
-    const again = await start("api");
+    const again = await home.start("api");
     const { messages } = await again.facts("get_messages", { wait_ms: 5000 });
     expect(messages).toMatchObject([{ text: "unread" }]);
     expect((await again.facts("list_peers")).you).toEqual({ name: "api" });
   });
 
   test("takes a name and a summary, and refuses a name that is taken with a free one", async () => {
-    const [api, web] = await Promise.all([start("api"), start("web")]);
+    const [api, web] = await home.startAll("api", "web");
     expect(await api.facts("set_name", { name: "Backend Engineer" })).toMatchObject({
       name: "backend-engineer",
     });
@@ -232,9 +198,9 @@ describe("peerline mcp", () => {
   });
 
   test("an agent whose name is in use is told the one it got, once", async () => {
-    const first = await start("api");
+    const first = await home.start("api");
     await first.facts("list_peers");
-    const second = await start("api");
+    const second = await home.start("api");
     const { you, note } = await second.facts("list_peers");
     expect(you).toEqual({ name: "api-2" });
     expect(note).toBe("you are api-2: api is in use by another live agent");
@@ -242,10 +208,7 @@ describe("peerline mcp", () => {
   });
 
   test("a wrong call is answered with the parameter and the mend", async () => {
-    const [api] = await Promise.all([
-      start("api"),
-      start("web").then((web) => web.facts("list_peers")),
-    ]);
+    const [api] = await home.startAll("api", "web");
     const cases: [string, Record<string, unknown>, RegExp][] = [
       ["send_message", { to: "wbe", message: "x" }, /^`to`: .*wbe.*web.*list_peers/],
       [
@@ -284,7 +247,7 @@ describe("peerline mcp", () => {
   });
 
   test("hosts are told that no tool is dangerous, and which only reads", async () => {
-    const api = await start("api");
+    const api = await home.start("api");
     const { tools } = await api.client.listTools();
     expect(tools.map((tool) => tool.name)).toEqual([
       "list_peers",
@@ -305,18 +268,17 @@ describe("peerline mcp", () => {
   });
 
   test("loads neither SQLite nor the broker", async () => {
-    const api = await start("api");
-    await api.facts("list_peers");
+    const api = await home.start("api");
     const maps = await readFile(`/proc/${api.pid}/maps`, "utf8");
     expect(maps).not.toMatch(/sqlite|libsql/i);
   });
 
   test("leaves one secret for each peer, and none for processes", async () => {
     for (let round = 0; round < 3; round++) {
-      const agent = await start("api");
+      const agent = await home.start("api");
       await agent.facts("list_peers");
       await agent[Symbol.asyncDispose]();
     }
-    expect(await readdir(join(home, "peers"))).toHaveLength(1);
+    expect(await readdir(join(home.path, "peers"))).toHaveLength(1);
   });
 });

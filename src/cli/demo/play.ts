@@ -1,4 +1,5 @@
 import { sleep, systemClock } from "../../clock.js";
+import { shortId } from "../../mcp/short-id.js";
 import { CliError } from "../cli-error.js";
 import { clockTime } from "../clock-time.js";
 import { listPeers } from "../operator.js";
@@ -58,7 +59,7 @@ export class Play {
     this.#sent.push({ sender, to, id, text });
     this.#ledger.sent(id, to);
     const verb = options.answers ? "answers" : "tells";
-    const reached = recipients.map(({ name, state, reach }) => `${name}  ${state}, ${reach}`);
+    const reached = recipients.map(({ name = "", state, reach }) => [name, `${state}, ${reach}`]);
     await this.#transcript.act(sender.name, `${verb} ${to.join(" and ")}: "${text}"`, reached);
     check(reached.length === to.length, `${sender.name} was not told about every recipient`);
   }
@@ -70,6 +71,10 @@ export class Play {
     if (mail?.from?.name !== from || messages.length !== 1) {
       throw failed(`${reader.name} got ${count(messages.length, "message")}, not one from ${from}`);
     }
+    const isAsSent = this.#sent.some(
+      ({ id, text }) => shortId(id) === mail.id && text === mail.text,
+    );
+    check(isAsSent, `what ${reader.name} read from ${from} is not what was sent: ${mail.text}`);
     const answers = mail.in_reply_to === undefined ? "" : `, which answers ${mail.in_reply_to}`;
     await this.#transcript.act(reader.name, `reads from ${from}${answers}: "${mail.text}"`);
     return mail;
@@ -170,7 +175,7 @@ function isSettled(state: string | undefined): boolean {
 }
 
 /** The rungs that a message reached, with their times: `queued 12:03:01, confirmed 12:03:05 (next_call)`. */
-function ladder(receipt: Standing): string {
+function ladder(receipt: Standing): string[] {
   const evidence = receipt.confirmed_by === undefined ? "" : ` (${receipt.confirmed_by})`;
   const rungs = [
     rung("queued", receipt.queued_at),
@@ -178,7 +183,7 @@ function ladder(receipt: Standing): string {
     rung("confirmed", receipt.confirmed_at, evidence),
     rung("answered", receipt.answered_at),
   ];
-  return `${receipt.name}  ${rungs.filter((text) => text !== undefined).join(", ")}`;
+  return [receipt.name ?? "", rungs.filter((text) => text !== undefined).join(", ")];
 }
 
 function rung(word: string, time: string | undefined, evidence = ""): string | undefined {

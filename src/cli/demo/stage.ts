@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { connectBroker } from "../../endpoint/connect.js";
+import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { openHome } from "../../endpoint/home.js";
 import { connectAsOperator, type Operator } from "../operator.js";
 import { stopBroker } from "../stop.js";
 import { Agent } from "./agent.js";
@@ -16,20 +18,29 @@ export class Stage implements AsyncDisposable {
   readonly #agents = new Set<Agent>();
   #isEmpty = true;
 
-  private constructor(program: string, signal: AbortSignal, directory: string) {
-    this.#program = program;
-    this.#signal = signal;
-    this.#directory = directory;
-    this.#config = readConfig({ PEERLINE_HOME: join(directory, "home") });
+  private constructor(options: {
+    program: string;
+    signal: AbortSignal;
+    directory: string;
+    config: Config;
+  }) {
+    this.#program = options.program;
+    this.#signal = options.signal;
+    this.#directory = options.directory;
+    this.#config = options.config;
   }
 
   static async open(options: { program: string; signal: AbortSignal }): Promise<Stage> {
     const directory = await mkdtemp(join(tmpdir(), "peerline-demo-"));
-    return new Stage(options.program, options.signal, directory);
-  }
-
-  get home(): string {
-    return this.#config.home;
+    try {
+      const config = readConfig({ PEERLINE_HOME: join(directory, "home") });
+      // Says what is wrong with it before an agent has to.
+      openHome(config.home);
+      return new Stage({ ...options, directory, config });
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   /** Starts an agent's MCP server, in a project of its own. The first one starts the broker. */
@@ -40,7 +51,7 @@ export class Stage implements AsyncDisposable {
     const agent = await Agent.start({
       name,
       program: this.#program,
-      home: this.home,
+      home: this.#config.home,
       cwd,
       signal: this.#signal,
     });
@@ -75,13 +86,16 @@ export class Stage implements AsyncDisposable {
 
   async #endBroker(): Promise<void> {
     const options = { config: this.#config, program: this.#program };
-    // An agent that was cut short may have left a broker on its way up: to start one waits for that.
-    await using connection = await connectBroker({ ...options, start: true });
     try {
-      await stopBroker(options);
+      // An agent that was cut short may have left a broker on its way up: to start one waits for that.
+      await using connection = await connectBroker({ ...options, start: true });
+      await stopBroker(options).catch((error: unknown) => {
+        process.kill(connection.info.pid, "SIGKILL");
+        throw error;
+      });
     } catch (error) {
-      process.kill(connection.info.pid, "SIGKILL");
-      throw error;
+      // Where none can be started, none is on its way.
+      if (!(error instanceof EndpointError)) throw error;
     }
   }
 }

@@ -1,6 +1,7 @@
 import { systemClock } from "../../clock.js";
 import type { Output } from "../output.js";
 import { printable } from "../printable.js";
+import { table } from "../table.js";
 
 /** What happens on the stage, line by line, with the seconds since the beginning. */
 export class Transcript {
@@ -19,13 +20,13 @@ export class Transcript {
     await this.#out.lines("", this.#out.color.bold(text), "");
   }
 
-  /** Someone does something; the details stand below. */
-  async act(who: string, what: string, details: readonly string[] = []): Promise<void> {
+  /** Someone does something; the details stand below, as rows of a table. */
+  async act(who: string, what: string, details: readonly string[][] = []): Promise<void> {
     const { color } = this.#out;
     const time = color.dim(this.seconds.padStart(timeWidth));
     await this.#out.lines(
       `${time}  ${color.cyan(who.padEnd(nameWidth))}  ${printable(what)}`,
-      ...details.map((detail) => `${indent}${color.dim(printable(detail))}`),
+      ...table(details).map((detail) => `${indent}${color.dim(printable(detail))}`),
     );
   }
 

@@ -14,7 +14,7 @@ import { applicationId, migrations } from "./schema.js";
  * 5. Migrations run in one transaction.
  */
 export function openDatabase(path: string): Database.Database {
-  const database = new Database(path);
+  const database = connect(path);
   database.pragma("locking_mode = EXCLUSIVE");
   const version = readVersion(database, path);
   database.exec("PRAGMA auto_vacuum = INCREMENTAL");
@@ -25,6 +25,15 @@ export function openDatabase(path: string): Database.Database {
   assertMode(database);
   if (version < migrations.length) migrate(database, version);
   return database;
+}
+
+function connect(path: string): Database.Database {
+  try {
+    return new Database(path);
+  } catch (cause) {
+    // libsql gives no code here.
+    throw new StoreError("UNAVAILABLE", `The database ${path} cannot be opened.`, { cause });
+  }
 }
 
 function readVersion(database: Database.Database, path: string): number {

@@ -25,6 +25,7 @@ export function pruneOperations(
 
     reclaim() {
       if (freePages() <= keptFreePages) return false;
+      // Not prepared: libsql's `run` stops it at its first page, in progress, and no savepoint opens then.
       database.exec(`PRAGMA incremental_vacuum(${reclaimSlicePages})`);
       return freePages() > keptFreePages;
     },

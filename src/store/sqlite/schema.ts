@@ -69,7 +69,7 @@ export const migrations: readonly string[] = [
     reason TEXT NOT NULL,
     UNIQUE (message, peer_id)
   ) STRICT;
-  CREATE INDEX delivery_open ON delivery (peer_id, seq, from_peer_id) WHERE state <= 3;
+  CREATE INDEX delivery_open ON delivery (peer_id, seq, from_peer_id, state) WHERE state <= 3;
 
   -- What is open of each peer; kept by the triggers.
   CREATE TABLE queue (

@@ -7,21 +7,23 @@ import type { WorkerInput } from "./worker.js";
 /** Starts the worker and waits until it has opened the database; its next message answers a batch. */
 export async function startWorker(url: URL, input: WorkerInput): Promise<Worker> {
   const worker = new Worker(url, { name: "peerline-store", workerData: input });
-  const exited = once(worker, "exit");
-  const opened = await Promise.race([firstMessage(worker), exited]).catch((cause: unknown) => {
+  const opened = await firstSign(worker);
+  if (typeof opened === "number") {
+    throw new StoreError("UNAVAILABLE", "The store's thread ended before it opened the database.");
+  }
+  if (opened.ok) return worker;
+  // The file is free when the thread has ended, and it may have by now.
+  await worker.terminate();
+  throw toError(opened);
+}
+
+/** The outcome of opening, or the exit code of a worker that had none. */
+async function firstSign(worker: Worker): Promise<Outcome | number> {
+  try {
+    const signs = [once(worker, "message"), once(worker, "exit")];
+    const [sign] = (await Promise.race(signs)) as [Outcome | number];
+    return sign;
+  } catch (cause) {
     throw new StoreError("UNAVAILABLE", "The store's thread does not start.", { cause });
-  });
-  if (isOutcome(opened) && opened.ok) return worker;
-  await exited;
-  if (isOutcome(opened)) throw toError(opened);
-  throw new StoreError("UNAVAILABLE", "The store's thread ended before it opened the database.");
-}
-
-async function firstMessage(worker: Worker): Promise<Outcome> {
-  const [outcome] = (await once(worker, "message")) as [Outcome];
-  return outcome;
-}
-
-function isOutcome(opened: Outcome | unknown[]): opened is Outcome {
-  return !Array.isArray(opened);
+  }
 }

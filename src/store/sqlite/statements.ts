@@ -66,7 +66,7 @@ class Statement<Row> {
     this.#statement = statement;
   }
 
-  /** libsql's `get` leaves a statement that has more rows in progress; `all` never does. */
+  /** The only way to read: libsql's `get` gives blobs of another type and a column of its own. */
   all(...parameters: Parameter[]): Row[] {
     return this.#statement.all(parameters) as Row[];
   }
@@ -75,7 +75,7 @@ class Statement<Row> {
     return this.all(...parameters)[0];
   }
 
-  /** Resolves to the id of the row inserted last. */
+  /** Returns the id of the row inserted last. */
   run(...parameters: Parameter[]): number {
     return Number(this.#statement.run(parameters).lastInsertRowid);
   }

@@ -13,7 +13,7 @@ import {
   sendFirst,
   texts,
 } from "./drafts.js";
-import { openStore, type StoreTechnology } from "./technology.js";
+import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 
 export function defineEnqueueContract(technology: StoreTechnology): void {
   describe("enqueue", () => {
@@ -158,7 +158,7 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       }
     });
 
-    test.skipIf(!technology.isDurable)("knows a repeated id after it was reopened", async () => {
+    testReopened(technology, "knows a repeated id after it was reopened", async () => {
       const { store, reopen } = await openStore(technology);
       const sent = draft();
       const [first] = (await store.enqueue(sent, sent.to)).map(accepted);

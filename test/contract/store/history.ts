@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type MessageRecord, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { HistoryQuery, Store } from "../../../src/broker/store.js";
 import { alice, bob, carol, send, sendFirst } from "./drafts.js";
-import { openStore, type StoreTechnology } from "./technology.js";
+import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 
 export function defineHistoryContract(technology: StoreTechnology): void {
   describe("history", () => {
@@ -89,7 +89,7 @@ export function defineHistoryContract(technology: StoreTechnology): void {
       },
     );
 
-    test.skipIf(!technology.isDurable)("a cursor outlives the store", async () => {
+    testReopened(technology, "a cursor outlives the store", async () => {
       const { store, reopen } = await openStore(technology);
       for (const text of ["1", "2"]) await send(store, { text });
       const { next } = await store.listMessages(query({ limit: 1 }));

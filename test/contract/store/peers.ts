@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { PeerKind, ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import type { StoredPeer } from "../../../src/broker/store.js";
 import { alice, bob, draft, sendFirst } from "./drafts.js";
-import { openStore, type StoreTechnology } from "./technology.js";
+import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 
 export function definePeerContract(technology: StoreTechnology): void {
@@ -107,7 +107,7 @@ export function definePeerContract(technology: StoreTechnology): void {
       expect(await store.loadPeers()).toHaveLength(2);
     });
 
-    test.skipIf(!technology.isDurable)("peers outlive the store", async () => {
+    testReopened(technology, "peers outlive the store", async () => {
       const { store, reopen } = await openStore(technology);
       await store.createPeer(peer("api"));
       await store.createPeer(peer("web"));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { Bell } from "./bell.js";
 import { ample, bob, carol, draft, peerRef, send, sendFirst, texts } from "./drafts.js";
-import { openStore, type StoreTechnology } from "./technology.js";
+import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 
 const silent = (): void => {};
 
@@ -100,7 +100,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       expect(await reopened.openQueue(bob.peerId, silent).next(ample)).toEqual([]);
     });
 
-    test.skipIf(!technology.isDurable)("offers open messages again after a restart", async () => {
+    testReopened(technology, "offers open messages again after a restart", async () => {
       const { store, reopen } = await openStore(technology);
       for (const text of ["1", "2", "3"]) await send(store, { text });
       const [first] = await store.openQueue(bob.peerId, silent).next({ ...ample, maxMessages: 2 });

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ConfirmedBy, type Receipt, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { alice, bob, carol, sendFirst } from "./drafts.js";
-import { openStore, type StoreTechnology } from "./technology.js";
+import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 
 const { QUEUED, LEASED, PRESENTED, CONFIRMED, ANSWERED, EXPIRED, DEAD_LETTERED } = ReceiptState;
 
@@ -151,7 +151,7 @@ export function defineReceiptContract(technology: StoreTechnology): void {
       await sendFirst(current);
     });
 
-    test.skipIf(!technology.isDurable)("outlive the store", async () => {
+    testReopened(technology, "outlive the store", async () => {
       const { store, reopen } = await openStore(technology);
       const { peerId, seq } = await sendFirst(store);
       await store.advance(peerId, seq, { failedAttempt: true, state: PRESENTED });

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
+import { onTestFinished, test, type TestFunction } from "vitest";
 import type { Store } from "../../../src/broker/store.js";
 import type { StoreLimits } from "../../../src/store/limits.js";
 
@@ -57,3 +57,10 @@ export async function openStore(
   };
   return { store, clock, reopen };
 }
+
+/** A test of what outlives the store: skipped where nothing does. */
+export function testReopened(technology: StoreTechnology, name: string, run: TestFunction): void {
+  test(name, technology.isDurable ? run : skip);
+}
+
+const skip: TestFunction = (context) => context.skip("it forgets everything when it is closed");

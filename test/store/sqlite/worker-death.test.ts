@@ -36,13 +36,20 @@ test("a worker that dies before it opened the database is said", async () => {
   }
 });
 
-/** The built worker, with a death on its second batch. */
+/** The built worker, with a death in place of its answer to a batch that asks for the peers. */
 function mortalWorker(path: string, death: string): URL {
   return program(
     path,
     `import { parentPort } from "node:worker_threads";
-    let batches = 0;
-    parentPort.on("message", () => { batches += 1; if (batches > 2) { ${death} } });
+    const answer = parentPort.postMessage.bind(parentPort);
+    let isDoomed = false;
+    parentPort.on("message", (batch) => {
+      isDoomed = JSON.stringify(batch).includes("loadPeers");
+    });
+    parentPort.postMessage = (message) => {
+      if (isDoomed) ${death};
+      answer(message);
+    };
     await import(${JSON.stringify(workerUrl.href)});`,
   );
 }

@@ -1,0 +1,128 @@
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { RpcError } from "../../src/rpc/error.js";
+import {
+  reasonOf,
+  startTestBroker,
+  type TestBroker,
+  type TestPeer,
+} from "../support/test-broker.js";
+
+/** A clock that stands still until it is moved. */
+class StoppedClock {
+  #now = Date.now();
+  now(): number {
+    return this.#now;
+  }
+  advance(ms: number): void {
+    this.#now += ms;
+  }
+}
+
+let clock: StoppedClock;
+let broker: TestBroker;
+let peers: [TestPeer, TestPeer, TestPeer];
+
+beforeEach(async () => {
+  clock = new StoppedClock();
+  broker = await startTestBroker({ clock });
+  peers = [
+    await broker.join({ name: "a" }),
+    await broker.join({ name: "b" }),
+    await broker.join({ name: "c" }),
+  ];
+});
+afterEach(() => broker[Symbol.asyncDispose]());
+
+/** Each peer answers the one before, around the ring, with `pauseMs` between; resolves to how many got through. */
+async function ring(turns: number, pauseMs: number): Promise<number> {
+  const names = ["a", "b", "c"];
+  let inReplyTo = "";
+  for (let turn = 0; turn < turns; turn++) {
+    const sender = peers[turn % 3];
+    const to = [names[(turn + 1) % 3] ?? ""];
+    try {
+      inReplyTo =
+        (await sender?.client.sendMessage({ to, text: `turn ${turn}`, inReplyTo }))?.messageId ??
+        "";
+    } catch {
+      return turn;
+    }
+    clock.advance(pauseMs);
+  }
+  return turns;
+}
+
+describe("a chain of answers", () => {
+  test("around a ring of three is stopped", async () => {
+    expect(await ring(100, 1000)).toBe(13);
+  });
+
+  test("at the pace of work goes on for ever", async () => {
+    expect(await ring(100, 6000)).toBe(100);
+  });
+
+  test("says when it may go on, and then may", async () => {
+    await ring(12, 100);
+    const { records } = await peers[0].client.listMessages({ pageSize: 1 });
+    const inReplyTo = records[0]?.message?.messageId ?? "";
+    const request = { to: ["b"], text: "one more", inReplyTo };
+    await peers[0].client.sendMessage(request);
+    const { records: newest } = await peers[1].client.listMessages({ pageSize: 1 });
+    const answer = { to: ["a"], text: "and more", inReplyTo: newest[0]?.message?.messageId ?? "" };
+    const error = await peers[1].client.sendMessage(answer).catch((reason: unknown) => reason);
+    const delay =
+      error instanceof RpcError ? error.findDetail(RetryInfoSchema)?.retryDelay : undefined;
+    expect(await reasonOf(peers[1].client.sendMessage(answer))).toBe("HOP_LIMIT");
+    clock.advance(Number(delay?.seconds ?? 0) * 1000);
+    await peers[1].client.sendMessage(answer);
+  });
+
+  test("many answers to one question are no chain", async () => {
+    const { messageId } = await peers[0].client.sendMessage({ to: ["b"], text: "who is there?" });
+    for (let index = 0; index < 40; index++) {
+      await peers[1].client.sendMessage({ to: ["a"], text: `me ${index}`, inReplyTo: messageId });
+    }
+  });
+});
+
+describe("one sender", () => {
+  test("is slowed down after a burst, and the others are not", async () => {
+    for (let index = 0; index < 600; index++) {
+      await peers[0].client.sendMessage({ to: ["b"], text: `${index}` });
+    }
+    expect(await reasonOf(peers[0].client.sendMessage({ to: ["b"], text: "more" }))).toBe(
+      "RATE_LIMITED",
+    );
+    await peers[1].client.sendMessage({ to: ["a"], text: "I am fine" });
+    clock.advance(100);
+    await peers[0].client.sendMessage({ to: ["b"], text: "more" });
+    expect(await reasonOf(peers[0].client.sendMessage({ to: ["b"], text: "again" }))).toBe(
+      "RATE_LIMITED",
+    );
+  });
+});
+
+describe("the same words", () => {
+  test("to the same peer are refused for a while, to others and in other answers they are not", async () => {
+    await peers[0].client.sendMessage({ to: ["b"], text: "done" });
+    expect(await reasonOf(peers[0].client.sendMessage({ to: ["b"], text: "done" }))).toBe(
+      "REPEATED_TEXT",
+    );
+    const both = await peers[0].client.sendMessage({ to: ["b", "c"], text: "done" });
+    expect(both.results.map(({ error }) => error?.reason)).toEqual([
+      ErrorReason.REPEATED_TEXT,
+      undefined,
+    ]);
+    clock.advance(10_001);
+    await peers[0].client.sendMessage({ to: ["b"], text: "done" });
+  });
+
+  test("may be repeated as the same message", async () => {
+    const request = { to: ["b"], text: "done", messageId: randomUUID() };
+    await peers[0].client.sendMessage(request);
+    expect((await peers[0].client.sendMessage(request)).results[0]?.duplicate).toBe(true);
+  });
+});

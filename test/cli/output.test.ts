@@ -1,0 +1,34 @@
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import { Output } from "../../src/cli/output.js";
+import { Terminal } from "./terminal.js";
+
+test("what was written has been taken by the stream when the write resolves", async () => {
+  const stream = new PassThrough();
+  const out = new Output(stream);
+  await out.lines("one", "two");
+  await out.lines();
+  await out.json({ three: "\u009B" });
+  expect(String(stream.read())).toBe('one\ntwo\n{"three":"\\u009b"}\n');
+});
+
+test("a reader that has gone is told apart from other failures", async () => {
+  const gone = new PassThrough();
+  const out = new Output(gone);
+  gone.destroy();
+  await expect(out.lines("one")).rejects.toMatchObject({ code: "OUTPUT_CLOSED" });
+
+  const full = new PassThrough({
+    transform: (_chunk, _encoding, done) =>
+      done(Object.assign(new Error("full"), { code: "ENOSPC" })),
+  });
+  await expect(new Output(full).lines("one")).rejects.toMatchObject({ code: "ENOSPC" });
+});
+
+test("what is no terminal gets no colours, whatever the environment asks for", async () => {
+  await using terminal = await Terminal.open();
+  const env = { ...terminal.environment, FORCE_COLOR: "1", CI: "true" };
+  const { stdout } = await terminal.start(["status"], "", env).ended;
+  expect(stdout).toContain("is not running");
+  expect(stdout.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u);
+});

@@ -1,0 +1,31 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { waitForProcessEnd } from "../../src/cli/process-end.js";
+
+test("waits for a process that ends, and no longer than asked for one that does not", async () => {
+  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+  await once(child, "spawn");
+  const pid = child.pid ?? 0;
+  expect(await waitForProcessEnd(pid, { ms: 50, lookMs: 5 })).toBe(false);
+  child.kill("SIGKILL");
+  expect(await waitForProcessEnd(pid, { ms: 5000, lookMs: 5 })).toBe(true);
+});
+
+test.runIf(process.platform === "linux")(
+  "a process that ended counts as ended before its parent takes note",
+  async () => {
+    // The parent is stopped, so that it cannot take note of its child's end.
+    const parent = spawn(process.execPath, [
+      "-e",
+      `const child = require("node:child_process").spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+       child.once("spawn", () => console.log(child.pid));`,
+    ]);
+    const pid = Number(await once(parent.stdout, "data"));
+    parent.kill("SIGSTOP");
+    process.kill(pid, "SIGKILL");
+    const ended = await waitForProcessEnd(pid, { ms: 5000, lookMs: 5 });
+    parent.kill("SIGKILL");
+    expect(ended).toBe(true);
+  },
+);

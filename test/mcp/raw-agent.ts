@@ -1,0 +1,76 @@
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { program } from "../support/program.js";
+
+/** A `peerline mcp` process whose two streams a test writes and reads itself. */
+export class RawAgent implements AsyncDisposable {
+  readonly child: ChildProcessWithoutNullStreams;
+  #stdout = "";
+  #stderr = "";
+
+  constructor(home: string, env: Record<string, string> = {}) {
+    this.child = spawn(process.execPath, [program, "mcp"], {
+      cwd: "/",
+      env: { PATH: process.env["PATH"], HOME: home, PEERLINE_HOME: home, ...env },
+    });
+    this.child.stdout.on("data", (chunk: Buffer) => (this.#stdout += chunk.toString()));
+    this.child.stderr.on("data", (chunk: Buffer) => (this.#stderr += chunk.toString()));
+    this.child.stdin.on("error", () => undefined);
+  }
+
+  write(...lines: (object | string)[]): void {
+    for (const line of lines) {
+      this.child.stdin.write(`${typeof line === "string" ? line : JSON.stringify(line)}\n`);
+    }
+  }
+
+  /** The first message on standard output that answers this request. */
+  async answer(id: number): Promise<any> {
+    for (;;) {
+      const message = this.messages.find((message) => message.id === id);
+      if (message !== undefined) return message;
+      await once(this.child.stdout, "data", { signal: AbortSignal.timeout(20_000) });
+    }
+  }
+
+  /** All that came on standard output; each line must be a message. */
+  get messages(): any[] {
+    const lines = this.#stdout.split("\n");
+    lines.pop();
+    return lines.map((line) => JSON.parse(line));
+  }
+
+  get log(): string {
+    return this.#stderr;
+  }
+
+  /** How the process ended, and how long that took from now. */
+  async end(): Promise<{ code: number | null; signal: NodeJS.Signals | null; ms: number }> {
+    const startMs = Date.now();
+    const [code, signal] = await once(this.child, "exit", { signal: AbortSignal.timeout(10_000) });
+    return { code, signal, ms: Date.now() - startMs };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill("SIGKILL");
+    await once(this.child, "exit");
+  }
+}
+
+export const initialize = {
+  jsonrpc: "2.0",
+  id: 1,
+  method: "initialize",
+  params: {
+    protocolVersion: "2025-06-18",
+    capabilities: {},
+    clientInfo: { name: "raw", version: "1" },
+  },
+};
+
+export const initialized = { jsonrpc: "2.0", method: "notifications/initialized" };
+
+export function toolCall(id: number, name: string, parameters: object = {}) {
+  return { jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: parameters } };
+}

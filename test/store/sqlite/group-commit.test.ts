@@ -1,0 +1,61 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { bob, carol, draft, send } from "../../contract/store/drafts.js";
+import { openStore } from "./open-store.js";
+import { temporaryDatabase } from "./temporary-database.js";
+
+test("what is sent in one turn is one transaction", async () => {
+  const path = temporaryDatabase();
+  const store = await openStore(path);
+  const before = countCommits(path);
+  await Promise.all(Array.from({ length: 50 }, () => send(store)));
+  expect(countCommits(path) - before).toBe(1);
+  for (let index = 0; index < 5; index += 1) await send(store);
+  expect(countCommits(path) - before).toBe(6);
+});
+
+test("what is sent during a commit waits for it, together", async () => {
+  const path = temporaryDatabase();
+  const store = await openStore(path);
+  const before = countCommits(path);
+  const senders = Array.from({ length: 8 }, async () => {
+    for (let index = 0; index < 25; index += 1) await send(store);
+  });
+  await Promise.all(senders);
+  expect(countCommits(path) - before).toBeLessThanOrEqual(50);
+});
+
+test("a call that fails harms none of its transaction", async () => {
+  const path = temporaryDatabase();
+  const store = await openStore(path);
+  const advancing = store.advance(bob.peerId, 99n, {});
+  // A defect of the caller: what it gives cannot be bound to a statement.
+  const broken = draft({ threadId: {} as string, to: [carol] });
+  const [accepted, missing, refused, last] = await Promise.allSettled([
+    send(store),
+    advancing,
+    store.enqueue(broken, broken.to),
+    send(store),
+  ]);
+  expect([accepted.status, last.status]).toEqual(["fulfilled", "fulfilled"]);
+  expect(missing).toMatchObject({ status: "rejected", reason: { code: "NOT_FOUND" } });
+  expect(refused.status).toBe("rejected");
+  expect(await store.countWaiting([bob.peerId, carol.peerId])).toEqual(
+    new Map([
+      [bob.peerId, 2],
+      [carol.peerId, 0],
+    ]),
+  );
+});
+
+/** Commits in the write-ahead log, whose frames are described in https://www.sqlite.org/fileformat.html. */
+function countCommits(path: string): number {
+  const log = readFileSync(`${path}-wal`);
+  const frameBytes = 24 + log.readUInt32BE(8);
+  let commits = 0;
+  for (let offset = 32; offset + frameBytes <= log.length; offset += frameBytes) {
+    // A frame that ends a transaction tells the size of the database.
+    if (log.readUInt32BE(offset + 4) > 0) commits += 1;
+  }
+  return commits;
+}
