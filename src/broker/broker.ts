@@ -5,8 +5,11 @@ import { serve, type ServiceEntry } from "../rpc/server.js";
 import type { BrokerLog } from "./broker-log.js";
 import type { Core } from "./core.js";
 import { Directory } from "./directory.js";
+import { Expiry } from "./expiry.js";
+import { Notices } from "./notices.js";
 import { Receipts } from "./receipts.js";
 import { Registrar } from "./registration.js";
+import { Retirement } from "./retirement.js";
 import { createService } from "./service.js";
 import { Sessions } from "./sessions.js";
 import type { Store } from "./store.js";
@@ -16,8 +19,8 @@ import { Subscriptions } from "./subscriptions.js";
 export interface Broker {
   /** BrokerService, to be served. */
   readonly entry: ServiceEntry;
-  /** Ends every stream with `closing`. Serve no calls afterwards; the store stays open. */
-  close(): void;
+  /** Ends every stream with `closing`, and the work in the background. The store stays open. */
+  close(): Promise<void>;
 }
 
 /**
@@ -40,6 +43,9 @@ export async function createBroker(options: {
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
   const registrar = new Registrar({ directory, sessions, clock, log });
+  const expiry = new Expiry({ store, receipts, subscriptions, clock, log });
+  const notices = new Notices({ store, directory, receipts, log });
+  const retirement = new Retirement({ directory, clock, log });
   const core: Core = {
     store,
     directory,
@@ -48,17 +54,23 @@ export async function createBroker(options: {
     receipts,
     subscriptions,
     storms: new Storms(clock),
+    expiry,
     clock,
     log,
     version,
     brokerId: randomUUID(),
     startMs: clock.now(),
   };
+  expiry.start();
+  retirement.start();
   return {
     entry: serve(BrokerService, createService(core, options.onStop)),
-    close() {
+    async close() {
       subscriptions.stop();
       sessions.endStreams(Closing_Reason.STOPPING, "the broker is stopping: connect again");
+      await expiry.close();
+      await retirement.close();
+      await notices.close();
     },
   };
 }

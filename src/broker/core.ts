@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.js";
 import type { BrokerLog } from "./broker-log.js";
 import type { Directory } from "./directory.js";
+import type { Expiry } from "./expiry.js";
 import type { Receipts } from "./receipts.js";
 import type { Registrar } from "./registration.js";
 import type { Sessions } from "./sessions.js";
@@ -17,6 +18,7 @@ export interface Core {
   readonly receipts: Receipts;
   readonly subscriptions: Subscriptions;
   readonly storms: Storms;
+  readonly expiry: Expiry;
   readonly clock: Clock;
   readonly log: BrokerLog;
   /** The program's version. */

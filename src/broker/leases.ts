@@ -70,6 +70,10 @@ export class Leases {
     return lease?.deliveryId === deliveryId ? lease : undefined;
   }
 
+  has(seq: bigint): boolean {
+    return this.#bySeq.has(seq);
+  }
+
   /** Carries out one report; resolves to the receipt's state once that is durable. */
   async report(lease: Lease, ack: Ack): Promise<ReceiptState> {
     const { seq } = lease.queued.receipt;

@@ -69,6 +69,20 @@ export const hopWindowMs = minuteMs;
 /** How long the same text from one peer to another counts as a repeat. */
 export const repeatWindowMs = 10_000;
 
+/** How long ended messages are collected before their sender is told, and how many one notice names. */
+export const noticeDelayMs = 1000;
+export const maxEndsTold = 20;
+
+/** Messages expired in one go; how soon to look again at what could not be, or what a session holds. */
+export const expiryBatch = 100;
+export const expiryRetryMs = 5000;
+/** How long after its time a live session may still hold a message that it has not shown. */
+export const holderGraceMs = minuteMs;
+
+/** How long a peer may be unseen before it is retired, and how often that is looked at. */
+export const retireAfterMs = 90 * dayMs;
+export const retireIntervalMs = dayMs;
+
 /** Events that a reader of WatchMessages may lag behind. */
 export const maxWatchLag = 10_000;
 

@@ -4,6 +4,7 @@ import {
   type ListMessagesRequest,
   type ListMessagesResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { translateStoreErrors } from "./broker-error.js";
 import type { Core } from "./core.js";
 import { boundBytes, invalidField } from "./fields.js";
@@ -24,6 +25,9 @@ export async function listMessages(
   viewer: string,
   request: ListMessagesRequest,
 ): Promise<ListMessagesResponse> {
+  if (ReceiptState[request.state] === undefined) {
+    throw invalidField("state", "state is none of ReceiptState");
+  }
   boundBytes("thread_id", request.threadId, maxThreadIdBytes);
   boundBytes("page_token", request.pageToken, maxPageTokenBytes);
   const peer =
@@ -32,6 +36,7 @@ export async function listMessages(
     viewer,
     peer,
     threadId: request.threadId,
+    state: request.state,
     limit: readPageSize(request.pageSize, defaultHistoryPageSize, maxHistoryPageSize),
     maxBytes: maxHistoryPageBytes,
     cursor: request.pageToken,

@@ -24,6 +24,18 @@ export class Receipts {
     return advanced;
   }
 
+  /** Puts a dead letter back into its queue. NOT_FOUND stays the store's. */
+  async redrive(peerId: string, seq: bigint): Promise<AdvancedReceipt> {
+    const advanced = await translateStoreErrors(() => this.#store.redrive(peerId, seq));
+    this.moved(advanced.from, advanced.messageId, advanced.receipt);
+    return advanced;
+  }
+
+  /** Forgets a dead letter. NOT_FOUND stays the store's. */
+  drop(peerId: string, seq: bigint): Promise<void> {
+    return translateStoreErrors(() => this.#store.drop(peerId, seq));
+  }
+
   get(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined> {
     return translateStoreErrors(() => this.#store.getReceipt(peerId, seq));
   }

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { timestampMs, timestampNow } from "@bufbuild/protobuf/wkt";
 import {
   SendMessageResponseSchema,
   SendResultSchema,
@@ -96,6 +97,7 @@ async function place(core: Core, draft: Draft): Promise<Placed[]> {
   const fresh = stored.filter((result) => result.ok).filter((result) => !result.duplicate);
   const [first] = fresh;
   if (first !== undefined) {
+    core.expiry.expect(timestampMs(first.message.expireTime ?? timestampNow()));
     storms.accepted(
       attempt,
       admitted.map(({ peerId }) => peerId),

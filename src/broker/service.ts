@@ -11,6 +11,7 @@ import type { HandlerContext, ServiceImpl } from "../rpc/server.js";
 import { ackMessages } from "./ack-messages.js";
 import { BrokerError } from "./broker-error.js";
 import type { Core } from "./core.js";
+import { dropMessage, redriveMessage } from "./dead-letters.js";
 import { findMessage } from "./find-message.js";
 import { listMessages } from "./list-messages.js";
 import { listPeers } from "./list-peers.js";
@@ -55,6 +56,14 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     },
     listMessages: async (request, context) =>
       listMessages(core, viewerOf(callerOf(context)), request),
+    redriveMessage: async (request, context) => {
+      operatorOf(context);
+      return redriveMessage(core, request);
+    },
+    dropMessage: async (request, context) => {
+      operatorOf(context);
+      return dropMessage(core, request);
+    },
     async *watchMessages(_request, context) {
       operatorOf(context);
       yield* watchMessages(core, context.signal);

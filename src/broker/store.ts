@@ -61,9 +61,9 @@ export interface Store extends AsyncDisposable {
    * Opens a peer's queue for reading. At most one reader is open for each queue: opening another
    * closes the first. A new reader starts from the oldest open message.
    *
-   * @param wake called, never from inside a call of the reader, when `next` may have more.
+   * @param listener is called, never from inside a call of the reader.
    */
-  openQueue(peerId: string, wake: () => void): QueueReader;
+  openQueue(peerId: string, listener: QueueListener): QueueReader;
 
   /** How many messages of each peer have not been presented (state QUEUED or LEASED). Peers with none may be absent. */
   countWaiting(peerIds: readonly string[]): Promise<Map<string, number>>;
@@ -76,6 +76,24 @@ export interface Store extends AsyncDisposable {
    * NOT_FOUND.
    */
   advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt>;
+
+  /**
+   * Puts a DEAD_LETTERED message back into its queue: QUEUED, no attempts, no times but the first, and
+   * readers are woken. NOT_FOUND where it is not dead-lettered; QUEUE_FULL.
+   */
+  redrive(peerId: string, seq: bigint): Promise<AdvancedReceipt>;
+
+  /** Removes a DEAD_LETTERED delivery, and its message with the last one. NOT_FOUND where it is not dead-lettered. */
+  drop(peerId: string, seq: bigint): Promise<void>;
+
+  /**
+   * Deliveries that were never presented (QUEUED or LEASED) and whose expire time has passed, the
+   * longest past first; at most `limit`, from after the one given as `after`.
+   */
+  listExpired(query: { after: ExpiryKey | undefined; limit: number }): Promise<ExpiryKey[]>;
+
+  /** When the next delivery that was never presented expires, in ms; undefined when none waits. */
+  nextExpiryMs(): Promise<number | undefined>;
 
   /** The receipt of one delivery; undefined where there is none; DATA_LOSS if its message is damaged. */
   getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined>;
@@ -156,12 +174,20 @@ export type EnqueueResult =
     }
   | { readonly ok: false; readonly error: StoreError };
 
+export interface QueueListener {
+  /** `next` may have more. */
+  wake(): void;
+  /** `next` met a message whose stored bytes are damaged: it is dead-lettered now. */
+  damaged(deadLettered: AdvancedReceipt): void;
+}
+
 export interface QueueReader {
   /**
    * The oldest open messages that this reader has not handed out, at most `maxMessages` and
    * `maxBytes` (of encoded messages; the first one is let through whatever its size). Empty when there
    * is none now: `wake` then tells when that changes. Each is LEASED, durably, before it is returned.
-   * Calls do not overlap. A message whose stored bytes are damaged is skipped and dead-lettered.
+   * Calls do not overlap. A message whose stored bytes are damaged is skipped, dead-lettered
+   * and told to the listener.
    */
   next(credit: { maxMessages: number; maxBytes: number }): Promise<QueuedMessage[]>;
 

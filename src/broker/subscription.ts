@@ -63,7 +63,16 @@ export class Subscription implements SessionStream {
     this.#credit = options.credit;
     this.#unconfirmed = options.unconfirmed;
     const { peerId } = options.session.entry.stored;
-    this.#reader = options.store.openQueue(peerId, () => this.#fill());
+    this.#reader = options.store.openQueue(peerId, {
+      wake: () => this.#fill(),
+      damaged: ({ from, messageId, receipt }) => {
+        this.#log.error(
+          { peer: options.session.entry.stored.name, messageId },
+          "stored message is damaged",
+        );
+        this.#receipts.moved(from, messageId, receipt);
+      },
+    });
     const { receipts, clock, session } = options;
     this.#leases = new Leases({
       reader: this.#reader,
@@ -102,6 +111,11 @@ export class Subscription implements SessionStream {
     const state = await this.#leases.report(lease, ack);
     this.#fill();
     return state;
+  }
+
+  /** The stream holds the message under a lease. */
+  holds(seq: bigint): boolean {
+    return this.#leases.has(seq);
   }
 
   /** The message was settled by other means (it was answered): its lease ends. */

@@ -89,6 +89,11 @@ export class Subscriptions {
     return this.#open.get(peerId)?.report(seq, ack);
   }
 
+  /** A live session holds the message under a lease. */
+  holds(peerId: string, seq: bigint): boolean {
+    return this.#open.get(peerId)?.holds(seq) ?? false;
+  }
+
   /** A message was settled by other means than a report. */
   settle(peerId: string, seq: bigint): void {
     this.#unconfirmed.get(peerId)?.delete(seq);

@@ -56,6 +56,12 @@ const commands: readonly {
     load: async () => (await import("./log.js")).defineLog,
   },
   {
+    name: "dead-letters",
+    synopsis: "dead-letters",
+    summary: "list, put back or drop messages that were given up",
+    load: async () => (await import("./dead-letters.js")).defineDeadLetters,
+  },
+  {
     name: "stop",
     synopsis: "stop",
     summary: "stop the broker in good order",

@@ -16,13 +16,16 @@ export function probeSocket(path: string, signal: AbortSignal): Promise<boolean>
     socket.once("error", (cause) => {
       const errno = errnoOf(cause) ?? "";
       if (signal.aborted) reject(signal.reason as Error);
-      else if (errno === "ENOENT" || errno === "ECONNREFUSED") resolve(false);
+      else if (absent.has(errno)) resolve(false);
       // The queue of connections to accept is full: somebody listens.
       else if (errno === "EAGAIN") resolve(true);
       else reject(unusable(path, errno, cause));
     });
   });
 }
+
+/** No socket, nobody behind it, or one that was killed while the connection waited to be accepted. */
+const absent = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 
 function unusable(path: string, errno: string, cause: unknown): EndpointError {
   const message = `No broker can be reached at ${path} (${errno}).`;

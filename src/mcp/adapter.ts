@@ -53,7 +53,7 @@ class Adapter {
   readonly #options: AdapterOptions;
   readonly #mail = new Mail(systemClock);
   readonly #unanswered = new UnansweredSends();
-  #attached: { host: Host; session: Session } | undefined;
+  #attached: { host: Host; identity: Identity; session: Session } | undefined;
   readonly #server = createToolServer((tool, raw, extra) => this.#call(tool, raw, extra));
 
   constructor(options: AdapterOptions) {
@@ -78,7 +78,7 @@ class Adapter {
     await this.#attached?.session.close();
   }
 
-  #attach(): { host: Host; session: Session } {
+  #attach(): { host: Host; identity: Identity; session: Session } {
     if (this.#attached !== undefined) return this.#attached;
     const { config, program, cwd, log } = this.#options;
     const client = this.#server.getClientVersion();
@@ -90,7 +90,7 @@ class Adapter {
       conversationId: host.conversationOfProcess(config),
     });
     const session = new Session({ config, program, identity, mail: this.#mail, log });
-    this.#attached = { host, session };
+    this.#attached = { host, identity, session };
     return this.#attached;
   }
 
@@ -117,7 +117,7 @@ class Adapter {
     raw: Readonly<Record<string, unknown>>,
     { requestId, signal, _meta = {}, sendNotification }: CallExtra,
   ): Promise<CallToolResult> {
-    const { host, session } = this.#attach();
+    const { host, identity, session } = this.#attach();
     const { presentations } = this.#mail;
     const thread = host.conversationOfCall(_meta);
     try {
@@ -125,6 +125,7 @@ class Adapter {
       if (thread !== undefined) await session.bind(thread);
       const facts = await tool.run(parameters, {
         session,
+        identity,
         mail: this.#mail,
         unanswered: this.#unanswered,
         host,
@@ -138,7 +139,7 @@ class Adapter {
           await sendNotification({ method: "notifications/progress", params });
         },
       });
-      return makeResult(facts, this.#mail.unread, session.takeNote());
+      return makeResult(facts, this.#mail.unread, identity.takeNote());
     } catch (error) {
       signal.throwIfAborted();
       return makeFailure(this.#explain(error), this.#mail.unread);

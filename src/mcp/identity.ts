@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { basename } from "node:path";
 import type { RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
-import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { PeerKind, type Peer } from "../../gen/peerline/v1/peer_pb.js";
 import type { Config } from "../endpoint/config.js";
 import type { BrokerConnection } from "../endpoint/connect.js";
 import { openHome } from "../endpoint/home.js";
 import { createSecret, listSecrets, removeSecret, type PeerSecret } from "../endpoint/secrets.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { peersToSearch, registerTimeoutMs } from "./limits.js";
+import { explainName } from "./name-note.js";
 import { describeAgent, type Client } from "./profile.js";
 
 type BrokerClient = BrokerConnection["client"];
@@ -25,6 +26,8 @@ export class Identity {
   readonly #cwd: string;
   readonly #instanceId = randomUUID();
   #conversationId: string | undefined;
+  #peer: Peer | undefined;
+  #note: string | undefined;
   #own: PeerSecret | undefined;
   /** Created for a new peer; kept until the broker has said whether there is one. */
   #created: PeerSecret | undefined;
@@ -47,11 +50,29 @@ export class Identity {
     return this.#conversationId;
   }
 
+  /** The peer as last heard of; undefined before the first registration. */
+  get peer(): Peer | undefined {
+    return this.#peer;
+  }
+
+  /** The peer as the broker has just said it is. */
+  update(peer: Peer): void {
+    this.#peer = peer;
+  }
+
+  /** What the agent has to know of its name and was not told yet; telling it once is enough. */
+  takeNote(): string | undefined {
+    const note = this.#note;
+    this.#note = undefined;
+    return note;
+  }
+
   /** Registers as the settled peer, or as whichever the broker chooses. */
   async register(client: BrokerClient, signal: AbortSignal): Promise<RegisterResponse> {
     if (this.#own !== undefined) {
       try {
         const response = await this.#registerWith(client, this.#own, [], signal);
+        this.#become(response.peer, this.#peer?.name);
         await this.#removeAbandoned(client, response, signal);
         return response;
       } catch (error) {
@@ -60,7 +81,9 @@ export class Identity {
         this.#own = undefined;
       }
     }
-    return this.#choose(client, signal);
+    const response = await this.#choose(client, signal);
+    this.#become(response.peer, this.#peer?.name);
+    return response;
   }
 
   /**
@@ -75,7 +98,16 @@ export class Identity {
     const keyring = await listSecrets(openHome(this.#config.home));
     const response = await this.#registerWith(client, this.#own, keyring, signal, conversationId);
     this.#conversationId = conversationId;
+    // Whatever name the agent had until now, it was not told: this is its first call.
+    this.#become(response.peer, undefined);
     return response;
+  }
+
+  #become(peer: Peer | undefined, before: string | undefined): void {
+    if (peer !== undefined && peer.peerId !== this.#peer?.peerId) {
+      this.#note = explainName({ now: peer.name, before, asked: this.#config.name });
+    }
+    this.#peer = peer;
   }
 
   async #choose(client: BrokerClient, signal: AbortSignal): Promise<RegisterResponse> {

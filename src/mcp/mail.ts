@@ -11,6 +11,7 @@ export class Mail {
   readonly inbox: Inbox;
   readonly presentations: Presentations;
   readonly #reports: Reports;
+  #peerId = "";
 
   constructor(clock: Clock) {
     this.#reports = new Reports({
@@ -50,8 +51,10 @@ export class Mail {
     this.#reports.close();
   }
 
-  /** Forgets all mail: the session is another peer's from here on. */
-  clear(): void {
+  /** What is held for another peer than this one is forgotten: that peer's next session gets it. */
+  belongTo(peerId: string): void {
+    if (this.#peerId === peerId) return;
+    this.#peerId = peerId;
     this.inbox.clear();
     this.presentations.clear();
   }

@@ -1,9 +1,15 @@
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import type { RpcError } from "../rpc/error.js";
+import type { EntryError } from "../../gen/peerline/v1/broker_service_pb.js";
+import { Code, type RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
 
 /** What the broker said no to, in the words of the tools: their parameters, and which of them helps. */
 export function explainRefusal(error: RpcError): AdapterError {
+  if (error.code === Code.Internal || error.code === Code.Unknown) {
+    return new AdapterError("REFUSED", "The Peerline broker failed: its log says why.", {
+      cause: error,
+    });
+  }
   const info = error.findDetail(ErrorInfoSchema);
   const field = info?.metadata["field"] ?? "";
   const parameter = `\`${parameterOf[field] ?? field}\``;
@@ -15,6 +21,11 @@ export function explainRefusal(error: RpcError): AdapterError {
   return new AdapterError("REFUSED", `${sentence}${/[.?!]$/.test(sentence) ? "" : "."}${mend}`, {
     cause: error,
   });
+}
+
+/** The same for one recipient of several. */
+export function explainEntry(error: EntryError): string {
+  return error.message.replace(/^text\b/, "`message`");
 }
 
 /** Fields of the contract whose parameter has another name. */

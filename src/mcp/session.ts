@@ -1,5 +1,4 @@
 import { Closing_Reason, type RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
-import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
@@ -19,7 +18,6 @@ import {
   stoppedReconnectMs,
 } from "./limits.js";
 import type { Mail } from "./mail.js";
-import { explainName } from "./name-note.js";
 import { Pulse } from "./pulse.js";
 
 /**
@@ -44,8 +42,6 @@ export class Session implements AsyncDisposable {
   readonly #running: Promise<void>;
   #attachment: Attachment | undefined;
   #problem: unknown;
-  #peer: Peer | undefined;
-  #note: string | undefined;
   #binding: Promise<void> | undefined;
   /** The registration with which a binding may move the session. */
   #moving: Promise<RegisterResponse> | undefined;
@@ -66,26 +62,9 @@ export class Session implements AsyncDisposable {
     this.#running = this.#run();
   }
 
-  /** The peer that the agent is, as last heard; undefined before it has registered. */
-  get peer(): Peer | undefined {
-    return this.#peer;
-  }
-
   /** Aborts when the session has ended, with an AdapterError. */
   get ended(): AbortSignal {
     return this.#ended.signal;
-  }
-
-  /** What the agent has to know of its name and was not told yet; telling it once is enough. */
-  takeNote(): string | undefined {
-    const note = this.#note;
-    this.#note = undefined;
-    return note;
-  }
-
-  /** The peer as the broker has just said it is. */
-  update(peer: Peer): void {
-    this.#peer = peer;
   }
 
   /** Calls the broker, for at most `callTimeoutMs` in all. Fails with RpcError or AdapterError. */
@@ -147,13 +126,13 @@ export class Session implements AsyncDisposable {
     const connection = await connectBroker({ config, program: this.#program, start, signal });
     try {
       const registration = await this.#identity.register(connection.client, signal);
-      if (registration.peer !== undefined) this.#become(registration.peer);
+      this.#mail.belongTo(registration.peer?.peerId ?? "");
       const attachment = new Attachment(connection, registration, this.#mail);
       return await attachment.follow(() => {
         if (this.#attachment === attachment) return;
         this.#attachment = attachment;
         this.#problem = undefined;
-        this.#log(`connected to ${this.#config.endpoint} as ${this.#peer?.name}`);
+        this.#log(`connected to ${this.#config.endpoint} as ${this.#identity.peer?.name}`);
         onLive();
         this.#changed.beat();
       }, signal);
@@ -175,23 +154,11 @@ export class Session implements AsyncDisposable {
     this.#changed.beat();
   }
 
-  #become(peer: Peer): void {
-    if (this.#peer?.peerId !== peer.peerId) {
-      this.#note = explainName({
-        now: peer.name,
-        before: this.#peer?.name,
-        asked: this.#config.name,
-      });
-      if (this.#peer !== undefined) this.#mail.clear();
-    }
-    this.#peer = peer;
-  }
-
   /** How long to wait before attaching again, at most; ends the session where it must not. */
   #afterStream(reason: Closing_Reason): number {
     switch (reason) {
       case Closing_Reason.SUPERSEDED:
-        this.#end(superseded(this.#peer?.name ?? ""));
+        this.#end(superseded(this.#identity.peer?.name ?? "this agent"));
         return 0;
       case Closing_Reason.UNREGISTERED:
         return 0;
@@ -248,7 +215,7 @@ export class Session implements AsyncDisposable {
     } catch (error) {
       callSignal.throwIfAborted();
       if (!signal.aborted) throw error;
-      throw unreachable(`no answer within ${callTimeoutMs / 1000} s`, this.#problem ?? lost);
+      throw unreachable(this.#problem ?? lost);
     }
   }
 
@@ -261,11 +228,15 @@ export class Session implements AsyncDisposable {
     for (;;) {
       this.#ended.signal.throwIfAborted();
       if (this.#attachment !== undefined) return this.#attachment;
-      // Trouble with this machine's home or program lasts until someone mends it.
-      if (this.#problem instanceof EndpointError)
-        throw unreachable(this.#problem.message, this.#problem);
+      if (this.#isLasting(this.#problem)) throw unreachable(this.#problem);
       await this.#changed.next(signal);
     }
+  }
+
+  /** Trouble that stays until someone mends it: with the settings, the home, or a broker of another's. */
+  #isLasting(problem: unknown): boolean {
+    if (!(problem instanceof EndpointError)) return false;
+    return problem.code !== "BROKER_UNREACHABLE" || !this.#config.ownsBroker;
   }
 
   /** Waits until the attachment is the session's no more, or the time is over. */
@@ -305,8 +276,9 @@ function superseded(name: string): AdapterError {
   );
 }
 
-function unreachable(what: string, cause: unknown): AdapterError {
-  return new AdapterError("UNREACHABLE", `The Peerline broker cannot be reached: ${what}`, {
+function unreachable(cause: unknown): AdapterError {
+  const why = cause instanceof Error ? cause.message : `no answer in ${callTimeoutMs / 1000} s.`;
+  return new AdapterError("UNREACHABLE", `The Peerline broker cannot be reached: ${why}`, {
     cause,
   });
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { ServiceError } from "@grpc/grpc-js";
 import { Code, RpcError } from "./error.js";
 import { fromStatus } from "./status.js";
@@ -15,6 +16,8 @@ export class RunningCall<Call extends Cancellable = Cancellable> {
   constructor(call: Call, signal: AbortSignal | undefined, onRelease: () => void) {
     this.call = call;
     const abort = () => this.interrupt(cancelled(signal));
+    // Any number of calls may share a signal: each takes its listener away, so that none of them leaks.
+    if (signal !== undefined) setMaxListeners(0, signal);
     signal?.addEventListener("abort", abort, { once: true });
     this.#release = () => {
       signal?.removeEventListener("abort", abort);

@@ -10,13 +10,13 @@ import type {
 import {
   Server,
   ServerCredentials,
-  ServerInterceptingCall,
   type sendUnaryData,
   type ServerDuplexStream,
   type ServerReadableStream,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { ignoreCancelledCalls } from "./cancelled-call.js";
 import { asIs } from "./codec.js";
 import type { HandlerContext } from "./context.js";
 import { Code, RpcError } from "./error.js";
@@ -101,9 +101,7 @@ export function createServer(options: {
     "grpc.max_concurrent_streams": maxConcurrentCalls,
     "grpc.keepalive_time_ms": keepaliveTimeMs,
     "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
-    // An intercepted call is deaf once it is cancelled. Without, grpc-js starts the handler of a call that
-    // failed before its request was complete, and never tells it that nobody waits.
-    interceptors: [(_method, call) => new ServerInterceptingCall(call)],
+    interceptors: [ignoreCancelledCalls],
     // Channelz stays on: without it forceShutdown of grpc-js 1.14 finds no connection to close.
   });
   const running = new Set<Promise<void>>();

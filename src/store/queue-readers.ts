@@ -1,19 +1,28 @@
-import type { QueuedMessage, QueueReader } from "../broker/store.js";
+import type {
+  AdvancedReceipt,
+  QueuedMessage,
+  QueueListener,
+  QueueReader,
+} from "../broker/store.js";
 
 /** The open messages of queues, as a technology finds and leases them. */
 export interface OpenMail {
   /**
-   * Leases the oldest open messages at `position`, within the credit. `reach` is the seq of the last
-   * message looked at, whether it was taken, closed or damaged; 0 when there was none.
+   * Leases the oldest open messages at `position`, within the credit, and dead-letters those that it
+   * finds damaged. `reach` is the seq of the last message looked at, whether it was taken, closed or
+   * damaged; 0 when there was none. Takes happen in the order they are asked for, as do the changes
+   * that open a message again.
    */
-  take(
-    peerId: string,
-    position: Position,
-    credit: Credit,
-  ): Promise<{ messages: QueuedMessage[]; reach: number }>;
+  take(peerId: string, position: Position, credit: Credit): Promise<Taken>;
 
   /** What `take` would find with unlimited credit. */
   backlog(peerId: string, position: Position): Promise<{ unread: number; senders: string[] }>;
+}
+
+export interface Taken {
+  readonly messages: QueuedMessage[];
+  readonly damaged: readonly AdvancedReceipt[];
+  readonly reach: number;
 }
 
 /** Where a reader stands: it has handed out everything up to `after` save what was `returned`. */
@@ -37,9 +46,9 @@ export class QueueReaders {
     this.#mail = mail;
   }
 
-  open(peerId: string, wake: () => void): QueueReader {
+  open(peerId: string, listener: QueueListener): QueueReader {
     this.#readers.get(peerId)?.close();
-    const reader = new Reader(this.#mail, peerId, wake, () => {
+    const reader = new Reader(this.#mail, peerId, listener, () => {
       this.#readers.delete(peerId);
     });
     this.#readers.set(peerId, reader);
@@ -51,6 +60,20 @@ export class QueueReaders {
     this.#readers.get(peerId)?.wake();
   }
 
+  /**
+   * To be called before a closed message is opened again; what it returns, after. A reader that had
+   * passed the message by then is offered it again. Whatever the reader asks for later meets the
+   * message by itself, so that it is not offered twice.
+   */
+  reopening(peerId: string): (seq: number) => Promise<void> {
+    const reader = this.#readers.get(peerId);
+    const reached = reader?.reached;
+    return async (seq) => {
+      if (reached !== undefined && seq <= (await reached)) reader?.offerAgain(seq);
+      this.wake(peerId);
+    };
+  }
+
   close(): void {
     for (const reader of this.#readers.values()) reader.close();
   }
@@ -59,25 +82,38 @@ export class QueueReaders {
 class Reader implements QueueReader {
   readonly #mail: OpenMail;
   readonly #peerId: string;
-  readonly #wake: () => void;
+  readonly #listener: QueueListener;
   readonly #onClose: () => void;
   readonly #returned = new Set<number>();
   readonly #delays = new Map<number, NodeJS.Timeout>();
   #after = 0;
+  #reached = Promise.resolve(0);
   #wakes = false;
   #closed = false;
 
-  constructor(mail: OpenMail, peerId: string, wake: () => void, onClose: () => void) {
+  constructor(mail: OpenMail, peerId: string, listener: QueueListener, onClose: () => void) {
     this.#mail = mail;
     this.#peerId = peerId;
-    this.#wake = wake;
+    this.#listener = listener;
     this.#onClose = onClose;
+  }
+
+  /** How far the reader will have come with what it has asked for by now. */
+  get reached(): Promise<number> {
+    return this.#reached;
   }
 
   async next(credit: Credit): Promise<QueuedMessage[]> {
     if (this.#closed || credit.maxMessages < 1) return [];
     const position = this.#position();
-    const { messages, reach } = await this.#mail.take(this.#peerId, position, credit);
+    const taking = this.#mail.take(this.#peerId, position, credit);
+    this.#reached = taking.then(
+      ({ reach }) => Math.max(position.after, reach),
+      () => position.after,
+    );
+    const { messages, damaged, reach } = await taking;
+    // Nobody meets these again, so the listener hears of them even after the reader was closed.
+    if (damaged.length > 0) setImmediate(() => this.#tell(damaged));
     // What a reader closed meanwhile leased is the next reader's.
     if (this.#closed) return [];
     for (const seq of position.returned) if (seq <= reach) this.#returned.delete(seq);
@@ -93,12 +129,17 @@ class Reader implements QueueReader {
   giveBack(seq: bigint, delayMs: number): void {
     const returned = Number(seq);
     if (this.#closed || returned > this.#after) return;
-    clearTimeout(this.#delays.get(returned));
-    this.#delays.delete(returned);
-    this.#returned.delete(returned);
-    if (delayMs <= 0) return this.#offerAgain(returned);
-    const delay = setTimeout(() => this.#offerAgain(returned), delayMs).unref();
+    if (delayMs <= 0) return this.offerAgain(returned);
+    this.#withdraw(returned);
+    const delay = setTimeout(() => this.offerAgain(returned), delayMs).unref();
     this.#delays.set(returned, delay);
+  }
+
+  offerAgain(seq: number): void {
+    if (this.#closed) return;
+    this.#withdraw(seq);
+    this.#returned.add(seq);
+    this.wake();
   }
 
   /** Asks for `wake` in a turn of its own, once for all that came in this one. */
@@ -107,7 +148,7 @@ class Reader implements QueueReader {
     this.#wakes = true;
     setImmediate(() => {
       this.#wakes = false;
-      if (!this.#closed) this.#wake();
+      if (!this.#closed) this.#listener.wake();
     });
   }
 
@@ -123,9 +164,14 @@ class Reader implements QueueReader {
     return { after: this.#after, returned: [...this.#returned].toSorted((a, b) => a - b) };
   }
 
-  #offerAgain(seq: number): void {
+  /** Forgets that the message was given back. */
+  #withdraw(seq: number): void {
+    clearTimeout(this.#delays.get(seq));
     this.#delays.delete(seq);
-    this.#returned.add(seq);
-    this.wake();
+    this.#returned.delete(seq);
+  }
+
+  #tell(damaged: readonly AdvancedReceipt[]): void {
+    for (const one of damaged) this.#listener.damaged(one);
   }
 }

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
-  type ConfirmedBy,
+  ConfirmedBy,
   PeerRefSchema,
   type Receipt,
   ReceiptSchema,
-  type ReceiptState,
+  ReceiptState,
 } from "../../gen/peerline/v1/message_pb.js";
 
 /** A receipt as stores keep it: flat, times in milliseconds, null for a rung not reached. */
@@ -23,6 +23,27 @@ export interface StoredReceipt {
   readonly confirmedBy: ConfirmedBy;
   readonly attempts: number;
   readonly reason: string;
+}
+
+/** The receipt at the foot of the ladder: of a new delivery, or of a dead letter that is redriven. */
+export function queuedReceipt(
+  of: Pick<StoredReceipt, "seq" | "peerId" | "peerName" | "queuedMs">,
+): StoredReceipt {
+  return {
+    seq: of.seq,
+    peerId: of.peerId,
+    peerName: of.peerName,
+    state: ReceiptState.QUEUED,
+    queuedMs: of.queuedMs,
+    leasedMs: null,
+    presentedMs: null,
+    confirmedMs: null,
+    answeredMs: null,
+    endedMs: null,
+    confirmedBy: ConfirmedBy.UNSPECIFIED,
+    attempts: 0,
+    reason: "",
+  };
 }
 
 export function toReceipt(stored: StoredReceipt): Receipt {

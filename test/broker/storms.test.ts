@@ -3,23 +3,13 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { RpcError } from "../../src/rpc/error.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import {
   reasonOf,
   startTestBroker,
   type TestBroker,
   type TestPeer,
 } from "../support/test-broker.js";
-
-/** A clock that stands still until it is moved. */
-class StoppedClock {
-  #now = Date.now();
-  now(): number {
-    return this.#now;
-  }
-  advance(ms: number): void {
-    this.#now += ms;
-  }
-}
 
 let clock: StoppedClock;
 let broker: TestBroker;

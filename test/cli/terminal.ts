@@ -10,6 +10,7 @@ import { program } from "../support/program.js";
 /** A person at a terminal: the built program on a home of its own, with whatever broker it starts. */
 export class Terminal implements AsyncDisposable {
   readonly home: string;
+  readonly #started: Started[] = [];
 
   private constructor(home: string) {
     this.home = home;
@@ -32,7 +33,9 @@ export class Terminal implements AsyncDisposable {
 
   /** Starts a command that goes on. */
   start(args: readonly string[], stdin = "", env: NodeJS.ProcessEnv = this.environment): Started {
-    return new Started(args, stdin, env);
+    const started = new Started(args, stdin, env);
+    this.#started.push(started);
+    return started;
   }
 
   /** Runs a command that has to succeed, and reads its output as JSON. */
@@ -53,6 +56,7 @@ export class Terminal implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#started.map((started) => started.kill()));
     const ranBroker = existsSync(join(this.home, "broker.sock"));
     const pid = ranBroker ? await this.brokerPid() : undefined;
     if (pid !== undefined) {
@@ -110,6 +114,12 @@ export class Started {
   /** Nobody reads the output any more. */
   closeOutput(): void {
     this.#child.stdout.destroy();
+  }
+
+  /** Ends it where it has not ended. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.ended;
   }
 
   interrupt(): void {

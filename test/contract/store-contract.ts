@@ -1,7 +1,9 @@
 import { describe } from "vitest";
 import { definePeerContract } from "./store/peers.js";
+import { defineDeadLetterContract } from "./store/dead-letters.js";
 import { defineEndContract } from "./store/end.js";
 import { defineEnqueueContract } from "./store/enqueue.js";
+import { defineExpiryContract } from "./store/expiry.js";
 import { defineHistoryContract } from "./store/history.js";
 import { defineLookupContract } from "./store/lookup.js";
 import { defineQueueContract } from "./store/queue.js";
@@ -16,6 +18,8 @@ export function defineStoreContract(technology: StoreTechnology): void {
     defineEnqueueContract(technology);
     defineQueueContract(technology);
     defineReceiptContract(technology);
+    defineDeadLetterContract(technology);
+    defineExpiryContract(technology);
     defineHistoryContract(technology);
     defineLookupContract(technology);
     defineRetentionContract(technology);

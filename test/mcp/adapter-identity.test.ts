@@ -11,16 +11,6 @@ describe("the identity of an agent", () => {
   beforeEach(async () => void (home = await TestHome.open()));
   afterEach(async () => home[Symbol.asyncDispose]());
 
-  const claude = (sessionId: string) => ({
-    clientName: "claude-code",
-    env: { CLAUDE_CODE_SESSION_ID: sessionId },
-  });
-
-  async function nameOf(agent: Agent, threadId?: string): Promise<string> {
-    const options = threadId === undefined ? {} : { meta: { threadId } };
-    return (await agent.facts("list_peers", {}, options)).you.name;
-  }
-
   test("is named for its project where nobody names it, and numbered where that is taken", async () => {
     const project = join(home.path, "My Shop");
     await mkdir(join(project, ".git"), { recursive: true });
@@ -136,3 +126,14 @@ describe("the identity of an agent", () => {
     });
   });
 });
+
+/** How Claude Code starts its servers. */
+function claude(sessionId: string) {
+  return { clientName: "claude-code", env: { CLAUDE_CODE_SESSION_ID: sessionId } };
+}
+
+/** The agent's name, by a call that names a thread as Codex does, or none. */
+async function nameOf(agent: Agent, threadId?: string): Promise<string> {
+  const options = threadId === undefined ? {} : { meta: { threadId } };
+  return (await agent.facts("list_peers", {}, options)).you.name;
+}

@@ -1,7 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { sleep } from "../../src/clock.js";
 import { eventually } from "../support/test-broker.js";
 import { textOf } from "./agent.js";
 import { TestHome } from "./test-home.js";
@@ -129,59 +128,6 @@ describe("peerline mcp", () => {
     await eventually(async () => {
       expect(await status()).toMatchObject({ state: "confirmed", confirmed_by: "next_call" });
     });
-  });
-
-  test("sends under way when the broker is killed succeed, once", async () => {
-    const [api, web] = await home.startAll("api", "web");
-    const send = (number: number) =>
-      web.facts("send_message", { to: "api", message: `message ${number}` });
-    const sends = Array.from({ length: 10 }, (_, index) => send(index));
-    const pid = await home.brokerPid();
-    process.kill(pid, "SIGSTOP");
-    sends.push(...Array.from({ length: 10 }, (_, index) => send(10 + index)));
-    await sleep(200);
-    process.kill(pid, "SIGKILL");
-    sends.push(send(20));
-    for (const { recipients } of await Promise.all(sends)) {
-      expect(recipients).toMatchObject([{ name: "api" }]);
-    }
-    const texts: string[] = [];
-    await eventually(async () => {
-      const { messages } = await api.facts("get_messages", { wait_ms: 1000 });
-      texts.push(...messages.map((message: { text: string }) => message.text));
-      expect(texts.length).toBeGreaterThanOrEqual(21);
-    });
-    expect((await api.facts("get_messages", { wait_ms: 500 })).messages).toEqual([]);
-    expect(texts).toHaveLength(21);
-    expect(new Set(texts).size).toBe(21);
-  });
-
-  test("mail that waits in the adapter when the broker is killed is shown once", async () => {
-    const [api, web] = await home.startAll("api", "web");
-    const sent = await web.facts("send_message", { to: "api", message: "survives" });
-    await eventually(async () => {
-      const { unread } = await api.facts("list_peers");
-      expect(unread).toBe(1);
-    });
-    await home.killBroker("SIGKILL");
-    expect((await api.facts("get_messages")).messages).toMatchObject([{ id: sent.message_id }]);
-    await home.killBroker("SIGKILL");
-    expect((await api.facts("get_messages", { wait_ms: 500 })).messages).toEqual([]);
-    await eventually(async () => {
-      const { receipts } = await web.facts("message_status", { message_id: sent.message_id });
-      expect(receipts).toMatchObject([{ state: "confirmed" }]);
-    });
-  });
-
-  test("mail that an adapter held when it was killed goes to the agent's next one", async () => {
-    const [api, web] = await home.startAll("api", "web");
-    await web.facts("send_message", { to: "api", message: "unread" });
-    await eventually(async () => expect((await api.facts("list_peers")).unread).toBe(1));
-    process.kill(api.pid, "SIGKILL");
-    const again = await home.start("api");
-    const { messages } = await again.facts("get_messages", { wait_ms: 5000 });
-    expect(messages).toMatchObject([{ text: "unread" }]);
-    expect((await again.facts("list_peers")).you).toEqual({ name: "api" });
   });
 
   test("takes a name and a summary, and refuses a name that is taken with a free one", async () => {

@@ -11,11 +11,6 @@ describe("findCheckout", () => {
   beforeEach(async () => void (folder = await realpath(await mkdtemp(join(tmpdir(), "pl-")))));
   afterEach(async () => rm(folder, { recursive: true, force: true }));
 
-  function git(cwd: string, ...args: string[]): void {
-    const identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-    execFileSync("git", [...identity, ...args], { cwd, stdio: "ignore" });
-  }
-
   test("finds the root and branch from a directory below", async () => {
     git(folder, "init", "-b", "feature/login");
     await mkdir(join(folder, "src", "deep"), { recursive: true });
@@ -55,3 +50,8 @@ describe("findCheckout", () => {
     expect(await findCheckout(folder)).toBeUndefined();
   });
 });
+
+function git(cwd: string, ...args: string[]): void {
+  const identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+  execFileSync("git", [...identity, ...args], { cwd, stdio: "ignore" });
+}

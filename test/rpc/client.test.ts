@@ -1,6 +1,6 @@
-import { create } from "@bufbuild/protobuf";
 import { getEventListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { createClient } from "../../src/rpc/client.js";
@@ -194,6 +194,18 @@ test("leaves no listener on a signal that outlives its calls", async () => {
   await collect(client.repeat({ count: 2 }, { signal }));
   await client.join(texts("a"), { signal });
   expect(getEventListeners(signal, "abort")).toEqual([]);
+});
+
+test("lets any number of calls share a signal", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on("warning", onWarning);
+  onTestFinished(() => void process.off("warning", onWarning));
+  const { client } = await startEcho();
+  const { signal } = new AbortController();
+  await Promise.all(Array.from({ length: 20 }, () => client.echo({}, { signal })));
+  await delay(10);
+  expect(warnings).toEqual([]);
 });
 
 test("leaving the loop ends the call on the server", async () => {

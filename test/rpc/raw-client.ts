@@ -10,6 +10,7 @@ export function openRawClient(address: string, options: ClientOptions = {}): Cli
 
 export const echoPath = "/peerline.test.echo.v1.EchoService/Echo";
 export const repeatPath = "/peerline.test.echo.v1.EchoService/Repeat";
+export const joinPath = "/peerline.test.echo.v1.EchoService/Join";
 export const chatPath = "/peerline.test.echo.v1.EchoService/Chat";
 
 /** Carries bytes. */

@@ -1,7 +1,7 @@
-import { Metadata } from "@grpc/grpc-js";
 import { existsSync } from "node:fs";
 import { getEventListeners, once, type EventEmitter } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
+import { Metadata } from "@grpc/grpc-js";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Code, RpcError } from "../../src/rpc/error.js";
 import { maxErrorMessageBytes, maxMessageBytes } from "../../src/rpc/limits.js";
@@ -11,7 +11,15 @@ import { collect } from "./collect.js";
 import { deferred } from "./deferred.js";
 import { openEcho, quiet, startEcho, texts } from "./echo-server.js";
 import { failure } from "./failure.js";
-import { asIs, chatPath, echoPath, openRawClient, rawEcho, repeatPath } from "./raw-client.js";
+import {
+  asIs,
+  chatPath,
+  echoPath,
+  joinPath,
+  openRawClient,
+  rawEcho,
+  repeatPath,
+} from "./raw-client.js";
 import { frame, openRawSession, openRawStream } from "./raw-session.js";
 import { steady } from "./steady.js";
 
@@ -135,26 +143,25 @@ test("responses go on when the handler has read enough", async () => {
   expect(answers.map(({ text }) => text)).toEqual(["a", "that is all"]);
 });
 
-test("a handler that waits for requests hears that the caller has left", async () => {
+test("a lost connection is no end of the requests", async () => {
+  const first = deferred();
   const heard = deferred<unknown>();
-  const { client, defects } = await startEcho({
+  const { address, defects } = await startEcho({
     join: async (requests) => {
       try {
-        return { text: `${(await collect(requests)).length}` };
+        for await (const _ of requests) first.resolve();
+        heard.resolve("all requests are here");
+        return {};
       } catch (error) {
         heard.resolve(error);
         throw error;
       }
     },
   });
-  const controller = new AbortController();
-  const forever = new Promise<never>(() => {});
-  async function* requests() {
-    yield { text: "one" };
-    setTimeout(() => controller.abort(), 50);
-    await forever;
-  }
-  await failure(client.join(requests(), { signal: controller.signal }));
+  const session = openRawSession(address);
+  openRawStream(session, joinPath).write(frame(Buffer.alloc(0)));
+  await first.promise;
+  session.destroy();
   expect(await heard.promise).toMatchObject({ name: "RpcError", code: Code.Cancelled });
   expect(defects).toEqual([]);
 });

@@ -113,7 +113,7 @@ export async function startTestBroker(
       };
     },
     async [Symbol.asyncDispose]() {
-      broker.close();
+      await broker.close();
       for (const channel of channels) channel.close();
       await server.stop(500);
       if (options.keepStore !== true) await store[Symbol.asyncDispose]();

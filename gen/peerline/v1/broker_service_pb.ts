@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/broker_service.proto.
  */
 export const file_peerline_v1_broker_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIoABChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIqcBChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBAUIHCgVfbmFtZUIKCghfc3VtbWFyeUIGCgRfY3dkQgcKBV9yb290QgkKB19icmFuY2giNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyInUKEExpc3RQZWVyc1JlcXVlc3QSJQoFc2NvcGUYASABKA4yFi5wZWVybGluZS52MS5QZWVyU2NvcGUSEwoLb25saW5lX29ubHkYAiABKAgSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiYgoRTGlzdFBlZXJzUmVzcG9uc2USIAoFcGVlcnMYASADKAsyES5wZWVybGluZS52MS5QZWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgNIjoKEVdhdGNoUGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlIp8BChJXYXRjaFBlZXJzUmVzcG9uc2USIQoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXJIABI4CgZzeW5jZWQYAiABKAsyJi5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVzcG9uc2UuU3luY2VkSAASGQoPcmVtb3ZlZF9wZWVyX2lkGAMgASgJSAAaCAoGU3luY2VkQgcKBWV2ZW50IucBChJTZW5kTWVzc2FnZVJlcXVlc3QSCgoCdG8YASADKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIMCgR0ZXh0GAMgASgJEiUKBGRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhEKCXRocmVhZF9pZBgFIAEoCRITCgtpbl9yZXBseV90bxgGIAEoCRIlCgd1cmdlbmN5GAcgASgOMhQucGVlcmxpbmUudjEuVXJnZW5jeRItCgpleHBpcmVzX2luGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpcBChNTZW5kTWVzc2FnZVJlc3BvbnNlEhIKCm1lc3NhZ2VfaWQYASABKAkSKAoHcmVzdWx0cxgCIAMoCzIXLnBlZXJsaW5lLnYxLlNlbmRSZXN1bHQSLwoLYWNjZXB0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRocmVhZF9pZBgEIAEoCSK9AQoKU2VuZFJlc3VsdBInCglyZWNpcGllbnQYASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiEKBXJlYWNoGAMgASgOMhIucGVlcmxpbmUudjEuUmVhY2gSEQoJZHVwbGljYXRlGAQgASgIEiYKBWVycm9yGAUgASgLMhcucGVlcmxpbmUudjEuRW50cnlFcnJvciJHCgpFbnRyeUVycm9yEigKBnJlYXNvbhgBIAEoDjIYLnBlZXJsaW5lLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYAiABKAkiOwoQU3Vic2NyaWJlUmVxdWVzdBIUCgxtYXhfbWVzc2FnZXMYASABKA0SEQoJbWF4X2J5dGVzGAIgASgEIsIBChFTdWJzY3JpYmVSZXNwb25zZRInCgdzdGFydGVkGAEgASgLMhQucGVlcmxpbmUudjEuU3RhcnRlZEgAEikKCGRlbGl2ZXJ5GAIgASgLMhUucGVlcmxpbmUudjEuRGVsaXZlcnlIABInCgdiYWNrbG9nGAMgASgLMhQucGVlcmxpbmUudjEuQmFja2xvZ0gAEicKB2Nsb3NpbmcYBCABKAsyFC5wZWVybGluZS52MS5DbG9zaW5nSABCBwoFZXZlbnQiYgoHU3RhcnRlZBIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchINCgVlcG9jaBgCIAEoBBIUCgxtYXhfbWVzc2FnZXMYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgEInoKCERlbGl2ZXJ5EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEiUKB21lc3NhZ2UYAiABKAsyFC5wZWVybGluZS52MS5NZXNzYWdlEgsKA3NlcRgDIAEoBBIQCghhdHRlbXB0cxgEIAEoDRITCgtyZWRlbGl2ZXJlZBgFIAEoCCIqCgdCYWNrbG9nEg4KBnVucmVhZBgBIAEoBBIPCgdzZW5kZXJzGAIgAygJIq0BCgdDbG9zaW5nEisKBnJlYXNvbhgBIAEoDjIbLnBlZXJsaW5lLnYxLkNsb3NpbmcuUmVhc29uEg4KBmRldGFpbBgCIAEoCSJlCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFQoRUkVBU09OX1NVUEVSU0VERUQQARITCg9SRUFTT05fU1RPUFBJTkcQAhIXChNSRUFTT05fVU5SRUdJU1RFUkVEEAMiNAoSQWNrTWVzc2FnZXNSZXF1ZXN0Eh4KBGFja3MYASADKAsyEC5wZWVybGluZS52MS5BY2sigQEKA0FjaxITCgtkZWxpdmVyeV9pZBgBIAEoCRIlCgdvdXRjb21lGAIgASgOMhQucGVlcmxpbmUudjEuT3V0Y29tZRIuCgxjb25maXJtZWRfYnkYAyABKA4yGC5wZWVybGluZS52MS5Db25maXJtZWRCeRIOCgZyZWFzb24YBCABKAkiPgoTQWNrTWVzc2FnZXNSZXNwb25zZRInCgdyZXN1bHRzGAEgAygLMhYucGVlcmxpbmUudjEuQWNrUmVzdWx0InIKCUFja1Jlc3VsdBITCgtkZWxpdmVyeV9pZBgBIAEoCRIoCgVzdGF0ZRgCIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZRImCgVlcnJvchgDIAEoCzIXLnBlZXJsaW5lLnYxLkVudHJ5RXJyb3IiPQoRR2V0TWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIUCgxmcm9tX3BlZXJfaWQYAiABKAkiQAoSR2V0TWVzc2FnZVJlc3BvbnNlEioKBnJlY29yZBgBIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQiXQoTTGlzdE1lc3NhZ2VzUmVxdWVzdBIMCgRwZWVyGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJcChRMaXN0TWVzc2FnZXNSZXNwb25zZRIrCgdyZWNvcmRzGAEgAygLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFgoUV2F0Y2hNZXNzYWdlc1JlcXVlc3Qi0wIKFVdhdGNoTWVzc2FnZXNSZXNwb25zZRI9CgdzdGFydGVkGAEgASgLMioucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlN0YXJ0ZWRIABIuCghhY2NlcHRlZBgCIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmRIABJICg1yZWNlaXB0X21vdmVkGAMgASgLMi8ucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlJlY2VpcHRNb3ZlZEgAGgkKB1N0YXJ0ZWQabQoMUmVjZWlwdE1vdmVkEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhIKCm1lc3NhZ2VfaWQYAiABKAkSJQoHcmVjZWlwdBgDIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHRCBwoFZXZlbnQiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi0wIKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhEKCWJyb2tlcl9pZBgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNwaWQYBCABKA0SJQoFc3RvcmUYBSABKAsyFi5wZWVybGluZS52MS5TdG9yZUluZm8SMAoNZGVkdXBlX3dpbmRvdxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5kZWZhdWx0X2V4cGlyeRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIiCgZsaW1pdHMYCCADKAsyEi5wZWVybGluZS52MS5MaW1pdBIUCgxvbmxpbmVfcGVlcnMYCSABKA0SEwoLa25vd25fcGVlcnMYCiABKA0izwEKCVN0b3JlSW5mbxISCgp0ZWNobm9sb2d5GAEgASgJEjUKCmR1cmFiaWxpdHkYAiABKA4yIS5wZWVybGluZS52MS5TdG9yZUluZm8uRHVyYWJpbGl0eRIQCgh3cml0YWJsZRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJIlQKCkR1cmFiaWxpdHkSGgoWRFVSQUJJTElUWV9VTlNQRUNJRklFRBAAEhUKEURVUkFCSUxJVFlfTUVNT1JZEAESEwoPRFVSQUJJTElUWV9ESVNLEAIiOwoFTGltaXQSDAoEbmFtZRgBIAEoCRIPCgdtYXhpbXVtGAIgASgEEhMKC2Rlc2NyaXB0aW9uGAMgASgJIhMKEVN0b3BCcm9rZXJSZXF1ZXN0IiEKElN0b3BCcm9rZXJSZXNwb25zZRILCgNwaWQYASABKA0qiAEKCVBlZXJTY29wZRIaChZQRUVSX1NDT1BFX1VOU1BFQ0lGSUVEEAASEgoOUEVFUl9TQ09QRV9BTEwQARIWChJQRUVSX1NDT1BFX01BQ0hJTkUQAhIYChRQRUVSX1NDT1BFX0RJUkVDVE9SWRADEhkKFVBFRVJfU0NPUEVfUkVQT1NJVE9SWRAEKpEBCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIVChFPVVRDT01FX1BSRVNFTlRFRBABEhUKEU9VVENPTUVfQ09ORklSTUVEEAISFAoQT1VUQ09NRV9SRVRVUk5FRBADEhQKEE9VVENPTUVfUkVKRUNURUQQBBITCg9PVVRDT01FX0VYUElSRUQQBTKqCAoNQnJva2VyU2VydmljZRJHCghSZWdpc3RlchIcLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVxdWVzdBodLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVzcG9uc2USTQoKVW5yZWdpc3RlchIeLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVW5yZWdpc3RlclJlc3BvbnNlEk0KClVwZGF0ZVBlZXISHi5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVwZGF0ZVBlZXJSZXNwb25zZRJKCglMaXN0UGVlcnMSHS5wZWVybGluZS52MS5MaXN0UGVlcnNSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVzcG9uc2USTwoKV2F0Y2hQZWVycxIeLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlMAESUAoLU2VuZE1lc3NhZ2USHy5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEkwKCVN1YnNjcmliZRIdLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlcXVlc3QaHi5wZWVybGluZS52MS5TdWJzY3JpYmVSZXNwb25zZTABElAKC0Fja01lc3NhZ2VzEh8ucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXF1ZXN0GiAucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXNwb25zZRJNCgpHZXRNZXNzYWdlEh4ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlcXVlc3QaHy5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVzcG9uc2USUwoMTGlzdE1lc3NhZ2VzEiAucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVxdWVzdBohLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlElgKDVdhdGNoTWVzc2FnZXMSIS5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVxdWVzdBoiLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZTABElYKDUdldFNlcnZlckluZm8SIS5wZWVybGluZS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBoiLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXNwb25zZRJNCgpTdG9wQnJva2VyEh4ucGVlcmxpbmUudjEuU3RvcEJyb2tlclJlcXVlc3QaHy5wZWVybGluZS52MS5TdG9wQnJva2VyUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_peerline_v1_error_reason, file_peerline_v1_message, file_peerline_v1_peer]);
+  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIoABChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIqcBChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBAUIHCgVfbmFtZUIKCghfc3VtbWFyeUIGCgRfY3dkQgcKBV9yb290QgkKB19icmFuY2giNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyInUKEExpc3RQZWVyc1JlcXVlc3QSJQoFc2NvcGUYASABKA4yFi5wZWVybGluZS52MS5QZWVyU2NvcGUSEwoLb25saW5lX29ubHkYAiABKAgSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiYgoRTGlzdFBlZXJzUmVzcG9uc2USIAoFcGVlcnMYASADKAsyES5wZWVybGluZS52MS5QZWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgNIjoKEVdhdGNoUGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlIp8BChJXYXRjaFBlZXJzUmVzcG9uc2USIQoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXJIABI4CgZzeW5jZWQYAiABKAsyJi5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVzcG9uc2UuU3luY2VkSAASGQoPcmVtb3ZlZF9wZWVyX2lkGAMgASgJSAAaCAoGU3luY2VkQgcKBWV2ZW50IucBChJTZW5kTWVzc2FnZVJlcXVlc3QSCgoCdG8YASADKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIMCgR0ZXh0GAMgASgJEiUKBGRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhEKCXRocmVhZF9pZBgFIAEoCRITCgtpbl9yZXBseV90bxgGIAEoCRIlCgd1cmdlbmN5GAcgASgOMhQucGVlcmxpbmUudjEuVXJnZW5jeRItCgpleHBpcmVzX2luGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpcBChNTZW5kTWVzc2FnZVJlc3BvbnNlEhIKCm1lc3NhZ2VfaWQYASABKAkSKAoHcmVzdWx0cxgCIAMoCzIXLnBlZXJsaW5lLnYxLlNlbmRSZXN1bHQSLwoLYWNjZXB0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRocmVhZF9pZBgEIAEoCSK9AQoKU2VuZFJlc3VsdBInCglyZWNpcGllbnQYASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiEKBXJlYWNoGAMgASgOMhIucGVlcmxpbmUudjEuUmVhY2gSEQoJZHVwbGljYXRlGAQgASgIEiYKBWVycm9yGAUgASgLMhcucGVlcmxpbmUudjEuRW50cnlFcnJvciJHCgpFbnRyeUVycm9yEigKBnJlYXNvbhgBIAEoDjIYLnBlZXJsaW5lLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYAiABKAkiOwoQU3Vic2NyaWJlUmVxdWVzdBIUCgxtYXhfbWVzc2FnZXMYASABKA0SEQoJbWF4X2J5dGVzGAIgASgEIsIBChFTdWJzY3JpYmVSZXNwb25zZRInCgdzdGFydGVkGAEgASgLMhQucGVlcmxpbmUudjEuU3RhcnRlZEgAEikKCGRlbGl2ZXJ5GAIgASgLMhUucGVlcmxpbmUudjEuRGVsaXZlcnlIABInCgdiYWNrbG9nGAMgASgLMhQucGVlcmxpbmUudjEuQmFja2xvZ0gAEicKB2Nsb3NpbmcYBCABKAsyFC5wZWVybGluZS52MS5DbG9zaW5nSABCBwoFZXZlbnQiYgoHU3RhcnRlZBIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchINCgVlcG9jaBgCIAEoBBIUCgxtYXhfbWVzc2FnZXMYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgEInoKCERlbGl2ZXJ5EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEiUKB21lc3NhZ2UYAiABKAsyFC5wZWVybGluZS52MS5NZXNzYWdlEgsKA3NlcRgDIAEoBBIQCghhdHRlbXB0cxgEIAEoDRITCgtyZWRlbGl2ZXJlZBgFIAEoCCIqCgdCYWNrbG9nEg4KBnVucmVhZBgBIAEoBBIPCgdzZW5kZXJzGAIgAygJIq0BCgdDbG9zaW5nEisKBnJlYXNvbhgBIAEoDjIbLnBlZXJsaW5lLnYxLkNsb3NpbmcuUmVhc29uEg4KBmRldGFpbBgCIAEoCSJlCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASFQoRUkVBU09OX1NVUEVSU0VERUQQARITCg9SRUFTT05fU1RPUFBJTkcQAhIXChNSRUFTT05fVU5SRUdJU1RFUkVEEAMiNAoSQWNrTWVzc2FnZXNSZXF1ZXN0Eh4KBGFja3MYASADKAsyEC5wZWVybGluZS52MS5BY2sigQEKA0FjaxITCgtkZWxpdmVyeV9pZBgBIAEoCRIlCgdvdXRjb21lGAIgASgOMhQucGVlcmxpbmUudjEuT3V0Y29tZRIuCgxjb25maXJtZWRfYnkYAyABKA4yGC5wZWVybGluZS52MS5Db25maXJtZWRCeRIOCgZyZWFzb24YBCABKAkiPgoTQWNrTWVzc2FnZXNSZXNwb25zZRInCgdyZXN1bHRzGAEgAygLMhYucGVlcmxpbmUudjEuQWNrUmVzdWx0InIKCUFja1Jlc3VsdBITCgtkZWxpdmVyeV9pZBgBIAEoCRIoCgVzdGF0ZRgCIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZRImCgVlcnJvchgDIAEoCzIXLnBlZXJsaW5lLnYxLkVudHJ5RXJyb3IiPQoRR2V0TWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIUCgxmcm9tX3BlZXJfaWQYAiABKAkiQAoSR2V0TWVzc2FnZVJlc3BvbnNlEioKBnJlY29yZBgBIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQihwEKE0xpc3RNZXNzYWdlc1JlcXVlc3QSDAoEcGVlchgBIAEoCRIRCgl0aHJlYWRfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkSKAoFc3RhdGUYBSABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUiPgoVUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJIj8KFlJlZHJpdmVNZXNzYWdlUmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHQiOwoSRHJvcE1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJIhUKE0Ryb3BNZXNzYWdlUmVzcG9uc2UiXAoUTGlzdE1lc3NhZ2VzUmVzcG9uc2USKwoHcmVjb3JkcxgBIAMoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhYKFFdhdGNoTWVzc2FnZXNSZXF1ZXN0ItMCChVXYXRjaE1lc3NhZ2VzUmVzcG9uc2USPQoHc3RhcnRlZBgBIAEoCzIqLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZS5TdGFydGVkSAASLgoIYWNjZXB0ZWQYAiABKAsyGi5wZWVybGluZS52MS5NZXNzYWdlUmVjb3JkSAASSAoNcmVjZWlwdF9tb3ZlZBgDIAEoCzIvLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZS5SZWNlaXB0TW92ZWRIABoJCgdTdGFydGVkGm0KDFJlY2VpcHRNb3ZlZBIiCgRmcm9tGAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhISCgptZXNzYWdlX2lkGAIgASgJEiUKB3JlY2VpcHQYAyABKAsyFC5wZWVybGluZS52MS5SZWNlaXB0QgcKBWV2ZW50IhYKFEdldFNlcnZlckluZm9SZXF1ZXN0ItMCChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIRCglicm9rZXJfaWQYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDcGlkGAQgASgNEiUKBXN0b3JlGAUgASgLMhYucGVlcmxpbmUudjEuU3RvcmVJbmZvEjAKDWRlZHVwZV93aW5kb3cYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoOZGVmYXVsdF9leHBpcnkYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIgoGbGltaXRzGAggAygLMhIucGVlcmxpbmUudjEuTGltaXQSFAoMb25saW5lX3BlZXJzGAkgASgNEhMKC2tub3duX3BlZXJzGAogASgNIs8BCglTdG9yZUluZm8SEgoKdGVjaG5vbG9neRgBIAEoCRI1CgpkdXJhYmlsaXR5GAIgASgOMiEucGVlcmxpbmUudjEuU3RvcmVJbmZvLkR1cmFiaWxpdHkSEAoId3JpdGFibGUYAyABKAgSDwoHcHJvYmxlbRgEIAEoCSJUCgpEdXJhYmlsaXR5EhoKFkRVUkFCSUxJVFlfVU5TUEVDSUZJRUQQABIVChFEVVJBQklMSVRZX01FTU9SWRABEhMKD0RVUkFCSUxJVFlfRElTSxACIjsKBUxpbWl0EgwKBG5hbWUYASABKAkSDwoHbWF4aW11bRgCIAEoBBITCgtkZXNjcmlwdGlvbhgDIAEoCSITChFTdG9wQnJva2VyUmVxdWVzdCIhChJTdG9wQnJva2VyUmVzcG9uc2USCwoDcGlkGAEgASgNKogBCglQZWVyU2NvcGUSGgoWUEVFUl9TQ09QRV9VTlNQRUNJRklFRBAAEhIKDlBFRVJfU0NPUEVfQUxMEAESFgoSUEVFUl9TQ09QRV9NQUNISU5FEAISGAoUUEVFUl9TQ09QRV9ESVJFQ1RPUlkQAxIZChVQRUVSX1NDT1BFX1JFUE9TSVRPUlkQBCqRAQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASFQoRT1VUQ09NRV9QUkVTRU5URUQQARIVChFPVVRDT01FX0NPTkZJUk1FRBACEhQKEE9VVENPTUVfUkVUVVJORUQQAxIUChBPVVRDT01FX1JFSkVDVEVEEAQSEwoPT1VUQ09NRV9FWFBJUkVEEAUy1wkKDUJyb2tlclNlcnZpY2USRwoIUmVnaXN0ZXISHC5wZWVybGluZS52MS5SZWdpc3RlclJlcXVlc3QaHS5wZWVybGluZS52MS5SZWdpc3RlclJlc3BvbnNlEk0KClVucmVnaXN0ZXISHi5wZWVybGluZS52MS5VbnJlZ2lzdGVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXNwb25zZRJNCgpVcGRhdGVQZWVyEh4ucGVlcmxpbmUudjEuVXBkYXRlUGVlclJlcXVlc3QaHy5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVzcG9uc2USSgoJTGlzdFBlZXJzEh0ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVxdWVzdBoeLnBlZXJsaW5lLnYxLkxpc3RQZWVyc1Jlc3BvbnNlEk8KCldhdGNoUGVlcnMSHi5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVxdWVzdBofLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXNwb25zZTABElAKC1NlbmRNZXNzYWdlEh8ucGVlcmxpbmUudjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiAucGVlcmxpbmUudjEuU2VuZE1lc3NhZ2VSZXNwb25zZRJMCglTdWJzY3JpYmUSHS5wZWVybGluZS52MS5TdWJzY3JpYmVSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuU3Vic2NyaWJlUmVzcG9uc2UwARJQCgtBY2tNZXNzYWdlcxIfLnBlZXJsaW5lLnYxLkFja01lc3NhZ2VzUmVxdWVzdBogLnBlZXJsaW5lLnYxLkFja01lc3NhZ2VzUmVzcG9uc2USTQoKR2V0TWVzc2FnZRIeLnBlZXJsaW5lLnYxLkdldE1lc3NhZ2VSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlc3BvbnNlElMKDExpc3RNZXNzYWdlcxIgLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1JlcXVlc3QaIS5wZWVybGluZS52MS5MaXN0TWVzc2FnZXNSZXNwb25zZRJZCg5SZWRyaXZlTWVzc2FnZRIiLnBlZXJsaW5lLnYxLlJlZHJpdmVNZXNzYWdlUmVxdWVzdBojLnBlZXJsaW5lLnYxLlJlZHJpdmVNZXNzYWdlUmVzcG9uc2USUAoLRHJvcE1lc3NhZ2USHy5wZWVybGluZS52MS5Ecm9wTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5Ecm9wTWVzc2FnZVJlc3BvbnNlElgKDVdhdGNoTWVzc2FnZXMSIS5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVxdWVzdBoiLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZTABElYKDUdldFNlcnZlckluZm8SIS5wZWVybGluZS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBoiLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXNwb25zZRJNCgpTdG9wQnJva2VyEh4ucGVlcmxpbmUudjEuU3RvcEJyb2tlclJlcXVlc3QaHy5wZWVybGluZS52MS5TdG9wQnJva2VyUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_peerline_v1_error_reason, file_peerline_v1_message, file_peerline_v1_peer]);
 
 /**
  * Asks to be a peer.
@@ -1084,6 +1084,14 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
+
+  /**
+   * Set by the client: only messages with a receipt in this state now; unspecified
+   * for any.
+   *
+   * @generated from field: peerline.v1.ReceiptState state = 5;
+   */
+  state: ReceiptState;
 };
 
 /**
@@ -1092,6 +1100,99 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
  */
 export const ListMessagesRequestSchema: GenMessage<ListMessagesRequest> = /*@__PURE__*/
   messageDesc(file_peerline_v1_broker_service, 26);
+
+/**
+ * Names a dead-lettered message.
+ *
+ * @generated from message peerline.v1.RedriveMessageRequest
+ */
+export type RedriveMessageRequest = Message<"peerline.v1.RedriveMessageRequest"> & {
+  /**
+   * Set by the client, as SendMessageRequest.in_reply_to.
+   *
+   * @generated from field: string message_id = 1;
+   */
+  messageId: string;
+
+  /**
+   * Set by the client: the recipient, as in SendMessageRequest.to; empty where the
+   * message is dead-lettered for one recipient only.
+   *
+   * @generated from field: string recipient = 2;
+   */
+  recipient: string;
+};
+
+/**
+ * Describes the message peerline.v1.RedriveMessageRequest.
+ * Use `create(RedriveMessageRequestSchema)` to create a new message.
+ */
+export const RedriveMessageRequestSchema: GenMessage<RedriveMessageRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 27);
+
+/**
+ * The message waits again.
+ *
+ * @generated from message peerline.v1.RedriveMessageResponse
+ */
+export type RedriveMessageResponse = Message<"peerline.v1.RedriveMessageResponse"> & {
+  /**
+   * Set by the broker: the receipt as it now stands.
+   *
+   * @generated from field: peerline.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.RedriveMessageResponse.
+ * Use `create(RedriveMessageResponseSchema)` to create a new message.
+ */
+export const RedriveMessageResponseSchema: GenMessage<RedriveMessageResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 28);
+
+/**
+ * Names a dead-lettered message.
+ *
+ * @generated from message peerline.v1.DropMessageRequest
+ */
+export type DropMessageRequest = Message<"peerline.v1.DropMessageRequest"> & {
+  /**
+   * Set by the client, as SendMessageRequest.in_reply_to.
+   *
+   * @generated from field: string message_id = 1;
+   */
+  messageId: string;
+
+  /**
+   * Set by the client, as RedriveMessageRequest.recipient.
+   *
+   * @generated from field: string recipient = 2;
+   */
+  recipient: string;
+};
+
+/**
+ * Describes the message peerline.v1.DropMessageRequest.
+ * Use `create(DropMessageRequestSchema)` to create a new message.
+ */
+export const DropMessageRequestSchema: GenMessage<DropMessageRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 29);
+
+/**
+ * The message is forgotten.
+ *
+ * @generated from message peerline.v1.DropMessageResponse
+ */
+export type DropMessageResponse = Message<"peerline.v1.DropMessageResponse"> & {
+};
+
+/**
+ * Describes the message peerline.v1.DropMessageResponse.
+ * Use `create(DropMessageResponseSchema)` to create a new message.
+ */
+export const DropMessageResponseSchema: GenMessage<DropMessageResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 30);
 
 /**
  * A page of history.
@@ -1119,7 +1220,7 @@ export type ListMessagesResponse = Message<"peerline.v1.ListMessagesResponse"> &
  * Use `create(ListMessagesResponseSchema)` to create a new message.
  */
 export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 27);
+  messageDesc(file_peerline_v1_broker_service, 31);
 
 /**
  * Asks to watch messages.
@@ -1134,7 +1235,7 @@ export type WatchMessagesRequest = Message<"peerline.v1.WatchMessagesRequest"> &
  * Use `create(WatchMessagesRequestSchema)` to create a new message.
  */
 export const WatchMessagesRequestSchema: GenMessage<WatchMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 28);
+  messageDesc(file_peerline_v1_broker_service, 32);
 
 /**
  * One event of a watch.
@@ -1179,7 +1280,7 @@ export type WatchMessagesResponse = Message<"peerline.v1.WatchMessagesResponse">
  * Use `create(WatchMessagesResponseSchema)` to create a new message.
  */
 export const WatchMessagesResponseSchema: GenMessage<WatchMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 29);
+  messageDesc(file_peerline_v1_broker_service, 33);
 
 /**
  * The watch is live: what is accepted from here on is sent.
@@ -1194,7 +1295,7 @@ export type WatchMessagesResponse_Started = Message<"peerline.v1.WatchMessagesRe
  * Use `create(WatchMessagesResponse_StartedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_StartedSchema: GenMessage<WatchMessagesResponse_Started> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 29, 0);
+  messageDesc(file_peerline_v1_broker_service, 33, 0);
 
 /**
  * A receipt that moved.
@@ -1229,7 +1330,7 @@ export type WatchMessagesResponse_ReceiptMoved = Message<"peerline.v1.WatchMessa
  * Use `create(WatchMessagesResponse_ReceiptMovedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_ReceiptMovedSchema: GenMessage<WatchMessagesResponse_ReceiptMoved> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 29, 1);
+  messageDesc(file_peerline_v1_broker_service, 33, 1);
 
 /**
  * Asks what the broker is.
@@ -1244,7 +1345,7 @@ export type GetServerInfoRequest = Message<"peerline.v1.GetServerInfoRequest"> &
  * Use `create(GetServerInfoRequestSchema)` to create a new message.
  */
 export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 30);
+  messageDesc(file_peerline_v1_broker_service, 34);
 
 /**
  * What the broker is.
@@ -1329,7 +1430,7 @@ export type GetServerInfoResponse = Message<"peerline.v1.GetServerInfoResponse">
  * Use `create(GetServerInfoResponseSchema)` to create a new message.
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 31);
+  messageDesc(file_peerline_v1_broker_service, 35);
 
 /**
  * Where messages are kept.
@@ -1371,7 +1472,7 @@ export type StoreInfo = Message<"peerline.v1.StoreInfo"> & {
  * Use `create(StoreInfoSchema)` to create a new message.
  */
 export const StoreInfoSchema: GenMessage<StoreInfo> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 32);
+  messageDesc(file_peerline_v1_broker_service, 36);
 
 /**
  * What an accepted message survives.
@@ -1405,7 +1506,7 @@ export enum StoreInfo_Durability {
  * Describes the enum peerline.v1.StoreInfo.Durability.
  */
 export const StoreInfo_DurabilitySchema: GenEnum<StoreInfo_Durability> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 32, 0);
+  enumDesc(file_peerline_v1_broker_service, 36, 0);
 
 /**
  * One bound.
@@ -1440,7 +1541,7 @@ export type Limit = Message<"peerline.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 33);
+  messageDesc(file_peerline_v1_broker_service, 37);
 
 /**
  * Asks the broker to stop.
@@ -1455,7 +1556,7 @@ export type StopBrokerRequest = Message<"peerline.v1.StopBrokerRequest"> & {
  * Use `create(StopBrokerRequestSchema)` to create a new message.
  */
 export const StopBrokerRequestSchema: GenMessage<StopBrokerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 34);
+  messageDesc(file_peerline_v1_broker_service, 38);
 
 /**
  * The broker is about to stop.
@@ -1476,7 +1577,7 @@ export type StopBrokerResponse = Message<"peerline.v1.StopBrokerResponse"> & {
  * Use `create(StopBrokerResponseSchema)` to create a new message.
  */
 export const StopBrokerResponseSchema: GenMessage<StopBrokerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 35);
+  messageDesc(file_peerline_v1_broker_service, 39);
 
 /**
  * Which peers are meant, seen from the caller.
@@ -1777,6 +1878,36 @@ export const BrokerService: GenService<{
     methodKind: "unary";
     input: typeof ListMessagesRequestSchema;
     output: typeof ListMessagesResponseSchema;
+  },
+  /**
+   * Puts a dead-lettered message back into its recipient's queue, as if it were new:
+   * its receipt begins the ladder again, with no attempts.
+   *
+   * Credential: operator. Repeatable: yes; the repeat fails with NOT_FOUND. Errors:
+   * INVALID_ARGUMENT (FIELD_*, MESSAGE_AMBIGUOUS, PEER_AMBIGUOUS), NOT_FOUND
+   * (MESSAGE_NOT_FOUND: no such message is dead-lettered for this recipient;
+   * PEER_NOT_FOUND), RESOURCE_EXHAUSTED (QUEUE_FULL, STORE_FULL).
+   *
+   * @generated from rpc peerline.v1.BrokerService.RedriveMessage
+   */
+  redriveMessage: {
+    methodKind: "unary";
+    input: typeof RedriveMessageRequestSchema;
+    output: typeof RedriveMessageResponseSchema;
+  },
+  /**
+   * Forgets a dead-lettered message: its receipt is removed, and the message with
+   * its last one.
+   *
+   * Credential: operator. Repeatable: yes; the repeat fails with NOT_FOUND. Errors: as
+   * RedriveMessage.
+   *
+   * @generated from rpc peerline.v1.BrokerService.DropMessage
+   */
+  dropMessage: {
+    methodKind: "unary";
+    input: typeof DropMessageRequestSchema;
+    output: typeof DropMessageResponseSchema;
   },
   /**
    * Streams each message as it is accepted and each receipt as it moves, of all

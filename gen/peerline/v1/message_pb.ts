@@ -33,7 +33,7 @@ export type Message = Message$1<"peerline.v1.Message"> & {
    * Set by the broker: the sender, with the name it had at the time. A client
    * cannot speak for another peer. A notice of the broker itself (messages that
    * expired or were dead-lettered, told to their sender) has the nil UUID and the
-   * name `peerline`, which no peer can take.
+   * name `@peerline`, which no peer can take.
    *
    * @generated from field: peerline.v1.PeerRef from = 2;
    */

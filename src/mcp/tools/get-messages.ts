@@ -19,7 +19,7 @@ export const getMessages = defineTool({
     wait_ms: wholeNumber(z.int().min(0))
       .optional()
       .describe(
-        "milliseconds to wait when there is no mail, for example 30000; 0 by default; more than your host allows is cut to 50000 or what is known of it",
+        "milliseconds to wait while there is no mail, such as 30000; 0 by default; shortened to what your host allows (50000 where that is unknown)",
       ),
     from: z.string().min(1).optional().describe("only messages from the agent of this name"),
     limit: wholeNumber(z.int().min(1).max(inboxMessages))

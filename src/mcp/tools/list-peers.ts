@@ -31,7 +31,7 @@ export const listPeers = defineTool({
   }),
   aliases: {},
 
-  async run({ scope = "all", online_only = false }, { session, signal }) {
+  async run({ scope = "all", online_only = false }, { session, identity, signal }) {
     const request = {
       scope: scopes[scope],
       onlineOnly: online_only,
@@ -42,7 +42,7 @@ export const listPeers = defineTool({
       (client, options) => client.listPeers(request, options),
       signal,
     );
-    const you = session.peer;
+    const you = identity.peer;
     const others = peers.filter(({ peerId }) => peerId !== you?.peerId).slice(0, maxListedPeers);
     const more = totalSize - others.length - 1;
     return {

@@ -5,6 +5,7 @@ import type { SendResult } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { AdapterError } from "../adapter-error.js";
 import { readSeconds } from "../duration.js";
 import { maxTextBytes } from "../limits.js";
+import { explainEntry } from "../refusal.js";
 import { shortId } from "../short-id.js";
 import { reachWord, readUrgency, stateWord } from "../words.js";
 import { defineTool } from "./tool.js";
@@ -92,7 +93,7 @@ function readExpiry(value: number | string | undefined) {
 
 function describeRecipient({ recipient, state, reach, error }: SendResult) {
   const name = recipient?.name;
-  if (error !== undefined) return { name, error: error.message };
+  if (error !== undefined) return { name, error: explainEntry(error) };
   return { name, state: stateWord(state), reach: reachWord(reach) };
 }
 

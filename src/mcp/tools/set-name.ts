@@ -18,13 +18,13 @@ export const setName = defineTool({
   }),
   aliases: { role: "name", new_name: "name" },
 
-  async run(parameters, { session, signal }) {
+  async run(parameters, { session, identity, signal }) {
     const name = nameFrom(parameters.name);
     const { peer } = await session.call(
       (client, options) => client.updatePeer({ name }, options),
       signal,
     );
-    if (peer !== undefined) session.update(peer);
+    if (peer !== undefined) identity.update(peer);
     return { name: peer?.name };
   },
 });

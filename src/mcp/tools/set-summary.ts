@@ -14,14 +14,14 @@ export const setSummary = defineTool({
   }),
   aliases: { text: "summary", description: "summary" },
 
-  async run({ summary }, { session, cwd, signal }) {
+  async run({ summary }, { session, identity, cwd, signal }) {
     // A new task often means a new branch.
     const branch = (await findCheckout(cwd))?.branch ?? "";
     const { peer } = await session.call(
       (client, options) => client.updatePeer({ summary, branch }, options),
       signal,
     );
-    if (peer !== undefined) session.update(peer);
+    if (peer !== undefined) identity.update(peer);
     return { name: peer?.name, summary: peer?.profile?.summary || undefined };
   },
 });

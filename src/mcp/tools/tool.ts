@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Host } from "../../hosts/host.js";
+import type { Identity } from "../identity.js";
 import type { Mail } from "../mail.js";
 import type { ShownPiece } from "../presentations.js";
 import type { Facts } from "../result.js";
@@ -25,6 +26,7 @@ export interface Tool<Parameters extends z.ZodObject = z.ZodObject> {
 /** What a tool has at hand for one call. */
 export interface ToolCall {
   readonly session: Session;
+  readonly identity: Identity;
   readonly mail: Mail;
   readonly unanswered: UnansweredSends;
   readonly host: Host;

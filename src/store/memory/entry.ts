@@ -18,6 +18,7 @@ export interface Entry {
   readonly message: Message;
   readonly fingerprint: string;
   readonly acceptMs: number;
+  readonly expireMs: number;
   readonly sizeBytes: number;
   /** By recipient, in the order they were stored. */
   readonly deliveries: Map<string, Delivery>;
@@ -27,6 +28,8 @@ export interface Entry {
 export interface Delivery {
   readonly entry: Entry;
   receipt: StoredReceipt;
+  /** It came back from the dead letters, so that it may have been handed out before. */
+  isRedriven: boolean;
 }
 
 export function newEntry(draft: Draft, position: number, nowMs: number): Entry {
@@ -37,6 +40,7 @@ export function newEntry(draft: Draft, position: number, nowMs: number): Entry {
     message,
     fingerprint: draft.fingerprint,
     acceptMs: nowMs,
+    expireMs: nowMs + draft.expiresInMs,
     sizeBytes: toBinary(MessageSchema, message).byteLength,
     deliveries: new Map(),
   };

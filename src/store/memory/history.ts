@@ -1,4 +1,4 @@
-import type { MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
+import { type MessageRecord, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { HistoryPage, HistoryQuery, Store } from "../../broker/store.js";
 import { formatCursor, parseCursor } from "../history-cursor.js";
 import { type Entry, isParticipant, toRecord } from "./entry.js";
@@ -43,10 +43,12 @@ function isMeant(id: string, query: string): boolean {
   return id === query || (query.length >= 8 && id.endsWith(query));
 }
 
-function isWanted(entry: Entry, { viewer, peer, threadId }: HistoryQuery): boolean {
+function isWanted(entry: Entry, { viewer, peer, threadId, state }: HistoryQuery): boolean {
   return (
     (viewer === "" || isParticipant(entry, viewer)) &&
     (peer === "" || isParticipant(entry, peer)) &&
-    (threadId === "" || entry.message.threadId === threadId)
+    (threadId === "" || entry.message.threadId === threadId) &&
+    (state === ReceiptState.UNSPECIFIED ||
+      [...entry.deliveries.values()].some(({ receipt }) => receipt.state === state))
   );
 }

@@ -3,8 +3,10 @@ import {
   type AdvancedReceipt,
   type Draft,
   type EnqueueResult,
+  type ExpiryKey,
   type HistoryPage,
   type HistoryQuery,
+  type QueueListener,
   type QueueReader,
   type ReceiptChange,
   type Store,
@@ -89,19 +91,42 @@ class MemoryStore implements Store {
     return results;
   }
 
-  openQueue(peerId: string, wake: () => void): QueueReader {
+  openQueue(peerId: string, listener: QueueListener): QueueReader {
     this.#assertOpen();
-    return this.#readers.open(peerId, wake);
+    return this.#readers.open(peerId, listener);
   }
 
   async countWaiting(peerIds: readonly string[]): Promise<Map<string, number>> {
     this.#assertOpen();
-    return new Map(peerIds.map((peerId) => [peerId, this.#log.queue(peerId).waiting]));
+    return new Map(peerIds.map((peerId) => [peerId, this.#log.queue(peerId).waiting.length]));
   }
 
   async advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt> {
     this.#assertOpen();
     return this.#log.advance(peerId, Number(seq), change, this.#clock.now());
+  }
+
+  async redrive(peerId: string, seq: bigint): Promise<AdvancedReceipt> {
+    this.#assertOpen();
+    const offer = this.#readers.reopening(peerId);
+    const redriven = this.#log.redrive(peerId, Number(seq));
+    await offer(Number(seq));
+    return redriven;
+  }
+
+  async drop(peerId: string, seq: bigint): Promise<void> {
+    this.#assertOpen();
+    this.#log.drop(peerId, Number(seq));
+  }
+
+  async listExpired(query: Parameters<Store["listExpired"]>[0]): Promise<ExpiryKey[]> {
+    this.#assertOpen();
+    return listExpired(this.#log.expiries(), query, this.#clock.now());
+  }
+
+  async nextExpiryMs(): Promise<number | undefined> {
+    this.#assertOpen();
+    return this.#log.expiries()[0]?.expireTimeMs;
   }
 
   async getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined> {
@@ -132,4 +157,18 @@ class MemoryStore implements Store {
   #assertOpen(): void {
     if (this.#closed) throw new StoreError("UNAVAILABLE", "The store is closed.");
   }
+}
+
+/** @param expiries the earliest first. */
+function listExpired(
+  expiries: ExpiryKey[],
+  { after, limit }: Parameters<Store["listExpired"]>[0],
+  nowMs: number,
+): ExpiryKey[] {
+  const afterMs = after?.expireTimeMs ?? Number.NEGATIVE_INFINITY;
+  const afterSeq = after?.seq ?? 0n;
+  return expiries
+    .filter(({ expireTimeMs }) => expireTimeMs <= nowMs)
+    .filter(({ expireTimeMs: ms, seq }) => ms > afterMs || (ms === afterMs && seq > afterSeq))
+    .slice(0, limit);
 }

@@ -1,14 +1,15 @@
-import { ConfirmedBy, type PeerRef, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { type PeerRef, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import {
   type AdvancedReceipt,
   type Draft,
   type EnqueueResult,
+  type ExpiryKey,
   type ReceiptChange,
   StoreError,
 } from "../../broker/store.js";
 import { climb, isOpen } from "../ladder.js";
 import type { StoreLimits } from "../limits.js";
-import { type StoredReceipt, toReceipt } from "../stored-receipt.js";
+import { queuedReceipt, toReceipt } from "../stored-receipt.js";
 import { type Delivery, type Entry, isParticipant, newEntry } from "./entry.js";
 import { Queue } from "./queue.js";
 
@@ -68,6 +69,39 @@ export class MessageLog {
     return toAdvanced(delivery, moved);
   }
 
+  redrive(peerId: string, seq: number): AdvancedReceipt {
+    const delivery = this.#deadLetter(peerId, seq);
+    const queue = this.queue(peerId);
+    if (queue.isFullFor(delivery.entry.sizeBytes, this.#limits)) {
+      throw new StoreError("QUEUE_FULL", `The queue of ${delivery.receipt.peerName} is full.`);
+    }
+    delivery.receipt = queuedReceipt(delivery.receipt);
+    delivery.isRedriven = true;
+    queue.add(delivery);
+    return toAdvanced(delivery, true);
+  }
+
+  drop(peerId: string, seq: number): void {
+    const { entry } = this.#deadLetter(peerId, seq);
+    this.#bySeq.delete(seq);
+    entry.deliveries.delete(peerId);
+    if (entry.deliveries.size > 0) return;
+    this.#byKey.delete(keyOf(entry.from, entry.message.messageId));
+    this.#entries = this.#entries.filter((kept) => kept !== entry);
+  }
+
+  /** Where what was never presented expires, the earliest first. */
+  expiries(): ExpiryKey[] {
+    const waiting = [...this.#queues.values()].flatMap((queue) => queue.waiting);
+    return waiting
+      .map(({ entry, receipt: { peerId, seq } }) => ({
+        peerId,
+        seq: BigInt(seq),
+        expireTimeMs: entry.expireMs,
+      }))
+      .toSorted((a, b) => a.expireTimeMs - b.expireTimeMs || Number(a.seq - b.seq));
+  }
+
   getReceipt(peerId: string, seq: number): AdvancedReceipt | undefined {
     const delivery = this.#delivery(peerId, seq);
     return delivery && toAdvanced(delivery, false);
@@ -76,6 +110,12 @@ export class MessageLog {
   #delivery(peerId: string, seq: number): Delivery | undefined {
     const delivery = this.#bySeq.get(seq);
     return delivery?.receipt.peerId === peerId ? delivery : undefined;
+  }
+
+  #deadLetter(peerId: string, seq: number): Delivery {
+    const delivery = this.#delivery(peerId, seq);
+    if (delivery?.receipt.state === ReceiptState.DEAD_LETTERED) return delivery;
+    throw new StoreError("NOT_FOUND", `The message ${seq} of ${peerId} is not dead-lettered.`);
   }
 
   #deliver(entry: Entry, recipient: PeerRef, nowMs: number): EnqueueResult {
@@ -91,7 +131,13 @@ export class MessageLog {
       this.#entries.push(entry);
       this.#byKey.set(keyOf(entry.from, entry.message.messageId), entry);
     }
-    const delivery = { entry, receipt: queued(recipient, (this.#lastSeq += 1), nowMs) };
+    const receipt = queuedReceipt({
+      seq: (this.#lastSeq += 1),
+      peerId: recipient.peerId,
+      peerName: recipient.name,
+      queuedMs: nowMs,
+    });
+    const delivery = { entry, receipt, isRedriven: false };
     entry.deliveries.set(recipient.peerId, delivery);
     this.#bySeq.set(delivery.receipt.seq, delivery);
     queue.add(delivery);
@@ -116,24 +162,6 @@ export class MessageLog {
 
 function keyOf(from: PeerRef, messageId: string): string {
   return `${from.peerId} ${messageId}`;
-}
-
-function queued(recipient: PeerRef, seq: number, nowMs: number): StoredReceipt {
-  return {
-    seq,
-    peerId: recipient.peerId,
-    peerName: recipient.name,
-    state: ReceiptState.QUEUED,
-    queuedMs: nowMs,
-    leasedMs: null,
-    presentedMs: null,
-    confirmedMs: null,
-    answeredMs: null,
-    endedMs: null,
-    confirmedBy: ConfirmedBy.UNSPECIFIED,
-    attempts: 0,
-    reason: "",
-  };
 }
 
 function toAccepted({ entry, receipt }: Delivery, duplicate: boolean): EnqueueResult {

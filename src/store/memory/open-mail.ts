@@ -23,7 +23,7 @@ export function openMail(log: MessageLog, clock: Clock): OpenMail {
         reach = delivery.receipt.seq;
         bytes += sizeBytes;
       }
-      return { messages, reach };
+      return { messages, damaged: [], reach };
     },
 
     async backlog(peerId, { returned, after }) {
@@ -41,7 +41,7 @@ export function openMail(log: MessageLog, clock: Clock): OpenMail {
 }
 
 function lease(delivery: Delivery, nowMs: number): QueuedMessage {
-  const redelivered = delivery.receipt.state !== ReceiptState.QUEUED;
+  const redelivered = delivery.isRedriven || delivery.receipt.state !== ReceiptState.QUEUED;
   delivery.receipt = climb(delivery.receipt, { state: ReceiptState.LEASED }, nowMs).receipt;
   return {
     message: delivery.entry.message,

@@ -2,13 +2,14 @@ import { isOpen, isWaiting } from "../ladder.js";
 import type { StoreLimits } from "../limits.js";
 import type { Delivery } from "./entry.js";
 
-/** The open deliveries of one peer, oldest first. */
+/** The open deliveries of one peer. */
 export class Queue {
   readonly #open = new Map<number, Delivery>();
   #openBytes = 0;
 
-  get waiting(): number {
-    return [...this.#open.values()].filter(({ receipt }) => isWaiting(receipt.state)).length;
+  /** What has not been presented. */
+  get waiting(): Delivery[] {
+    return [...this.#open.values()].filter(({ receipt }) => isWaiting(receipt.state));
   }
 
   isFullFor(sizeBytes: number, limits: StoreLimits): boolean {
@@ -35,6 +36,11 @@ export class Queue {
       const delivery = this.#open.get(seq);
       if (delivery !== undefined) yield delivery;
     }
-    for (const [seq, delivery] of this.#open) if (seq > after) yield delivery;
+    // What was redriven stands last in the map.
+    const seqs = [...this.#open.keys()].filter((seq) => seq > after);
+    for (const seq of seqs.toSorted((a, b) => a - b)) {
+      const delivery = this.#open.get(seq);
+      if (delivery !== undefined) yield delivery;
+    }
   }
 }

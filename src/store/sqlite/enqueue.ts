@@ -1,7 +1,8 @@
 import type { StoreErrorCode } from "../../broker/store.js";
 import type { StoredReceipt } from "../stored-receipt.js";
-import { checksumOf, intactBody, type MessageRow } from "./checksum.js";
+import { checksumOf, type MessageCheck, type MessageRow } from "./checksum.js";
 import type { FreeSpace } from "./free-space.js";
+import { isQueueFull } from "./full-queue.js";
 import type { SqliteLimits } from "./limits.js";
 import type { EnqueueOutcome, Operations, Recipient } from "./operations.js";
 import type { Statements } from "./statements.js";
@@ -12,16 +13,17 @@ import type { Statements } from "./statements.js";
  */
 export function enqueueOperation(
   statements: Statements,
+  check: MessageCheck,
   limits: SqliteLimits,
   freeSpace: FreeSpace,
 ): Operations["enqueue"] {
-  return (message, recipients) => {
+  return (message, expireTimeMs, recipients) => {
     const earlier = statements.messageByKey.one(message.fromPeerId, message.messageId);
     if (earlier !== undefined && earlier.fingerprint !== message.fingerprint) {
       const words = `The sender used the message id ${message.messageId} for other content.`;
       return recipients.map(() => refused("MESSAGE_ID_REUSED", words));
     }
-    const earlierBody = earlier && intactBody(earlier);
+    const earlierBody = earlier && check.intactBody(earlier);
     if (earlier !== undefined && earlierBody === undefined) {
       const words = `The stored message ${message.messageId} is damaged.`;
       return recipients.map(() => refused("DATA_LOSS", words));
@@ -33,23 +35,14 @@ export function enqueueOperation(
       const known = id === undefined ? undefined : statements.receiptOf.one(id, recipient.peerId);
       if (known !== undefined) return { ok: true, duplicate: true, receipt: known, earlierBody };
       if (noRoom !== undefined) return refused("FULL", noRoom);
-      if (isFull(recipient, sizeBytes)) {
+      if (isQueueFull(statements, limits, recipient.peerId, sizeBytes)) {
         return refused("QUEUE_FULL", `The queue of ${recipient.name} is full.`);
       }
       id ??= insertMessage(message);
-      const receipt = insertDelivery(id, message, recipient, sizeBytes);
+      const receipt = insertDelivery(id, message, expireTimeMs, recipient, sizeBytes);
       return { ok: true, duplicate: false, receipt, earlierBody };
     });
   };
-
-  function isFull({ peerId }: Recipient, sizeBytes: number): boolean {
-    const queue = statements.getQueue.one(peerId);
-    if (queue === undefined) return false;
-    return (
-      queue.openMessages >= limits.maxQueueMessages ||
-      queue.openBytes + sizeBytes > limits.maxQueueBytes
-    );
-  }
 
   function insertMessage(message: MessageRow): number {
     const id = statements.insertMessage.run(
@@ -69,10 +62,19 @@ export function enqueueOperation(
   function insertDelivery(
     id: number,
     { fromPeerId, acceptTimeMs }: MessageRow,
+    expireTimeMs: number,
     { peerId, name }: Recipient,
     sizeBytes: number,
   ): StoredReceipt {
-    statements.insertDelivery.run(id, peerId, name, fromPeerId, sizeBytes, acceptTimeMs);
+    statements.insertDelivery.run(
+      id,
+      peerId,
+      name,
+      fromPeerId,
+      sizeBytes,
+      expireTimeMs,
+      acceptTimeMs,
+    );
     statements.insertParticipant.run(peerId, id);
     const receipt = statements.receiptOf.one(id, peerId);
     if (receipt === undefined) throw new Error("an inserted delivery is not there");

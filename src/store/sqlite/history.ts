@@ -1,5 +1,6 @@
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
-import { intactBody } from "./checksum.js";
+import type { MessageCheck } from "./checksum.js";
 import type { ListQuery, Operations, RecordRow } from "./operations.js";
 import type { Statements } from "./statements.js";
 
@@ -9,6 +10,7 @@ import type { Statements } from "./statements.js";
  */
 export function historyOperations(
   statements: Statements,
+  check: MessageCheck,
 ): Pick<Operations, "findMessages" | "listMessages"> {
   return {
     findMessages(messageId, from, viewer, limit) {
@@ -36,18 +38,23 @@ export function historyOperations(
   };
 
   /** One more than the page holds, to tell whether there is another page. */
-  function select({ viewer, peer, threadId, before, limit }: ListQuery): { id: number }[] {
-    if (threadId !== "") {
-      return statements.listOfThread.all(threadId, viewer, peer, before, limit + 1);
+  function select(query: ListQuery): { id: number }[] {
+    const { viewer, peer, threadId, state, before } = query;
+    const limit = query.limit + 1;
+    if (state >= ReceiptState.EXPIRED) {
+      return statements.listEnded.all(state, viewer, peer, threadId, before, limit);
     }
-    if (viewer !== "") return statements.listOfPeer.all(viewer, peer, before, limit + 1);
-    if (peer !== "") return statements.listOfPeer.all(peer, "", before, limit + 1);
-    return statements.listAll.all(before, limit + 1);
+    if (threadId !== "") {
+      return statements.listOfThread.all(threadId, viewer, peer, before, state, limit);
+    }
+    if (viewer !== "") return statements.listOfPeer.all(viewer, peer, before, state, limit);
+    if (peer !== "") return statements.listOfPeer.all(peer, "", before, state, limit);
+    return statements.listAll.all(before, state, limit);
   }
 
   function read(id: number): RecordRow | undefined {
     const row = statements.getMessage.one(id);
-    const body = row && intactBody(row);
+    const body = row && check.intactBody(row);
     return body && { body, receipts: statements.receiptsOf.all(id) };
   }
 }

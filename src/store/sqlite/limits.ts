@@ -27,6 +27,9 @@ export const checkpointPages = 1000;
 /** Bytes that the write-ahead log keeps on disk once it was copied. */
 export const keptLogBytes = 8 * 1024 * 1024;
 
+/** Damaged messages that are counted; there may be more. */
+export const maxKnownDamaged = 10_000;
+
 /** Rows (messages and their deliveries) that one slice of pruning deletes, save for one message more. */
 export const pruneSliceRows = 100;
 

@@ -2,33 +2,41 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { climb } from "../ladder.js";
 import { maxBacklogSenders } from "../limits.js";
 import type { Position } from "../queue-readers.js";
-import { intactBody } from "./checksum.js";
-import type { Operations, TakenRow } from "./operations.js";
-import { receiptOf, writeReceipt } from "./receipts.js";
+import type { MessageCheck } from "./checksum.js";
+import type { AdvancedRow, Operations, TakenRow } from "./operations.js";
+import { receiptOf, toAdvanced, writeReceipt } from "./receipts.js";
 import type { Statements } from "./statements.js";
 
-const damaged = { state: ReceiptState.DEAD_LETTERED, reason: "its stored bytes are damaged" };
+const deadLettered = { state: ReceiptState.DEAD_LETTERED, reason: "its stored bytes are damaged" };
 
-export function openMailOperations(statements: Statements): Pick<Operations, "take" | "backlog"> {
+export function openMailOperations(
+  statements: Statements,
+  check: MessageCheck,
+): Pick<Operations, "take" | "backlog"> {
   return {
     take(peerId, position, { maxMessages, maxBytes }, nowMs) {
       const messages: TakenRow[] = [];
+      const damaged: AdvancedRow[] = [];
       let reach = 0;
       let bytes = 0;
       for (const row of open(peerId, position)) {
         const exceeds = messages.length > 0 && bytes + row.sizeBytes > maxBytes;
         if (messages.length >= maxMessages || exceeds) break;
         reach = row.seq;
-        const body = intactBody(row);
+        const body = check.intactBody(row);
         const before = receiptOf(row);
-        const change = body === undefined ? damaged : { state: ReceiptState.LEASED };
+        const change = body === undefined ? deadLettered : { state: ReceiptState.LEASED };
         const { receipt, moved } = climb(before, change, nowMs);
         if (moved) writeReceipt(statements, receipt);
-        if (body === undefined) continue;
-        messages.push({ body, receipt, redelivered: before.state !== ReceiptState.QUEUED });
+        if (body === undefined) {
+          damaged.push(toAdvanced(row, receipt, moved));
+          continue;
+        }
+        const redelivered = row.redriven === 1 || before.state !== ReceiptState.QUEUED;
+        messages.push({ body, receipt, redelivered });
         bytes += row.sizeBytes;
       }
-      return { messages, reach };
+      return { messages, damaged, reach };
     },
 
     backlog(peerId, { after, returned }) {
@@ -38,8 +46,8 @@ export function openMailOperations(statements: Statements): Pick<Operations, "ta
         .all(peerId, after, maxBacklogSenders)
         .flatMap(({ seq }) => statements.openAt.all(peerId, seq));
       const names = new Map<string, string>();
-      for (const { fromPeerId, fromName } of [...returnedRows, ...oldest]) {
-        if (!names.has(fromPeerId)) names.set(fromPeerId, fromName);
+      for (const { senderPeerId, fromName } of [...returnedRows, ...oldest]) {
+        if (!names.has(senderPeerId)) names.set(senderPeerId, fromName);
       }
       return {
         unread: returnedRows.length + unread,

@@ -1,3 +1,4 @@
+import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { ReceiptChange, StoredPeer, StoreErrorCode } from "../../broker/store.js";
 import type { Credit, Position } from "../queue-readers.js";
 import type { StoredReceipt } from "../stored-receipt.js";
@@ -9,20 +10,30 @@ import type { MessageRow } from "./checksum.js";
  * times come as arguments. A failure is a StoreError; anything else is a defect.
  */
 export interface Operations {
-  checkHealth(): { writable: boolean; problem: string };
+  checkHealth(): Health;
 
   loadPeers(): PeerRow[];
   createPeer(peer: PeerRow): void;
   updatePeer(peer: PeerRow): void;
   removePeer(peerId: string): boolean;
 
-  enqueue(message: MessageRow, recipients: readonly Recipient[]): EnqueueOutcome[];
+  enqueue(
+    message: MessageRow,
+    expireTimeMs: number,
+    recipients: readonly Recipient[],
+  ): EnqueueOutcome[];
   take(peerId: string, position: Position, credit: Credit, nowMs: number): Taken;
   backlog(peerId: string, position: Position): { unread: number; senders: string[] };
   countWaiting(peerIds: readonly string[]): Map<string, number>;
 
   advance(peerId: string, seq: number, change: ReceiptChange, nowMs: number): AdvancedRow;
   getReceipt(peerId: string, seq: number): AdvancedRow | undefined;
+
+  redrive(peerId: string, seq: number): AdvancedRow;
+  drop(peerId: string, seq: number): void;
+
+  listExpired(after: Omit<ExpiryRow, "peerId">, limit: number, nowMs: number): ExpiryRow[];
+  nextExpiryMs(): number | undefined;
 
   findMessages(messageId: string, from: string, viewer: string, limit: number): RecordRow[];
   listMessages(query: ListQuery): { records: RecordRow[]; next: number | undefined };
@@ -39,6 +50,20 @@ export type Call = {
     readonly args: Parameters<Operations[Name]>;
   };
 }[keyof Operations];
+
+export interface Health {
+  readonly writable: boolean;
+  readonly problem: string;
+  readonly bytes: number;
+  readonly freeBytes: number;
+  readonly damagedMessages: number;
+}
+
+export interface ExpiryRow {
+  readonly peerId: string;
+  readonly seq: number;
+  readonly expireTimeMs: number;
+}
 
 export type PeerRow = Omit<StoredPeer, "profile"> & { readonly profile: Uint8Array };
 
@@ -59,6 +84,7 @@ export type EnqueueOutcome =
 
 export interface Taken {
   readonly messages: readonly TakenRow[];
+  readonly damaged: readonly AdvancedRow[];
   readonly reach: number;
 }
 
@@ -85,6 +111,7 @@ export interface ListQuery {
   readonly viewer: string;
   readonly peer: string;
   readonly threadId: string;
+  readonly state: ReceiptState;
   readonly limit: number;
   readonly maxBytes: number;
   /** Only messages accepted before this place in the order of acceptance. */

@@ -1,17 +1,17 @@
 import { StoreError } from "../../broker/store.js";
 import { climb } from "../ladder.js";
 import type { StoredReceipt } from "../stored-receipt.js";
-import { type CheckedMessage, intactBody } from "./checksum.js";
+import type { MessageCheck } from "./checksum.js";
 import type { AdvancedRow, Operations } from "./operations.js";
-import type { Statements } from "./statements.js";
+import type { DeliveryColumns, Statements } from "./statements.js";
 
 type ReceiptOperations = Pick<Operations, "advance" | "getReceipt" | "countWaiting">;
 
-export function receiptOperations(statements: Statements): ReceiptOperations {
+export function receiptOperations(statements: Statements, check: MessageCheck): ReceiptOperations {
   return {
     /** A damaged message moves like any other: only so can it be settled. */
     advance(peerId, seq, change, nowMs) {
-      const row = statements.getReceipt.one(seq, peerId);
+      const row = statements.getDelivery.one(seq, peerId);
       if (row === undefined) {
         throw new StoreError("NOT_FOUND", `The queue of ${peerId} has no message ${seq}.`);
       }
@@ -21,9 +21,9 @@ export function receiptOperations(statements: Statements): ReceiptOperations {
     },
 
     getReceipt(peerId, seq) {
-      const row = statements.getReceipt.one(seq, peerId);
+      const row = statements.getDelivery.one(seq, peerId);
       if (row === undefined) return undefined;
-      if (intactBody(row) === undefined) {
+      if (check.intactBody(row) === undefined) {
         throw new StoreError("DATA_LOSS", `The message ${seq} of ${peerId} is damaged.`);
       }
       return toAdvanced(row, receiptOf(row), false);
@@ -72,7 +72,15 @@ export function receiptOf(row: StoredReceipt): StoredReceipt {
   };
 }
 
-function toAdvanced(row: CheckedMessage, receipt: StoredReceipt, moved: boolean): AdvancedRow {
-  const { fromPeerId, fromName, messageId } = row;
+/** Says whose message it is also where that is damaged, or gone: then without what only it held. */
+export function toAdvanced(
+  row: DeliveryColumns,
+  receipt: StoredReceipt,
+  moved: boolean,
+): AdvancedRow {
+  const { senderPeerId: fromPeerId } = row;
+  const isGone = row.body === null;
+  const fromName = isGone ? "" : row.fromName;
+  const messageId = isGone ? "" : row.messageId;
   return { fromPeerId, fromName, messageId, receipt, moved };
 }

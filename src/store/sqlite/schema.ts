@@ -5,8 +5,8 @@ export const applicationId = 0x50656572;
  * The steps from one version of the schema to the next; the version of a file (PRAGMA user_version) is
  * how many of them it has been through. A released step never changes.
  *
- * States are those of ReceiptState: open up to 3 (PRESENTED), waiting up to 2 (LEASED). Times are
- * milliseconds since the Unix epoch.
+ * States are those of ReceiptState: open up to 3 (PRESENTED), waiting up to 2 (LEASED), ended from 6
+ * (EXPIRED) on. Times are milliseconds since the Unix epoch.
  */
 export const migrations: readonly string[] = [
   `
@@ -57,6 +57,8 @@ export const migrations: readonly string[] = [
     peer_name TEXT NOT NULL,
     from_peer_id TEXT NOT NULL,
     size_bytes INTEGER NOT NULL,
+    expire_time_ms INTEGER NOT NULL,
+    redriven INTEGER NOT NULL, -- 1: it came back from the dead letters
     state INTEGER NOT NULL,
     queued_ms INTEGER NOT NULL,
     leased_ms INTEGER,
@@ -70,6 +72,8 @@ export const migrations: readonly string[] = [
     UNIQUE (message, peer_id)
   ) STRICT;
   CREATE INDEX delivery_open ON delivery (peer_id, seq, from_peer_id, state) WHERE state <= 3;
+  CREATE INDEX delivery_waiting ON delivery (expire_time_ms, seq, peer_id) WHERE state <= 2;
+  CREATE INDEX delivery_ended ON delivery (state, message) WHERE state >= 6;
 
   -- What is open of each peer; kept by the triggers.
   CREATE TABLE queue (
@@ -94,6 +98,14 @@ export const migrations: readonly string[] = [
     UPDATE queue SET
       open_messages = open_messages - 1,
       open_bytes = open_bytes - NEW.size_bytes
+    WHERE peer_id = NEW.peer_id;
+  END;
+  CREATE TRIGGER delivery_redriven AFTER UPDATE OF state ON delivery
+  WHEN OLD.state > 3 AND NEW.state <= 2 BEGIN
+    UPDATE queue SET
+      open_messages = open_messages + 1,
+      open_bytes = open_bytes + NEW.size_bytes,
+      waiting_messages = waiting_messages + 1
     WHERE peer_id = NEW.peer_id;
   END;
   `,

@@ -11,8 +11,10 @@ import {
   type AdvancedReceipt,
   type Draft,
   type EnqueueResult,
+  type ExpiryKey,
   type HistoryPage,
   type HistoryQuery,
+  type QueueListener,
   type QueueReader,
   type ReceiptChange,
   type Store,
@@ -80,7 +82,7 @@ class SqliteStore implements Store {
           sizeBytes: body.byteLength,
           redelivered,
         }));
-        return { messages, reach: taken.reach };
+        return { messages, damaged: taken.damaged.map(toAdvanced), reach: taken.reach };
       },
       backlog: (peerId, position) => calls.call("backlog", peerId, position),
     });
@@ -126,6 +128,7 @@ class SqliteStore implements Store {
     const outcomes = await this.#calls.call(
       "enqueue",
       { fromPeerId, fromName, messageId, threadId, fingerprint, acceptTimeMs, body },
+      acceptTimeMs + draft.expiresInMs,
       recipients.map(({ peerId, name }) => ({ peerId, name })),
     );
     for (const outcome of outcomes) {
@@ -134,8 +137,8 @@ class SqliteStore implements Store {
     return outcomes.map((outcome) => toEnqueueResult(outcome, body));
   }
 
-  openQueue(peerId: string, wake: () => void): QueueReader {
-    return this.#readers.open(peerId, wake);
+  openQueue(peerId: string, listener: QueueListener): QueueReader {
+    return this.#readers.open(peerId, listener);
   }
 
   countWaiting(peerIds: readonly string[]): Promise<Map<string, number>> {
@@ -145,6 +148,27 @@ class SqliteStore implements Store {
   async advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt> {
     const nowMs = this.#clock.now();
     return toAdvanced(await this.#calls.call("advance", peerId, Number(seq), change, nowMs));
+  }
+
+  async redrive(peerId: string, seq: bigint): Promise<AdvancedReceipt> {
+    const offer = this.#readers.reopening(peerId);
+    const row = await this.#calls.call("redrive", peerId, Number(seq));
+    await offer(row.receipt.seq);
+    return toAdvanced(row);
+  }
+
+  drop(peerId: string, seq: bigint): Promise<void> {
+    return this.#calls.call("drop", peerId, Number(seq));
+  }
+
+  async listExpired({ after, limit }: Parameters<Store["listExpired"]>[0]): Promise<ExpiryKey[]> {
+    const from = { expireTimeMs: after?.expireTimeMs ?? 0, seq: Number(after?.seq ?? 0) };
+    const rows = await this.#calls.call("listExpired", from, limit, this.#clock.now());
+    return rows.map((row) => ({ ...row, seq: BigInt(row.seq) }));
+  }
+
+  nextExpiryMs(): Promise<number | undefined> {
+    return this.#calls.call("nextExpiryMs");
   }
 
   async getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined> {

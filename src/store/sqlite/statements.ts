@@ -23,21 +23,25 @@ interface Rows {
   peerBySecret: { peerId: string };
   getQueue: { openMessages: number; openBytes: number; waitingMessages: number };
   getMessage: CheckedMessage;
-  messageByKey: CheckedMessage & { id: number };
+  messageByKey: CheckedMessage;
   involves: { found: number };
   receiptOf: StoredReceipt;
   receiptsOf: StoredReceipt;
-  getReceipt: StoredReceipt & CheckedMessage;
-  openAt: StoredReceipt & CheckedMessage & { sizeBytes: number };
-  openAfter: StoredReceipt & CheckedMessage & { sizeBytes: number };
+  getDelivery: DeliveryColumns;
+  listExpired: { peerId: string; seq: number; expireTimeMs: number };
+  nextExpiry: { expireTimeMs: number | null };
+  openAt: DeliveryColumns;
+  openAfter: DeliveryColumns;
   countOpenAfter: { messages: number };
   sendersAfter: { seq: number };
   findMessages: { id: number };
   listAll: { id: number };
   listOfPeer: { id: number };
   listOfThread: { id: number };
+  listEnded: { id: number };
   agedMessages: { id: number; acceptTimeMs: number; fromPeerId: string };
   recipientsOf: { peerId: string; state: number };
+  size: { pages: number; freePages: number; pageBytes: number };
   freePages: { pages: number };
 }
 
@@ -55,6 +59,14 @@ export interface PeerColumns {
   readonly instanceId: string;
   readonly conversations: string;
   readonly revision: number;
+}
+
+/** A receipt with its message. */
+export interface DeliveryColumns extends StoredReceipt, CheckedMessage {
+  /** The sender as the delivery knows it, whatever became of the message. */
+  readonly senderPeerId: string;
+  readonly sizeBytes: number;
+  readonly redriven: number;
 }
 
 type Parameter = string | number | null | Uint8Array;

@@ -1,9 +1,13 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Database } from "libsql";
 import { Batches } from "./batch.js";
+import { MessageCheck } from "./checksum.js";
 import { openDatabase } from "./database.js";
+import { deadLetterOperations } from "./dead-letters.js";
 import { enqueueOperation } from "./enqueue.js";
+import { expiryOperations } from "./expiry.js";
 import { FreeSpace } from "./free-space.js";
+import { healthOperation } from "./health.js";
 import { historyOperations } from "./history.js";
 import type { SqliteLimits } from "./limits.js";
 import { openMailOperations } from "./open-mail.js";
@@ -40,17 +44,17 @@ function serve(port: MessagePort, { path, limits }: WorkerInput): void {
 
 function operationsOn(database: Database, path: string, limits: SqliteLimits): Operations {
   const statements = prepareStatements(database);
+  const check = new MessageCheck();
   const freeSpace = new FreeSpace(path, limits.reserveBytes);
   return {
-    checkHealth() {
-      const problem = freeSpace.problem();
-      return { writable: problem === undefined, problem: problem ?? "" };
-    },
-    enqueue: enqueueOperation(statements, limits, freeSpace),
+    checkHealth: healthOperation(statements, check, freeSpace),
+    enqueue: enqueueOperation(statements, check, limits, freeSpace),
     ...peerOperations(statements),
-    ...receiptOperations(statements),
-    ...openMailOperations(statements),
-    ...historyOperations(statements),
+    ...receiptOperations(statements, check),
+    ...deadLetterOperations(statements, limits),
+    ...expiryOperations(statements),
+    ...openMailOperations(statements, check),
+    ...historyOperations(statements, check),
     ...pruneOperations(database, statements),
   };
 }

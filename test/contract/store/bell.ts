@@ -1,14 +1,21 @@
-/** A `wake` that a test can wait for. */
-export class Bell {
+import type { AdvancedReceipt, QueueListener } from "../../../src/broker/store.js";
+
+/** A listener that a test can wait for. */
+export class Bell implements QueueListener {
   rings = 0;
+  readonly deadLettered: AdvancedReceipt[] = [];
   #isUnheard = false;
   #listen: (() => void) | undefined;
 
-  readonly ring = (): void => {
+  wake(): void {
     this.rings += 1;
     this.#isUnheard = true;
     this.#listen?.();
-  };
+  }
+
+  damaged(deadLettered: AdvancedReceipt): void {
+    this.deadLettered.push(deadLettered);
+  }
 
   /** Resolves when the bell has rung since it was last heard. */
   async heard(): Promise<void> {
@@ -20,3 +27,6 @@ export class Bell {
     this.#isUnheard = false;
   }
 }
+
+/** For a test that does not listen. */
+export const silent: QueueListener = { wake() {}, damaged() {} };

@@ -25,7 +25,7 @@ export function defineEndContract(technology: StoreTechnology): void {
     test("is closed once, and refuses every call from then on", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell.ring);
+      const reader = store.openQueue(bob.peerId, bell);
       await Promise.all([store[Symbol.asyncDispose](), store[Symbol.asyncDispose]()]);
       await store[Symbol.asyncDispose]();
       const unavailable = { code: "UNAVAILABLE" };

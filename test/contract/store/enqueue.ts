@@ -1,5 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
+import { silent } from "./bell.js";
 import { ReceiptState, Urgency } from "../../../gen/peerline/v1/message_pb.js";
 import {
   accepted,
@@ -56,7 +57,7 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
         seq: first!.receipt.seq,
         state: ReceiptState.PRESENTED,
       });
-      const messages = await store.openQueue(bob.peerId, () => {}).next(ample);
+      const messages = await store.openQueue(bob.peerId, silent).next(ample);
       expect(messages).toHaveLength(1);
     });
 
@@ -80,7 +81,7 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       expect(again?.duplicate).toBe(true);
       expect(added).toMatchObject({ duplicate: false, message: first!.message });
       expect(timestampMs(added!.receipt.queuedTime!)).toBe(clock.now());
-      const [queued] = await store.openQueue(carol.peerId, () => {}).next(ample);
+      const [queued] = await store.openQueue(carol.peerId, silent).next(ample);
       expect(queued?.message).toEqual(first!.message);
     });
 
@@ -91,15 +92,15 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       for (const result of await store.enqueue(other, other.to)) {
         expect(result).toMatchObject({ ok: false, error: { code: "MESSAGE_ID_REUSED" } });
       }
-      expect(await store.openQueue(carol.peerId, () => {}).next(ample)).toEqual([]);
-      expect(texts(await store.openQueue(bob.peerId, () => {}).next(ample))).toEqual(["one"]);
+      expect(await store.openQueue(carol.peerId, silent).next(ample)).toEqual([]);
+      expect(texts(await store.openQueue(bob.peerId, silent).next(ample))).toEqual(["one"]);
     });
 
     test("the same id of another sender is another message", async () => {
       const { store } = await openStore(technology);
       const messageId = await send(store, { text: "one" });
       await send(store, { messageId, text: "two", from: carol });
-      const messages = await store.openQueue(bob.peerId, () => {}).next(ample);
+      const messages = await store.openQueue(bob.peerId, silent).next(ample);
       expect(texts(messages)).toEqual(["one", "two"]);
     });
 
@@ -147,7 +148,7 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
         send(store, { from: senders[index % 3]!, text: String(index) }),
       );
       await Promise.all(sends);
-      const messages = await store.openQueue(bob.peerId, () => {}).next(ample);
+      const messages = await store.openQueue(bob.peerId, silent).next(ample);
       const seqs = messages.map(({ receipt }) => receipt.seq);
       expect(seqs).toEqual(seqs.toSorted((a, b) => Number(a - b)));
       for (const sender of senders) {

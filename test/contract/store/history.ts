@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { type MessageRecord, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { HistoryQuery, Store } from "../../../src/broker/store.js";
-import { alice, bob, carol, send, sendFirst } from "./drafts.js";
+import { accepted, alice, bob, carol, draft, send, sendFirst } from "./drafts.js";
 import { openStore, type StoreTechnology, testReopened } from "./technology.js";
+
+const { QUEUED, CONFIRMED, EXPIRED, DEAD_LETTERED } = ReceiptState;
 
 export function defineHistoryContract(technology: StoreTechnology): void {
   describe("history", () => {
@@ -80,6 +82,52 @@ export function defineHistoryContract(technology: StoreTechnology): void {
       expect(await list({ threadId: "none" })).toEqual([]);
     });
 
+    test("finds what stands in a state, for any of its recipients", async () => {
+      const { store } = await openStore(technology);
+      const texts = ["queued", "dead", "dead for carol", "expired", "confirmed", "dead in t"];
+      const sent = new Map<string, Awaited<ReturnType<typeof sendFirst>>>();
+      for (const text of texts) {
+        const to = text === "dead for carol" ? [carol, bob] : [bob];
+        const threadId = text === "dead in t" ? "t" : "other";
+        sent.set(text, await sendFirst(store, { text, to, threadId }));
+      }
+      for (const [text, { peerId, seq }] of sent) {
+        if (text.startsWith("dead")) await store.advance(peerId, seq, { state: DEAD_LETTERED });
+        if (text === "expired") await store.advance(peerId, seq, { state: EXPIRED });
+        if (text === "confirmed") await store.advance(peerId, seq, { state: CONFIRMED });
+      }
+      const list = async (given: Partial<HistoryQuery>) =>
+        textsOf((await store.listMessages(query(given))).records);
+
+      expect(await list({ state: DEAD_LETTERED })).toEqual(["dead in t", "dead for carol", "dead"]);
+      expect(await list({ state: EXPIRED })).toEqual(["expired"]);
+      expect(await list({ state: QUEUED })).toEqual(["dead for carol", "queued"]);
+      expect(await list({ state: CONFIRMED, viewer: bob.peerId })).toEqual(["confirmed"]);
+      expect(await list({ state: CONFIRMED, viewer: carol.peerId })).toEqual([]);
+      expect(await list({ state: CONFIRMED, threadId: "other" })).toEqual(["confirmed"]);
+      expect(await list({ state: CONFIRMED, peer: bob.peerId })).toEqual(["confirmed"]);
+      const dead = { state: DEAD_LETTERED };
+      expect(await list({ ...dead, viewer: carol.peerId })).toEqual(["dead for carol"]);
+      expect(await list({ ...dead, viewer: bob.peerId, peer: carol.peerId })).toHaveLength(1);
+      expect(await list({ ...dead, threadId: "t" })).toEqual(["dead in t"]);
+
+      const first = await store.listMessages(query({ ...dead, limit: 2 }));
+      const second = await store.listMessages(query({ ...dead, limit: 2, cursor: first.next }));
+      expect(textsOf([...first.records, ...second.records])).toHaveLength(3);
+      expect(second.next).toBe("");
+    });
+
+    test("a message stands in a state once, however many of its receipts do", async () => {
+      const { store } = await openStore(technology);
+      const sent = draft({ to: [bob, carol] });
+      for (const result of await store.enqueue(sent, sent.to)) {
+        const { receipt } = accepted(result);
+        await store.advance(receipt.recipient!.peerId, receipt.seq, { state: DEAD_LETTERED });
+      }
+      const { records } = await store.listMessages(query({ state: DEAD_LETTERED }));
+      expect(records.map(({ receipts }) => receipts.length)).toEqual([2]);
+    });
+
     test.each(["x", "1", "-1-0", "zzzzzzzzzzzzzzzz", "1-1-1", "é"])(
       "refuses the cursor %o",
       async (cursor) => {
@@ -101,7 +149,7 @@ export function defineHistoryContract(technology: StoreTechnology): void {
 }
 
 function query(given: Partial<HistoryQuery> = {}): HistoryQuery {
-  const any = { viewer: "", peer: "", threadId: "", cursor: "" };
+  const any = { viewer: "", peer: "", threadId: "", state: ReceiptState.UNSPECIFIED, cursor: "" };
   return { ...any, limit: 50, maxBytes: 1024 * 1024, ...given };
 }
 

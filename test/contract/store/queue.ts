@@ -1,10 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { Bell } from "./bell.js";
+import { Bell, silent } from "./bell.js";
 import { ample, bob, carol, draft, peerRef, send, sendFirst, texts } from "./drafts.js";
 import { openStore, type StoreTechnology, testReopened } from "./technology.js";
-
-const silent = (): void => {};
 
 export function defineQueueContract(technology: StoreTechnology): void {
   describe("a queue's reader", () => {
@@ -60,10 +58,10 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("opening another reader closes the first", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const first = store.openQueue(bob.peerId, bell.ring);
+      const first = store.openQueue(bob.peerId, bell);
       const underWay = first.next(ample);
       const newBell = new Bell();
-      const second = store.openQueue(bob.peerId, newBell.ring);
+      const second = store.openQueue(bob.peerId, newBell);
       expect(await underWay).toEqual([]);
       await send(store, { text: "1" });
       await newBell.heard();
@@ -127,7 +125,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("tells of a message, in a turn of its own", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell.ring);
+      const reader = store.openQueue(bob.peerId, bell);
       expect(await reader.next(ample)).toEqual([]);
       const sending = send(store, { text: "1" });
       const reading = reader.next(ample);
@@ -141,7 +139,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("no message is missed however sends and reads meet", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell.ring);
+      const reader = store.openQueue(bob.peerId, bell);
       const sent = Array.from({ length: 60 }, (_, index) => String(index));
       const sending = (async () => {
         for (const text of sent) await send(store, { text });
@@ -159,7 +157,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("stays silent once the reader is closed", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell.ring);
+      const reader = store.openQueue(bob.peerId, bell);
       await send(store);
       await bell.heard();
       const [queued] = await reader.next(ample);
@@ -179,7 +177,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       for (const text of ["1", "2", "3"]) await send(store, { text });
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell.ring);
+      const reader = store.openQueue(bob.peerId, bell);
       const [first, second] = await reader.next({ ...ample, maxMessages: 2 });
       reader.giveBack(second!.receipt.seq, 0);
       reader.giveBack(first!.receipt.seq, 0);
@@ -194,7 +192,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       await send(store, { text: "1" });
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell.ring);
+      const reader = store.openQueue(bob.peerId, bell);
       const [queued] = await reader.next(ample);
       const givenBackAt = performance.now();
       reader.giveBack(queued!.receipt.seq, 60);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { silent } from "../../contract/store/bell.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { ample, bob, draft, send, sendFirst, texts } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
@@ -25,9 +26,9 @@ test.each([
   const store = await openStore(path);
   expect(await listTexts(store)).toEqual(["whole"]);
   await expect(store.getReceipt(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
-  const reader = store.openQueue(bob.peerId, () => {});
+  const reader = store.openQueue(bob.peerId, silent);
   expect(texts(await reader.next({ ...ample, maxMessages: 1 }))).toEqual(["whole"]);
-  expect(await store.openQueue(bob.peerId, () => {}).backlog()).toMatchObject({ unread: 1 });
+  expect(await store.openQueue(bob.peerId, silent).backlog()).toMatchObject({ unread: 1 });
   const { receipt } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
   expect(receipt).toMatchObject({
     state: ReceiptState.DEAD_LETTERED,
@@ -59,6 +60,6 @@ test("a delivery whose message is gone is dead-lettered and blocks nothing", asy
   execute(path, "DELETE FROM message WHERE id = 1");
 
   const store = await openStore(path);
-  expect(texts(await store.openQueue(bob.peerId, () => {}).next(ample))).toEqual(["whole"]);
-  expect(await store.openQueue(bob.peerId, () => {}).backlog()).toMatchObject({ unread: 1 });
+  expect(texts(await store.openQueue(bob.peerId, silent).next(ample))).toEqual(["whole"]);
+  expect(await store.openQueue(bob.peerId, silent).backlog()).toMatchObject({ unread: 1 });
 });

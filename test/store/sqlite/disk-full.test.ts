@@ -3,6 +3,7 @@ import { mkdtempSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { silent } from "../../contract/store/bell.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { Store } from "../../../src/broker/store.js";
 import { bob, draft, send, sendFirst } from "../../contract/store/drafts.js";
@@ -27,7 +28,7 @@ test("refuses messages while the reserve is not free, and takes reports", async 
   const [repeat] = await full.enqueue(sent, sent.to);
   expect(repeat).toMatchObject({ ok: true, duplicate: true });
   expect(
-    await full.openQueue(bob.peerId, () => {}).next({ maxMessages: 9, maxBytes: 9 }),
+    await full.openQueue(bob.peerId, silent).next({ maxMessages: 9, maxBytes: 9 }),
   ).toHaveLength(1);
   const advanced = await full.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
   expect(advanced.moved).toBe(true);

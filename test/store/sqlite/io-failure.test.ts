@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
+import { silent } from "../../contract/store/bell.js";
 import { bob, send } from "../../contract/store/drafts.js";
 import { openStore } from "./open-store.js";
 import { acceptedIds, SenderProcess } from "./sender-process.js";
@@ -20,7 +21,7 @@ test("after a failed write nothing more is taken until the store is opened again
   await sender.kill();
 
   const store = await openStore(path);
-  const reader = store.openQueue(bob.peerId, () => {});
+  const reader = store.openQueue(bob.peerId, silent);
   const messages = await reader.next({ maxMessages: 10_000, maxBytes: 1024 ** 3 });
   const stored = messages.map(({ message }) => message.messageId);
   expect(stored).toEqual(expect.arrayContaining(acceptedIds(before)));

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { silent } from "../../contract/store/bell.js";
 import { ample, bob } from "../../contract/store/drafts.js";
 import { openStore } from "./open-store.js";
 import { acceptedIds, SenderProcess } from "./sender-process.js";
@@ -14,7 +15,7 @@ test("what was accepted is there after kill -9, again and again", async () => {
     for (const id of acceptedIds(lines)) accepted.add(id);
 
     const store = await openStore(path);
-    const messages = await store.openQueue(bob.peerId, () => {}).next(ample10k);
+    const messages = await store.openQueue(bob.peerId, silent).next(ample10k);
     const stored = new Set(messages.map(({ message }) => message.messageId));
     expect([...accepted].filter((id) => !stored.has(id))).toEqual([]);
     // What was under way may have been stored without a word, and no more than that.

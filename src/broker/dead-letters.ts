@@ -1,0 +1,81 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  DropMessageResponseSchema,
+  RedriveMessageResponseSchema,
+  type DropMessageRequest,
+  type DropMessageResponse,
+  type RedriveMessageRequest,
+  type RedriveMessageResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { BrokerError } from "./broker-error.js";
+import type { Core } from "./core.js";
+import { findMessage } from "./find-message.js";
+import { StoreError } from "./store.js";
+
+/** Puts a dead-lettered message back into its queue. */
+export async function redriveMessage(
+  core: Core,
+  request: RedriveMessageRequest,
+): Promise<RedriveMessageResponse> {
+  const { peerId, seq } = await findDeadLetter(core, request);
+  const { receipt } = await unlessGone(() => core.receipts.redrive(peerId, seq));
+  core.log.info({ peerId, seq: String(seq) }, "dead letter redriven");
+  return create(RedriveMessageResponseSchema, { receipt });
+}
+
+/** Forgets a dead-lettered message. */
+export async function dropMessage(
+  core: Core,
+  request: DropMessageRequest,
+): Promise<DropMessageResponse> {
+  const { peerId, seq } = await findDeadLetter(core, request);
+  await unlessGone(() => core.receipts.drop(peerId, seq));
+  core.log.info({ peerId, seq: String(seq) }, "dead letter dropped");
+  return create(DropMessageResponseSchema);
+}
+
+async function findDeadLetter(
+  core: Core,
+  request: { messageId: string; recipient: string },
+): Promise<{ peerId: string; seq: bigint }> {
+  const { messageId } = request;
+  const wanted =
+    request.recipient === ""
+      ? ""
+      : core.directory.resolve("recipient", request.recipient).stored.peerId;
+  const record = await findMessage(core, { field: "message_id", messageId, from: "", viewer: "" });
+  const dead = record.receipts.filter(
+    ({ state, recipient }) =>
+      state === ReceiptState.DEAD_LETTERED && (wanted === "" || recipient?.peerId === wanted),
+  );
+  const [receipt] = dead;
+  if (receipt?.recipient === undefined) throw notDead();
+  if (dead.length > 1) {
+    const names = dead.map(({ recipient }) => recipient?.name);
+    throw new BrokerError(
+      ErrorReason.PEER_AMBIGUOUS,
+      `recipient: the message is dead-lettered for several peers (${names.join(", ")}): name one`,
+      { metadata: { field: "recipient", candidates: names.join(",") } },
+    );
+  }
+  return { peerId: receipt.recipient.peerId, seq: receipt.seq };
+}
+
+/** Somebody else may have redriven or dropped it since it was found. */
+async function unlessGone<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw error instanceof StoreError && error.code === "NOT_FOUND" ? notDead() : error;
+  }
+}
+
+function notDead(): BrokerError {
+  return new BrokerError(
+    ErrorReason.MESSAGE_NOT_FOUND,
+    "message_id: no such message is dead-lettered for this recipient",
+    { metadata: { field: "message_id" } },
+  );
+}

@@ -1,0 +1,143 @@
+import { createHash } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { v7 as uuidv7 } from "uuid";
+import {
+  PeerRefSchema,
+  ReceiptState,
+  Urgency,
+  type PeerRef,
+  type Receipt,
+} from "../../gen/peerline/v1/message_pb.js";
+import type { BrokerLog } from "./broker-log.js";
+import { refTo, type Directory, type PeerEntry } from "./directory.js";
+import { defaultExpiresInMs, maxEndsTold, noticeDelayMs } from "./limits.js";
+import type { Receipts } from "./receipts.js";
+import type { Draft, Store } from "./store.js";
+
+/** Who sends notices. No peer can have this id or name. */
+export const noticeSender: PeerRef = create(PeerRefSchema, {
+  peerId: "00000000-0000-0000-0000-000000000000",
+  name: "@peerline",
+});
+
+interface End {
+  readonly messageId: string;
+  readonly receipt: Receipt;
+}
+
+/**
+ * Tells senders, in their own queues, which of their messages expired or were dead-lettered: what ends
+ * within a moment makes one notice. A notice is never told of. A broker that is killed within that
+ * moment tells nothing; the receipts do.
+ */
+export class Notices {
+  readonly #store: Store;
+  readonly #directory: Directory;
+  readonly #receipts: Receipts;
+  readonly #log: BrokerLog;
+  readonly #ends = new Map<string, End[]>();
+  readonly #stopListening: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #telling: Promise<void> = Promise.resolve();
+
+  constructor(options: { store: Store; directory: Directory; receipts: Receipts; log: BrokerLog }) {
+    this.#store = options.store;
+    this.#directory = options.directory;
+    this.#receipts = options.receipts;
+    this.#log = options.log;
+    this.#stopListening = options.receipts.onEvent(({ event }) => {
+      if (event.case !== "receiptMoved") return;
+      const { from, messageId, receipt } = event.value;
+      if (from !== undefined && receipt !== undefined && isBadEnd(receipt.state)) {
+        this.#note(from.peerId, { messageId, receipt });
+      }
+    });
+  }
+
+  /** Tells what is still untold, and nothing more. */
+  async close(): Promise<void> {
+    this.#stopListening();
+    clearTimeout(this.#timer);
+    this.#tellAll();
+    await this.#telling;
+  }
+
+  #note(sender: string, end: End): void {
+    if (sender === noticeSender.peerId) return;
+    const known = this.#ends.get(sender);
+    if (known === undefined) this.#ends.set(sender, [end]);
+    else known.push(end);
+    this.#timer ??= setTimeout(() => this.#tellAll(), noticeDelayMs).unref();
+  }
+
+  #tellAll(): void {
+    this.#timer = undefined;
+    const ends = [...this.#ends];
+    this.#ends.clear();
+    this.#telling = this.#telling.then(async () => {
+      for (const [sender, ended] of ends) await this.#tell(sender, ended);
+    });
+  }
+
+  async #tell(sender: string, ends: readonly End[]): Promise<void> {
+    const entry = this.#directory.get(sender);
+    if (entry === undefined) return;
+    try {
+      const draft = draftNotice(entry, ends);
+      const [result] = await this.#store.enqueue(draft, draft.to);
+      if (result?.ok === true) this.#receipts.accepted(result.message, [result.receipt]);
+      else throw result?.error ?? new Error("the store did not answer");
+    } catch (error) {
+      this.#log.warn(
+        { peer: entry.stored.name, err: error },
+        "could not tell a sender of ended messages",
+      );
+    }
+  }
+}
+
+function isBadEnd(state: ReceiptState): boolean {
+  return state === ReceiptState.EXPIRED || state === ReceiptState.DEAD_LETTERED;
+}
+
+function draftNotice(to: PeerEntry, ends: readonly End[]): Draft {
+  const told = ends.slice(0, maxEndsTold);
+  const more = ends.length - told.length;
+  const lines = told.map(
+    ({ messageId, receipt }) =>
+      `- ${messageId.slice(-8)} to ${receipt.recipient?.name}: ${why(receipt)}`,
+  );
+  const text = [
+    ends.length === 1
+      ? "A message of yours was not delivered:"
+      : `${ends.length} messages of yours were not delivered:`,
+    ...lines,
+    ...(more > 0 ? [`- and ${more} more`] : []),
+  ].join("\n");
+  const messageId = uuidv7();
+  return {
+    messageId,
+    from: noticeSender,
+    to: [refTo(to)],
+    text,
+    data: {
+      undelivered: told.map(({ messageId, receipt }) => ({
+        message_id: messageId,
+        to: receipt.recipient?.name ?? "",
+        state: ReceiptState[receipt.state].toLowerCase(),
+        ...(receipt.reason === "" ? {} : { reason: receipt.reason }),
+      })),
+    },
+    threadId: messageId,
+    inReplyTo: "",
+    urgency: Urgency.NORMAL,
+    expiresInMs: defaultExpiresInMs,
+    fingerprint: createHash("sha256").update(text).digest("hex"),
+  };
+}
+
+function why(receipt: Receipt): string {
+  return receipt.state === ReceiptState.EXPIRED
+    ? "it expired unread"
+    : `dead-lettered: ${receipt.reason}`;
+}

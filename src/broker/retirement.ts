@@ -1,0 +1,52 @@
+import type { Clock } from "../clock.js";
+import type { BrokerLog } from "./broker-log.js";
+import type { Directory } from "./directory.js";
+import { retireAfterMs, retireIntervalMs } from "./limits.js";
+
+/**
+ * Removes peers that nobody has been for long. One that still has mail, or history that is kept, stays
+ * with its name until that has ended.
+ */
+export class Retirement {
+  readonly #directory: Directory;
+  readonly #clock: Clock;
+  readonly #log: BrokerLog;
+  #timer: NodeJS.Timeout | undefined;
+  #retiring: Promise<void> = Promise.resolve();
+
+  constructor(options: { directory: Directory; clock: Clock; log: BrokerLog }) {
+    this.#directory = options.directory;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** Looks now, and then once a day. */
+  start(): void {
+    this.#timer = setInterval(() => this.#begin(), retireIntervalMs).unref();
+    this.#begin();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#retiring;
+  }
+
+  #begin(): void {
+    this.#retiring = this.#retiring.then(async () => {
+      try {
+        await this.#retire();
+      } catch (error) {
+        this.#log.warn({ err: error }, "could not retire peers");
+      }
+    });
+  }
+
+  async #retire(): Promise<void> {
+    const unseenSinceMs = this.#clock.now() - retireAfterMs;
+    for (const entry of this.#directory.entries()) {
+      const { lastSeenMs, name } = entry.stored;
+      if (entry.online || lastSeenMs > unseenSinceMs) continue;
+      if (await this.#directory.removeUnused(entry)) this.#log.info({ peer: name }, "peer retired");
+    }
+  }
+}

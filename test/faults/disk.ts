@@ -1,0 +1,150 @@
+import { randomInt } from "node:crypto";
+import { type FileEvent, folderFile } from "./recording.js";
+
+/** What of the unsynced changes is on the disk after a cut. */
+export const remains = ["nothing", "torn prefix", "scattered sectors", "everything"] as const;
+
+export type Remains = (typeof remains)[number];
+
+/**
+ * A disk that keeps what was synced and may or may not keep the rest. A sync of a file makes its bytes
+ * durable, one of the folder the names in it. Names that are not durable survive in their order, as a
+ * journalling file system keeps them; bytes that are not survive by sector, in any order.
+ */
+export class Disk {
+  readonly #files = new Map<number, DiskFile>();
+  readonly #names = new Map<string, number>();
+  #pendingNames: (readonly [name: string, file: number | undefined])[] = [];
+
+  apply(event: FileEvent): void {
+    switch (event.kind) {
+      case "create":
+        this.#files.set(event.file, new DiskFile());
+        this.#pendingNames.push([event.name, event.file]);
+        return;
+      case "unlink":
+        this.#pendingNames.push([event.name, undefined]);
+        return;
+      case "write":
+      case "truncate":
+        this.#file(event.file).change(event);
+        return;
+      case "sync":
+        if (event.file !== folderFile) return this.#file(event.file).sync();
+        rename(this.#names, this.#pendingNames);
+        this.#pendingNames = [];
+        return;
+      case "acknowledge":
+    }
+  }
+
+  /** The files that a power cut at this moment leaves, by name. */
+  cut(remaining: Remains): Map<string, Buffer> {
+    const count = this.#pendingNames.length;
+    const keep = { nothing: 0, everything: count }[remaining as string] ?? randomInt(count + 1);
+    const names = new Map(this.#names);
+    rename(names, this.#pendingNames.slice(0, keep));
+    return new Map([...names].map(([name, file]) => [name, this.#file(file).cut(remaining)]));
+  }
+
+  #file(file: number): DiskFile {
+    const found = this.#files.get(file);
+    if (found === undefined) throw new Error(`a file that was not opened: ${file}`);
+    return found;
+  }
+}
+
+type Change = Extract<FileEvent, { kind: "write" | "truncate" }>;
+
+/** A disk writes a sector as a whole or not at all. */
+const sectorBytes = 512;
+
+class DiskFile {
+  readonly #durable = new Content();
+  #pending: Change[] = [];
+
+  change(change: Change): void {
+    this.#pending.push(change);
+  }
+
+  sync(): void {
+    for (const change of this.#pending) this.#durable.apply(change);
+    this.#pending = [];
+  }
+
+  cut(remaining: Remains): Buffer {
+    const content = this.#durable.copy();
+    for (const change of this.#survivors(remaining)) content.apply(change);
+    return content.bytes;
+  }
+
+  #survivors(remaining: Remains): Change[] {
+    if (remaining === "nothing") return [];
+    if (remaining === "everything") return this.#pending;
+    const parts = this.#pending.flatMap(toSectors);
+    if (remaining === "torn prefix") return parts.slice(0, randomInt(parts.length + 1));
+    return shuffled(parts.filter(() => randomInt(2) === 0));
+  }
+}
+
+class Content {
+  #buffer = Buffer.alloc(0);
+  #size = 0;
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#size);
+  }
+
+  copy(): Content {
+    const copy = new Content();
+    copy.#buffer = Buffer.from(this.bytes);
+    copy.#size = this.#size;
+    return copy;
+  }
+
+  apply(change: Change): void {
+    if (change.kind === "truncate") return this.#resize(change.size);
+    const end = change.offset + change.bytes.length;
+    if (end > this.#size) this.#resize(end);
+    change.bytes.copy(this.#buffer, change.offset);
+  }
+
+  #resize(size: number): void {
+    if (size > this.#buffer.length) {
+      const larger = Buffer.alloc(2 * size);
+      this.bytes.copy(larger);
+      this.#buffer = larger;
+    }
+    if (size < this.#size) this.#buffer.fill(0, size, this.#size);
+    this.#size = size;
+  }
+}
+
+function toSectors(change: Change): Change[] {
+  if (change.kind === "truncate") return [change];
+  const { file, offset, bytes } = change;
+  const sectors: Change[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const end = Math.min(bytes.length, start + sectorBytes - ((offset + start) % sectorBytes));
+    sectors.push({ kind: "write", file, offset: offset + start, bytes: bytes.subarray(start, end) });
+    start = end;
+  }
+  return sectors;
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, rank: Math.random() }))
+    .toSorted((a, b) => a.rank - b.rank)
+    .map(({ item }) => item);
+}
+
+function rename(
+  names: Map<string, number>,
+  changes: readonly (readonly [name: string, file: number | undefined])[],
+): void {
+  for (const [name, file] of changes) {
+    if (file === undefined) names.delete(name);
+    else names.set(name, file);
+  }
+}
