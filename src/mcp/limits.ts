@@ -48,6 +48,9 @@ export const farewellMs = 1_000;
 /** Parting from the broker. The host kills what has not ended soon after it asked. */
 export const closeTimeoutMs = 500;
 
+/** What is left to write when all has ended may take this long, then the process ends without. */
+export const lingerMs = 300;
+
 /** Between two signs of life of a call that waits, where the host asked for them. */
 export const progressIntervalMs = 5_000;
 

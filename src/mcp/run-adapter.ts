@@ -2,6 +2,7 @@ import { Console } from "node:console";
 import type { Config } from "../endpoint/config.js";
 import { serveAgent } from "./adapter.js";
 import { greetTerminal } from "./greeting.js";
+import { lingerMs } from "./limits.js";
 
 /**
  * Runs the MCP server of one agent on the process's own streams, until its host closes them or asks the
@@ -34,6 +35,8 @@ export async function runAdapter(options: {
     return 0;
   } finally {
     for (const name of endingSignals) process.off(name, end);
+    // What a host no longer reads would keep the process from ending for ever.
+    setTimeout(() => process.exit(), lingerMs).unref();
   }
 }
 

@@ -26,6 +26,8 @@ export class StdioTransport implements Transport {
   readonly #output: Writable;
   readonly #observer: TransportObserver;
   readonly #buffer = new ReadBuffer({ maxBufferSize: maxLineBytes });
+  /** The rest of a line that was too long is passed over. */
+  #isSkipping = false;
   #isClosed = false;
   #resolveClosed = (): void => {};
 
@@ -59,12 +61,7 @@ export class StdioTransport implements Transport {
   }
 
   readonly #read = (chunk: Buffer): void => {
-    try {
-      this.#buffer.append(chunk);
-    } catch (error) {
-      this.#report(error);
-      this.#end();
-    }
+    this.#append(chunk);
     while (!this.#isClosed) {
       try {
         const message = this.#buffer.readMessage();
@@ -77,6 +74,24 @@ export class StdioTransport implements Transport {
       }
     }
   };
+
+  /** What a line has beyond the bound costs that line, not the agent its server. */
+  #append(chunk: Buffer): void {
+    if (this.#isSkipping) {
+      const end = chunk.indexOf("\n");
+      if (end === -1) return;
+      this.#isSkipping = false;
+      return this.#append(chunk.subarray(end + 1));
+    }
+    try {
+      this.#buffer.append(chunk);
+    } catch (error) {
+      // The buffer is empty now: whole lines had been taken out of it, and the long one is dropped.
+      this.#report(error);
+      this.#isSkipping = true;
+      this.#append(chunk);
+    }
+  }
 
   #report(error: unknown): void {
     this.onerror?.(error instanceof Error ? error : new Error(String(error)));

@@ -55,7 +55,7 @@ export function createToolServer(
  * is marked to be always loaded.
  */
 function describeTool(tool: Tool): ListedTool {
-  const { $schema: _, ...schema } = z.toJSONSchema(tool.parameters);
+  const { $schema: _, ...schema } = z.toJSONSchema(tool.parameters, { override: dropLargest });
   return {
     name: tool.name,
     title: tool.title,
@@ -70,4 +70,9 @@ function describeTool(tool: Tool): ListedTool {
     },
     _meta: { "anthropic/alwaysLoad": true },
   };
+}
+
+/** That an integer is one that a double can hold goes without saying, and costs tokens. */
+function dropLargest({ jsonSchema }: { jsonSchema: { maximum?: number } }): void {
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
 }

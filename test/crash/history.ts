@@ -42,7 +42,7 @@ export interface Report {
   readonly outcome: "presented" | "confirmed" | "returned";
 }
 
-export type Record = (operation: Operation) => void;
+export type Recorder = (operation: Operation) => void;
 
 /**
  * The history of one process's peers, on disk: an operation is in the file before `record` returns, so
@@ -55,7 +55,7 @@ export class HistoryFile implements Disposable {
     this.#file = openSync(join(folder, fileName(lineage, incarnation)), "ax", 0o600);
   }
 
-  readonly record: Record = (operation) => {
+  readonly record: Recorder = (operation) => {
     writeSync(this.#file, `${JSON.stringify(operation)}\n`);
   };
 

@@ -1,16 +1,12 @@
 import { randomUUID } from "node:crypto";
-import {
-  BrokerService,
-  Outcome,
-  type Delivery,
-} from "../../gen/peerline/v1/broker_service_pb.js";
+import { BrokerService, Outcome, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { sleep } from "../../src/clock.js";
 import { Pulse } from "../../src/mcp/pulse.js";
 import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
-import type { Record } from "./history.js";
+import type { Recorder } from "./history.js";
 import { isNotice, readLetter } from "./letter.js";
-import { callTimeoutMs, maxThinkMs, pageMessages, retryMs } from "./limits.js";
+import { callTimeoutMs, pageMessages, retryMs } from "./limits.js";
 import type { Random } from "./random.js";
 import { Reports, type Held } from "./reports.js";
 
@@ -19,10 +15,12 @@ export interface LightAdapterOptions {
   readonly secret: string;
   /** `unix:/path`. */
   readonly address: string;
-  readonly record: Record;
+  readonly record: Recorder;
   readonly random: Random;
   /** Of a hundred messages shown, how many are given back as not processed. */
   readonly returnPercent: number;
+  /** How long the host takes over the page that it was just shown. */
+  readonly thinkMs: () => number;
 }
 
 /**
@@ -128,7 +126,7 @@ export class LightAdapter implements AsyncDisposable {
 
   /** The host: is shown a page, and goes on after a while. */
   async #read(): Promise<void> {
-    const { name: peer, record, random, returnPercent } = this.#options;
+    const { name: peer, record, random, returnPercent, thinkMs } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       const page = this.#unread.splice(0, pageMessages);
@@ -141,7 +139,7 @@ export class LightAdapter implements AsyncDisposable {
         if (!isNote) record({ act: "present", peer, ...letter, redelivered });
         this.#report(held, Outcome.PRESENTED);
       }
-      await sleep(random.between(0, maxThinkMs), signal).catch(ignore);
+      await sleep(thinkMs(), signal).catch(ignore);
       if (signal.aborted) return;
       for (const held of page) {
         const isReturned = random.next() * 100 < returnPercent;

@@ -1,5 +1,5 @@
 /** Messages that a host is shown at once. */
-export const pageMessages = 16;
+export const pageMessages = 32;
 
 /** Reports in one call. */
 export const maxReports = 256;
@@ -10,21 +10,18 @@ export const callTimeoutMs = 8_000;
 /** Waits before connecting again, and before a send is repeated: half as long or up to this, at random. */
 export const retryMs = 150;
 
-/** How long a host takes over a page before it goes on, at most. */
-export const maxThinkMs = 40;
+/** How long the host of a light adapter takes over a page before it goes on, at most; that of a real one. */
+export const maxThinkMs = 60;
+export const maxHostThinkMs = 300;
 
 /** One call in so many of a host asks where a message stands. */
 export const statusEvery = 8;
 
 /** How long a broker or an adapter is stopped (SIGSTOP), at least and at most. */
 export const minStopMs = 50;
-export const maxStopMs = 1_500;
-
-/** Between two faults, at least and at most. */
-export const minCalmMs = 100;
-export const maxCalmMs = 1_500;
+export const maxStopMs = 1_000;
 
 /** The bounds of each wait of the run for its own parts: starting, work after a fault, the end of all work. */
 export const startTimeoutMs = 60_000;
 export const progressTimeoutMs = 60_000;
-export const drainTimeoutMs = 120_000;
+export const drainTimeoutMs = 180_000;

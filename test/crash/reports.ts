@@ -1,7 +1,7 @@
 import { BrokerService, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { sleep } from "../../src/clock.js";
 import type { Client } from "../../src/rpc/client.js";
-import type { Phase, Record } from "./history.js";
+import type { Phase, Recorder } from "./history.js";
 import type { Letter } from "./letter.js";
 import { callTimeoutMs, maxReports, retryMs } from "./limits.js";
 
@@ -22,14 +22,14 @@ export interface Held {
 /** Reports in batches while there is a stream, and records each, and what the broker answered. */
 export class Reports {
   readonly #peer: string;
-  readonly #record: Record;
+  readonly #record: Recorder;
   readonly #onConfirmed: (held: Held) => void;
   #pending: { held: Held; outcome: Outcome }[] = [];
   #stop = new AbortController();
   #client: Client<typeof BrokerService> | undefined;
   #sending = false;
 
-  constructor(options: { peer: string; record: Record; onConfirmed: (held: Held) => void }) {
+  constructor(options: { peer: string; record: Recorder; onConfirmed: (held: Held) => void }) {
     this.#peer = options.peer;
     this.#record = options.record;
     this.#onConfirmed = options.onConfirmed;
@@ -66,7 +66,9 @@ export class Reports {
         const { results } = await this.#client.ackMessages({ acks }, options);
         // An answer that comes when the stream has ended may be older than a new delivery.
         signal.throwIfAborted();
-        batch.forEach((report, index) => this.#conclude(report, results[index]?.error === undefined));
+        batch.forEach((report, index) =>
+          this.#conclude(report, results[index]?.error === undefined),
+        );
       } catch {
         for (const report of batch) this.#note("unknown", report);
         if (!signal.aborted) this.#pending.unshift(...batch);

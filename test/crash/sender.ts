@@ -3,7 +3,7 @@ import type { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { sleep } from "../../src/clock.js";
 import type { Client } from "../../src/rpc/client.js";
 import { Code, RpcError } from "../../src/rpc/error.js";
-import type { Operation, Phase, Record } from "./history.js";
+import type { Operation, Phase, Recorder } from "./history.js";
 import { writeLetter } from "./letter.js";
 import { callTimeoutMs, retryMs } from "./limits.js";
 
@@ -21,21 +21,31 @@ export interface Outgoing {
 export async function sendUntilAccepted(options: {
   peer: string;
   message: Outgoing;
-  live: () => Promise<Client<typeof BrokerService>>;
-  record: Record;
+  adapter: { live(): Promise<Client<typeof BrokerService>> };
+  record: Recorder;
 }): Promise<void> {
-  const { peer, message, live, record } = options;
+  const { peer, message, adapter, record } = options;
   const { key, to, messageId } = message;
   const note = (phase: Phase, recipients: readonly string[] = to): void =>
-    record({ act: "send", phase, peer, key, to: recipients, ...(phase === "invoke" && { messageId }) });
+    record({
+      act: "send",
+      phase,
+      peer,
+      key,
+      to: recipients,
+      ...(phase === "invoke" && { messageId }),
+    });
   for (;;) {
-    const client = await live();
+    const client = await adapter.live();
     note("invoke");
     try {
       const request = { to: [...to], messageId, text: writeLetter(key, to) };
       const { results } = await client.sendMessage(request, { timeoutMs: callTimeoutMs });
       const accepted = results.filter(({ error }) => error === undefined);
-      note("ok", accepted.map(({ recipient }) => recipient?.name ?? ""));
+      note(
+        "ok",
+        accepted.map(({ recipient }) => recipient?.name ?? ""),
+      );
       return;
     } catch (error) {
       note(isRefusal(error) ? "fail" : "unknown");
@@ -59,7 +69,11 @@ export function resume(history: Iterable<Operation>): {
     if (!unanswered.has(key)) counts.set(peer, Math.max(counts.get(peer) ?? 0, numberOf(key)));
     unanswered.set(key, { key, to, messageId, peer });
   }
-  return { counts, open: Map.groupBy(unanswered.values(), ({ peer }) => peer) };
+  const open = new Map<string, Outgoing[]>();
+  for (const { peer, ...message } of unanswered.values()) {
+    open.set(peer, [...(open.get(peer) ?? []), message]);
+  }
+  return { counts, open };
 }
 
 export function compose(peer: string, number: number, to: readonly string[]): Outgoing {

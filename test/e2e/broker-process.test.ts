@@ -88,8 +88,12 @@ describe("connecting", { timeout: timeoutMs }, () => {
   test("reports a database that is none", async () => {
     const home = newHome();
     writeFileSync(home.databasePath, "x".repeat(8192));
-    await expect(connect(home)).rejects.toMatchObject({ code: "BROKER_START_FAILED" });
+    await expect(connect(home)).rejects.toMatchObject({
+      code: "STORE_DAMAGED",
+      message: expect.stringContaining(home.databasePath),
+    });
     expect(readFileSync(home.logPath, "utf8")).toContain("did not start");
+    expect((await exitOf(startBroker(home))).code).toBe(brokerExit.storeDamaged);
   });
 });
 

@@ -124,9 +124,14 @@ function toSectors(change: Change): Change[] {
   if (change.kind === "truncate") return [change];
   const { file, offset, bytes } = change;
   const sectors: Change[] = [];
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const end = Math.min(bytes.length, start + sectorBytes - ((offset + start) % sectorBytes));
-    sectors.push({ kind: "write", file, offset: offset + start, bytes: bytes.subarray(start, end) });
+    sectors.push({
+      kind: "write",
+      file,
+      offset: offset + start,
+      bytes: bytes.subarray(start, end),
+    });
     start = end;
   }
   return sectors;

@@ -1,7 +1,11 @@
-import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
-import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import type { Store } from "../../src/broker/store.js";
-import { ample, bob } from "../contract/store/drafts.js";
+import { fromBinary } from "@bufbuild/protobuf";
+import type Database from "libsql";
+import { MessageSchema, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { MessageCheck } from "../../src/store/sqlite/checksum.js";
+import { historyOperations } from "../../src/store/sqlite/history.js";
+import type { RecordRow } from "../../src/store/sqlite/operations.js";
+import { prepareStatements } from "../../src/store/sqlite/statements.js";
+import { ample } from "../contract/store/drafts.js";
 import type { FileEvent } from "./recording.js";
 import { textOf } from "./text-of.js";
 
@@ -15,45 +19,39 @@ export class Promises {
     (event.what === "sent" ? this.#sent : this.#confirmed).add(event.messageId);
   }
 
-  /** Each promise that the store does not keep, in words. */
-  async brokenBy(store: Store): Promise<string[]> {
-    const records = await listAll(store);
-    const states = new Map(records.map(toState));
-    const offered = await store.openQueue(bob.peerId, () => {}).next(ample);
+  /** Each promise that the database of a store does not keep, in words. */
+  brokenBy(database: Database.Database): string[] {
+    const stored = readAll(database);
+    const states = new Map(stored.map(({ messageId, state }) => [messageId, state]));
     const lost = [...this.#sent].filter((id) => !states.has(id));
     const forgotten = [...this.#confirmed].filter(
       (id) => states.has(id) && states.get(id) !== ReceiptState.CONFIRMED,
     );
-    const again = offered.filter(({ message }) => this.#confirmed.has(message.messageId));
-    const altered = records.filter(({ message }) => message?.text !== textOf(message?.messageId ?? ""));
+    const altered = stored.filter(({ messageId, text }) => text !== textOf(messageId));
     return [
       ...lost.map((id) => `message ${id} is lost`),
       ...forgotten.map((id) => `the confirmation of ${id} is lost`),
-      ...again.map(({ message }) => `message ${message.messageId} came back`),
-      ...altered.map(({ message }) => `message ${message?.messageId} has another text`),
+      ...altered.map(({ messageId }) => `message ${messageId} has another text`),
     ];
   }
 }
 
-async function listAll(store: Store): Promise<MessageRecord[]> {
-  const records: MessageRecord[] = [];
-  let cursor = "";
-  do {
-    const page = await store.listMessages({
-      viewer: "",
-      peer: "",
-      threadId: "",
-      state: ReceiptState.UNSPECIFIED,
-      limit: 1000,
-      maxBytes: ample.maxBytes,
-      cursor,
-    });
-    records.push(...page.records);
-    cursor = page.next;
-  } while (cursor !== "");
-  return records;
-}
-
-function toState({ message, receipts }: MessageRecord): [string, ReceiptState] {
-  return [message?.messageId ?? "", receipts[0]?.state ?? ReceiptState.UNSPECIFIED];
+/** Every intact message, as the store itself reads them. */
+function readAll(database: Database.Database) {
+  const { records } = historyOperations(
+    prepareStatements(database),
+    new MessageCheck(),
+  ).listMessages({
+    viewer: "",
+    peer: "",
+    threadId: "",
+    state: ReceiptState.UNSPECIFIED,
+    limit: ample.maxMessages,
+    maxBytes: ample.maxBytes,
+    before: Number.MAX_SAFE_INTEGER,
+  });
+  return records.map(({ body, receipts }: RecordRow) => {
+    const { messageId, text } = fromBinary(MessageSchema, body);
+    return { messageId, text, state: receipts[0]?.state };
+  });
 }

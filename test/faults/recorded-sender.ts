@@ -17,7 +17,9 @@ const acknowledged = openSync(join(dirname(path), "acknowledged"), "a", 0o600);
 // Enough that the write-ahead log is copied into the database and begun anew.
 for (const sendersAtOnce of [1, 8]) {
   const store = await openSqliteStore({ path, clock: systemClock, workerUrl: new URL(workerUrl) });
-  await Promise.all(Array.from({ length: sendersAtOnce }, () => sendMany(store, 160 / sendersAtOnce)));
+  await Promise.all(
+    Array.from({ length: sendersAtOnce }, () => sendMany(store, 160 / sendersAtOnce)),
+  );
   await store[Symbol.asyncDispose]();
 }
 

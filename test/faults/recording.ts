@@ -49,7 +49,7 @@ export async function recordSender(options: {
 /** The records of record-writes.c. */
 function* decode(record: Buffer): Generator<FileEvent> {
   let acknowledged = -1;
-  for (let at = 0; at < record.length; ) {
+  for (let at = 0; at < record.length;) {
     const kind = String.fromCharCode(record.readUInt32LE(at));
     const file = record.readUInt32LE(at + 4);
     const offset = Number(record.readBigUInt64LE(at + 8));

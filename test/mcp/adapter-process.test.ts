@@ -104,6 +104,21 @@ describe("the process of peerline mcp", () => {
     expect((await ended).code).toBe(0);
   });
 
+  test("ends although its host reads nothing that it writes", async () => {
+    raw = new RawAgent(home.path);
+    raw.write(initialize, initialized);
+    await raw.answer(1);
+    raw.child.stdout.pause();
+    for (let id = 2; id < 200; id++) raw.write({ jsonrpc: "2.0", id, method: "tools/list" });
+    raw.write(toolCall(200, "list_peers"));
+    await eventually(() => expect(raw.log).toContain("connected"));
+    const ended = raw.end();
+    raw.child.stdin.end();
+    const { code, ms } = await ended;
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(3000);
+  });
+
   test("ends soon when its broker does not answer", async () => {
     raw = new RawAgent(home.path);
     raw.write(initialize, initialized, toolCall(2, "list_peers"));

@@ -18,10 +18,10 @@ export class RawAgent implements AsyncDisposable {
     this.child.stdin.on("error", () => undefined);
   }
 
+  /** Writes all lines at once, so that they arrive together. */
   write(...lines: (object | string)[]): void {
-    for (const line of lines) {
-      this.child.stdin.write(`${typeof line === "string" ? line : JSON.stringify(line)}\n`);
-    }
+    const texts = lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line)));
+    this.child.stdin.write(texts.map((text) => `${text}\n`).join(""));
   }
 
   /** The first message on standard output that answers this request. */

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -47,15 +48,25 @@ export class TestHome implements AsyncDisposable {
     }
   }
 
+  /** Waits for a broker, which may be starting just now, and kills it. */
   async killBroker(signal: NodeJS.Signals): Promise<void> {
-    const pid = await this.brokerPid();
+    const pid = await eventually(() => this.brokerPid());
     process.kill(pid, signal);
-    await eventually(() => expect(() => process.kill(pid, 0)).toThrow());
+    await eventually(() => expect(isRunning(pid)).toBe(false));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#agents.map((agent) => agent[Symbol.asyncDispose]()));
-    await this.killBroker("SIGTERM").catch(() => undefined);
+    if (existsSync(join(this.path, "broker.sock"))) await this.killBroker("SIGTERM");
     await rm(this.path, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Whether a process still runs. One that has ended is a zombie while its parent is stopped. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
   }
 }

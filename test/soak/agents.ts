@@ -8,6 +8,9 @@ const [address = "", ...names] = process.argv.slice(2);
 const tally = newTally();
 const ended = new AbortController();
 process.once("disconnect", () => ended.abort());
-const report = setInterval(() => process.send?.(tally), sampleIntervalMs / 2);
+const report = setInterval(() => {
+  // The parent may be gone before it says so.
+  if (process.connected) process.send?.(tally, undefined, {}, () => undefined);
+}, sampleIntervalMs / 2);
 await Promise.all(names.map((name) => new LightAgent(address, name, tally).run(ended.signal)));
 clearInterval(report);

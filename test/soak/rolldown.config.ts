@@ -7,12 +7,12 @@ import { pruneIntervalMs, retentionMs } from "./limits.js";
 export default defineConfig({
   ...program,
   input: {
-    ...program.input,
+    ...Object(program.input),
     soak: join(import.meta.dirname, "soak.ts"),
     agents: join(import.meta.dirname, "agents.ts"),
   },
   plugins: [program.plugins, shortenRetention()],
-  output: { ...program.output, dir: "dist/soak" },
+  output: { ...Object(program.output), dir: "dist/soak" },
 });
 
 /** Messages are kept for 30 days, so that the size of a database would level off after as long. */

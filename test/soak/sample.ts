@@ -44,7 +44,7 @@ export function toCsv(sample: Sample): string {
 
 export function header(sample: Sample): string {
   return Object.keys(sample)
-    .map((key) => key.replaceAll(/[A-Z][a-z]+|MiB/g, (word) => `_${word.toLowerCase()}`))
+    .map((key) => key.replaceAll(/MiB|[A-Z][a-z]+/g, (word) => `_${word.toLowerCase()}`))
     .join(",");
 }
 

@@ -1,12 +1,11 @@
 import { z } from "zod";
 import { sleep } from "../../clock.js";
 import type { HeldMessage } from "../held-message.js";
-import { inboxMessages, progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
+import { flag, wholeNumber } from "../lenient.js";
+import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
 import { makePage } from "../page.js";
 import type { Facts } from "../result.js";
 import { defineTool, type ToolCall } from "./tool.js";
-
-const wholeNumber = (schema: z.ZodInt) => z.preprocess(numberFromText, schema);
 
 export const getMessages = defineTool({
   name: "get_messages",
@@ -22,11 +21,10 @@ export const getMessages = defineTool({
         "milliseconds to wait while there is no mail, such as 30000; 0 by default; shortened to what your host allows (50000 where that is unknown)",
       ),
     from: z.string().min(1).optional().describe("only messages from the agent of this name"),
-    limit: wholeNumber(z.int().min(1).max(inboxMessages))
+    limit: wholeNumber(z.int().min(1))
       .optional()
-      .describe(`at most this many messages, 1 to ${inboxMessages}`),
-    peek: z
-      .boolean()
+      .describe("at most this many messages; by default as many as fit into a result"),
+    peek: flag()
       .optional()
       .describe("true to count what waits, by sender, without reading anything"),
   }),
@@ -40,7 +38,7 @@ export const getMessages = defineTool({
     const waiting = call.mail.inbox.list().filter(matches);
     const { messages, pieces } = makePage(waiting, {
       maxBytes: call.host.maxResultBytes - resultEnvelopeBytes,
-      limit: parameters.limit ?? inboxMessages,
+      limit: parameters.limit ?? Number.POSITIVE_INFINITY,
     });
     call.signal.throwIfAborted();
     if (pieces.length > 0) call.show(pieces);
@@ -97,8 +95,4 @@ function peek(call: ToolCall, matches: Filter): Facts {
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return { senders: [...counts].map(([name, count]) => ({ name, count })) };
-}
-
-function numberFromText(value: unknown): unknown {
-  return typeof value === "string" && /^\s*\d+\s*$/.test(value) ? Number(value) : value;
 }

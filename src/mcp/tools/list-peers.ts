@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PeerScope } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { flag } from "../lenient.js";
 import { maxListedPeers } from "../limits.js";
 import { peerText } from "../peer-text.js";
 import { wireTime } from "../wire-time.js";
@@ -27,7 +28,7 @@ export const listPeers = defineTool({
       .describe(
         "all (the default), or those on your machine, in your repository or your directory",
       ),
-    online_only: z.boolean().optional().describe("true to leave out agents that are offline"),
+    online_only: flag().optional().describe("true to leave out agents that are offline"),
   }),
   aliases: {},
 

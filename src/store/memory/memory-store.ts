@@ -12,6 +12,7 @@ import {
   type Store,
   type StoredPeer,
   StoreError,
+  type StoreHealth,
   type StoreInfo,
 } from "../../broker/store.js";
 import type { Clock } from "../../clock.js";
@@ -53,10 +54,14 @@ class MemoryStore implements Store {
     this.#readers = new QueueReaders(openMail(this.#log, clock));
   }
 
-  async health() {
-    return this.#closed
-      ? { writable: false, problem: "The store is closed." }
-      : { writable: true, problem: "" };
+  async health(): Promise<StoreHealth> {
+    return {
+      writable: !this.#closed,
+      problem: this.#closed ? "The store is closed." : "",
+      bytes: this.#log.bytes,
+      freeBytes: 0,
+      damagedMessages: 0,
+    };
   }
 
   async loadPeers(): Promise<StoredPeer[]> {

@@ -33,6 +33,11 @@ export class MessageLog {
     return this.#entries.toReversed();
   }
 
+  /** Of all messages, encoded. */
+  get bytes(): number {
+    return this.#entries.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+  }
+
   queue(peerId: string): Queue {
     const queue = this.#queues.get(peerId) ?? new Queue();
     this.#queues.set(peerId, queue);

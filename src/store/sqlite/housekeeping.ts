@@ -13,12 +13,19 @@ export class Housekeeping {
   readonly #calls: Calls;
   readonly #clock: Clock;
   readonly #limits: StoreLimits;
+  readonly #onDefect: (error: unknown) => void;
   #lastRoundMs = Number.NEGATIVE_INFINITY;
 
-  constructor(calls: Calls, clock: Clock, limits: StoreLimits) {
-    this.#calls = calls;
-    this.#clock = clock;
-    this.#limits = limits;
+  constructor(options: {
+    calls: Calls;
+    clock: Clock;
+    limits: StoreLimits;
+    onDefect: (error: unknown) => void;
+  }) {
+    this.#calls = options.calls;
+    this.#clock = options.clock;
+    this.#limits = options.limits;
+    this.#onDefect = options.onDefect;
   }
 
   /** Begins a round if one is due. */
@@ -36,7 +43,7 @@ export class Housekeeping {
       while (await this.#calls.call("reclaim"));
     } catch (error) {
       // The store was closed or failed, and says so itself; the next round starts anew.
-      if (!(error instanceof StoreError)) throw error;
+      if (!(error instanceof StoreError)) this.#onDefect(error);
     }
   }
 }

@@ -30,6 +30,12 @@ export const keptLogBytes = 8 * 1024 * 1024;
 /** Damaged messages that are counted; there may be more. */
 export const maxKnownDamaged = 10_000;
 
+/**
+ * Bytes of a database up to which its structure is checked whenever it is opened, at some milliseconds
+ * for each MiB: agents wait for their broker to start.
+ */
+export const maxCheckedBytes = 128 * 1024 * 1024;
+
 /** Rows (messages and their deliveries) that one slice of pruning deletes, save for one message more. */
 export const pruneSliceRows = 100;
 

@@ -1,5 +1,5 @@
 import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import type { ReceiptChange, StoredPeer, StoreErrorCode } from "../../broker/store.js";
+import type { ReceiptChange, StoredPeer, StoreErrorCode, StoreHealth } from "../../broker/store.js";
 import type { Credit, Position } from "../queue-readers.js";
 import type { StoredReceipt } from "../stored-receipt.js";
 import type { MessageRow } from "./checksum.js";
@@ -10,7 +10,7 @@ import type { MessageRow } from "./checksum.js";
  * times come as arguments. A failure is a StoreError; anything else is a defect.
  */
 export interface Operations {
-  checkHealth(): Health;
+  checkHealth(): StoreHealth;
 
   loadPeers(): PeerRow[];
   createPeer(peer: PeerRow): void;
@@ -50,14 +50,6 @@ export type Call = {
     readonly args: Parameters<Operations[Name]>;
   };
 }[keyof Operations];
-
-export interface Health {
-  readonly writable: boolean;
-  readonly problem: string;
-  readonly bytes: number;
-  readonly freeBytes: number;
-  readonly damagedMessages: number;
-}
 
 export interface ExpiryRow {
   readonly peerId: string;

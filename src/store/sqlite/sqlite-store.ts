@@ -20,6 +20,7 @@ import {
   type Store,
   type StoredPeer,
   StoreError,
+  type StoreHealth,
   type StoreInfo,
 } from "../../broker/store.js";
 import type { Clock } from "../../clock.js";
@@ -42,6 +43,11 @@ export interface SqliteStoreOptions {
   readonly workerUrl?: URL;
   /** Each left out is that of `sqliteLimits`. */
   readonly limits?: Partial<SqliteLimits>;
+  /**
+   * Is told of an error that no call is there to reject with: one of housekeeping, which is tried
+   * again in its next round. By default it becomes an uncaught exception.
+   */
+  readonly onDefect?: (error: unknown) => void;
 }
 
 /**
@@ -49,11 +55,12 @@ export interface SqliteStoreOptions {
  * holds it, NEWER_VERSION where a newer program wrote it, DATA_LOSS where it is no database of ours.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { path, clock, workerUrl = new URL("../sqlite-worker.js", import.meta.url) } = options;
+  const { path, clock, onDefect = throwUncaught } = options;
+  const { workerUrl = new URL("../sqlite-worker.js", import.meta.url) } = options;
   const limits = { ...sqliteLimits, ...options.limits };
   const worker = await startWorker(workerUrl, { path, limits });
   const calls = new Calls(worker, () => housekeeping.begin());
-  const housekeeping = new Housekeeping(calls, clock, limits);
+  const housekeeping = new Housekeeping({ calls, clock, limits, onDefect });
   housekeeping.begin();
   return new SqliteStore(calls, clock, limits);
 }
@@ -88,12 +95,18 @@ class SqliteStore implements Store {
     });
   }
 
-  async health() {
+  async health(): Promise<StoreHealth> {
     try {
       return await this.#calls.call("checkHealth");
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      return { writable: false, problem: error.message };
+      return {
+        writable: false,
+        problem: error.message,
+        bytes: 0,
+        freeBytes: 0,
+        damagedMessages: 0,
+      };
     }
   }
 
@@ -192,6 +205,12 @@ class SqliteStore implements Store {
     this.#readers.close();
     await this.#calls[Symbol.asyncDispose]();
   }
+}
+
+function throwUncaught(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
 }
 
 function toEnqueueResult(outcome: EnqueueOutcome, body: Uint8Array): EnqueueResult {

@@ -85,7 +85,6 @@ export function defineDeadLetterContract(technology: StoreTechnology): void {
       const bell = new Bell();
       const reader = store.openQueue(bob.peerId, bell);
       await reader.next(ample);
-      await bell.heard();
       reader.giveBack(sent.seq, 20);
       await bury(store, sent);
       await store.redrive(sent.peerId, sent.seq);

@@ -8,7 +8,11 @@ export function defineEndContract(technology: StoreTechnology): void {
   describe("a store", () => {
     test("says that it takes messages, and what it bounds", async () => {
       const { store } = await openStore(technology, { maxQueueMessages: 7 });
-      expect(await store.health()).toEqual({ writable: true, problem: "" });
+      expect(await store.health()).toMatchObject({
+        writable: true,
+        problem: "",
+        damagedMessages: 0,
+      });
       const maxima = store.info.limits.map(({ name, maximum }) => [name, maximum]);
       expect(maxima).toContainEqual(["queue_messages", 7]);
       expect(maxima.map(([name]) => name)).toContain("queue_bytes");
@@ -33,6 +37,11 @@ export function defineEndContract(technology: StoreTechnology): void {
       await expect(store.enqueue(sent, sent.to)).rejects.toMatchObject(unavailable);
       await expect(store.loadPeers()).rejects.toMatchObject(unavailable);
       await expect(listTexts(store)).rejects.toMatchObject(unavailable);
+      await expect(store.redrive(bob.peerId, 1n)).rejects.toMatchObject(unavailable);
+      await expect(store.drop(bob.peerId, 1n)).rejects.toMatchObject(unavailable);
+      await expect(store.nextExpiryMs()).rejects.toMatchObject(unavailable);
+      const listing = store.listExpired({ after: undefined, limit: 1 });
+      await expect(listing).rejects.toMatchObject(unavailable);
       expect(await reader.next({ maxMessages: 1, maxBytes: 1 })).toEqual([]);
       expect((await store.health()).writable).toBe(false);
       expect(bell.rings).toBe(0);

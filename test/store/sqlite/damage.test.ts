@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
-import { silent } from "../../contract/store/bell.js";
-import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { ample, bob, draft, send, sendFirst, texts } from "../../contract/store/drafts.js";
+import { create } from "@bufbuild/protobuf";
+import { expect, test, vi } from "vitest";
+import { Bell, silent } from "../../contract/store/bell.js";
+import { PeerRefSchema, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { alice, ample, bob, draft, send, sendFirst, texts } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
 import { execute } from "./execute.js";
 import { openStore } from "./open-store.js";
@@ -18,7 +19,7 @@ test.each([
 ])("a message with a damaged %s is never handed out", async (_what, damage) => {
   const path = temporaryDatabase();
   const first = await openStore(path);
-  const { seq } = await sendFirst(first, { text: "the secret text" });
+  const { seq, messageId } = await sendFirst(first, { text: "the secret text" });
   await send(first, { text: "whole" });
   await first[Symbol.asyncDispose]();
   execute(path, `UPDATE message SET ${damage} WHERE id = 1`);
@@ -26,8 +27,13 @@ test.each([
   const store = await openStore(path);
   expect(await listTexts(store)).toEqual(["whole"]);
   await expect(store.getReceipt(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
-  const reader = store.openQueue(bob.peerId, silent);
+  const bell = new Bell();
+  const reader = store.openQueue(bob.peerId, bell);
   expect(texts(await reader.next({ ...ample, maxMessages: 1 }))).toEqual(["whole"]);
+  await vi.waitFor(() => expect(bell.deadLettered).toHaveLength(1));
+  expect(bell.deadLettered[0]).toMatchObject({ from: alice, messageId, moved: true });
+  expect(bell.deadLettered[0]?.receipt).toMatchObject({ seq, state: ReceiptState.DEAD_LETTERED });
+  expect(await store.health()).toMatchObject({ writable: true, damagedMessages: 1 });
   expect(await store.openQueue(bob.peerId, silent).backlog()).toMatchObject({ unread: 1 });
   const { receipt } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
   expect(receipt).toMatchObject({
@@ -60,6 +66,26 @@ test("a delivery whose message is gone is dead-lettered and blocks nothing", asy
   execute(path, "DELETE FROM message WHERE id = 1");
 
   const store = await openStore(path);
-  expect(texts(await store.openQueue(bob.peerId, silent).next(ample))).toEqual(["whole"]);
+  const bell = new Bell();
+  expect(texts(await store.openQueue(bob.peerId, bell).next(ample))).toEqual(["whole"]);
   expect(await store.openQueue(bob.peerId, silent).backlog()).toMatchObject({ unread: 1 });
+  // Whose it was is known from the delivery; what only the message held is gone.
+  const from = create(PeerRefSchema, { peerId: alice.peerId });
+  await vi.waitFor(() => expect(bell.deadLettered).toMatchObject([{ from, messageId: "" }]));
+});
+
+test("damage is told also when the reader that met it was replaced", async () => {
+  const path = temporaryDatabase();
+  const first = await openStore(path);
+  const { messageId } = await sendFirst(first, { text: "the secret text" });
+  await first[Symbol.asyncDispose]();
+  execute(path, `UPDATE message SET ${flipped}`);
+
+  const store = await openStore(path);
+  const bell = new Bell();
+  const underWay = store.openQueue(bob.peerId, bell).next(ample);
+  store.openQueue(bob.peerId, silent);
+  expect(await underWay).toEqual([]);
+  await vi.waitFor(() => expect(bell.deadLettered).toMatchObject([{ messageId }]));
+  expect(bell.rings).toBe(0);
 });

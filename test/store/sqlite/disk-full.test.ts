@@ -1,13 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { silent } from "../../contract/store/bell.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { Store } from "../../../src/broker/store.js";
 import { bob, draft, send, sendFirst } from "../../contract/store/drafts.js";
 import { openStore } from "./open-store.js";
+import { smallDisk } from "./small-disk.js";
 import { temporaryDatabase } from "./temporary-database.js";
 
 const mebibyte = 1024 * 1024;
@@ -45,7 +44,7 @@ test("on a full disk reports go on, and messages again when there is room", asyn
   await reportAll(store, seqs);
 
   execFileSync("mount", ["-o", "remount,size=96m", disk]);
-  expect(await store.health()).toEqual({ writable: true, problem: "" });
+  expect(await store.health()).toMatchObject({ writable: true, problem: "" });
   await send(store, { text });
 });
 
@@ -60,24 +59,6 @@ test("without the reserve a full disk stops the reports, too, and nothing accept
   await reportAll(store, seqs);
   await send(store, { text });
 });
-
-/** A file system of its own for this test; undefined where mounting is not permitted. */
-function smallDisk(mebibytes: number): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), "pl-"));
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", folder], {
-      stdio: "ignore",
-    });
-  } catch {
-    rmdirSync(folder);
-    return undefined;
-  }
-  onTestFinished(() => {
-    execFileSync("umount", ["--lazy", folder]);
-    rmSync(folder, { recursive: true });
-  });
-  return folder;
-}
 
 /** Sends until the disk is full; resolves to the places of what was accepted. */
 async function fill(store: Store): Promise<bigint[]> {

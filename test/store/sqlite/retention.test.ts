@@ -30,6 +30,9 @@ test("the file shrinks when much was forgotten", async () => {
   await vi.waitFor(async () => expect(await listTexts(reopened)).toEqual([]), { timeout: 10_000 });
   // Each call shares its transaction with one slice of what is given back to the file system.
   for (let slice = 0; slice < 40; slice += 1) await reopened.health();
+  const { bytes, freeBytes } = await reopened.health();
+  expect(bytes).toBeLessThan(fullBytes / 2);
+  expect(freeBytes).toBeLessThan(bytes);
   await reopened[Symbol.asyncDispose]();
   expect(statSync(path).size).toBeLessThan(fullBytes / 2);
 });

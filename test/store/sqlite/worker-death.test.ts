@@ -1,11 +1,9 @@
-import { writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { draft, send } from "../../contract/store/drafts.js";
 import { workerUrl } from "./built-worker.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
+import { workerProgram } from "./worker-program.js";
 
 const deaths = {
   ends: "process.exit(1)",
@@ -30,7 +28,7 @@ test.each(Object.entries(deaths))("every call fails when the worker %s", async (
 test("a worker that dies before it opened the database is said", async () => {
   const path = temporaryDatabase();
   for (const death of Object.values(deaths)) {
-    const stillborn = program(path, death);
+    const stillborn = workerProgram(path, death);
     const opening = openStore(path, { workerUrl: stillborn });
     await expect(opening).rejects.toMatchObject({ code: "UNAVAILABLE" });
   }
@@ -38,7 +36,7 @@ test("a worker that dies before it opened the database is said", async () => {
 
 /** The built worker, with a death in place of its answer to a batch that asks for the peers. */
 function mortalWorker(path: string, death: string): URL {
-  return program(
+  return workerProgram(
     path,
     `import { parentPort } from "node:worker_threads";
     const answer = parentPort.postMessage.bind(parentPort);
@@ -52,10 +50,4 @@ function mortalWorker(path: string, death: string): URL {
     };
     await import(${JSON.stringify(workerUrl.href)});`,
   );
-}
-
-function program(path: string, source: string): URL {
-  const file = join(dirname(path), "worker.mjs");
-  writeFileSync(file, source);
-  return pathToFileURL(file);
 }

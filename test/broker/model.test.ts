@@ -1,0 +1,96 @@
+import fc from "fast-check";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Clock } from "../../src/clock.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.js";
+import { workerUrl } from "../store/sqlite/built-worker.js";
+import { StoppedClock } from "../support/stopped-clock.js";
+import { perform, type World } from "./model/actions.js";
+import { DrivenBroker, type StorePlace } from "./model/driven-broker.js";
+import { isOpen, Model } from "./model/model.js";
+import { steps, type Step } from "./model/steps.js";
+
+/** The time for new runs on one store; a counterexample is shrunk for longer. */
+const runsMs = 8000;
+const shrinkingMs = 60_000;
+
+describe.each([
+  { technology: "memory", placeStore: placeMemory },
+  { technology: "sqlite", placeStore: placeSqlite },
+])("the broker over $technology", ({ placeStore }) => {
+  test("does as the model does, whatever its peers do, and loses nothing", async () => {
+    const endMs = performance.now() + runsMs;
+    let hasFailed = false;
+    const property = fc.asyncProperty(steps, async (todo) => {
+      if (!hasFailed && performance.now() > endMs) return;
+      hasFailed = true;
+      await live(todo, placeStore);
+      hasFailed = false;
+    });
+    await fc.assert(property, { numRuns: 30, interruptAfterTimeLimit: shrinkingMs });
+  }, 120_000);
+});
+
+/** Does the steps, then lets every peer read all its mail. */
+async function live(
+  todo: readonly Step[],
+  placeStore: (clock: Clock) => Promise<StorePlace>,
+): Promise<void> {
+  const clock = new StoppedClock();
+  const model = new Model(clock);
+  const place = await placeStore(clock);
+  await using broker = await DrivenBroker.open({ model, clock, place });
+  const world: World = { model, clock, broker };
+  for (const step of todo) {
+    await perform(world, step);
+    await broker.settle();
+  }
+  await readEverything(world);
+  await broker.settle();
+  const open = model.messages
+    .flatMap(({ deliveries }) => [...deliveries.values()])
+    .filter((delivery) => isOpen(delivery));
+  expect(open).toEqual([]);
+  // A broker that stops in good order tells what is still untold.
+  await broker.restart();
+  expect(await broker.countToldEnds()).toEqual(model.countBadEnds());
+}
+
+async function readEverything(world: World): Promise<void> {
+  const { model, broker } = world;
+  for (const index of model.peers.keys()) {
+    await perform(world, { do: "return", peer: index, asNewInstance: true });
+    await perform(world, { do: "subscribe", peer: index, credit: 1000 });
+  }
+  await broker.settle();
+  for (const [index, peer] of model.peers.entries()) {
+    const leases = [...(peer.stream?.leases.keys() ?? [])];
+    const received = [...peer.received.keys()].toReversed();
+    for (const deliveryId of leases) {
+      const delivery = received.indexOf(deliveryId);
+      await perform(world, { do: "report", peer: index, delivery, outcome: Outcome.CONFIRMED });
+    }
+  }
+}
+
+async function placeMemory(clock: Clock): Promise<StorePlace> {
+  const store = openMemoryStore({ clock });
+  return {
+    open: async () => store,
+    close: async () => undefined,
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+async function placeSqlite(clock: Clock): Promise<StorePlace> {
+  const folder = await mkdtemp(join(tmpdir(), "pl-"));
+  return {
+    open: () => openSqliteStore({ path: join(folder, "peerline.db"), clock, workerUrl }),
+    close: async (store) => store[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,171 @@
+import { expect, test } from "vitest";
+import { v7 as uuidv7 } from "uuid";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import type { QueueReader, Store } from "../../src/broker/store.js";
+import { systemClock } from "../../src/clock.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { eventually, newSecret, operatorToken, startTestBroker } from "../support/test-broker.js";
+import { listStored } from "./broker-process.js";
+import { check, type StoredMessage, type ViolationKind } from "./checker.js";
+import type { Operation, Report } from "./history.js";
+import { LightAdapter } from "./light-adapter.js";
+import { Random } from "./random.js";
+import { compose, sendUntilAccepted } from "./sender.js";
+
+const { PRESENTED, CONFIRMED } = ReceiptState;
+
+test("an honest store is found honest", async () => {
+  expect(await judge((store) => store)).toEqual(new Set());
+});
+
+const liars: [string, ViolationKind[], (store: Store) => Store][] = [
+  ["drops messages", ["lost"], dropSome],
+  ["duplicates messages", ["duplicated", "repeated"], duplicateSome],
+  ["reorders messages", ["reordered"], reorder],
+  ["confirms too early", ["premature"], confirmEarly],
+  ["forgets confirmations", ["revived", "unsettled"], forgetConfirmations],
+  ["does not mark what it offers again", ["repeated"], leaveUnmarked],
+];
+
+test.each(liars)("a store that %s is caught: %s", async (_name, caught, lie) => {
+  expect([...(await judge(lie))]).toEqual(expect.arrayContaining(caught));
+});
+
+const messages = 20;
+
+/** What the checker finds when alice writes to bob, who is killed twice. */
+async function judge(lie: (store: Store) => Store): Promise<Set<ViolationKind>> {
+  const history: Operation[] = [];
+  const record = (operation: Operation): void => void history.push(operation);
+  await using broker = await startTestBroker({
+    store: lie(openMemoryStore({ clock: systemClock })),
+  });
+  const secrets = new Map(["alice", "bob"].map((name) => [name, newSecret()]));
+  const join = (name: string, thinkMs: number) =>
+    new LightAdapter({
+      name,
+      secret: secrets.get(name) ?? "",
+      address: broker.address,
+      record,
+      random: new Random(name),
+      returnPercent: 0,
+      thinkMs: () => thinkMs,
+    });
+  const operator = broker.client(operatorToken);
+  const reported = (outcome: Report["outcome"]): Promise<void> =>
+    eventually(() => {
+      const reports = history.filter((operation) => operation.act === "report");
+      const taken = reports.filter((report) => report.phase === "ok" && report.outcome === outcome);
+      expect(taken.length).toBeGreaterThan(0);
+    });
+  // A liar may never get there.
+  const settled = (): Promise<void> =>
+    eventually(
+      async () => expect((await listStored(operator)).filter(isOpen)).toEqual([]),
+      2000,
+    ).catch(() => undefined);
+
+  await using alice = join("alice", 0);
+  // Bob exists, and is away while alice writes.
+  const absent = join("bob", 0);
+  await absent.live();
+  await absent[Symbol.asyncDispose]();
+  for (let number = 1; number <= messages; number++) {
+    const message = compose("alice", number, ["bob"]);
+    await sendUntilAccepted({ peer: "alice", message, adapter: alice, record });
+  }
+
+  // Killed between presenting and confirming; what it presented was reported by then.
+  const slow = join("bob", 60_000);
+  await reported("presented");
+  await slow[Symbol.asyncDispose]();
+
+  const quick = join("bob", 0);
+  await reported("confirmed");
+  await settled();
+  await quick[Symbol.asyncDispose]();
+
+  // Whatever is offered now should not be.
+  const last = join("bob", 0);
+  await last.live();
+  await settled();
+  await last[Symbol.asyncDispose]();
+  return new Set(check(history, await listStored(operator)).violations.map(({ kind }) => kind));
+}
+
+function isOpen({ receipts }: StoredMessage): boolean {
+  return receipts.some(({ state }) => state <= PRESENTED);
+}
+
+function dropSome(store: Store): Store {
+  const nowhere = openMemoryStore({ clock: systemClock });
+  const isNext = everyFifth();
+  return alter(store, {
+    enqueue: (draft, recipients) => (isNext() ? nowhere : store).enqueue(draft, recipients),
+  });
+}
+
+function duplicateSome(store: Store): Store {
+  const isNext = everyFifth();
+  return alter(store, {
+    async enqueue(draft, recipients) {
+      if (isNext()) await store.enqueue({ ...draft, messageId: uuidv7() }, recipients);
+      return store.enqueue(draft, recipients);
+    },
+  });
+}
+
+function reorder(store: Store): Store {
+  return alterQueues(store, (batch) => batch.toReversed());
+}
+
+function leaveUnmarked(store: Store): Store {
+  return alterQueues(store, (batch) => batch.map((queued) => ({ ...queued, redelivered: false })));
+}
+
+function confirmEarly(store: Store): Store {
+  return alter(store, {
+    advance: (peerId, seq, change) =>
+      store.advance(
+        peerId,
+        seq,
+        change.state === PRESENTED ? { ...change, state: CONFIRMED } : change,
+      ),
+  });
+}
+
+function forgetConfirmations(store: Store): Store {
+  return alter(store, {
+    async advance(peerId, seq, change) {
+      if (change.state !== CONFIRMED) return store.advance(peerId, seq, change);
+      const known = await store.advance(peerId, seq, {});
+      return { ...known, receipt: { ...known.receipt, state: CONFIRMED }, moved: true };
+    },
+  });
+}
+
+function everyFifth(): () => boolean {
+  let count = 0;
+  return () => ++count % 5 === 0;
+}
+
+type Batch = Awaited<ReturnType<QueueReader["next"]>>;
+
+function alterQueues(store: Store, change: (batch: Batch) => Batch): Store {
+  return alter(store, {
+    openQueue(peerId, wake) {
+      const reader = store.openQueue(peerId, wake);
+      return alter(reader, { next: async (credit) => change(await reader.next(credit)) });
+    },
+  });
+}
+
+/** An object that does some things otherwise. */
+function alter<T extends object>(honest: T, changes: Partial<T>): T {
+  return new Proxy(honest, {
+    get(_target, name) {
+      const value: unknown = Reflect.get(name in changes ? changes : honest, name);
+      return typeof value === "function" ? value.bind(honest) : value;
+    },
+  });
+}

@@ -1,0 +1,101 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
+import type { Progress } from "./progress.js";
+import type { Victim } from "./victim.js";
+
+/** What a worker is to do. */
+export interface Task {
+  readonly seed: string;
+  /** Of the history. */
+  readonly folder: string;
+  readonly lineage: string;
+  readonly incarnation: number;
+  readonly peers: readonly { name: string; secret: string; address: string }[];
+  /** The names of all peers of the run. */
+  readonly everyone: readonly string[];
+  /** Between two messages of one lane, on average. */
+  readonly pauseMs: number;
+}
+
+export type ToWorker = "drain";
+export type FromWorker = { readonly accepted: number } | { readonly drained: true };
+
+/** Makes a program of `worker.ts` in a folder: Node runs no TypeScript. Resolves to its path. */
+export async function buildWorker(folder: string): Promise<string> {
+  const file = join(folder, "worker.mjs");
+  const input = fileURLToPath(new URL("worker.ts", import.meta.url));
+  const bundle = await rolldown({ input, platform: "node", logLevel: "silent" });
+  await bundle.write({ file, format: "esm", codeSplitting: false });
+  await bundle.close();
+  return file;
+}
+
+/** The process of several light adapters, started again whenever it was killed. */
+export class WorkerProcess implements Victim, AsyncDisposable {
+  readonly #program: string;
+  readonly #task: Omit<Task, "incarnation">;
+  readonly #progress: Progress;
+  #incarnation = 0;
+  #child: ChildProcess;
+  #draining = false;
+  #resolveDrained = (): void => {};
+
+  constructor(program: string, task: Omit<Task, "incarnation">, progress: Progress) {
+    this.#program = program;
+    this.#task = task;
+    this.#progress = progress;
+    this.#child = this.#start();
+  }
+
+  async kill(): Promise<void> {
+    await end(this.#child);
+    this.#child = this.#start();
+  }
+
+  stop(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child.kill("SIGCONT");
+  }
+
+  /** Sends nothing new; resolves when all it had to send is accepted. It goes on to receive. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    const drained = new Promise<void>((resolve) => (this.#resolveDrained = resolve));
+    this.#tell("drain");
+    await drained;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await end(this.#child);
+  }
+
+  #start(): ChildProcess {
+    const task: Task = { ...this.#task, incarnation: ++this.#incarnation };
+    const child = fork(this.#program, [JSON.stringify(task)], {
+      env: { PATH: process.env["PATH"] },
+      execArgv: ["--max-old-space-size=1024"],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    child.on("message", (message: FromWorker) => {
+      if ("accepted" in message) this.#progress.add(message.accepted);
+      else if (this.#draining) this.#resolveDrained();
+    });
+    return child;
+  }
+
+  #tell(message: ToWorker): void {
+    this.#child.send(message);
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
