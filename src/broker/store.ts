@@ -24,8 +24,8 @@ import type { JsonObject } from "@bufbuild/protobuf";
 export interface Store extends AsyncDisposable {
   readonly info: StoreInfo;
 
-  /** Whether the store takes messages now, and if not why not, as one sentence for people. */
-  health(): Promise<{ writable: boolean; problem: string }>;
+  /** How the store is now. Resolves in any state of it, also when it is closed. */
+  health(): Promise<StoreHealth>;
 
   /** Every peer. The core reads them once, at start. */
   loadPeers(): Promise<StoredPeer[]>;
@@ -125,6 +125,19 @@ export interface StoreInfo {
   readonly dedupeWindowMs: number;
   /** The bounds that the store enforces, named as in GetServerInfo: `queue_messages`, `queue_bytes`. */
   readonly limits: readonly { name: string; maximum: number; description: string }[];
+}
+
+export interface StoreHealth {
+  /** It takes messages. */
+  readonly writable: boolean;
+  /** Why it does not, as one sentence for people; empty while it does. */
+  readonly problem: string;
+  /** What it occupies; 0 when it does not answer. */
+  readonly bytes: number;
+  /** How much of that it has free for what comes. */
+  readonly freeBytes: number;
+  /** Messages that were found damaged since it was opened. */
+  readonly damagedMessages: number;
 }
 
 export interface StoredPeer {
