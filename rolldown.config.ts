@@ -14,7 +14,11 @@ export default defineConfig({
   platform: "node",
   external: installed,
   transform: { target: "node20.19" },
-  resolve: { extensionAlias: { ".js": [".ts", ".js"] } },
+  resolve: {
+    extensionAlias: { ".js": [".ts", ".js"] },
+    // Its main file is UMD, whose inner requires no bundler can follow.
+    alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
+  },
   plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt")],
   output: {
     dir: "dist",

@@ -27,6 +27,7 @@ const packages: Record<string, RegExp> = {
   store: /^(@bufbuild\/protobuf(\/.*)?|libsql)$/,
   endpoint: /^(@bufbuild\/protobuf(\/.*)?)$/,
   daemon: /^(@bufbuild\/protobuf(\/.*)?|libsql|pino)$/,
+  hosts: /^(jsonc-parser|smol-toml)$/,
   mcp: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|zod|uuid)$/,
   cli: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|commander|picocolors|string-width|uuid)$/,
 };

@@ -16,6 +16,7 @@ import { parseDeliveryId } from "./delivery-id.js";
 import { boundBytes, boundCount, invalidField, requireField } from "./fields.js";
 import { maxAcks, maxDeliveryIdBytes, maxReasonBytes } from "./limits.js";
 import type { Session } from "./sessions.js";
+import { StoreError } from "./store.js";
 
 /** Carries out reports, one by one; each is durable when its entry answers. */
 export async function ackMessages(
@@ -34,8 +35,10 @@ async function answer(core: Core, session: Session, ack: Ack): Promise<AckResult
   try {
     return create(AckResultSchema, { deliveryId, state: await report(core, session, ack) });
   } catch (error) {
-    if (!(error instanceof BrokerError)) throw error;
-    return create(AckResultSchema, { deliveryId, error: entryError(error) });
+    // Retention may forget a message while it is reported on.
+    const known = error instanceof StoreError && error.code === "NOT_FOUND" ? notFound() : error;
+    if (!(known instanceof BrokerError)) throw known;
+    return create(AckResultSchema, { deliveryId, error: entryError(known) });
   }
 }
 

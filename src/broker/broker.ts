@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto";
 import { BrokerService, Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Clock } from "../clock.js";
 import { serve, type ServiceEntry } from "../rpc/server.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { BrokerError } from "./broker-error.js";
 import type { BrokerLog } from "./broker-log.js";
 import type { Core } from "./core.js";
 import { Directory } from "./directory.js";
@@ -43,9 +45,10 @@ export async function createBroker(options: {
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
   const registrar = new Registrar({ directory, sessions, clock, log });
+  const stopping = new AbortController();
   const expiry = new Expiry({ store, receipts, subscriptions, clock, log });
   const notices = new Notices({ store, directory, receipts, log });
-  const retirement = new Retirement({ directory, clock, log });
+  const retirement = new Retirement({ directory, sessions, clock, log });
   const core: Core = {
     store,
     directory,
@@ -55,6 +58,7 @@ export async function createBroker(options: {
     subscriptions,
     storms: new Storms(clock),
     expiry,
+    stopping: stopping.signal,
     clock,
     log,
     version,
@@ -67,10 +71,13 @@ export async function createBroker(options: {
     entry: serve(BrokerService, createService(core, options.onStop)),
     async close() {
       subscriptions.stop();
-      sessions.endStreams(Closing_Reason.STOPPING, "the broker is stopping: connect again");
+      stopping.abort(new BrokerError(ErrorReason.STOPPING, stoppingDetail));
+      sessions.endStreams(Closing_Reason.STOPPING, stoppingDetail);
       await expiry.close();
       await retirement.close();
       await notices.close();
     },
   };
 }
+
+const stoppingDetail = "the broker is stopping: connect again";

@@ -19,6 +19,8 @@ export interface Core {
   readonly subscriptions: Subscriptions;
   readonly storms: Storms;
   readonly expiry: Expiry;
+  /** Aborts when the broker stops, with the error for what is still open. */
+  readonly stopping: AbortSignal;
   readonly clock: Clock;
   readonly log: BrokerLog;
   /** The program's version. */

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   DropMessageResponseSchema,
   RedriveMessageResponseSchema,
@@ -11,16 +12,23 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { BrokerError } from "./broker-error.js";
 import type { Core } from "./core.js";
+import { invalidField } from "./fields.js";
 import { findMessage } from "./find-message.js";
-import { StoreError } from "./store.js";
+import { StoreError, type ExpiryKey } from "./store.js";
 
 /** Puts a dead-lettered message back into its queue. */
 export async function redriveMessage(
   core: Core,
   request: RedriveMessageRequest,
 ): Promise<RedriveMessageResponse> {
-  const { peerId, seq } = await findDeadLetter(core, request);
+  const { peerId, seq, expireTimeMs } = await findDeadLetter(core, request);
+  if (expireTimeMs <= core.clock.now()) {
+    const message =
+      "message_id: the message's time to wait is over: it would end at once; have it sent anew";
+    throw invalidField("message_id", message);
+  }
   const { receipt } = await unlessGone(() => core.receipts.redrive(peerId, seq));
+  core.expiry.expect(expireTimeMs);
   core.log.info({ peerId, seq: String(seq) }, "dead letter redriven");
   return create(RedriveMessageResponseSchema, { receipt });
 }
@@ -39,7 +47,7 @@ export async function dropMessage(
 async function findDeadLetter(
   core: Core,
   request: { messageId: string; recipient: string },
-): Promise<{ peerId: string; seq: bigint }> {
+): Promise<ExpiryKey> {
   const { messageId } = request;
   const wanted =
     request.recipient === ""
@@ -60,7 +68,12 @@ async function findDeadLetter(
       { metadata: { field: "recipient", candidates: names.join(",") } },
     );
   }
-  return { peerId: receipt.recipient.peerId, seq: receipt.seq };
+  const { expireTime } = record.message ?? {};
+  return {
+    peerId: receipt.recipient.peerId,
+    seq: receipt.seq,
+    expireTimeMs: expireTime === undefined ? Number.POSITIVE_INFINITY : timestampMs(expireTime),
+  };
 }
 
 /** Somebody else may have redriven or dropped it since it was found. */

@@ -142,12 +142,16 @@ export class Directory {
   async removeUnused(entry: PeerEntry): Promise<boolean> {
     const { peerId } = entry.stored;
     return this.#inOrder(peerId, async () => {
-      if (!(await translateStoreErrors(() => this.#store.removePeer(peerId)))) return false;
-      this.#byId.delete(peerId);
-      this.#byName.delete(entry.stored.name);
-      this.#bySecretHash.delete(entry.stored.secretHash);
-      this.#changed(peerId);
-      return true;
+      // Nobody finds it from here on; what was sent to it before reaches the store first.
+      this.#unindex(entry);
+      let isRemoved = false;
+      try {
+        isRemoved = await translateStoreErrors(() => this.#store.removePeer(peerId));
+      } finally {
+        if (!isRemoved) this.#index(entry);
+      }
+      if (isRemoved) this.#changed(peerId);
+      return isRemoved;
     });
   }
 
@@ -199,6 +203,12 @@ export class Directory {
     entry.stored = next;
     this.#byName.set(next.name, entry);
     this.#changed(next.peerId);
+  }
+
+  #unindex({ stored }: PeerEntry): void {
+    this.#byId.delete(stored.peerId);
+    this.#byName.delete(stored.name);
+    this.#bySecretHash.delete(stored.secretHash);
   }
 
   #index(entry: PeerEntry): void {

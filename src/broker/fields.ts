@@ -39,6 +39,14 @@ function tooLarge(field: string, size: number, maximum: number, unit: string): B
   return new BrokerError(
     ErrorReason.FIELD_TOO_LARGE,
     `${field} has ${size} ${unit}: at most ${maximum} are allowed`,
-    { metadata: { field, limit: field, maximum: String(maximum) } },
+    { metadata: { field, limit: limitOf(field, unit), maximum: String(maximum) } },
   );
+}
+
+/** The name that GetServerInfo gives the bound of a field. */
+function limitOf(field: string, unit: string): string {
+  const name = field.split(".").at(-1) ?? field;
+  if (name === "to") return "recipients";
+  if (name === "cwd" || name === "root") return "path_bytes";
+  return unit === "bytes" ? `${name}_bytes` : name;
 }

@@ -8,7 +8,15 @@ import { maxAmbiguous, minShortIdLength } from "./limits.js";
 /** Finds the one message that `viewer` (empty: the operator) means by a whole or shortened id. */
 export async function findMessage(
   core: Core,
-  query: { field: string; messageId: string; from: string; viewer: string },
+  query: {
+    field: string;
+    messageId: string;
+    /** The sender's peer_id; empty when any will do. */
+    from: string;
+    viewer: string;
+    /** Senders to prefer where several used the same id. */
+    likelyFrom?: readonly string[];
+  },
 ): Promise<MessageRecord> {
   const { field, from, viewer } = query;
   requireField(field, query.messageId);
@@ -18,7 +26,10 @@ export async function findMessage(
   const found = await translateStoreErrors(() =>
     core.store.findMessages({ messageId, from, viewer, limit: maxAmbiguous }),
   );
-  const [record] = found;
+  const likely = found.filter(({ message }) =>
+    query.likelyFrom?.includes(message?.from?.peerId ?? ""),
+  );
+  const [record] = likely.length === 1 ? likely : found;
   if (record === undefined) {
     throw new BrokerError(
       ErrorReason.MESSAGE_NOT_FOUND,
@@ -26,11 +37,11 @@ export async function findMessage(
       { metadata: { field } },
     );
   }
-  if (found.length > 1) {
+  if (found.length > 1 && likely.length !== 1) {
     const ids = found.map(({ message }) => `${message?.messageId} from ${message?.from?.name}`);
     throw new BrokerError(
       ErrorReason.MESSAGE_AMBIGUOUS,
-      `${field}: "${messageId}" fits several messages (${ids.join(", ")}): give the whole id`,
+      `${field}: "${messageId}" fits several messages (${ids.join(", ")}): give ${messageId.length < 36 ? "the whole id" : "from_peer_id"}`,
       { metadata: { field, candidates: found.map(({ message }) => message?.messageId).join(",") } },
     );
   }

@@ -1,9 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Outcome, type Ack } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
-import { BrokerError } from "./broker-error.js";
 import { formatDeliveryId } from "./delivery-id.js";
 import { cleanLine, invalidField } from "./fields.js";
 import { maxDeliveryAttempts, maxReturnDelayMs, returnDelayMs } from "./limits.js";
@@ -133,24 +131,30 @@ export class Leases {
   async #giveBack(lease: Lease, reason: string): Promise<ReceiptState> {
     const { seq } = lease.queued.receipt;
     this.end(seq);
-    const { receipt } = await this.#receipts.advance(this.#peerId, seq, { failedAttempt: true });
-    if (receipt.attempts >= maxDeliveryAttempts) {
-      const why = `${receipt.attempts} failed attempts; the last: ${reason}`;
-      return this.#advance(seq, { state: ReceiptState.DEAD_LETTERED, reason: why });
+    try {
+      const { receipt } = await this.#receipts.advance(this.#peerId, seq, { failedAttempt: true });
+      if (receipt.attempts >= maxDeliveryAttempts) {
+        const why = `${receipt.attempts} failed attempts; the last: ${reason}`;
+        return await this.#advance(seq, { state: ReceiptState.DEAD_LETTERED, reason: why });
+      }
+      const delayMs = returnDelayMs * 2 ** Math.max(0, receipt.attempts - 1);
+      this.#reader.giveBack(seq, Math.min(delayMs, maxReturnDelayMs));
+      return receipt.state;
+    } catch (error) {
+      // Its lease has ended, so it is offered again, whatever the store could note of it.
+      this.#reader.giveBack(seq, returnDelayMs);
+      throw error;
     }
-    const delayMs = returnDelayMs * 2 ** Math.max(0, receipt.attempts - 1);
-    this.#reader.giveBack(seq, Math.min(delayMs, maxReturnDelayMs));
-    return receipt.state;
   }
 
   #requireExpired(lease: Lease): void {
     const { expireTime } = lease.queued.message;
+    // In this stream or in one before.
+    const wasPresented = lease.presented || lease.queued.receipt.state === ReceiptState.PRESENTED;
+    if (wasPresented) throw invalidField("outcome", "outcome: what was presented cannot expire");
     if (expireTime === undefined || timestampMs(expireTime) > this.#clock.now()) {
-      throw new BrokerError(
-        ErrorReason.FIELD_INVALID,
-        "outcome: the message has not expired yet by the broker's clock",
-        { metadata: { field: "outcome" } },
-      );
+      const message = "outcome: the message has not expired yet by the broker's clock";
+      throw invalidField("outcome", message);
     }
   }
 

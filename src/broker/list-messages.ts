@@ -16,7 +16,7 @@ import {
   maxPageTokenBytes,
   maxThreadIdBytes,
 } from "./limits.js";
-import { readPageSize } from "./page-token.js";
+import { foreignPageToken, readPageSize } from "./page-token.js";
 import { StoreError } from "./store.js";
 
 /** History, newest first, of what `viewer` (empty: the operator) may see. */
@@ -55,9 +55,6 @@ async function page(
     return await translateStoreErrors(() => core.store.listMessages(query));
   } catch (error) {
     if (!(error instanceof StoreError && error.code === "INVALID_CURSOR")) throw error;
-    throw invalidField(
-      "page_token",
-      "page_token must be the next_page_token of the answer before, or empty",
-    );
+    throw foreignPageToken();
   }
 }

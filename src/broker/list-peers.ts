@@ -9,7 +9,7 @@ import type { Core } from "./core.js";
 import type { PeerEntry } from "./directory.js";
 import { invalidField } from "./fields.js";
 import { defaultPeersPageSize, maxPeersPageSize } from "./limits.js";
-import { formatPageToken, parsePageToken, readPageSize } from "./page-token.js";
+import { foreignPageToken, formatPageToken, parsePageToken, readPageSize } from "./page-token.js";
 import type { Credential } from "./sessions.js";
 
 /** Lists peers: online first, then the last seen, then by id, so that a page has one successor. */
@@ -71,6 +71,9 @@ function compare(a: Key, b: Key): number {
 
 function after(entries: PeerEntry[], pageToken: string): PeerEntry[] {
   const [offline, unseenMs, peerId] = parsePageToken(pageToken);
-  const key: Key = [Number(offline), Number(unseenMs), String(peerId)];
+  const isKey =
+    typeof offline === "number" && typeof unseenMs === "number" && typeof peerId === "string";
+  if (!isKey) throw foreignPageToken();
+  const key: Key = [offline, unseenMs, peerId];
   return entries.filter((entry) => compare(keyOf(entry), key) > 0);
 }

@@ -125,7 +125,6 @@ function draftNotice(to: PeerEntry, ends: readonly End[]): Draft {
         message_id: messageId,
         to: receipt.recipient?.name ?? "",
         state: ReceiptState[receipt.state].toLowerCase(),
-        ...(receipt.reason === "" ? {} : { reason: receipt.reason }),
       })),
     },
     threadId: messageId,
@@ -136,8 +135,9 @@ function draftNotice(to: PeerEntry, ends: readonly End[]): Draft {
   };
 }
 
+/** Without the recipient's own reason: a peer's words are not to be read as the broker's. */
 function why(receipt: Receipt): string {
   return receipt.state === ReceiptState.EXPIRED
     ? "it expired unread"
-    : `dead-lettered: ${receipt.reason}`;
+    : "it was given up (message_status tells the recipient's reason)";
 }

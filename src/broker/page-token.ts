@@ -1,3 +1,4 @@
+import type { BrokerError } from "./broker-error.js";
 import { boundBytes, invalidField } from "./fields.js";
 import { maxPageTokenBytes } from "./limits.js";
 
@@ -15,7 +16,11 @@ export function parsePageToken(token: string): unknown[] {
   } catch {
     // Not JSON: refused below, like everything that is not a token of ours.
   }
-  throw invalidField(
+  throw foreignPageToken();
+}
+
+export function foreignPageToken(): BrokerError {
+  return invalidField(
     "page_token",
     "page_token must be the next_page_token of the answer before, or empty",
   );

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.js";
 import type { BrokerLog } from "./broker-log.js";
 import type { Directory } from "./directory.js";
 import { retireAfterMs, retireIntervalMs } from "./limits.js";
+import type { Sessions } from "./sessions.js";
 
 /**
  * Removes peers that nobody has been for long. One that still has mail, or history that is kept, stays
@@ -9,13 +10,15 @@ import { retireAfterMs, retireIntervalMs } from "./limits.js";
  */
 export class Retirement {
   readonly #directory: Directory;
+  readonly #sessions: Sessions;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
   #timer: NodeJS.Timeout | undefined;
   #retiring: Promise<void> = Promise.resolve();
 
-  constructor(options: { directory: Directory; clock: Clock; log: BrokerLog }) {
+  constructor(options: { directory: Directory; sessions: Sessions; clock: Clock; log: BrokerLog }) {
     this.#directory = options.directory;
+    this.#sessions = options.sessions;
     this.#clock = options.clock;
     this.#log = options.log;
   }
@@ -43,10 +46,13 @@ export class Retirement {
 
   async #retire(): Promise<void> {
     const unseenSinceMs = this.#clock.now() - retireAfterMs;
-    for (const entry of this.#directory.entries()) {
+    // A copy: what cannot be removed is put back, at the end.
+    for (const entry of [...this.#directory.entries()]) {
       const { lastSeenMs, name } = entry.stored;
       if (entry.online || lastSeenMs > unseenSinceMs) continue;
-      if (await this.#directory.removeUnused(entry)) this.#log.info({ peer: name }, "peer retired");
+      if (!(await this.#directory.removeUnused(entry))) continue;
+      this.#sessions.closeOf(entry);
+      this.#log.info({ peer: name }, "peer retired");
     }
   }
 }

@@ -39,8 +39,9 @@ export async function sendMessage(
   session: Session,
   request: SendMessageRequest,
 ): Promise<SendMessageResponse> {
+  const answered = await findAnswered(core, session, request, findRecipients(core, request));
+  // From here to the store nothing waits, so that no recipient is removed in between.
   const recipients = findRecipients(core, request);
-  const answered = await findAnswered(core, session, request);
   const from = session.entry;
   const draft = readDraft({ from, request, recipients, answered: answered?.message });
 
@@ -74,21 +75,22 @@ async function findAnswered(
   core: Core,
   session: Session,
   request: SendMessageRequest,
+  recipients: readonly PeerEntry[],
 ): Promise<MessageRecord | undefined> {
   if (request.inReplyTo === "") return undefined;
-  const viewer = session.entry.stored.peerId;
   return findMessage(core, {
     field: "in_reply_to",
     messageId: request.inReplyTo,
     from: "",
-    viewer,
+    viewer: session.entry.stored.peerId,
+    likelyFrom: recipients.map(({ stored }) => stored.peerId),
   });
 }
 
 /** Stores the message for those recipients whom it is no storm to; the results are in their order. */
 async function place(core: Core, draft: Draft): Promise<Placed[]> {
   const { storms, receipts } = core;
-  const attempt = { ...draft, from: draft.from.peerId };
+  const attempt = { ...draft, from: draft.from.peerId, recipients: draft.to.length };
   storms.check(attempt);
   const refusals = draft.to.map(({ peerId }) => storms.findRepeat(attempt, peerId));
   const admitted = draft.to.filter((_, index) => refusals[index] === undefined);
@@ -100,7 +102,7 @@ async function place(core: Core, draft: Draft): Promise<Placed[]> {
     core.expiry.expect(timestampMs(first.message.expireTime ?? timestampNow()));
     storms.accepted(
       attempt,
-      admitted.map(({ peerId }) => peerId),
+      admitted.filter((_, index) => stored[index]?.ok).map(({ peerId }) => peerId),
     );
     receipts.accepted(
       first.message,

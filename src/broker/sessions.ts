@@ -22,6 +22,8 @@ export interface Session {
   attached: boolean;
   /** When a call of the session last began, by the broker's clock. */
   lastCallMs: number;
+  /** Aborts when the session ends, with the error for what it still has open. */
+  readonly ended: AbortController;
 }
 
 /** What a session can do to its stream. */
@@ -70,10 +72,7 @@ export class Sessions {
     if (timingSafeEqual(hash, this.#operatorHash)) return { kind: "operator" };
     const session = this.#byToken.get(hash.toString("base64"));
     if (session === undefined) {
-      throw new BrokerError(
-        ErrorReason.TOKEN_INVALID,
-        "the token is of no live session (the broker restarted, or another session took over): Register again",
-      );
+      throw tokenInvalid();
     }
     session.lastCallMs = this.#clock.now();
     return { kind: "session", session };
@@ -110,6 +109,7 @@ export class Sessions {
       stream: undefined,
       attached: false,
       lastCallMs: this.#clock.now(),
+      ended: new AbortController(),
     };
     this.#byToken.set(sha256(session.token).toString("base64"), session);
     this.#byPeer.set(entry.stored.peerId, session);
@@ -127,6 +127,14 @@ export class Sessions {
       this.#byInstance.delete(session.instanceId);
     }
     session.stream?.end(reason, detail);
+    session.ended.abort(tokenInvalid());
+  }
+
+  /** The peer is no more: its session, if there is one, ends. */
+  closeOf(entry: PeerEntry): void {
+    const session = this.#byPeer.get(entry.stored.peerId);
+    if (session !== undefined)
+      this.close(session, Closing_Reason.UNREGISTERED, "the peer was retired");
   }
 
   /** Makes a stream the session's own; the one before it ends as superseded. */
@@ -164,6 +172,13 @@ export class Sessions {
     clearTimeout(this.#graces.get(entry));
     this.#graces.delete(entry);
   }
+}
+
+function tokenInvalid(): BrokerError {
+  return new BrokerError(
+    ErrorReason.TOKEN_INVALID,
+    "the token is of no live session (it ended, the broker restarted, or another session took over): Register again",
+  );
 }
 
 export function sha256(text: string): Buffer {

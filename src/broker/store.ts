@@ -71,7 +71,7 @@ export interface Store extends AsyncDisposable {
   /**
    * Moves a receipt up the ladder. A rung at or below the present one changes nothing. CONFIRMED,
    * ANSWERED, EXPIRED and DEAD_LETTERED close the message for its queue: no reader offers it again.
-   * EXPIRED and DEAD_LETTERED end open messages only, and nothing moves after them. The first
+   * EXPIRED ends messages that were not presented, DEAD_LETTERED open ones; nothing moves after them. The first
    * `confirmedBy` stays. Works on a damaged message, too. Resolves to the receipt as it then stands;
    * NOT_FOUND.
    */

@@ -10,6 +10,8 @@ export interface Attempt {
   readonly messageId: string;
   readonly inReplyTo: string;
   readonly text: string;
+  /** How many peers it is for: each counts as a message. */
+  readonly recipients: number;
 }
 
 /**
@@ -32,7 +34,7 @@ export class Storms {
   check(attempt: Attempt): void {
     const now = this.#clock.now();
     this.#forget(now);
-    const missing = 1 - this.#budget(attempt.from, now);
+    const missing = attempt.recipients - this.#budget(attempt.from, now);
     if (missing > 0) {
       throw tooOften(
         ErrorReason.RATE_LIMITED,
@@ -64,7 +66,7 @@ export class Storms {
   /** Counts a message that was stored for these recipients. */
   accepted(attempt: Attempt, recipients: readonly string[]): void {
     const now = this.#clock.now();
-    const sends = this.#budget(attempt.from, now) - 1;
+    const sends = this.#budget(attempt.from, now) - recipients.length;
     this.#budgets.delete(attempt.from);
     this.#budgets.set(attempt.from, { sends, atMs: now });
     if (attempt.inReplyTo !== "") {
@@ -78,7 +80,8 @@ export class Storms {
   #budget(from: string, now: number): number {
     const known = this.#budgets.get(from);
     if (known === undefined) return maxSendBurst;
-    return Math.min(maxSendBurst, known.sends + ((now - known.atMs) / 1000) * sendsPerSecond);
+    const elapsedMs = Math.max(0, now - known.atMs);
+    return Math.min(maxSendBurst, known.sends + (elapsedMs / 1000) * sendsPerSecond);
   }
 
   /** How many answers led here, each to the one before, within the window. */
@@ -95,19 +98,16 @@ export class Storms {
   }
 
   #forget(now: number): void {
-    dropOlder(this.#answers, now - hopWindowMs);
-    dropOlder(this.#said, now - repeatWindowMs);
-    for (const [from, { atMs }] of this.#budgets) {
-      if (now - atMs < (maxSendBurst / sendsPerSecond) * 1000) break;
-      this.#budgets.delete(from);
-    }
+    dropOlder(this.#answers, now, hopWindowMs);
+    dropOlder(this.#said, now, repeatWindowMs);
+    dropOlder(this.#budgets, now, (maxSendBurst / sendsPerSecond) * 1000);
   }
 }
 
-/** Entries are in the order of their times: those at the front are the oldest. */
-function dropOlder(entries: Map<string, { atMs: number }>, oldestMs: number): void {
+/** The oldest entries are at the front. One from the future was made before the clock was set back. */
+function dropOlder(entries: Map<string, { atMs: number }>, now: number, windowMs: number): void {
   for (const [key, { atMs }] of entries) {
-    if (atMs > oldestMs) return;
+    if (atMs > now - windowMs && atMs <= now) return;
     entries.delete(key);
   }
 }

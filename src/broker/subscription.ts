@@ -109,6 +109,8 @@ export class Subscription implements SessionStream {
     const lease = this.#leases.find(seq, ack.deliveryId);
     if (lease === undefined) return undefined;
     const state = await this.#leases.report(lease, ack);
+    // The stream may have ended meanwhile, and left the message among the unconfirmed.
+    if (state > ReceiptState.PRESENTED) this.#unconfirmed.delete(seq);
     this.#fill();
     return state;
   }
@@ -205,8 +207,9 @@ export class Subscription implements SessionStream {
     const { message, receipt } = queued;
     const { seq } = receipt;
     if (message.expireTime !== undefined && timestampMs(message.expireTime) <= this.#clock.now()) {
-      await this.#receipts.advance(peerId, seq, { state: ReceiptState.EXPIRED });
-      return;
+      // What was presented before does not expire: it is offered again.
+      const expired = await this.#receipts.advance(peerId, seq, { state: ReceiptState.EXPIRED });
+      if (expired.receipt.state !== ReceiptState.PRESENTED) return;
     }
     const attempts = await this.#countUnconfirmed(seq, receipt.attempts);
     if (attempts >= maxDeliveryAttempts) {
@@ -246,6 +249,8 @@ export class Subscription implements SessionStream {
     const told = [unread, ...senders].join(" ");
     if (told === this.#toldBacklog || this.#isEnded) return;
     this.#toldBacklog = told;
+    // A reader that lags needs the newest only.
+    if (this.#outbox.at(-1)?.event?.case === "backlog") this.#outbox.pop();
     this.#emit({ event: { case: "backlog", value: { unread: BigInt(unread), senders } } });
   }
 

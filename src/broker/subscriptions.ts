@@ -79,7 +79,8 @@ export class Subscriptions {
       if (this.#open.get(peerId) === subscription) this.#open.delete(peerId);
       const unregistered = subscription.closedFor === Closing_Reason.UNREGISTERED;
       this.#sessions.detach(session, subscription, unregistered);
-      if (!this.#stopping) this.#remember(session, "");
+      if (!this.#stopping && session.stream === undefined) this.#remember(session, "");
+      if (this.#unconfirmed.get(peerId)?.size === 0) this.#unconfirmed.delete(peerId);
       this.#log.info({ peer: entry.stored.name, epoch: session.epoch }, "stream closed");
     }
   }

@@ -12,10 +12,11 @@ import { Signal } from "./signal.js";
 /** Streams what is accepted and what moves, from now on. A reader that lags too far is ended. */
 export async function* watchMessages(
   core: Core,
-  signal: AbortSignal,
+  callSignal: AbortSignal,
 ): AsyncGenerator<WatchMessagesResponse> {
   const waiting: WatchMessagesResponse[] = [];
   let lost = false;
+  const signal = AbortSignal.any([callSignal, core.stopping]);
   const wake = new Signal(signal);
   const stopListening = core.receipts.onEvent((event) => {
     if (waiting.length < maxWatchLag) waiting.push(event);
@@ -28,6 +29,7 @@ export async function* watchMessages(
       for (const event of waiting.splice(0)) yield event;
       if (lost) throw lagged();
     }
+    if (!callSignal.aborted) signal.throwIfAborted();
   } finally {
     stopListening();
   }

@@ -17,10 +17,12 @@ export async function* watchPeers(
   core: Core,
   caller: Credential,
   request: WatchPeersRequest,
-  signal: AbortSignal,
+  callSignal: AbortSignal,
 ): AsyncGenerator<WatchPeersResponse> {
   const inScope = scopeFilter(caller, request.scope);
   const { directory } = core;
+  const ends = caller.kind === "session" ? [caller.session.ended.signal] : [];
+  const signal = AbortSignal.any([callSignal, core.stopping, ...ends]);
   const shown = new Set<string>();
   const changed = new Set<string>();
   const wake = new Signal(signal);
@@ -33,6 +35,7 @@ export async function* watchPeers(
     yield* drain();
     yield create(WatchPeersResponseSchema, { event: { case: "synced", value: {} } });
     while (await wake.wait()) yield* drain();
+    if (!callSignal.aborted) signal.throwIfAborted();
   } finally {
     stopListening();
   }

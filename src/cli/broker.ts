@@ -18,6 +18,7 @@ Exit codes:
   ${brokerExit.failed}   could not start, or not stop in good order
   ${brokerExit.storeNewer}  the database was written by a newer version
   ${brokerExit.crashed}  a defect
+  ${brokerExit.storeDamaged}  the database is damaged; the message says what to do
 
 Example:
   PEERLINE_HOME=/srv/peerline peerline broker`,

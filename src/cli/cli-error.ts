@@ -18,6 +18,8 @@ export type CliErrorCode =
   | "STILL_RUNNING"
   /** The demo met a result that must not be. */
   | "DEMO_FAILED"
+  /** No coding agent is on this machine. */
+  | "NO_HOST"
   | "INTERRUPTED";
 
 /** The message is whole sentences for people: what is wrong, and how to mend it. */

@@ -1,4 +1,5 @@
 import { EndpointError } from "../endpoint/endpoint-error.js";
+import { HostError } from "../hosts/host-error.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-codes.js";
@@ -22,6 +23,7 @@ function describe(error: unknown): { sentence: string; exitCode: ExitCode } {
       ? { sentence: `${error.message} See \`peerline status\`.`, exitCode: ExitCode.noBroker }
       : { sentence: error.message, exitCode: ExitCode.failure };
   }
+  if (error instanceof HostError) return { sentence: error.message, exitCode: ExitCode.failure };
   if (error instanceof RpcError) return { sentence: error.message, exitCode: ExitCode.failure };
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { sentence: `This is a defect of peerline. ${trace}`, exitCode: ExitCode.failure };

@@ -37,3 +37,6 @@ export const maxLogMemory = 2 * maxLogCount;
 /** Records and peers asked for in one page: the greatest the contract allows. */
 export const historyPageSize = 200;
 export const peersPageSize = 1000;
+
+/** Longer lines are not shown whole where a part of one changes, in characters: a configuration may be one line. */
+export const maxDifferenceLineLength = 200;

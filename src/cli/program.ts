@@ -68,6 +68,18 @@ const commands: readonly {
     load: async () => (await import("./stop.js")).defineStop,
   },
   {
+    name: "install",
+    synopsis: "install [agent...]",
+    summary: "make your coding agents start peerline",
+    load: async () => (await import("./install.js")).defineInstall,
+  },
+  {
+    name: "uninstall",
+    synopsis: "uninstall [agent...]",
+    summary: "take peerline out of their configuration",
+    load: async () => (await import("./uninstall.js")).defineUninstall,
+  },
+  {
     name: "demo",
     synopsis: "demo",
     summary: "watch three agents work together, and the broker die under them",

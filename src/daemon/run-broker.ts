@@ -1,6 +1,6 @@
 import { StoreError } from "../broker/store.js";
 import type { Config } from "../endpoint/config.js";
-import { EndpointError } from "../endpoint/endpoint-error.js";
+import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
 import { brokerExit } from "../endpoint/exit-codes.js";
 import { openHome, type Home } from "../endpoint/home.js";
 import { VERSION } from "../endpoint/version.js";
@@ -34,9 +34,14 @@ export async function runBroker(options: {
   } catch (error) {
     const { code, message } = describeFailure(error, options.config);
     await reportStart({ state: "failed", code, message }, message);
-    return code === "STORE_NEWER" ? brokerExit.storeNewer : brokerExit.failed;
+    return exitCodes[code] ?? brokerExit.failed;
   }
 }
+
+const exitCodes: Partial<Record<EndpointErrorCode, number>> = {
+  STORE_NEWER: brokerExit.storeNewer,
+  STORE_DAMAGED: brokerExit.storeDamaged,
+};
 
 // The broker outlives whoever reads its output: a write to a closed pipe must not end it.
 function surviveLostReaders(): void {
@@ -60,6 +65,9 @@ function describeFailure(error: unknown, config: Config): EndpointError {
     );
   }
   const reason = error instanceof Error ? error.message : String(error);
+  if (error instanceof StoreError && error.code === "DATA_LOSS") {
+    return new EndpointError("STORE_DAMAGED", `The broker does not start: ${reason}`);
+  }
   return new EndpointError(
     "BROKER_START_FAILED",
     `The broker of ${config.home} did not start: ${reason}`,

@@ -29,7 +29,16 @@ export async function serveBroker(options: {
   const { home, logger, shutdown, askStop } = options;
   const operatorToken = await openOperatorToken(home);
 
-  const store = await openSqliteStore({ path: home.databasePath, clock: systemClock });
+  const store = await openSqliteStore({
+    path: home.databasePath,
+    clock: systemClock,
+    onDefect: (error) => logger.error({ err: error }, "the store's housekeeping failed"),
+    // The next broker, which the agents start by themselves, finds out what is on the disk.
+    onBroken: (error) => {
+      logger.fatal({ err: error }, "the store failed");
+      askStop("a failure of the store");
+    },
+  });
   shutdown.add("store", () => store[Symbol.asyncDispose]());
 
   const broker = await createBroker({

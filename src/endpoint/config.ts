@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { EndpointError } from "./endpoint-error.js";
 import { scrubEnvironment } from "./scrub-environment.js";
 import { checkSocketPath } from "./socket-path.js";
@@ -32,6 +32,39 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     claudeCodeSessionId: env["CLAUDE_CODE_SESSION_ID"] || undefined,
     brokerEnvironment: scrubEnvironment(env),
   };
+}
+
+/** Where the programs of this user's agents are, and where they keep their settings. All paths are absolute. */
+export interface UserPlaces {
+  readonly home: string;
+  /** The folder of settings that the desktop's programs share. */
+  readonly settings: string;
+  /** Claude Code's folder, where it is not its usual one. */
+  readonly claude: string | undefined;
+  readonly codex: string;
+  /** The folder that holds `.gemini`. */
+  readonly gemini: string;
+  /** Where programs are found by name. */
+  readonly programs: readonly string[];
+}
+
+/** Reads the variables by which the hosts themselves find their settings. */
+export function readUserPlaces(env: NodeJS.ProcessEnv = process.env): UserPlaces {
+  const home = homedir();
+  const desktop = process.platform === "darwin" ? "Library/Application Support" : ".config";
+  const claude = env["CLAUDE_CONFIG_DIR"];
+  return {
+    home,
+    settings: absoluteOr(env["XDG_CONFIG_HOME"], join(home, desktop)),
+    claude: claude ? resolve(claude) : undefined,
+    codex: resolve(env["CODEX_HOME"] || join(home, ".codex")),
+    gemini: resolve(env["GEMINI_CLI_HOME"] || home),
+    programs: (env["PATH"] ?? "").split(delimiter).filter((path) => isAbsolute(path)),
+  };
+}
+
+function absoluteOr(path: string | undefined, usual: string): string {
+  return path && isAbsolute(path) ? path : usual;
 }
 
 // Neither XDG variables nor TMPDIR: hosts scrub them differently, and agents with two homes cannot

@@ -11,7 +11,9 @@ export type EndpointErrorCode =
   /** A broker was started and did not come up. */
   | "BROKER_START_FAILED"
   /** The home's database was written by a newer version than this one. */
-  | "STORE_NEWER";
+  | "STORE_NEWER"
+  /** The home's database is damaged, or none of ours. */
+  | "STORE_DAMAGED";
 
 /** The message is whole sentences for people: what is wrong, and how to mend it. */
 export class EndpointError extends Error {

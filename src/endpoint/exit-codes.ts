@@ -6,6 +6,8 @@ export const brokerExit = {
   failed: 1,
   /** The database was written by a newer version: starting again will not help. */
   storeNewer: 10,
+  /** The database is damaged, or none of ours: starting again will not help. */
+  storeDamaged: 12,
   /** A defect: the process ended rather than go on in an unknown state. */
   crashed: 11,
 } as const;

@@ -24,3 +24,9 @@ export const geminiCliMaxResultBytes = 30_000;
 
 /** A conversation id with its host's prefix, as the broker takes it. */
 export const maxConversationIdBytes = 128;
+
+/** A configuration file that is edited: Claude Code's grows with the projects it has seen, to some megabytes. */
+export const maxConfigFileBytes = 64 * 1024 * 1024;
+
+/** How long Codex is told that a call may take, in seconds: its default, written down because a wait depends on it. */
+export const codexToolTimeoutSeconds = 300;

@@ -5,8 +5,9 @@
  */
 export function peerText(text: string): string {
   return text
-    .replaceAll("\r\n", "\n")
+    .replaceAll(/\r\n|[\u2028\u2029]/g, "\n")
     .replaceAll(hidden, "")
+    .replaceAll(spelling, "")
     .replaceAll(/&(?=#?\w+;)/g, "&amp;")
     .replaceAll("<", "&lt;");
 }
@@ -31,3 +32,9 @@ function sanitise(value: unknown): unknown {
  */
 const hidden =
   /[^\P{Cc}\t\n]|[\u061C\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB\u{E0000}-\u{E007F}]/gu;
+
+/**
+ * Variation selectors after the first: one chooses how a character looks, a row of them shows nothing
+ * and can spell any text.
+ */
+const spelling = /(?<=[\uFE00-\uFE0F\u{E0100}-\u{E01EF}])[\uFE00-\uFE0F\u{E0100}-\u{E01EF}]+/gu;

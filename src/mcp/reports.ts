@@ -97,6 +97,7 @@ export class Reports {
         return true;
       case ErrorReason.DELIVERY_STALE:
       case ErrorReason.DELIVERY_NOT_FOUND:
+      case ErrorReason.DATA_LOSS:
         return true;
       default:
         return false;

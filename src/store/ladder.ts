@@ -4,9 +4,9 @@ import type { StoredReceipt } from "./stored-receipt.js";
 
 /**
  * Applies a change to a receipt. QUEUED, LEASED, PRESENTED, CONFIRMED and ANSWERED are climbed in this
- * order; a rung may be skipped (its time then stays unset) and none is gone down. The two ends, EXPIRED
- * and DEAD_LETTERED, are reached from an open message only, and nothing moves after them. The evidence
- * of the first confirmation stays. A failed attempt counts while the message is open.
+ * order; a rung may be skipped (its time then stays unset) and none is gone down. Of the two ends, EXPIRED
+ * is reached before the message was presented only, and DEAD_LETTERED while it is open; nothing moves
+ * after them. The evidence of the first confirmation stays. A failed attempt counts while the message is open.
  */
 export function climb(
   receipt: StoredReceipt,
@@ -34,11 +34,8 @@ export function isWaiting(state: ReceiptState): boolean {
 }
 
 function leadsUp(from: ReceiptState, to: ReceiptState): boolean {
-  return isEnd(to) ? isOpen(from) : to > from;
-}
-
-function isEnd(state: ReceiptState): boolean {
-  return state === ReceiptState.EXPIRED || state === ReceiptState.DEAD_LETTERED;
+  if (to === ReceiptState.EXPIRED) return isWaiting(from);
+  return to === ReceiptState.DEAD_LETTERED ? isOpen(from) : to > from;
 }
 
 function reached(

@@ -2,7 +2,19 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Terminal } from "./terminal.js";
 
-const commands = ["status", "peers", "send", "read", "log", "stop", "demo", "mcp", "broker"];
+const commands = [
+  "status",
+  "peers",
+  "send",
+  "read",
+  "log",
+  "stop",
+  "install",
+  "uninstall",
+  "demo",
+  "mcp",
+  "broker",
+];
 
 test("help lists every command and starts nothing", async () => {
   await using terminal = await Terminal.open();

@@ -89,6 +89,7 @@ async function harm(root: string, history: string, options: CrashOptions) {
     const task = { seed, folder: history, lineage, peers, everyone, pauseMs: options.pauseMs };
     return new WorkerProcess(program, task, progress);
   });
+  const histories = names.hosts.map((name) => new HistoryFile(history, name, 1));
   const hosts = names.hosts.map(
     (name, index) =>
       new Host({
@@ -97,7 +98,7 @@ async function harm(root: string, history: string, options: CrashOptions) {
         home,
         conversationId: digest(`${seed} conversation ${name}`),
         endpoint: index % 2 === 0 ? `unix:${wirePath}` : undefined,
-        record: new HistoryFile(history, name, 1).record,
+        record: (operation) => histories[index]?.record(operation),
         random: new Random(`${seed} ${name}`),
         progress,
       }),
@@ -113,12 +114,13 @@ async function harm(root: string, history: string, options: CrashOptions) {
       await nemesis.strike();
       report(`${nemesis.brokerKills} broker kills, ${progress.accepted} messages accepted`);
     }
-    await Promise.all(adapters.map((adapter) => adapter.drain()));
+    await progress.unlessBroken(Promise.all(adapters.map((adapter) => adapter.drain())));
     const stored = await broker.settle();
     const { brokerKills, strikes } = nemesis;
     return { stored, peers: names.everyone.length, brokerKills, strikes };
   } finally {
     await Promise.all(adapters.map((adapter) => adapter[Symbol.asyncDispose]()));
+    for (const file of histories) file[Symbol.dispose]();
   }
 }
 

@@ -8,7 +8,7 @@ const seed = process.env["PEERLINE_CRASH_SEED"] ?? randomBytes(4).toString("hex"
 const brokerKills = Number(process.env["PEERLINE_CRASH_KILLS"] ?? 8);
 const messages = Number(process.env["PEERLINE_CRASH_MESSAGES"] ?? 2000);
 const isLong = brokerKills > 50 || messages > 20_000;
-const minutes = Number(process.env["PEERLINE_CRASH_MINUTES"] ?? (isLong ? 60 : 2));
+const minutes = Number(process.env["PEERLINE_CRASH_MINUTES"] ?? (isLong ? 60 : 5));
 
 test(
   "whatever is killed, stopped or cut: nothing is lost, made up, repeated unmarked, revived or reordered",

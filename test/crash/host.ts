@@ -35,6 +35,7 @@ export class Host implements Victim, AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #agent: Agent | undefined;
+  #killed = false;
   #number = 0;
   #calls = 0;
   /** What the last result showed: its next call confirms that. */
@@ -50,6 +51,7 @@ export class Host implements Victim, AsyncDisposable {
   }
 
   async kill(): Promise<void> {
+    this.#killed = true;
     this.#signal("SIGKILL");
   }
 
@@ -79,7 +81,7 @@ export class Host implements Victim, AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { home, name, conversationId, endpoint } = this.#options;
+    const { home, name, conversationId, endpoint, progress } = this.#options;
     while (!this.#stop.signal.aborted) {
       const env = {
         PEERLINE_NAME: name,
@@ -88,13 +90,16 @@ export class Host implements Victim, AsyncDisposable {
       };
       const agent = new Agent({ home, clientName: "claude-code", env });
       this.#agent = agent;
+      this.#killed = false;
       this.#shown = [];
       this.#unanswered = undefined;
-      // A call that rejects has lost its adapter.
-      await agent
-        .start()
-        .then(() => this.#converse(agent))
-        .catch(() => undefined);
+      try {
+        await agent.start();
+        await this.#converse(agent);
+      } catch (error) {
+        // A call rejects when its adapter was killed under it.
+        if (!this.#killed) progress.fail(error);
+      }
       await agent[Symbol.asyncDispose]().catch(() => undefined);
     }
     this.#agent = undefined;

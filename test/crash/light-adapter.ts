@@ -4,6 +4,7 @@ import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { sleep } from "../../src/clock.js";
 import { Pulse } from "../../src/mcp/pulse.js";
 import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
+import { RpcError } from "../../src/rpc/error.js";
 import type { Recorder } from "./history.js";
 import { isNotice, readLetter } from "./letter.js";
 import { callTimeoutMs, pageMessages, retryMs } from "./limits.js";
@@ -37,7 +38,7 @@ export class LightAdapter implements AsyncDisposable {
   readonly #reports: Reports;
   readonly #held = new Map<string, Held>();
   readonly #running: Promise<unknown>;
-  #unread: Held[] = [];
+  readonly #unread: Held[] = [];
   #client: Client<typeof BrokerService> | undefined;
 
   constructor(options: LightAdapterOptions) {
@@ -65,7 +66,7 @@ export class LightAdapter implements AsyncDisposable {
   async #stayAttached(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await this.#attach().catch(ignore);
+      await this.#attach().catch(bearLoss);
       await sleep(retryMs * (0.5 + this.#options.random.next() / 2), signal).catch(ignore);
     }
   }
@@ -153,6 +154,11 @@ export class LightAdapter implements AsyncDisposable {
     held.outcome = outcome;
     this.#reports.add(held, outcome);
   }
+}
+
+/** The broker is gone, or says no for now: that is what the run is about. */
+function bearLoss(error: unknown): void {
+  if (!(error instanceof RpcError)) throw error;
 }
 
 function ignore(): void {}

@@ -21,7 +21,8 @@ export const statusEvery = 8;
 export const minStopMs = 50;
 export const maxStopMs = 1_000;
 
-/** The bounds of each wait of the run for its own parts: starting, work after a fault, the end of all work. */
-export const startTimeoutMs = 60_000;
-export const progressTimeoutMs = 60_000;
+/** After a fault, how long it may take until as much work is done as is waited for. */
+export const progressTimeoutMs = 120_000;
+
+/** In the end, how long it may take until nothing is open any more; what still is then is judged. */
 export const drainTimeoutMs = 180_000;

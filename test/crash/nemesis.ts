@@ -49,7 +49,7 @@ export class Nemesis {
     this.#calmMessages = options.calmMessages;
   }
 
-  /** One fault in the midst of work; resolves when, after it, some work was done again. */
+  /** One fault in the midst of work; resolves when, after it, a random amount of work was done again. */
   async strike(): Promise<void> {
     const fault = this.#choose();
     this.strikes.set(fault, (this.strikes.get(fault) ?? 0) + 1);

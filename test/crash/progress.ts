@@ -1,9 +1,10 @@
 import { Pulse } from "../../src/mcp/pulse.js";
 import { progressTimeoutMs } from "./limits.js";
 
-/** How many messages were accepted so far. */
+/** How many messages were accepted so far, and whether the run itself still stands. */
 export class Progress {
   readonly #grown = new Pulse();
+  readonly #broken = new AbortController();
   #accepted = 0;
 
   get accepted(): number {
@@ -15,10 +16,25 @@ export class Progress {
     this.#grown.beat();
   }
 
-  /** Resolves when this many more were accepted; fails when that takes too long. */
+  /** A part of the run failed in a way that the run did not cause: it cannot go on. */
+  fail(defect: unknown): void {
+    this.#broken.abort(defect);
+  }
+
+  /** Resolves when this many more were accepted; fails when that takes too long, or the run is broken. */
   async more(count: number): Promise<void> {
     const wanted = this.#accepted + count;
-    const signal = AbortSignal.timeout(progressTimeoutMs);
+    const signal = AbortSignal.any([this.#broken.signal, AbortSignal.timeout(progressTimeoutMs)]);
     while (this.#accepted < wanted) await this.#grown.next(signal);
+  }
+
+  /** Resolves as the work does; fails when the run is broken meanwhile. */
+  async unlessBroken(work: Promise<unknown>): Promise<void> {
+    const { signal } = this.#broken;
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      work.then(() => resolve(), reject);
+    });
   }
 }

@@ -86,6 +86,11 @@ export class WorkerProcess implements Victim, AsyncDisposable {
       if ("accepted" in message) this.#progress.add(message.accepted);
       else if (this.#draining) this.#resolveDrained();
     });
+    child.once("exit", (code, signal) => {
+      if (signal !== "SIGKILL") {
+        this.#progress.fail(new Error(`${task.lineage} ended by itself: ${code ?? signal}`));
+      }
+    });
     return child;
   }
 

@@ -13,7 +13,7 @@ import { Operator } from "./operator.js";
 
 const run = promisify(execFile);
 
-describe("an agent's identity", () => {
+describe("an agent's identity", { timeout: 60_000 }, () => {
   let home: TestHome;
   let operator: Operator;
   let project: string;
@@ -116,7 +116,7 @@ describe("an agent's identity", () => {
     expect(ids.size).toBe(1);
     expect(await operator.peers()).toHaveLength(2);
     expect(await readdir(join(home.path, "peers"))).toHaveLength(2);
-  }, 60_000);
+  });
 
   test("whenever the broker is killed while agents register, each ends as one peer, and none is left over", async () => {
     const names = ["a", "b", "c", "d"];
@@ -131,7 +131,7 @@ describe("an agent's identity", () => {
     }, 25_000);
     expect((await operator.peers()).map(({ name }) => name).toSorted()).toEqual(names);
     expect(await readdir(join(home.path, "peers"))).toHaveLength(names.length);
-  }, 60_000);
+  });
 
   test("of two adapters of one conversation the older stays away, also when the broker starts anew", async () => {
     const older = await home.start("backend", claude("session-a"));

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Agent } from "../mcp/agent.js";
 import { TestHome } from "../mcp/test-home.js";
 import { HostilePeer } from "../support/hostile-peer.js";
@@ -14,7 +14,7 @@ describe("what nobody may read", () => {
   let agent: Agent;
   let other: HostilePeer;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     home = await TestHome.open();
     agent = await home.start("api", {
       env: { ANTHROPIC_API_KEY: apiKey, NODE_OPTIONS: `--title=${apiKey}` },
@@ -26,7 +26,7 @@ describe("what nobody may read", () => {
     await agent.facts("send_message", { to: "mallory", message: `${words}, answered` });
     await provokeErrors();
   });
-  afterEach(async () => {
+  afterAll(async () => {
     other[Symbol.dispose]();
     await home[Symbol.asyncDispose]();
   });

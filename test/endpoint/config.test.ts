@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { readConfig } from "../../src/endpoint/config.js";
+import { readConfig, readUserPlaces } from "../../src/endpoint/config.js";
 import { EndpointError } from "../../src/endpoint/endpoint-error.js";
 
 describe("the home", () => {
@@ -83,4 +83,26 @@ describe("the endpoint", () => {
 test("passes the host's session on", () => {
   expect(readConfig({ CLAUDE_CODE_SESSION_ID: "0b5e" }).claudeCodeSessionId).toBe("0b5e");
   expect(readConfig({ CLAUDE_CODE_SESSION_ID: "" }).claudeCodeSessionId).toBeUndefined();
+});
+
+test("agents keep their settings where their own variables say, else in the user's home", () => {
+  const usual = readUserPlaces({ PATH: "/usr/bin:relative::/opt/bin" });
+  expect(usual).toMatchObject({
+    home: homedir(),
+    claude: undefined,
+    codex: join(homedir(), ".codex"),
+    gemini: homedir(),
+    programs: ["/usr/bin", "/opt/bin"],
+  });
+  const moved = readUserPlaces({
+    CLAUDE_CONFIG_DIR: "/c",
+    CODEX_HOME: "/x",
+    GEMINI_CLI_HOME: "/g",
+    XDG_CONFIG_HOME: "/s",
+  });
+  expect(moved).toMatchObject({ claude: "/c", codex: "/x", gemini: "/g", settings: "/s" });
+  expect(readUserPlaces({ CLAUDE_CONFIG_DIR: "", XDG_CONFIG_HOME: "s" })).toMatchObject({
+    claude: undefined,
+    settings: usual.settings,
+  });
 });

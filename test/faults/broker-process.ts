@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { onTestFinished } from "vitest";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
-import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
+import { createClient, openChannel, type Channel, type Client } from "../../src/rpc/client.js";
 import { program } from "../support/program.js";
 import { newSecret } from "../support/test-broker.js";
 
@@ -44,10 +44,16 @@ export class BrokerProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Registers a new peer on a connection of its own. */
-  async join(name: string): Promise<Client<typeof BrokerService>> {
+  /** A connection of its own; closed with the test. */
+  connect(): Channel {
     const channel = openChannel(`unix:${join(this.#home, "broker.sock")}`);
     onTestFinished(() => channel.close());
+    return channel;
+  }
+
+  /** Registers a new peer on a connection of its own. */
+  async join(name: string): Promise<Client<typeof BrokerService>> {
+    const channel = this.connect();
     let token = "";
     const client = createClient(BrokerService, channel, {
       headers: () => (token === "" ? {} : { authorization: `Bearer ${token}` }),

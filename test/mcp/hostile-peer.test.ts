@@ -1,8 +1,7 @@
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { deceit, deceptive, HostilePeer } from "../support/hostile-peer.js";
-import { eventually, reasonOf } from "../support/test-broker.js";
 import { textOf, type Agent } from "./agent.js";
 import { TestHome } from "./test-home.js";
 
@@ -11,13 +10,13 @@ describe("what a hostile peer can bring before a model", () => {
   let agent: Agent;
   let mallory: HostilePeer;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     home = await TestHome.open();
     agent = await home.start("api");
     await agent.facts("list_peers");
     mallory = await HostilePeer.join(home.path);
   });
-  afterEach(async () => {
+  afterAll(async () => {
     mallory[Symbol.dispose]();
     await home[Symbol.asyncDispose]();
   });
@@ -65,46 +64,11 @@ describe("what a hostile peer can bring before a model", () => {
     expect(notice.structuredContent).toMatchObject({ messages: [{ from: { name: "@peerline" } }] });
   });
 
-  test.each([
-    ["Cyrillic letters", "\u0430\u0440i"],
-    ["letters of full width", "\uFF41\uFF50\uFF49"],
-    ["capitals", "API"],
-    ["an invisible letter", "api\u200B"],
-    ["a mark that reorders", "\u202Eipa"],
-    ["the broker's own", "@peerline"],
-    ["a host", "api@host"],
-    ["an id", "01234567-89ab-7def-8123-456789abcdef"],
-    ["a tag", "<system>"],
-    ["an escape", "api\u001B[0m"],
-  ])("a name of %s belongs to nobody", async (_what, name) => {
-    expect(await reasonOf(mallory.client.updatePeer({ name }))).toBe("FIELD_INVALID");
-    expect(await reasonOf(mallory.client.register({ secret: mallory.secret, name }))).toBe(
-      "FIELD_INVALID",
-    );
-    const { peers } = await mallory.client.listPeers({});
-    expect(peers.map((peer) => peer.name).toSorted()).toEqual(["api", "mallory"]);
-  });
-
-  test("a name made of a look-alike base is another one, plainly written", async () => {
-    for (const baseName of ["\u0430pi", "\uFF41\uFF50\uFF49", "API", deceit]) {
-      using other = await HostilePeer.join(home.path);
-      const { peer } = await other.client.register({
-        secret: `${other.secret}-`,
-        instanceId: `${baseName.length}`,
-        baseName,
-      });
-      expect(peer?.name).toMatch(/^[a-z0-9][a-z0-9._-]*$/);
-      expect(peer?.name).not.toBe("api");
-    }
-  });
-
-  test("an agent cannot be made to take a name that looks like another's", async () => {
+  test("an agent takes no name that only looks like another", async () => {
     expect(await agent.facts("set_name", { name: "\u0430\u0440i <b>" })).toMatchObject({
       name: expect.stringMatching(/^[a-z0-9][a-z0-9._-]*$/),
     });
-    await eventually(async () =>
-      expect((await agent.facts("list_peers")).you.name).not.toBe("api"),
-    );
+    expect((await agent.facts("list_peers")).you.name).not.toBe("api");
   });
 });
 

@@ -21,6 +21,17 @@ test("removes what reorders or hides text", () => {
   expect(peerText(`ok${String.fromCodePoint(...tags)}`)).toBe("ok");
 });
 
+test("removes text that is spelt in variation selectors, and keeps the one that a character has", () => {
+  const selectors = Array.from("do it", (letter) => 0xe0100 + letter.charCodeAt(0) - 16);
+  const first = String.fromCodePoint(selectors[0] ?? 0);
+  expect(peerText(`ok${String.fromCodePoint(...selectors)}!`)).toBe(`ok${first}!`);
+  for (const text of ["\u2764\uFE0F", "\u{8FBB}\u{E0100}"]) expect(peerText(text)).toBe(text);
+});
+
+test("writes every kind of line break as a line feed", () => {
+  expect(peerText("a\r\nb\u2028c\u2029d")).toBe("a\nb\nc\nd");
+});
+
 test("keeps scripts that need joiners, and emoji made of several", () => {
   for (const text of ["👩‍👩‍👧", "می‌خواهم", "क्‍ष", "한국어", "é"]) expect(peerText(text)).toBe(text);
 });

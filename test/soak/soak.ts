@@ -10,15 +10,20 @@ import { AdapterAgent } from "./adapter-agent.js";
 import { agentNames } from "./chance.js";
 import { drawCurves } from "./draw.js";
 import { type Curve, curves, levelOf } from "./level.js";
-import { agentProcesses, lightAgents, sampleIntervalMs } from "./limits.js";
+import { agentProcesses, lightAgents, retentionMs, sampleIntervalMs } from "./limits.js";
 import { header, type Sample, takeSample, toCsv } from "./sample.js";
 import { newTally, sumTallies, type Tally } from "./tally.js";
 
 // A program: `node soak.js [--minutes 30] [--out FOLDER]`. Fifty agents keep a broker busy; what must
-// level off is sampled into FOLDER/soak.csv and drawn into FOLDER/soak.svg. Exit code 1: it did not.
+// level off is sampled into FOLDER/soak.csv and drawn into FOLDER/soak.svg, by default where this program
+// is. Exit code 1: it did not level off.
 const { values } = parseArgs({
-  options: { minutes: { type: "string", default: "30" }, out: { type: "string", default: "." } },
+  options: {
+    minutes: { type: "string", default: "30" },
+    out: { type: "string", default: import.meta.dirname },
+  },
 });
+const program = join(import.meta.dirname, "peerline.js");
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
 process.exitCode = await soak(Number(values.minutes) * 60_000, values.out, stop.signal);
@@ -31,7 +36,7 @@ async function soak(lengthMs: number, folder: string, signal: AbortSignal): Prom
   const tally = newTally();
   const real = agentNames
     .slice(lightAgents)
-    .map((name) => new AdapterAgent({ program: programIn(), home, name, tally }));
+    .map((name) => new AdapterAgent({ program, home, name, tally }));
   const driving = real.map((adapter) => adapter.run(load.signal));
   try {
     const samples = await sampleFor(lengthMs, folder, signal, () => ({
@@ -88,15 +93,12 @@ function judge(samples: readonly Sample[]): number {
 function describe(samples: readonly Sample[]): string {
   const { seconds, accepted } = samples.at(-1) ?? { seconds: 0, accepted: 0 };
   const rate = (accepted / Math.max(1, seconds)).toFixed(0);
-  return `${agentNames.length} agents for ${Math.round(seconds / 60)} minutes: ${accepted} messages, ${rate} a second`;
-}
-
-function programIn(): string {
-  return join(import.meta.dirname, "peerline.js");
+  const kept = `kept for ${retentionMs / 60_000} minutes instead of 30 days`;
+  return `${agentNames.length} agents, ${Math.round(seconds / 60)} minutes: ${accepted} messages (${rate} a second), ${kept}`;
 }
 
 async function startBroker(home: string): Promise<ChildProcess> {
-  const broker = spawn(process.execPath, [programIn(), "broker"], {
+  const broker = spawn(process.execPath, [program, "broker"], {
     env: { PATH: process.env["PATH"], HOME: home, PEERLINE_HOME: home },
     stdio: ["ignore", "ignore", "pipe"],
   });

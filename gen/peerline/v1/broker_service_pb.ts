@@ -1828,7 +1828,7 @@ export const BrokerService: GenService<{
    * offered again to the next one, marked `redelivered`.
    *
    * Credential: session. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*),
-   * ABORTED (SUPERSEDED), UNAVAILABLE (STOPPING).
+   * ABORTED (SUPERSEDED), UNAVAILABLE (STOPPING), RESOURCE_EXHAUSTED (STORE_FULL).
    *
    * @generated from rpc peerline.v1.BrokerService.Subscribe
    */

@@ -210,8 +210,8 @@ export type Receipt = Message$1<"peerline.v1.Receipt"> & {
   confirmedBy: ConfirmedBy;
 
   /**
-   * Set by the broker: failed attempts: returns, and presentations whose session
-   * ended without confirming them. The message is dead-lettered at the limit
+   * Set by the broker: failed attempts: returns, and presentations that were not
+   * confirmed before another instance got the message. The message is dead-lettered at the limit
    * `delivery_attempts` of GetServerInfo.
    *
    * @generated from field: uint32 attempts = 10;

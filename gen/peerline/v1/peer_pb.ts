@@ -60,7 +60,8 @@ export type Peer = Message<"peerline.v1.Peer"> & {
   online: boolean;
 
   /**
-   * Set by the broker: when a call or stream of this peer last ended or began.
+   * Set by the broker: when a session or stream of this peer last began or ended, or
+   * when it last changed its name or profile.
    *
    * @generated from field: google.protobuf.Timestamp last_seen_time = 6;
    */

@@ -48,7 +48,13 @@ function isWanted(entry: Entry, { viewer, peer, threadId, state }: HistoryQuery)
     (viewer === "" || isParticipant(entry, viewer)) &&
     (peer === "" || isParticipant(entry, peer)) &&
     (threadId === "" || entry.message.threadId === threadId) &&
-    (state === ReceiptState.UNSPECIFIED ||
-      [...entry.deliveries.values()].some(({ receipt }) => receipt.state === state))
+    (state === ReceiptState.UNSPECIFIED || seenBy(viewer, entry).includes(state))
   );
+}
+
+/** The states of those receipts that the viewer may see: its own, all as the sender; an empty one sees all. */
+function seenBy(viewer: string, { from, deliveries }: Entry): ReceiptState[] {
+  return [...deliveries]
+    .filter(([peerId]) => viewer === "" || viewer === peerId || viewer === from.peerId)
+    .map(([, { receipt }]) => receipt.state);
 }

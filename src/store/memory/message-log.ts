@@ -126,6 +126,10 @@ export class MessageLog {
   #deliver(entry: Entry, recipient: PeerRef, nowMs: number): EnqueueResult {
     const earlier = entry.deliveries.get(recipient.peerId);
     if (earlier !== undefined) return toAccepted(earlier, true);
+    if (entry.expireMs <= nowMs) {
+      const words = `The message ${entry.message.messageId} has expired: send it under a new id.`;
+      return { ok: false, error: new StoreError("MESSAGE_ID_REUSED", words) };
+    }
     const queue = this.queue(recipient.peerId);
     if (queue.isFullFor(entry.sizeBytes, this.#limits)) {
       const error = new StoreError("QUEUE_FULL", `The queue of ${recipient.name} is full.`);

@@ -19,6 +19,7 @@ interface Pending {
 export class Calls implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #onIdle: () => void;
+  readonly #onBroken: (error: StoreError) => void;
   readonly #exited: Promise<void>;
   readonly #waiting: Pending[] = [];
   #underWay: Pending[] = [];
@@ -26,10 +27,17 @@ export class Calls implements AsyncDisposable {
   #refusal: StoreError | undefined;
   #closing: Promise<void> | undefined;
 
-  /** @param onIdle called when a batch was answered and nothing else waits. */
-  constructor(worker: Worker, onIdle: () => void) {
+  constructor(options: {
+    worker: Worker;
+    /** Called when a batch was answered and nothing else waits. */
+    onIdle: () => void;
+    /** Called once, when every call is refused from now on, though nobody has closed the store. */
+    onBroken: (error: StoreError) => void;
+  }) {
+    const { worker } = options;
     this.#worker = worker;
-    this.#onIdle = onIdle;
+    this.#onIdle = options.onIdle;
+    this.#onBroken = options.onBroken;
     worker.on("message", (outcomes: Outcome[]) => this.#settle(outcomes));
     worker.on("error", (cause) => this.#fail("The store's thread failed.", cause));
     this.#exited = new Promise((resolve) => {
@@ -90,18 +98,29 @@ export class Calls implements AsyncDisposable {
     this.#underWay = [];
     answered.forEach(({ resolve, reject }, index) => {
       const outcome = outcomes[index];
-      if (outcome?.ok === true) resolve(outcome.value as never);
-      else reject(outcome ? toError(outcome) : new Error("a call was not answered"));
+      if (outcome?.ok === true) return resolve(outcome.value as never);
+      const error = outcome ? toError(outcome) : new Error("a call was not answered");
+      // The worker says so of every call once it cannot trust its database any more.
+      if (error instanceof StoreError && error.code === "UNAVAILABLE") this.#refuse(error);
+      reject(error);
     });
     if (this.#waiting.length > 0 || this.#closing !== undefined) this.#schedule();
     else this.#onIdle();
   }
 
   #fail(words: string, cause?: unknown): void {
-    this.#refusal ??= new StoreError("UNAVAILABLE", words, { cause });
-    for (const { reject } of [...this.#underWay, ...this.#waiting]) reject(this.#refusal);
+    const refusal = this.#refuse(new StoreError("UNAVAILABLE", words, { cause }));
+    for (const { reject } of [...this.#underWay, ...this.#waiting]) reject(refusal);
     this.#underWay = [];
     this.#waiting.length = 0;
+  }
+
+  #refuse(error: StoreError): StoreError {
+    if (this.#refusal === undefined) {
+      this.#refusal = error;
+      this.#onBroken(error);
+    }
+    return this.#refusal;
   }
 }
 

@@ -28,18 +28,25 @@ export function enqueueOperation(
       const words = `The stored message ${message.messageId} is damaged.`;
       return recipients.map(() => refused("DATA_LOSS", words));
     }
+    // The times are those of the message, whenever a recipient is added to it.
+    const acceptTimeMs = earlier?.acceptTimeMs ?? message.acceptTimeMs;
+    const expireMs = acceptTimeMs + (expireTimeMs - message.acceptTimeMs);
     const sizeBytes = (earlierBody ?? message.body).byteLength;
     const noRoom = freeSpace.problem();
     let id = earlier?.id;
     return recipients.map((recipient) => {
       const known = id === undefined ? undefined : statements.receiptOf.one(id, recipient.peerId);
       if (known !== undefined) return { ok: true, duplicate: true, receipt: known, earlierBody };
+      if (expireMs <= message.acceptTimeMs) {
+        const words = `The message ${message.messageId} has expired: send it under a new id.`;
+        return refused("MESSAGE_ID_REUSED", words);
+      }
       if (noRoom !== undefined) return refused("FULL", noRoom);
       if (isQueueFull(statements, limits, recipient.peerId, sizeBytes)) {
         return refused("QUEUE_FULL", `The queue of ${recipient.name} is full.`);
       }
       id ??= insertMessage(message);
-      const receipt = insertDelivery(id, message, expireTimeMs, recipient, sizeBytes);
+      const receipt = insertDelivery(id, message, expireMs, recipient, sizeBytes);
       return { ok: true, duplicate: false, receipt, earlierBody };
     });
   };

@@ -47,8 +47,8 @@ export function historyOperations(
     if (threadId !== "") {
       return statements.listOfThread.all(threadId, viewer, peer, before, state, limit);
     }
-    if (viewer !== "") return statements.listOfPeer.all(viewer, peer, before, state, limit);
-    if (peer !== "") return statements.listOfPeer.all(peer, "", before, state, limit);
+    if (viewer !== "") return statements.listOfPeer.all(viewer, peer, before, state, limit, viewer);
+    if (peer !== "") return statements.listOfPeer.all(peer, "", before, state, limit, "");
     return statements.listAll.all(before, state, limit);
   }
 

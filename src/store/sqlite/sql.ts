@@ -17,9 +17,14 @@ const delivery = `SELECT ${receiptColumns}, d.message AS id, d.from_peer_id AS s
   d.size_bytes AS sizeBytes, d.redriven, ${messageColumns}
   FROM delivery d LEFT JOIN message m ON m.id = d.message`;
 
-/** A condition on the message `id`: one of its receipts is in this state, or the state is 0. */
-const hasState = (id: string, state: string): string => `(${state} = 0 OR EXISTS
-  (SELECT 1 FROM delivery s WHERE s.message = ${id} AND s.state = ${state}))`;
+/** A condition on a delivery: this peer may see its receipt, as the recipient or the sender; an empty one sees all. */
+const visible = (delivery: string, viewer: string): string => `(${viewer} = ''
+  OR ${delivery}.peer_id = ${viewer} OR ${delivery}.from_peer_id = ${viewer})`;
+
+/** A condition on the message `id`: a receipt that the viewer sees is in this state, or the state is 0. */
+const hasState = (id: string, state: string, viewer: string): string => `(${state} = 0 OR EXISTS
+  (SELECT 1 FROM delivery s WHERE s.message = ${id} AND s.state = ${state}
+    AND ${visible("s", viewer)}))`;
 
 /** A condition on the message `id`: this peer sent or received it, or the peer is empty. */
 const involvesPeer = (id: string, peer: string): string => `(${peer} = '' OR EXISTS
@@ -78,19 +83,19 @@ export const sql = {
     WHERE substr(m.message_id, -8) = substr(?1, -8) AND substr(m.message_id, -length(?1)) = ?1
       AND (?2 = '' OR m.from_peer_id = ?2) AND ${involvesPeer("m.id", "?3")}
     ORDER BY m.id DESC LIMIT ?4`,
-  listAll: `SELECT id FROM message WHERE id < ?1 AND ${hasState("message.id", "?2")}
+  listAll: `SELECT id FROM message WHERE id < ?1 AND ${hasState("message.id", "?2", "''")}
     ORDER BY id DESC LIMIT ?3`,
   listOfPeer: `SELECT a.message AS id FROM participant a WHERE a.peer_id = ?1 AND a.message < ?3
-      AND ${involvesPeer("a.message", "?2")} AND ${hasState("a.message", "?4")}
+      AND ${involvesPeer("a.message", "?2")} AND ${hasState("a.message", "?4", "?6")}
     ORDER BY a.message DESC LIMIT ?5`,
   listOfThread: `SELECT m.id FROM message m INDEXED BY message_by_thread
-    WHERE m.thread_id = ?1 AND m.id < ?4 AND ${hasState("m.id", "?5")}
+    WHERE m.thread_id = ?1 AND m.id < ?4 AND ${hasState("m.id", "?5", "?2")}
       AND ${involvesPeer("m.id", "?2")} AND ${involvesPeer("m.id", "?3")}
     ORDER BY m.id DESC LIMIT ?6`,
   /** What expired or was dead-lettered: few among many. */
   listEnded: `SELECT DISTINCT e.message AS id FROM delivery e INDEXED BY delivery_ended
     WHERE e.state >= 6 AND e.state = ?1 AND e.message < ?5
-      AND ${involvesPeer("e.message", "?2")} AND ${involvesPeer("e.message", "?3")}
+      AND ${visible("e", "?2")} AND ${involvesPeer("e.message", "?3")}
       AND (?4 = '' OR EXISTS
         (SELECT 1 FROM message m WHERE m.id = e.message AND m.thread_id = ?4))
     ORDER BY e.message DESC LIMIT ?6`,

@@ -48,6 +48,11 @@ export interface SqliteStoreOptions {
    * again in its next round. By default it becomes an uncaught exception.
    */
   readonly onDefect?: (error: unknown) => void;
+  /**
+   * Is told once when the store refuses every call from now on: a write or sync failed, or its thread
+   * ended. Only opening it again, by a new process, can tell what is on the disk.
+   */
+  readonly onBroken?: (error: StoreError) => void;
 }
 
 /**
@@ -55,11 +60,11 @@ export interface SqliteStoreOptions {
  * holds it, NEWER_VERSION where a newer program wrote it, DATA_LOSS where it is no database of ours.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { path, clock, onDefect = throwUncaught } = options;
+  const { path, clock, onDefect = throwUncaught, onBroken = ignore } = options;
   const { workerUrl = new URL("../sqlite-worker.js", import.meta.url) } = options;
   const limits = { ...sqliteLimits, ...options.limits };
   const worker = await startWorker(workerUrl, { path, limits });
-  const calls = new Calls(worker, () => housekeeping.begin());
+  const calls = new Calls({ worker, onIdle: () => housekeeping.begin(), onBroken });
   const housekeeping = new Housekeeping({ calls, clock, limits, onDefect });
   housekeeping.begin();
   return new SqliteStore(calls, clock, limits);
@@ -206,6 +211,8 @@ class SqliteStore implements Store {
     await this.#calls[Symbol.asyncDispose]();
   }
 }
+
+function ignore(): void {}
 
 function throwUncaught(error: unknown): void {
   setImmediate(() => {

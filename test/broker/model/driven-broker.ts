@@ -5,12 +5,8 @@ import type {
   SubscribeResponse,
   WatchMessagesResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
-import {
-  ReceiptState,
-  type Message,
-  type MessageRecord,
-} from "../../../gen/peerline/v1/message_pb.js";
-import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { ReceiptState, type MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
+import { noticeSender } from "../../../src/broker/notices.js";
 import type { Store } from "../../../src/broker/store.js";
 import type { StoppedClock } from "../../support/stopped-clock.js";
 import {
@@ -21,7 +17,9 @@ import {
   type TestBroker,
   type TestPeer,
 } from "../../support/test-broker.js";
-import { isOpen, type Model, type ModelPeer, type ModelStream } from "./model.js";
+import { expectOwnEnds, expectSameMessages, expectSamePeers } from "./agreement.js";
+import { countToldEnds, isNotice, listHistory } from "./history.js";
+import type { Model, ModelPeer, ModelStream } from "./model.js";
 
 /** Where a store is kept while brokers come and go. */
 export interface StorePlace extends AsyncDisposable {
@@ -30,9 +28,6 @@ export interface StorePlace extends AsyncDisposable {
 }
 
 const deliveryTimeoutMs = 3000;
-
-/** The id with which the broker itself sends. */
-const noticeSender = "00000000-0000-0000-0000-000000000000";
 
 /** A real broker, its peers and their streams; every event is held against the model as it comes. */
 export class DrivenBroker implements AsyncDisposable {
@@ -131,8 +126,8 @@ export class DrivenBroker implements AsyncDisposable {
     await this.#awaitDeliveries();
     await eventually(async () => {
       this.assertSound();
-      await this.#compareReceipts();
-      await this.#comparePeers();
+      expectSameMessages(this.#model, await this.history());
+      expectSamePeers(this.#model, (await this.#operator.listPeers({})).peers);
     });
   }
 
@@ -144,19 +139,12 @@ export class DrivenBroker implements AsyncDisposable {
 
   /** The whole history but the broker's notices, oldest first, as `client` may see it. */
   async history(client: TestPeer["client"] = this.#operator): Promise<MessageRecord[]> {
-    return (await listAll(client)).filter((record) => !isNotice(record));
+    return (await listHistory(client)).filter((record) => !isNotice(record));
   }
 
   /** How many ended messages each peer was told of. */
   async countToldEnds(): Promise<Map<string, number>> {
-    const counts = new Map<string, number>();
-    for (const { message } of (await listAll(this.#operator)).filter(isNotice)) {
-      const peerId = message?.to[0]?.peerId ?? "";
-      const unnamed = Number(/and (\d+) more/.exec(message?.text ?? "")?.[1] ?? 0);
-      const told = undeliveredIn(message).length + unnamed;
-      counts.set(peerId, (counts.get(peerId) ?? 0) + told);
-    }
-    return counts;
+    return countToldEnds((await listHistory(this.#operator)).filter(isNotice));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -223,7 +211,8 @@ export class DrivenBroker implements AsyncDisposable {
 
   async #take(peer: ModelPeer, stream: ModelStream, delivery: Delivery): Promise<void> {
     const { deliveryId, message, attempts, redelivered } = delivery;
-    if (message?.from?.peerId === noticeSender) return this.#takeNotice(peer, stream, delivery);
+    if (message?.from?.peerId === noticeSender.peerId)
+      return this.#takeNotice(peer, stream, delivery);
     const messageId = message?.messageId ?? "";
     try {
       this.#model.deliver(peer, { deliveryId, messageId, attempts, redelivered });
@@ -232,16 +221,8 @@ export class DrivenBroker implements AsyncDisposable {
     }
   }
 
-  /** A notice tells a sender of its own messages that ended, and of nothing else. */
   async #takeNotice(peer: ModelPeer, stream: ModelStream, delivery: Delivery): Promise<void> {
-    for (const { message_id } of undeliveredIn(delivery.message)) {
-      const message = this.#model.messages.find(({ messageId }) => messageId === message_id);
-      expect(message?.from, `the sender of ${message_id}`).toBe(peer);
-      const isBad = [...(message?.deliveries.values() ?? [])].some(
-        (ended) => !isOpen(ended) || this.#model.isPast(ended),
-      );
-      expect(isBad, `${message_id} ended`).toBe(true);
-    }
+    expectOwnEnds(this.#model, peer, delivery.message);
     const acks = [{ deliveryId: delivery.deliveryId }];
     await this.client(peer)
       .ackMessages({ acks })
@@ -277,56 +258,4 @@ export class DrivenBroker implements AsyncDisposable {
       });
     }
   }
-
-  async #compareReceipts(): Promise<void> {
-    const records = await this.history();
-    const ids = records.map(({ message }) => message?.messageId);
-    expect(ids).toEqual(this.#model.messages.map(({ messageId }) => messageId));
-    for (const [index, { message, receipts }] of records.entries()) {
-      const known = this.#model.messages[index];
-      expect(message).toMatchObject({ text: known?.text, from: { peerId: known?.from.peerId } });
-      expect(receipts).toHaveLength(known?.deliveries.size ?? 0);
-      for (const [peer, delivery] of known?.deliveries ?? []) {
-        const receipt = receipts.find(({ recipient }) => recipient?.peerId === peer.peerId);
-        const what = `${message?.text} for ${peer.name}`;
-        expect(this.#model.allowedStates(delivery), what).toContain(receipt?.state);
-        const { attempts, confirmedBy } = delivery;
-        expect(receipt, what).toMatchObject({ attempts, confirmedBy });
-      }
-    }
-  }
-
-  async #comparePeers(): Promise<void> {
-    const { peers } = await this.#operator.listPeers({});
-    expect(byId(peers).map(({ peerId, name }) => [peerId, name])).toEqual(
-      byId(this.#model.peers).map(({ peerId, name }) => [peerId, name]),
-    );
-    for (const peer of peers) {
-      const known = this.#model.peers.find(({ peerId }) => peerId === peer.peerId);
-      if (known?.stream !== undefined) expect(peer.online, peer.name).toBe(true);
-    }
-  }
-}
-
-function isNotice({ message }: MessageRecord): boolean {
-  return message?.from?.peerId === noticeSender;
-}
-
-function undeliveredIn(notice: Message | undefined): { message_id: string }[] {
-  return (notice?.data?.["undelivered"] ?? []) as { message_id: string }[];
-}
-
-async function listAll(client: TestPeer["client"]): Promise<MessageRecord[]> {
-  const records: MessageRecord[] = [];
-  let pageToken = "";
-  do {
-    const page = await client.listMessages({ pageSize: 7, pageToken });
-    records.push(...page.records);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return records.toReversed();
-}
-
-function byId<T extends Pick<Peer, "peerId">>(peers: readonly T[]): T[] {
-  return peers.toSorted((a, b) => (a.peerId < b.peerId ? -1 : 1));
 }

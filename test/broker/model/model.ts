@@ -133,7 +133,7 @@ export class Model {
     const leased = new Set([...stream.leases.values()].map(({ delivery }) => delivery));
     for (const delivery of this.#mailOf(peer)) {
       if (!isOpen(delivery) || leased.has(delivery) || delivery.isResting) continue;
-      if (this.isPast(delivery)) {
+      if (this.mayExpire(delivery)) {
         delivery.state = ReceiptState.EXPIRED;
         continue;
       }
@@ -155,7 +155,7 @@ export class Model {
       const states = this.allowedStates(delivery);
       return states.map((state) => (isKnown(state, outcome) ? state : "DELIVERY_STALE"));
     }
-    if (outcome === Outcome.EXPIRED && !this.isPast(delivery)) return ["FIELD_INVALID"];
+    if (outcome === Outcome.EXPIRED && !this.mayExpire(delivery)) return ["FIELD_INVALID"];
     if (outcome === Outcome.PRESENTED) lease.presented = true;
     else peer.stream?.leases.delete(deliveryId);
     settle(delivery, outcome);
@@ -167,12 +167,13 @@ export class Model {
     const states = [delivery.state];
     if (delivery.mayBeLeased && delivery.state === ReceiptState.QUEUED)
       states.push(ReceiptState.LEASED);
-    if (isOpen(delivery) && this.isPast(delivery)) states.push(ReceiptState.EXPIRED);
+    if (this.mayExpire(delivery)) states.push(ReceiptState.EXPIRED);
     return states;
   }
 
-  isPast({ message }: ModelDelivery): boolean {
-    return message.expireMs <= this.#clock.now();
+  /** Its time is over, and it was never presented. */
+  mayExpire({ message, state }: ModelDelivery): boolean {
+    return state <= ReceiptState.LEASED && message.expireMs <= this.#clock.now();
   }
 
   /** What `viewer` may see, oldest first. */

@@ -80,6 +80,16 @@ export function defineReceiptContract(technology: StoreTechnology): void {
       }
     });
 
+    test("what was presented does not expire, and may be dead-lettered", async () => {
+      const { store } = await openStore(technology);
+      const { peerId, seq } = await sendFirst(store);
+      await store.advance(peerId, seq, { state: PRESENTED });
+      const expired = await store.advance(peerId, seq, { state: EXPIRED });
+      expect(expired).toMatchObject({ moved: false, receipt: { state: PRESENTED } });
+      const dead = await store.advance(peerId, seq, { state: DEAD_LETTERED });
+      expect(dead).toMatchObject({ moved: true, receipt: { state: DEAD_LETTERED } });
+    });
+
     test("attempts count, without a move and with one", async () => {
       const { store } = await openStore(technology);
       const { peerId, seq } = await sendFirst(store);
@@ -166,9 +176,9 @@ export function defineReceiptContract(technology: StoreTechnology): void {
 }
 
 function expectedState(from: ReceiptState, to: ReceiptState): ReceiptState {
-  const isEnd = to === EXPIRED || to === DEAD_LETTERED;
-  const moves = isEnd ? from <= PRESENTED : to > from && from < EXPIRED;
-  return moves ? to : from;
+  if (to === EXPIRED) return from <= LEASED ? to : from;
+  if (to === DEAD_LETTERED) return from <= PRESENTED ? to : from;
+  return to > from && from < EXPIRED ? to : from;
 }
 
 function timesOf(receipt: Receipt): (number | undefined)[] {

@@ -1,0 +1,102 @@
+import { sha256, type Backups, type InstallRecord } from "./backups.js";
+import {
+  makeFolder,
+  readConfigFile,
+  removeFolders,
+  replaceConfigFile,
+  type ConfigFile,
+} from "./config-file.js";
+import { HostError } from "./host-error.js";
+import type { ConfigChange, ConfigEntry } from "./installer.js";
+
+/** What is about to happen to one file. */
+export interface ConfigEdit {
+  readonly file: ConfigFile;
+  /** The text as it will be; undefined is no file. The same text where nothing is to do. */
+  readonly after: string | undefined;
+  /** What the file held under Peerline's name. */
+  readonly found: ConfigEntry["kind"];
+  /** What the file was before Peerline came, as far as that is known; null is no file. */
+  readonly before: string | null;
+  readonly madeFolder: string | undefined;
+}
+
+export interface PlanOptions {
+  readonly backups: Backups;
+  /** An entry that this program did not write may be replaced, and one that was edited may be removed. */
+  readonly force: boolean;
+}
+
+/** Plans to put the entry into its file; FOREIGN_ENTRY where that takes force. */
+export async function planInstall(
+  change: ConfigChange,
+  { backups, force }: PlanOptions,
+): Promise<ConfigEdit> {
+  const file = await readConfigFile(change.path);
+  const { kind, shown } = change.entry(file.text);
+  if (!force && (kind === "edited" || kind === "foreign")) {
+    throw notOwn(change.path, kind, shown, "--force replaces it.");
+  }
+  const after = change.put(file.text);
+  const record = await backups.read(file.path);
+  // An entry that starts something else was the user's before, and comes back.
+  const keep = kind === "absent" || kind === "foreign";
+  const before = keep ? file.text : withoutEntry(change, file, record);
+  const madeFolder = before === undefined ? record?.madeFolder : undefined;
+  return { file, after, found: kind, before: before ?? null, madeFolder };
+}
+
+/** Plans to take the entry out of its file, and only what this program wrote. */
+export async function planUninstall(
+  change: ConfigChange,
+  { backups, force }: PlanOptions,
+): Promise<ConfigEdit> {
+  const file = await readConfigFile(change.path);
+  const { kind, shown } = change.entry(file.text);
+  const nothing = kind === "absent" || kind === "foreign";
+  if (kind === "edited" && !force) throw notOwn(change.path, kind, shown, "--force removes it.");
+  const record = await backups.read(file.path);
+  const after = nothing ? file.text : withoutEntry(change, file, record);
+  const before = record === undefined ? (after ?? null) : record.before;
+  return { file, after, found: kind, before, madeFolder: record?.madeFolder };
+}
+
+/** Writes what was planned to install. Returns the path of the backup; undefined where there was no file. */
+export async function install(edit: ConfigEdit, backups: Backups): Promise<string | undefined> {
+  const { file, after = "", before } = edit;
+  const made = await makeFolder(file);
+  const madeFolder = made ?? edit.madeFolder;
+  const record = { before, afterSha256: sha256(after), madeFolder };
+  const backup = await backups.write(file.path, record);
+  await replaceConfigFile(file, after);
+  return backup;
+}
+
+/** Writes what was planned to uninstall. The backup stays where it holds more than the file now does. */
+export async function uninstall(edit: ConfigEdit, backups: Backups): Promise<void> {
+  const { file, after, before, madeFolder } = edit;
+  await replaceConfigFile(file, after);
+  if (after === undefined && madeFolder !== undefined) await removeFolders(file, madeFolder);
+  if ((after ?? null) === before) await backups.forget(file.path);
+}
+
+/** The text as it was, where nobody changed the file since; else the present one without the entry. */
+function withoutEntry(
+  change: ConfigChange,
+  { text = "" }: ConfigFile,
+  record: InstallRecord | undefined,
+): string | undefined {
+  if (record?.afterSha256 === sha256(text)) return record.before ?? undefined;
+  return change.remove(text, record?.before);
+}
+
+function notOwn(path: string, kind: "edited" | "foreign", shown: string, way: string): HostError {
+  const what =
+    kind === "edited"
+      ? "an entry for peerline that somebody added to"
+      : "an entry named peerline that starts something else";
+  return new HostError(
+    "FOREIGN_ENTRY",
+    `${path} has ${what}:\n\n${shown.replaceAll(/^/gm, "  ")}\n\nIt was left as it is. ${way}`,
+  );
+}

@@ -1,0 +1,168 @@
+import { randomUUID } from "node:crypto";
+import { constants, type Stats } from "node:fs";
+import {
+  access,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+} from "node:fs/promises";
+import { dirname, sep } from "node:path";
+import { errnoOf } from "../endpoint/errno.js";
+import { syncDirectory } from "../endpoint/secret-file.js";
+import { HostError } from "./host-error.js";
+import { maxConfigFileBytes } from "./limits.js";
+
+/** A host's file as it was read. */
+export interface ConfigFile {
+  readonly path: string;
+  /** The file itself, where the path is a link to it. */
+  readonly target: string;
+  /** UTF-8, with a byte order mark if it has one; undefined where there is no file. */
+  readonly text: string | undefined;
+  readonly stats: Stats | undefined;
+}
+
+export async function readConfigFile(path: string): Promise<ConfigFile> {
+  try {
+    if (!(await exists(path))) return { path, target: path, text: undefined, stats: undefined };
+    const target = await realpath(path);
+    const stats = await stat(target);
+    if (!stats.isFile()) throw unusable(path, "is not a file");
+    if (stats.size > maxConfigFileBytes) throw unusable(path, "is too large to be a configuration");
+    return { path, target, text: decode(path, await readFile(target)), stats };
+  } catch (cause) {
+    throw named(cause, path, "cannot be read");
+  }
+}
+
+/**
+ * Gives a file a new text, at once and durably, or removes it; its mode, and a link to it, stay.
+ * CONFIG_CHANGED where it is not any more what was read: hosts write their files too.
+ *
+ *  1. The text goes into a new file beside it, and onto the disk.
+ *  2. The file is compared with what was read.
+ *  3. The new file takes its name; where there was none, only if there still is none.
+ */
+export async function replaceConfigFile(file: ConfigFile, text: string | undefined): Promise<void> {
+  const { path, target } = file;
+  try {
+    await checkOwner(file);
+    if (text === undefined) {
+      await checkUnchanged(file);
+      await rm(target);
+    } else {
+      await replace(file, text);
+    }
+    await syncDirectory(dirname(target));
+  } catch (cause) {
+    if (errnoOf(cause) === "EEXIST") throw changed(path, cause);
+    throw named(cause, path, "cannot be written");
+  }
+}
+
+/** Makes the folder of a file, and returns the outermost one that had to be made. */
+export async function makeFolder({ path, target }: ConfigFile): Promise<string | undefined> {
+  try {
+    return await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw named(cause, path, "cannot be written");
+  }
+}
+
+/** Removes the folders around a file that were made for it, as far as they are empty. */
+export async function removeFolders({ target }: ConfigFile, outermost: string): Promise<void> {
+  for (let path = dirname(target); isWithin(path, outermost); path = dirname(path)) {
+    try {
+      await rmdir(path);
+    } catch {
+      return;
+    }
+  }
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder + sep);
+}
+
+async function replace({ path, target, text: known, stats }: ConfigFile, text: string) {
+  const draft = `${target}.${randomUUID()}.new`;
+  try {
+    await writeDraft(draft, text, stats);
+    await checkUnchanged({ path, text: known });
+    if (known === undefined) await link(draft, target);
+    else await rename(draft, target);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+// What is not UTF-8 could not be written back byte for byte.
+function decode(path: string, bytes: Buffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw unusable(path, "is not UTF-8", cause);
+  }
+}
+
+async function writeDraft(draft: string, text: string, stats: Stats | undefined): Promise<void> {
+  const handle = await open(draft, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    if (stats !== undefined) {
+      const { gid } = await handle.stat();
+      if (gid !== stats.gid) await handle.chown(stats.uid, stats.gid);
+      await handle.chmod(stats.mode & 0o7777);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The new file would be this user's, whoever's the old one was. */
+async function checkOwner({ path, target, stats }: ConfigFile): Promise<void> {
+  if (stats === undefined) return;
+  if (stats.uid !== process.geteuid?.()) throw unusable(path, "belongs to another user");
+  await access(target, constants.W_OK);
+}
+
+async function checkUnchanged({ path, text }: Pick<ConfigFile, "path" | "text">): Promise<void> {
+  const now = await readConfigFile(path);
+  if (now.text !== text) throw changed(path);
+}
+
+function changed(path: string, cause?: unknown): HostError {
+  return new HostError(
+    "CONFIG_CHANGED",
+    `${path} changed at this moment, and was left as it is. Close its host, then try again.`,
+    { cause },
+  );
+}
+
+function named(cause: unknown, path: string, what: string): unknown {
+  if (cause instanceof HostError) return cause;
+  const errno = errnoOf(cause);
+  return errno === undefined ? cause : unusable(path, `${what} (${errno})`, cause);
+}
+
+function unusable(path: string, what: string, cause?: unknown): HostError {
+  return new HostError("CONFIG_UNUSABLE", `${path} ${what}. Nothing was changed in it.`, { cause });
+}

@@ -1,0 +1,27 @@
+/** Why a host's configuration was left as it is. */
+export type HostErrorCode =
+  /** The file is not what its host can read. */
+  | "CONFIG_BROKEN"
+  /** The file is valid, but holds something else where the entry belongs. */
+  | "CONFIG_UNEXPECTED"
+  /** The file changed while it was being edited. */
+  | "CONFIG_CHANGED"
+  /** The file cannot be read or written. */
+  | "CONFIG_UNUSABLE"
+  /** There is an entry of that name which this program did not write, or which was edited since. */
+  | "FOREIGN_ENTRY"
+  /** This program runs from a folder that will be deleted. */
+  | "PROGRAM_FLEETING";
+
+/** The message is whole sentences for people: what is wrong, and how to mend it. */
+export class HostError extends Error {
+  override readonly name = "HostError";
+
+  constructor(
+    readonly code: HostErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}

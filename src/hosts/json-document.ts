@@ -1,0 +1,70 @@
+import { parseTree, printParseErrorCode, type Node, type ParseError } from "jsonc-parser";
+import { HostError } from "./host-error.js";
+
+/** What a host's reader of JSON takes beside JSON. */
+export interface JsonDialect {
+  readonly comments: boolean;
+  readonly trailingCommas: boolean;
+}
+
+/** A JSON file whose root is an object, as its text and its tree. A file without text is an empty object. */
+export interface JsonDocument {
+  readonly path: string;
+  readonly dialect: JsonDialect;
+  /** Without a byte order mark. */
+  readonly text: string;
+  readonly root: Node;
+}
+
+/** CONFIG_BROKEN where the host could not read the text. */
+export function parseDocument(path: string, text: string, dialect: JsonDialect): JsonDocument {
+  const whole = text.trim() === "" ? `{}${text}` : text;
+  const errors: ParseError[] = [];
+  const root = parseTree(whole, errors, {
+    disallowComments: !dialect.comments,
+    allowTrailingComma: dialect.trailingCommas,
+  });
+  const [error] = errors;
+  if (error !== undefined) {
+    const what = printParseErrorCode(error.error).replaceAll(/\B[A-Z]/g, (letter) => ` ${letter}`);
+    throw broken(path, `${positionOf(whole, error.offset)}: ${what}`);
+  }
+  if (root?.type !== "object") throw broken(path, "its root is not an object");
+  return { path, dialect, text: whole, root };
+}
+
+/** The values in a document, as JSON.parse makes them: of a name that stands twice the last, and no prototype set. */
+export function valuesOf({ root }: JsonDocument): unknown {
+  return valueOf(root);
+}
+
+function valueOf({ type, value, children = [] }: Node): unknown {
+  if (type === "array") return children.map(valueOf);
+  if (type !== "object") return value;
+  return Object.fromEntries(
+    children.flatMap(({ children: [name, held] = [] }) =>
+      name === undefined || held === undefined ? [] : [[name.value, valueOf(held)]],
+    ),
+  );
+}
+
+/** The value of a property; undefined where the object has none of that name. */
+export function propertyValue(object: Node, name: string): Node | undefined {
+  return propertyOf(object, name)?.children?.[1];
+}
+
+export function propertyOf(object: Node, name: string): Node | undefined {
+  return object.children?.find((property) => property.children?.[0]?.value === name);
+}
+
+function positionOf(text: string, offset: number): string {
+  const lines = text.slice(0, offset).split("\n");
+  return `line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1}`;
+}
+
+function broken(path: string, what: string): HostError {
+  return new HostError(
+    "CONFIG_BROKEN",
+    `${path} cannot be read as JSON (${what}). It was left as it is: mend it, then try again.`,
+  );
+}

@@ -1,0 +1,166 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Node } from "jsonc-parser";
+import { HostError } from "./host-error.js";
+import type { Before } from "./installer.js";
+import {
+  parseDocument,
+  propertyOf,
+  propertyValue,
+  valuesOf,
+  type JsonDialect,
+  type JsonDocument,
+} from "./json-document.js";
+import { cutMember } from "./json-cut.js";
+import { insertMember } from "./json-insert.js";
+import { memberOf, withoutMember, type JsonMember } from "./json-member.js";
+import { layoutOf, lineIndentOf, render } from "./json-layout.js";
+
+/** A JSON file of a host, in which single members are read and changed while all else keeps its bytes. */
+export class JsonFile {
+  readonly #path: string;
+  readonly #dialect: JsonDialect;
+
+  constructor(path: string, dialect: JsonDialect) {
+    this.#path = path;
+    this.#dialect = dialect;
+  }
+
+  /** What stands in the member's place; undefined where nothing does. */
+  read(text: string | undefined, member: JsonMember): unknown {
+    const document = this.#parse(text ?? "");
+    return memberOf(valuesOf(document), member);
+  }
+
+  /** The text with the member in it, in the place of what has its name. */
+  put(text: string | undefined, member: JsonMember): string {
+    const document = this.#parse(text ?? "");
+    if (isDeepStrictEqual(memberOf(valuesOf(document), member), member.value)) return text ?? "";
+    const { container, missing } = this.#descend(document, member);
+    const present = missing.length === 0 ? findNode(container, member) : undefined;
+    const after =
+      present === undefined
+        ? insertMember(document, container, nest(missing, member))
+        : replaceNode(document, present, member.value);
+    this.#check(document, after, member, member.value);
+    return finish(text, after);
+  }
+
+  /** The text without the member; undefined where the file held nothing else and was not there before. */
+  remove(text: string, member: JsonMember, before: Before): string | undefined {
+    const document = this.#parse(text);
+    const past = this.#parsePast(before);
+    const { container, missing } = this.#descend(document, member);
+    const present = missing.length === 0 ? findNode(container, member) : undefined;
+    if (present === undefined) return text;
+    let after = cutMember(document, container, memberNode(present, member));
+    this.#check(document, after, member, undefined);
+    if (past !== undefined) after = this.#cutEmptied(after, member.within, past);
+    return before === null && after.trim() === "{}" ? undefined : finish(text, after);
+  }
+
+  /** The text without those objects around the member that are empty now and were not there before. */
+  #cutEmptied(text: string, names: readonly string[], past: unknown): string {
+    const after = names.length === 0 ? undefined : cutEmptied(this.#parse(text), names, past);
+    return after === undefined ? text : this.#cutEmptied(after, names.slice(0, -1), past);
+  }
+
+  #parse(text: string): JsonDocument {
+    return parseDocument(this.#path, text.replace(byteOrderMark, ""), this.#dialect);
+  }
+
+  /** The values of a past text, an object; undefined where they are not known. */
+  #parsePast(before: Before): unknown {
+    if (before === undefined) return undefined;
+    return valuesOf(this.#parse(before ?? ""));
+  }
+
+  /** The innermost object or array on the way to the member, and the names that are not there yet. */
+  #descend(document: JsonDocument, { within, name }: JsonMember) {
+    let container = document.root;
+    for (const [index, key] of within.entries()) {
+      const next = propertyValue(container, key);
+      if (next === undefined) return { container, missing: within.slice(index) };
+      const type = name === undefined && index === within.length - 1 ? "array" : "object";
+      if (next.type !== type) {
+        const what = `"${within.slice(0, index + 1).join(".")}" is not an ${type}`;
+        throw this.#unexpected(`In ${document.path} ${what}.`);
+      }
+      container = next;
+    }
+    return { container, missing: [] };
+  }
+
+  /** The edited text has to say what it said before, but for the member. */
+  #check(document: JsonDocument, after: string, member: JsonMember, value: unknown): void {
+    const past = valuesOf(document);
+    const present = valuesOf(this.#parse(after));
+    if (!isDeepStrictEqual(memberOf(present, member), value)) throw this.#uneditable();
+    if (!isDeepStrictEqual(withoutMember(present, member), withoutMember(past, member)))
+      throw this.#uneditable();
+  }
+
+  #uneditable(): HostError {
+    return this.#unexpected(`${this.#path} has the same name twice in one object.`);
+  }
+
+  #unexpected(what: string): HostError {
+    return new HostError("CONFIG_UNEXPECTED", `${what} The file was left as it is.`);
+  }
+}
+
+const byteOrderMark = /^\uFEFF/;
+
+function finish(text: string | undefined, after: string): string {
+  const mark = text !== undefined && byteOrderMark.test(text) ? "\uFEFF" : "";
+  const end = text === undefined && !after.endsWith("\n") ? "\n" : "";
+  return mark + after + end;
+}
+
+/** What goes into the container: the member, in as many new objects as are missing around it. */
+function nest(missing: readonly string[], { name, value }: JsonMember) {
+  const inner = name === undefined ? [value] : { [name]: value };
+  const [outermost] = missing;
+  if (outermost === undefined) return { name, value };
+  const nested = missing.slice(1).reduceRight<unknown>((held, key) => ({ [key]: held }), inner);
+  return { name: outermost, value: nested };
+}
+
+/** The node of the member's value. */
+function findNode(container: Node, { name, value }: JsonMember): Node | undefined {
+  if (name !== undefined) return propertyValue(container, name);
+  return container.children?.find((element) => element.value === value);
+}
+
+/** The node that holds the member: its property, or the element itself. */
+function memberNode(value: Node, { name }: JsonMember): Node {
+  return name === undefined ? value : (value.parent ?? value);
+}
+
+function replaceNode({ text, root }: JsonDocument, node: Node, value: unknown): string {
+  const rendered = render(value, lineIndentOf(text, node.offset), layoutOf(text, root));
+  return text.slice(0, node.offset) + rendered + text.slice(node.offset + node.length);
+}
+
+/** The text without an object or array that is empty now and was not there before; undefined where that is not so. */
+function cutEmptied(
+  document: JsonDocument,
+  names: readonly string[],
+  past: unknown,
+): string | undefined {
+  const parent = names
+    .slice(0, -1)
+    .reduce<Node | undefined>(
+      (node, name) => (node === undefined ? undefined : propertyValue(node, name)),
+      document.root,
+    );
+  const name = names.at(-1) ?? "";
+  const property = parent === undefined ? undefined : propertyOf(parent, name);
+  const emptied = property?.children?.[1];
+  if (parent === undefined || property === undefined || emptied === undefined) return undefined;
+  const inside = document.text.slice(emptied.offset + 1, emptied.offset + emptied.length - 1);
+  const within = names.slice(0, -1);
+  if (inside.trim() !== "" || memberOf(past, { within, name, value: undefined }) !== undefined) {
+    return undefined;
+  }
+  return cutMember(document, parent, property);
+}

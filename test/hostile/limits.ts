@@ -1,0 +1,38 @@
+import { keepaliveTimeMs, keepaliveTimeoutMs } from "../../src/rpc/limits.js";
+
+/** Of all inputs: calls over HTTP/2, connections of raw bytes; the rest are lines for the adapter. */
+export const callShare = 0.6;
+export const connectionShare = 0.004;
+
+/** Connections that carry calls, and calls under way on each. */
+export const connections = 4;
+export const callsAtOnce = 24;
+
+/** Lines written to the adapter before it is asked whether it is well. */
+export const linesAtOnce = 200;
+
+/** A run has so many equal parts, and a reading after each: the one in the middle is compared with the last. */
+export const parts = 10;
+
+/** Between two looks of the witness, in milliseconds. */
+export const witnessIntervalMs = 500;
+
+/**
+ * Memory that a process may have at the end: this share more than in the middle, or this many MiB
+ * whatever it had. V8 takes some before it collects; 100 bytes kept of each input of the long form would
+ * exceed it.
+ */
+export const maxGrowth = 0.25;
+export const roomMiB = 192;
+
+/** Descriptors that it may have more: connections come and go. */
+export const maxMoreDescriptors = 6;
+
+/**
+ * A connection that broke off in the middle of a bad frame is not noticed by Node, only by keepalive:
+ * how long that takes at most, in milliseconds, on a busy machine.
+ */
+export const maxLingerMs = keepaliveTimeMs + keepaliveTimeoutMs + 20_000;
+
+/** A run of so many inputs takes the time to wait for that; a shorter one allows for its connections. */
+export const longRun = 200_000;

@@ -1,0 +1,87 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type BrokerHome, startBrokerHome } from "../support/program.js";
+import { preface, sendBytes } from "./hostile-bytes.js";
+import { frame } from "./hostile-call.js";
+import { RawHttp2 } from "./raw-http2.js";
+import { defectsIn, Witness } from "./witness.js";
+
+let home: BrokerHome;
+let witness: Witness;
+let link: RawHttp2;
+
+beforeAll(async () => {
+  home = await startBrokerHome();
+  witness = await Witness.join(home.socket);
+  link = new RawHttp2(home.socket);
+  await witness.send();
+});
+afterEach(async () => {
+  await witness.send();
+  await witness.expectAllKept();
+  expect(await defectsIn(home.path)).toEqual([]);
+});
+afterAll(async () => {
+  link[Symbol.dispose]();
+  witness[Symbol.dispose]();
+  await home[Symbol.asyncDispose]();
+});
+
+test("bytes that are no HTTP/2 are cut off", async () => {
+  const hostile = [
+    Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    randomBytes(4096),
+    preface,
+    Buffer.concat([preface, randomBytes(4096)]),
+    Buffer.concat([preface, Buffer.from("ffffff0004ff", "hex")]),
+    Buffer.alloc(0),
+  ];
+  for (const bytes of hostile) await sendBytes(home.socket, bytes);
+});
+
+test("a message that cannot be read is refused as INVALID_ARGUMENT", async () => {
+  expect(await call("SendMessage", frame(Buffer.from("ffffffffffffffffffff", "hex")))).toBe("3");
+  expect(await call("SendMessage", frame(Buffer.from("0aff", "hex")))).toBe("3");
+  expect(await call("SendMessage", frame(Buffer.from("1a03ffffff", "hex")))).toBe("3");
+});
+
+test("a frame that lies about its length, or claims to be compressed, is refused", async () => {
+  expect(await call("GetServerInfo", frame(Buffer.alloc(0)))).toBe("0");
+  expect(await call("GetServerInfo", frame(Buffer.alloc(0), 100))).not.toBe("0");
+  expect(await call("GetServerInfo", frame(Buffer.alloc(0), 0xffffffff))).not.toBe("0");
+  expect(await call("GetServerInfo", frame(randomBytes(10), 10, 1))).not.toBe("0");
+  expect(await call("GetServerInfo", Buffer.from([0, 0]))).not.toBe("0");
+  expect(await call("Nonsense", frame(Buffer.alloc(0)))).toBe("12");
+});
+
+test("ten megabytes of text are refused before they are read", async () => {
+  const text = Buffer.alloc(10 * 1024 * 1024, "x");
+  // The status may be lost with what the client was still sending.
+  expect(["8", "reset"]).toContain(await call("SendMessage", frame(text)));
+});
+
+test("a nest of data a thousand levels deep is refused or stored, and harms nobody", async () => {
+  let data: Record<string, unknown> = {};
+  for (let level = 0; level < 1000; level++) data = { a: data };
+  const send = witness.client.sendMessage({ to: ["witness"], text: "deep", data: data as never });
+  const outcome = await send.then(
+    () => "stored",
+    () => "refused",
+  );
+  expect(outcome).toMatch(/stored|refused/);
+});
+
+/** The status of a call that comes with the witness's token. */
+async function call(method: string, body: Buffer): Promise<string> {
+  return await link.call({
+    headers: {
+      ":method": "POST",
+      ":path": `/peerline.v1.BrokerService/${method}`,
+      "content-type": "application/grpc",
+      te: "trailers",
+      authorization: `Bearer ${witness.token}`,
+    },
+    body,
+    cancels: "never",
+  });
+}

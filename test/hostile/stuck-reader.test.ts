@@ -1,0 +1,108 @@
+import { describe, test } from "vitest";
+import { keepaliveTimeMs, keepaliveTimeoutMs } from "../../src/rpc/limits.js";
+import { startBrokerHome } from "../support/program.js";
+import { cannotRead, readProcess } from "../support/process-reading.js";
+import { eventually } from "../support/test-broker.js";
+import { sendFromCrowd } from "./crowd.js";
+import { SubscriberProcess } from "./subscriber-process.js";
+import { defectsIn, Witness } from "./witness.js";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Memory that the broker may take while 64 MiB wait for a reader that is stuck: it holds none of them. */
+const maxGrowthMiB = 96;
+
+describe.concurrent("a reader that is stuck", () => {
+  test.skipIf(cannotRead !== undefined)(
+    "holds up nobody and takes no memory while its queue fills; continued, it gets all of it",
+    { timeout: 240_000 },
+    async ({ expect, onTestFinished }) => {
+      const home = await startBrokerHome();
+      onTestFinished(() => home[Symbol.asyncDispose]());
+      const reader = await SubscriberProcess.start(home, {
+        name: "stuck",
+        credit: 64,
+        manner: "confirms",
+      });
+      onTestFinished(() => reader[Symbol.asyncDispose]());
+      using witness = await Witness.join(home.socket);
+      const { pid } = await witness.client.getServerInfo({});
+      const usualMs = await witness.medianSendMs(50);
+      const before = readProcess(pid);
+
+      reader.signal("SIGSTOP");
+      const load = { messages: 10_000, bytes: 10 * KiB };
+      const { accepted, full } = await sendFromCrowd(home.socket, "stuck", load);
+      const after = readProcess(pid);
+      const besideMs = await witness.medianSendMs(50);
+
+      expect(accepted.size + full).toBe(load.messages);
+      expect(full).toBeGreaterThan(0);
+      expect(accepted.size * load.bytes).toBeGreaterThan(56 * MiB);
+      expect(accepted.size * load.bytes).toBeLessThanOrEqual(64 * MiB);
+      expect(after.rssMiB - before.rssMiB).toBeLessThan(maxGrowthMiB);
+      expect(besideMs).toBeLessThan(usualMs * 5 + 50);
+      console.log(
+        `stuck: ${accepted.size} messages wait, ${full} were refused; the broker has ${before.rssMiB.toFixed(0)} MiB before and ${after.rssMiB.toFixed(0)} MiB after; a send of another peer takes ${usualMs.toFixed(1)} ms before and ${besideMs.toFixed(1)} ms beside`,
+      );
+
+      reader.signal("SIGCONT");
+      await eventually(() => expect(reader.delivered.size).toBe(accepted.size), 120_000);
+      expect([...accepted].filter((word) => !reader.delivered.has(word))).toEqual([]);
+      await witness.expectAllKept();
+      expect(await defectsIn(home.path)).toEqual([]);
+    },
+  );
+
+  test("that never reports is handed its credit and no more, and told what waits", async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const home = await startBrokerHome();
+    onTestFinished(() => home[Symbol.asyncDispose]());
+    const reader = await SubscriberProcess.start(home, {
+      name: "stuck",
+      credit: 8,
+      manner: "silent",
+    });
+    onTestFinished(() => reader[Symbol.asyncDispose]());
+    using witness = await Witness.join(home.socket);
+    await sendFromCrowd(home.socket, "stuck", { messages: 100, bytes: 10 * KiB });
+    await witness.send();
+    await eventually(() => expect(reader.delivered.size).toBe(8));
+    const { peers } = await witness.client.listPeers({});
+    expect(peers.find(({ name }) => name === "stuck")?.waitingMessages).toBe(100n);
+  });
+
+  test(
+    "for longer than keepalive waits is taken for lost; continued, it comes back by itself and misses nothing",
+    { timeout: 240_000 },
+    async ({ expect, onTestFinished }) => {
+      const home = await startBrokerHome();
+      onTestFinished(() => home[Symbol.asyncDispose]());
+      const reader = await SubscriberProcess.start(home, {
+        name: "stuck",
+        credit: 8,
+        manner: "confirms",
+      });
+      onTestFinished(() => reader[Symbol.asyncDispose]());
+      using witness = await Witness.join(home.socket);
+      const isOnline = async (): Promise<boolean | undefined> => {
+        const { peers } = await witness.client.listPeers({});
+        return peers.find(({ name }) => name === "stuck")?.online;
+      };
+      expect(await isOnline()).toBe(true);
+
+      reader.signal("SIGSTOP");
+      const load = { messages: 40, bytes: 10 * KiB };
+      const { accepted } = await sendFromCrowd(home.socket, "stuck", load);
+      const lostMs = keepaliveTimeMs + keepaliveTimeoutMs;
+      await eventually(async () => expect(await isOnline()).toBe(false), lostMs + 60_000);
+
+      reader.signal("SIGCONT");
+      await eventually(() => expect(reader.delivered).toEqual(accepted), 60_000);
+      await eventually(async () => expect(await isOnline()).toBe(true), 20_000);
+    },
+  );
+});

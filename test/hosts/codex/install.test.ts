@@ -1,0 +1,108 @@
+import { describe, expect, test } from "vitest";
+import { installCodex } from "../../../src/hosts/codex/install.js";
+import { changesOf, serverChange, testRoundTrip } from "../round-trip.js";
+
+const otherServers = `# Codex, as I like it
+model = "gpt-5.2-codex"
+approval_policy = "on-request"
+
+[mcp_servers.context7]
+command = "npx"
+args = ["-y", "@upstash/context7-mcp"]
+
+[mcp_servers.github]
+url = "https://api.githubcopilot.com/mcp/"
+bearer_token_env_var = "GITHUB_TOKEN"
+
+[projects."/work/shop"]
+trust_level = "trusted"
+`;
+
+const block = `# >>> peerline
+[mcp_servers.peerline]
+command = "/usr/bin/node"
+args = [ "/opt/peerline/dist/peerline.js", "mcp" ]
+env_vars = [ "PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER" ]
+tool_timeout_sec = 300
+# <<< peerline
+`;
+
+/** As the README's line for the shell appends it. */
+const oneLiner = `
+[mcp_servers.peerline]
+command = "node"
+args = ["/opt/peerline/dist/peerline.js", "mcp"]
+env_vars = ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER"]
+tool_timeout_sec = 300
+`;
+
+describe("Codex", () => {
+  testRoundTrip(installCodex, {
+    "no file": null,
+    "settings only": `model = "gpt-5.2"   # the usual\n`,
+    "other servers": otherServers,
+    "odd spacing": `\n\n  model="o3"\n\t[ mcp_servers . 'my server' ]\n\tcommand   =   "x"\n   args=[\n  "[mcp_servers.peerline]",\n ]\n\n\n`,
+    "CRLF and a mark at the start": `\uFEFFmodel = "gpt-5.2"\r\n\r\n[features]\r\nweb = true\r\n`,
+    "a long string that looks like the entry":
+      `notes = """\n# >>> peerline\n  [mcp_servers.x]\n"""\n`.replace("# >>> peerline\n", ""),
+  });
+
+  test("the entry is a block at the end", () => {
+    const change = serverChange(installCodex);
+    expect(change.path).toBe("/home/ada/.codex/config.toml");
+    expect(change.put(undefined)).toBe(block);
+    expect(change.put(otherServers)).toBe(`${otherServers}\n${block}`);
+    expect(change.put(`model = "x"`)).toBe(`model = "x"\n\n${block}`);
+  });
+
+  test("trust is Codex's own, and stays once it is given", () => {
+    const after = serverChange(installCodex, { trust: true }).put(otherServers);
+    expect(after).toContain(`default_tools_approval_mode = "approve"\n# <<< peerline`);
+    expect(serverChange(installCodex).put(after)).toBe(after);
+  });
+
+  test.each([
+    ["cut short", `[mcp_servers.x]\ncommand = "np`, "line 2"],
+    ["with a table twice", `[a]\n[a]\n`, "line 2"],
+    ["with a conflict in it", `<<<<<<< HEAD\nmodel = "x"\n`, "line 1"],
+  ])("a file %s is refused, with the place", (_name, text, place) => {
+    expect(() => serverChange(installCodex).put(text)).toThrow(
+      expect.objectContaining({ code: "CONFIG_BROKEN", message: expect.stringContaining(place) }),
+    );
+  });
+
+  test("servers written inline are refused: no table can be added to them", () => {
+    expect(() =>
+      serverChange(installCodex).put(`mcp_servers = { x = { command = "y" } }\n`),
+    ).toThrow(expect.objectContaining({ code: "CONFIG_UNEXPECTED" }));
+  });
+
+  test("the README's block is its own: it is replaced in its place, and removed", () => {
+    const change = serverChange(installCodex);
+    const text = `model = "x"\n${oneLiner}\n[features]\nweb = true\n`;
+    expect(change.entry(text).kind).toBe("own");
+    expect(change.put(text)).toBe(`model = "x"\n\n${block}\n[features]\nweb = true\n`);
+    expect(change.remove(`model = "x"\n${oneLiner}`, undefined)).toBe(`model = "x"\n`);
+  });
+
+  test("an entry to which somebody added is not its own", () => {
+    const text = `${oneLiner}[mcp_servers.peerline.env]\nPEERLINE_NAME = "api"\n`;
+    const { kind, shown } = serverChange(installCodex).entry(text);
+    expect([kind, shown]).toEqual(["edited", expect.stringContaining(`PEERLINE_NAME = "api"`)]);
+    expect(serverChange(installCodex).remove(text, undefined)).toBe("");
+  });
+
+  test("tables that Codex wrote between the two comments stay", () => {
+    // It puts what it adds at the end of the file before the last comment, and drops the first.
+    const text = `${oneLiner.trim()}\n\n[mcp_servers.other]\ncommand = "/bin/true"\n# <<< peerline\n\n[projects."/x"]\ntrust_level = "trusted"\n`;
+    expect(serverChange(installCodex).remove(text, undefined)).toBe(
+      `[mcp_servers.other]\ncommand = "/bin/true"\n\n[projects."/x"]\ntrust_level = "trusted"\n`,
+    );
+  });
+
+  test("in a project it is .codex/config.toml", () => {
+    expect(changesOf(installCodex, { scope: "project" })[0]?.path).toBe(
+      "/work/shop/.codex/config.toml",
+    );
+  });
+});
