@@ -47,7 +47,8 @@ export class Retirement {
   async #retire(): Promise<void> {
     const unseenSinceMs = this.#clock.now() - retireAfterMs;
     // A copy: what cannot be removed is put back, at the end.
-    for (const entry of [...this.#directory.entries()]) {
+    const entries = [...this.#directory.entries()];
+    for (const entry of entries) {
       const { lastSeenMs, name } = entry.stored;
       if (entry.online || lastSeenMs > unseenSinceMs) continue;
       if (!(await this.#directory.removeUnused(entry))) continue;

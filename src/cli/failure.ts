@@ -5,6 +5,7 @@ import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-codes.js";
 import type { Output } from "./output.js";
 import { printable } from "./printable.js";
+import { explainRefusal } from "./refusal.js";
 
 /** Says on stderr why a command failed and returns the code to exit with. A defect shows its stack. */
 export async function reportFailure(error: unknown, notes: Output): Promise<ExitCode> {
@@ -24,7 +25,9 @@ function describe(error: unknown): { sentence: string; exitCode: ExitCode } {
       : { sentence: error.message, exitCode: ExitCode.failure };
   }
   if (error instanceof HostError) return { sentence: error.message, exitCode: ExitCode.failure };
-  if (error instanceof RpcError) return { sentence: error.message, exitCode: ExitCode.failure };
+  if (error instanceof RpcError) {
+    return { sentence: explainRefusal(error), exitCode: ExitCode.failure };
+  }
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { sentence: `This is a defect of peerline. ${trace}`, exitCode: ExitCode.failure };
 }

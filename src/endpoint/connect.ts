@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import {
   BrokerService,
   type GetServerInfoResponse,
@@ -67,6 +68,7 @@ async function findBroker(options: {
   const { config, program, signal } = options;
   const home = config.ownsBroker ? openHome(config.home) : undefined;
   const socketPath = home?.socketPath ?? config.endpoint.slice("unix:".length);
+  if (home === undefined) requireOwnSocket(socketPath);
   for (let delayMs = minRetryDelayMs; ; delayMs = Math.min(2 * delayMs, maxRetryDelayMs)) {
     const connection = await askBroker(socketPath, signal);
     if (connection !== undefined) return connection;
@@ -79,6 +81,16 @@ async function findBroker(options: {
     }
     await waitForSocket(socketPath, delayMs, signal);
   }
+}
+
+/** A caller proves with its secrets who it is, so that they go to no other user's process. */
+function requireOwnSocket(path: string): void {
+  const owner = statSync(path, { throwIfNoEntry: false })?.uid;
+  if (owner === undefined || owner === process.getuid?.()) return;
+  throw new EndpointError(
+    "BROKER_UNREACHABLE",
+    `PEERLINE_BROKER names ${path}, which belongs to another user: name a socket of your own.`,
+  );
 }
 
 /** Whether a broker was started from here and listens now. */

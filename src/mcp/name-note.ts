@@ -10,6 +10,6 @@ export function explainName(names: {
   if (before !== undefined) return `you are ${now} now: ${before} is another agent from here on`;
   if (asked === undefined || asked === now) return undefined;
   const isNumbered = now.startsWith(`${asked}-`) && /^\d+$/.test(now.slice(asked.length + 1));
-  if (isNumbered) return `you are ${now}: ${asked} is in use by another live agent`;
+  if (isNumbered) return `you are ${now}: ${asked} is another agent`;
   return `you are ${now}, as before in this conversation, though PEERLINE_NAME asks for ${asked}`;
 }

@@ -13,7 +13,7 @@ export function makeResult(facts: Facts, unread: Unread, note: string | undefine
     ...facts,
     unread: unread.count,
     unread_from: unread.count === 0 ? undefined : unread.senders,
-    note,
+    note: [facts["note"], note].filter(Boolean).join("; ") || undefined,
   };
   return {
     content: [{ type: "text", text: JSON.stringify(structuredContent) }],

@@ -261,9 +261,10 @@ describe("streams", () => {
 
   test("a stopping broker says so", async () => {
     const stream = await open();
-    broker.broker.close();
+    const closed = broker.broker.close();
     expect(await stream.expect("closing")).toMatchObject({ reason: 2 });
     expect(reasonIn(await stream.failure())).toBe("STOPPING");
+    await closed;
   });
 
   test("a subscriber that never reports costs the others nothing", async () => {

@@ -55,12 +55,10 @@ describe("ListPeers", () => {
     });
     const stream = web.subscribe();
     await stream.expect("started");
-    const names = async (request: object): Promise<string[]> =>
-      (await api.client.listPeers(request)).peers.map((peer) => peer.name);
-    expect((await names({}))[0]).toBe("web");
-    expect((await names({ scope: PeerScope.REPOSITORY })).toSorted()).toEqual(["api", "web"]);
-    expect(await names({ scope: PeerScope.DIRECTORY })).toEqual(["api"]);
-    expect(await names({ onlineOnly: true })).toEqual(["web"]);
+    expect((await names(api, {}))[0]).toBe("web");
+    expect((await names(api, { scope: PeerScope.REPOSITORY })).toSorted()).toEqual(["api", "web"]);
+    expect(await names(api, { scope: PeerScope.DIRECTORY })).toEqual(["api"]);
+    expect(await names(api, { onlineOnly: true })).toEqual(["web"]);
 
     const seen: string[] = [];
     let pageToken = "";
@@ -136,14 +134,10 @@ describe("history", () => {
     const other = await broker.join({ name: "other" });
     await api.client.sendMessage({ to: ["web", "other"], text: "to both", threadId: "t1" });
     await other.client.sendMessage({ to: ["web"], text: "to web" });
-    const texts = async (peer: TestPeer, request = {}) =>
-      (await peer.client.listMessages(request)).records.map(({ message }) => message?.text);
     expect(await texts(web)).toEqual(["to web", "to both"]);
     expect(await texts(api)).toEqual(["to both"]);
     expect(await texts(web, { peer: "api" })).toEqual(["to both"]);
     expect(await texts(web, { threadId: "t1" })).toEqual(["to both"]);
-    const receipts = async (peer: TestPeer) =>
-      (await peer.client.listMessages({ threadId: "t1" })).records[0]?.receipts.length;
     expect([await receipts(api), await receipts(web)]).toEqual([2, 1]);
     const page = await web.client.listMessages({ pageSize: 1 });
     expect(page.records).toHaveLength(1);
@@ -183,3 +177,15 @@ describe("history", () => {
     await stream.cancel();
   });
 });
+
+async function texts(peer: TestPeer, request = {}): Promise<(string | undefined)[]> {
+  return (await peer.client.listMessages(request)).records.map(({ message }) => message?.text);
+}
+
+async function receipts(peer: TestPeer): Promise<number | undefined> {
+  return (await peer.client.listMessages({ threadId: "t1" })).records[0]?.receipts.length;
+}
+
+async function names(peer: TestPeer, request: object): Promise<string[]> {
+  return (await peer.client.listPeers(request)).peers.map(({ name }) => name);
+}

@@ -149,7 +149,7 @@ describe("peerline mcp", () => {
     const second = await home.start("api");
     const { you, note } = await second.facts("list_peers");
     expect(you).toEqual({ name: "api-2" });
-    expect(note).toBe("you are api-2: api is in use by another live agent");
+    expect(note).toBe("you are api-2: api is another agent");
     expect((await second.facts("list_peers")).note).toBeUndefined();
   });
 

@@ -4,7 +4,7 @@ import { explainName } from "../../src/mcp/name-note.js";
 test.each([
   [{ now: "x", before: undefined, asked: "x" }, undefined],
   [{ now: "api", before: undefined, asked: undefined }, undefined],
-  [{ now: "x-2", before: undefined, asked: "x" }, "you are x-2: x is in use by another live agent"],
+  [{ now: "x-2", before: undefined, asked: "x" }, "you are x-2: x is another agent"],
   [
     { now: "backend", before: undefined, asked: "x" },
     "you are backend, as before in this conversation, though PEERLINE_NAME asks for x",

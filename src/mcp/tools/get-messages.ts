@@ -34,7 +34,12 @@ export const getMessages = defineTool({
     await call.session.ready(call.signal);
     const matches = senderFilter(parameters.from);
     if (parameters.peek === true) return peek(call, matches);
-    await waitForMail(call, matches, Math.min(parameters.wait_ms ?? 0, call.host.maxWaitMs));
+    await waitForMail(
+      call,
+      matches,
+      parameters.from,
+      Math.min(parameters.wait_ms ?? 0, call.host.maxWaitMs),
+    );
     const waiting = call.mail.inbox.list().filter(matches);
     const { messages, pieces } = makePage(waiting, {
       maxBytes: call.host.maxResultBytes - resultEnvelopeBytes,
@@ -43,9 +48,20 @@ export const getMessages = defineTool({
     call.signal.throwIfAborted();
     if (pieces.length > 0) call.show(pieces);
     const shown = pieces.filter((piece) => piece.isLast).length;
-    return { messages, more: waiting.length > shown || undefined };
+    return {
+      messages,
+      more: waiting.length > shown || undefined,
+      note: waiting.length === 0 ? hiddenBehind(call, parameters.from) : undefined,
+    };
   },
 });
+
+/** Mail that is not here yet cannot be searched: what is here has to be read first. */
+function hiddenBehind(call: ToolCall, from: string | undefined): string | undefined {
+  const here = call.mail.inbox.list().length;
+  if (from === undefined || here === 0 || call.mail.unread.count <= here) return undefined;
+  return `${here} older messages come first: call get_messages without from`;
+}
 
 type Filter = (held: HeldMessage) => boolean;
 
@@ -58,14 +74,22 @@ function senderFilter(wanted: string | undefined): Filter {
 }
 
 /** Resolves when matching mail is here, or the time is over. Rejects when the call or the session ends. */
-async function waitForMail(call: ToolCall, matches: Filter, waitMs: number): Promise<void> {
+async function waitForMail(
+  call: ToolCall,
+  matches: Filter,
+  from: string | undefined,
+  waitMs: number,
+): Promise<void> {
   if (waitMs === 0) return;
   const timeUp = AbortSignal.timeout(waitMs);
   const progress = new AbortController();
   const end = AbortSignal.any([call.signal, call.session.ended, timeUp]);
   void reportProgress(call, waitMs, AbortSignal.any([end, progress.signal]));
   try {
-    while (!call.mail.inbox.list().some(matches)) await call.mail.inbox.nextArrival(end);
+    while (!call.mail.inbox.list().some(matches)) {
+      if (hiddenBehind(call, from) !== undefined) return;
+      await call.mail.inbox.nextArrival(end);
+    }
   } catch (error) {
     call.signal.throwIfAborted();
     call.session.ended.throwIfAborted();

@@ -180,7 +180,15 @@ async function repeat(
   to: readonly ModelPeer[],
   withOtherText: boolean,
 ): Promise<void> {
-  if (!withOtherText) return send(world, message, to);
+  if (!withOtherText && message.expireMs > world.clock.now()) return send(world, message, to);
+  if (!withOtherText) {
+    // Once its time is over it takes no further recipient.
+    const known = to.filter((peer) => message.deliveries.has(peer));
+    if (known.length > 0) return send(world, message, known);
+    const adding = world.broker.client(message.from).sendMessage(requestOf(message, to));
+    expect(await reasonOf(adding)).toBe(to.length === 0 ? "FIELD_REQUIRED" : "MESSAGE_ID_REUSED");
+    return;
+  }
   const request = { ...requestOf(message, to), text: "other words" };
   const repeating = world.broker.client(message.from).sendMessage(request);
   expect(await reasonOf(repeating)).toBe("MESSAGE_ID_REUSED");
