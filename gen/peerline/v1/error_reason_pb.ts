@@ -114,7 +114,8 @@ export enum ErrorReason {
   MESSAGE_AMBIGUOUS = 12,
 
   /**
-   * ALREADY_EXISTS: the sender used this message_id for other content.
+   * ALREADY_EXISTS: the sender used this message_id for other content, or adds a
+   * recipient to a message whose time to wait is over.
    *
    * @generated from enum value: ERROR_REASON_MESSAGE_ID_REUSED = 13;
    */
