@@ -257,7 +257,7 @@ export interface HistoryQuery {
   /** Only what this peer, too, sent or received; empty for any. */
   readonly peer: string;
   readonly threadId: string;
-  /** Only messages with a receipt in this state; UNSPECIFIED for any. */
+  /** Only messages with a receipt in this state that the viewer may see: its own, all as the sender; UNSPECIFIED for any. */
   readonly state: ReceiptState;
   readonly limit: number;
   readonly maxBytes: number;

@@ -1086,8 +1086,8 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
   pageToken: string;
 
   /**
-   * Set by the client: only messages with a receipt in this state now; unspecified
-   * for any.
+   * Set by the client: only messages with a receipt in this state now, among those
+   * that the caller may see; unspecified for any.
    *
    * @generated from field: peerline.v1.ReceiptState state = 5;
    */

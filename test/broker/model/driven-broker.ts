@@ -217,7 +217,8 @@ export class DrivenBroker implements AsyncDisposable {
     try {
       this.#model.deliver(peer, { deliveryId, messageId, attempts, redelivered });
     } catch (cause) {
-      throw new Error(`${peer.name} got ${messageId} ("${message?.text}")`, { cause });
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`${peer.name} got ${messageId} ("${message?.text}"): ${why}`, { cause });
     }
   }
 
