@@ -80,7 +80,9 @@ export class Subscriptions {
       const unregistered = subscription.closedFor === Closing_Reason.UNREGISTERED;
       this.#sessions.detach(session, subscription, unregistered);
       if (!this.#stopping && session.stream === undefined) this.#remember(session, "");
-      if (this.#unconfirmed.get(peerId)?.size === 0) this.#unconfirmed.delete(peerId);
+      // A newer stream goes on with the same map.
+      const isLast = !this.#open.has(peerId);
+      if (isLast && this.#unconfirmed.get(peerId)?.size === 0) this.#unconfirmed.delete(peerId);
       this.#log.info({ peer: entry.stored.name, epoch: session.epoch }, "stream closed");
     }
   }
