@@ -106,7 +106,15 @@ function storeWords(store: StoreInfo, color: Shell["out"]["color"]): string {
       ? "takes messages"
       : color.red(`takes no messages: ${printableLine(store.problem)}`),
   );
+  words.push(`${mebibytes(store.bytes)} MiB, of which ${mebibytes(store.freeBytes)} free`);
+  if (store.damagedMessages > 0n) {
+    words.push(color.red(`${count(Number(store.damagedMessages), "damaged message")} set aside`));
+  }
   return words.join(", ");
+}
+
+function mebibytes(bytes: bigint): string {
+  return (Number(bytes) / 2 ** 20).toFixed(1);
 }
 
 const durabilities: Record<StoreInfo_Durability, string> = {
