@@ -6,6 +6,9 @@ export default defineConfig({
     // Tests start real processes and share two cores on a small machine.
     maxWorkers: 2,
     execArgv: ["--max-old-space-size=2048"],
+    // CI runs on a shared machine, where a process may be held up for seconds. What fails once is
+    // printed, what fails twice fails.
+    retry: process.env["CI"] === undefined ? 0 : 1,
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

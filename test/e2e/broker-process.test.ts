@@ -15,6 +15,7 @@ import { VERSION } from "../../src/endpoint/version.js";
 import { createClient } from "../../src/rpc/client.js";
 import { temporaryDirectory } from "../endpoint/temporary-directory.js";
 import { program } from "../support/program.js";
+import { eventually } from "../support/test-broker.js";
 
 // Processes are slow to start on a machine that is busy.
 const timeoutMs = 60_000;
@@ -273,7 +274,8 @@ function countingProgram(): { program: string; starts: () => string[] } {
 async function makeNewerDatabase(home: Home): Promise<void> {
   await kill(await connect(home));
   const database = new Database(home.databasePath);
-  database.exec("PRAGMA user_version = 1000");
+  // A thread of the killed broker may hold its lock for a moment longer.
+  await eventually(() => database.exec("PRAGMA user_version = 1000"));
   database.close();
 }
 

@@ -202,6 +202,9 @@ async function reply(
   to: readonly ModelPeer[],
 ): Promise<void> {
   world.clock.advance(betweenRepliesMs);
+  // Whether it is answered or has expired by then is the broker's to decide.
+  const answered = answers.deliveries.get(peer);
+  if (answered !== undefined && world.model.mayExpire(answered)) return;
   const message = newMessage(world, peer, 100, answers);
   if (world.model.visibleTo(peer).includes(answers)) return send(world, message, to);
   const replying = world.broker.client(peer).sendMessage(requestOf(message, to));
