@@ -30,7 +30,7 @@ export function changesOf(
     scope,
     trust,
     places: placesIn(home),
-    project: "/work/shop",
+    project: "/srv/shop",
     server: { command: "/usr/bin/node", args: [program, "mcp"] },
   });
 }

@@ -19,7 +19,7 @@ const otherServers = `{
     }
   },
   "projects": {
-    "/work/shop": { "allowedTools": [], "mcpServers": {}, "hasTrustDialogAccepted": true }
+    "/srv/shop": { "allowedTools": [], "mcpServers": {}, "hasTrustDialogAccepted": true }
   },
   "oauthAccount": { "emailAddress": "ada@example.com" }
 }
@@ -41,7 +41,7 @@ describe("Claude Code", () => {
 `,
     "other servers": otherServers,
     "odd spacing": oddSpacing,
-    "one line, and a server of that name in a project only": `{"numStartups":9,"projects":{"/work/shop":{"mcpServers":{"peerline":{"command":"x"}}}}}`,
+    "one line, and a server of that name in a project only": `{"numStartups":9,"projects":{"/srv/shop":{"mcpServers":{"peerline":{"command":"x"}}}}}`,
     "an empty object of servers, tabs and CRLF": `{\r\n\t"mcpServers": {},\r\n\t"theme": "light"\r\n}\r\n`,
   });
 
@@ -126,7 +126,7 @@ describe("Claude Code", () => {
     const paths = changesOf(installClaudeCode, { scope: "project", trust: true }).map(
       ({ path }) => path,
     );
-    expect(paths).toEqual(["/work/shop/.mcp.json", "/work/shop/.claude/settings.local.json"]);
+    expect(paths).toEqual(["/srv/shop/.mcp.json", "/srv/shop/.claude/settings.local.json"]);
   });
 });
 

@@ -14,7 +14,7 @@ args = ["-y", "@upstash/context7-mcp"]
 url = "https://api.githubcopilot.com/mcp/"
 bearer_token_env_var = "GITHUB_TOKEN"
 
-[projects."/work/shop"]
+[projects."/srv/shop"]
 trust_level = "trusted"
 `;
 
@@ -102,7 +102,7 @@ describe("Codex", () => {
 
   test("in a project it is .codex/config.toml", () => {
     expect(changesOf(installCodex, { scope: "project" })[0]?.path).toBe(
-      "/work/shop/.codex/config.toml",
+      "/srv/shop/.codex/config.toml",
     );
   });
 });

@@ -47,6 +47,6 @@ describe("Cursor", () => {
     const paths = (["user", "project"] as const).map(
       (scope) => changesOf(installCursor, { scope })[0]?.path,
     );
-    expect(paths).toEqual(["/home/ada/.cursor/mcp.json", "/work/shop/.cursor/mcp.json"]);
+    expect(paths).toEqual(["/home/ada/.cursor/mcp.json", "/srv/shop/.cursor/mcp.json"]);
   });
 });

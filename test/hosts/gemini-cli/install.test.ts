@@ -59,6 +59,6 @@ describe("Gemini CLI", () => {
     const paths = (["user", "project"] as const).map(
       (scope) => changesOf(installGeminiCli, { scope })[0]?.path,
     );
-    expect(paths).toEqual(["/home/ada/.gemini/settings.json", "/work/shop/.gemini/settings.json"]);
+    expect(paths).toEqual(["/home/ada/.gemini/settings.json", "/srv/shop/.gemini/settings.json"]);
   });
 });

@@ -53,6 +53,6 @@ describe("VS Code", () => {
     const paths = (["user", "project"] as const).map(
       (scope) => changesOf(installVsCode, { scope })[0]?.path,
     );
-    expect(paths).toEqual(["/home/ada/.config/Code/User/mcp.json", "/work/shop/.vscode/mcp.json"]);
+    expect(paths).toEqual(["/home/ada/.config/Code/User/mcp.json", "/srv/shop/.vscode/mcp.json"]);
   });
 });
