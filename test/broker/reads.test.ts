@@ -148,6 +148,21 @@ describe("history", () => {
     expect(await reasonOf(web.client.listMessages({ pageSize: 201 }))).toBe("FIELD_INVALID");
   });
 
+  test("a watch ends with the broker, and with its session", async () => {
+    const watches = [
+      broker.client(operatorToken).watchMessages({}),
+      api.client.watchPeers({}),
+      web.client.watchPeers({}),
+    ].map(async (events) => {
+      for await (const event of events) void event;
+    });
+    const [ofMessages, ofPeers, ofSession] = watches.map((watch) => reasonOf(watch));
+    await web.client.unregister({});
+    expect(await ofSession).toBe("TOKEN_INVALID");
+    await broker.broker.close();
+    expect(await Promise.all([ofMessages, ofPeers])).toEqual(["STOPPING", "STOPPING"]);
+  });
+
   test("WatchMessages shows what is accepted and what moves", async () => {
     const abort = new AbortController();
     const watch = broker.client(operatorToken).watchMessages({}, { signal: abort.signal });

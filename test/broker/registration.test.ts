@@ -152,6 +152,30 @@ describe("Register", () => {
     await mail.cancel();
   });
 
+  test("a message to a provisional peer that is about to go is refused, or keeps the peer", async () => {
+    const former = await broker.join({ conversationId: "codex:t1", instanceId: "1" });
+    await former.client.unregister({});
+    const sender = await broker.join({ name: "sender", instanceId: "9" });
+    for (let round = 0; round < 20; round++) {
+      const secret = newSecret();
+      const instanceId = `round-${round}`;
+      const name = `going-${round}`;
+      await broker.join({ secret, name, instanceId });
+      const moving = broker.join({
+        secret,
+        keyring: [former.secret],
+        instanceId,
+        conversationId: "codex:t1",
+      });
+      const sent = await reasonOf(sender.client.sendMessage({ to: [name], text: "stay" }));
+      const moved = await moving;
+      const { peers } = await sender.client.listPeers({});
+      const stayed = peers.some((peer) => peer.name === name);
+      expect(sent === "PEER_NOT_FOUND").toBe(!stayed);
+      await moved.client.unregister({});
+    }
+  });
+
   test("keeps a provisional peer that was used, and does not move a second time", async () => {
     const former = await broker.join({ name: "api", conversationId: "codex:t1", instanceId: "1" });
     await former.client.unregister({});

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { RpcError } from "../../src/rpc/error.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
   reasonOf,
@@ -95,6 +96,15 @@ describe("one sender", () => {
   });
 });
 
+describe("a clock that is set back", () => {
+  test("locks nobody out", async () => {
+    await peers[0].client.sendMessage({ to: ["b"], text: "before" });
+    clock.advance(-3_600_000);
+    await peers[0].client.sendMessage({ to: ["b"], text: "after" });
+    await peers[0].client.sendMessage({ to: ["b"], text: "before" });
+  });
+});
+
 describe("the same words", () => {
   test("to the same peer are refused for a while, to others and in other answers they are not", async () => {
     await peers[0].client.sendMessage({ to: ["b"], text: "done" });
@@ -108,6 +118,26 @@ describe("the same words", () => {
     ]);
     clock.advance(10_001);
     await peers[0].client.sendMessage({ to: ["b"], text: "done" });
+  });
+
+  test("may be said again to a peer whose queue refused them", async () => {
+    const store = openMemoryStore({ clock, limits: { maxQueueMessages: 1 } });
+    await using small = await startTestBroker({ clock, store });
+    const [from, to] = [await small.join({ name: "from" }), await small.join({ name: "to" })];
+    await small.join({ name: "other" });
+    await from.client.sendMessage({ to: ["to"], text: "first" });
+    const both = await from.client.sendMessage({ to: ["to", "other"], text: "second" });
+    expect(both.results.map(({ error }) => error?.reason)).toEqual([
+      ErrorReason.QUEUE_FULL,
+      undefined,
+    ]);
+    const stream = to.subscribe();
+    await stream.expect("started");
+    const { deliveryId } = await stream.expect("delivery");
+    await to.client.ackMessages({ acks: [{ deliveryId }] });
+    await from.client.sendMessage({ to: ["to"], text: "second" });
+    expect((await stream.expect("delivery")).message?.text).toBe("second");
+    await stream.cancel();
   });
 
   test("may be repeated as the same message", async () => {
