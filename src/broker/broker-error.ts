@@ -6,7 +6,7 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Code, RpcError, type ErrorDetail } from "../rpc/error.js";
 import { StoreError } from "./store.js";
 
-export const errorDomain = "peerline.v1";
+const errorDomain = "peerline.v1";
 
 const codes: Record<ErrorReason, Code> = {
   [ErrorReason.UNSPECIFIED]: Code.Internal,

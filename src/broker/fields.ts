@@ -1,5 +1,6 @@
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "./broker-error.js";
+import { isName, nameFrom } from "./names.js";
 
 /** Checks of a request's fields. Each names the field and the mend. */
 
@@ -22,6 +23,12 @@ export function boundCount(field: string, count: number, maximum: number): void 
 
 export function matchField(field: string, value: string, pattern: RegExp, form: string): void {
   if (!pattern.test(value)) throw invalidField(field, `${field} must be ${form}`);
+}
+
+export function requireName(name: string): void {
+  if (isName(name)) return;
+  const form = "1 to 40 of a-z 0-9 . _ - beginning with a letter or digit, and no UUID";
+  throw invalidField("name", `name must be ${form}: "${nameFrom(name)}" would do`);
 }
 
 export function invalidField(field: string, message: string): BrokerError {

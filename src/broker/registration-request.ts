@@ -1,6 +1,13 @@
 import type { RegisterRequest } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind, type Profile } from "../../gen/peerline/v1/peer_pb.js";
-import { boundBytes, boundCount, invalidField, matchField, requireField } from "./fields.js";
+import {
+  boundBytes,
+  boundCount,
+  invalidField,
+  matchField,
+  requireField,
+  requireName,
+} from "./fields.js";
 import {
   maxBaseNameBytes,
   maxConversationIdBytes,
@@ -9,7 +16,7 @@ import {
   maxSecretBytes,
   minSecretBytes,
 } from "./limits.js";
-import { isName, nameFrom } from "./names.js";
+import { nameFrom } from "./names.js";
 import { readProfile } from "./profile.js";
 import { sha256 } from "./sessions.js";
 
@@ -41,12 +48,7 @@ export function readRegistration(request: RegisterRequest): Registration {
   if (secret === "") requireField("instance_id", instanceId);
   boundBytes("conversation_id", conversationId, maxConversationIdBytes);
   matchField("conversation_id", conversationId, /^[A-Za-z0-9._:/-]*$/, "of A-Z a-z 0-9 . _ : / -");
-  if (name !== "" && !isName(name)) {
-    throw invalidField(
-      "name",
-      `name must be 1 to 40 of a-z 0-9 . _ - beginning with a letter or digit, and no UUID: "${nameFrom(name)}" would do`,
-    );
-  }
+  if (name !== "") requireName(name);
   boundBytes("base_name", baseName, maxBaseNameBytes);
   if (PeerKind[request.kind] === undefined) throw invalidField("kind", "kind is none of PeerKind");
   return {

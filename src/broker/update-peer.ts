@@ -5,8 +5,7 @@ import {
   type UpdatePeerResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Core } from "./core.js";
-import { invalidField } from "./fields.js";
-import { isName, nameFrom } from "./names.js";
+import { requireName } from "./fields.js";
 import { readProfile } from "./profile.js";
 import type { Session } from "./sessions.js";
 
@@ -18,12 +17,7 @@ export async function updatePeer(
 ): Promise<UpdatePeerResponse> {
   const { entry } = session;
   const { name, summary, cwd, root, branch } = request;
-  if (name !== undefined && !isName(name)) {
-    throw invalidField(
-      "name",
-      `name must be 1 to 40 of a-z 0-9 . _ - beginning with a letter or digit, and no UUID: "${nameFrom(name)}" would do`,
-    );
-  }
+  if (name !== undefined) requireName(name);
   const { profile } = entry.stored;
   const changed = readProfile({
     ...profile,

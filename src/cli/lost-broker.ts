@@ -34,7 +34,7 @@ export async function retryLostBroker<T>(
 }
 
 /** The broker went away under a call, or has been restarted since. */
-export function isLostBroker(error: unknown): boolean {
+function isLostBroker(error: unknown): boolean {
   return (
     error instanceof RpcError &&
     (error.code === Code.Unavailable || error.code === Code.Unauthenticated)
