@@ -9,10 +9,12 @@ import { maxNamesTold, minShortIdLength } from "./limits.js";
 import { isUuid, nearNames, numberedName } from "./names.js";
 import type { Store, StoredPeer } from "./store.js";
 
-/** One known peer. `stored` is what the store has; `online` is what others are shown. */
+/** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
 export interface PeerEntry {
   stored: StoredPeer;
   online: boolean;
+  /** How its session says that it is reached while it is online. */
+  reach: Reach;
 }
 
 /** What may change of a stored peer. */
@@ -34,7 +36,7 @@ export class Directory {
 
   static async load(store: Store): Promise<Directory> {
     const directory = new Directory(store);
-    for (const stored of await store.loadPeers()) directory.#index({ stored, online: false });
+    for (const stored of await store.loadPeers()) directory.#index(newEntry(stored));
     return directory;
   }
 
@@ -97,7 +99,7 @@ export class Directory {
 
   async create(stored: StoredPeer): Promise<PeerEntry> {
     await translateStoreErrors(() => this.#store.createPeer(stored));
-    const entry = { stored, online: false };
+    const entry = newEntry(stored);
     this.#index(entry);
     this.#changed(stored.peerId);
     return entry;
@@ -155,9 +157,11 @@ export class Directory {
     });
   }
 
-  setOnline(entry: PeerEntry, online: boolean): void {
-    if (entry.online === online) return;
+  /** What others are shown from now on. */
+  setPresence(entry: PeerEntry, { online = entry.online, reach = entry.reach }): void {
+    if (entry.online === online && entry.reach === reach) return;
     entry.online = online;
+    entry.reach = reach;
     this.#changed(entry.stored.peerId);
   }
 
@@ -239,7 +243,7 @@ export function refTo(entry: PeerEntry): PeerRef {
 }
 
 export function reachOf(entry: PeerEntry): Reach {
-  return entry.online ? Reach.NEXT_TURN : Reach.STORED;
+  return entry.online ? entry.reach : Reach.STORED;
 }
 
 export function describePeer(entry: PeerEntry, waiting: number): Peer {
@@ -255,6 +259,10 @@ export function describePeer(entry: PeerEntry, waiting: number): Peer {
     reach: reachOf(entry),
     waitingMessages: BigInt(waiting),
   });
+}
+
+function newEntry(stored: StoredPeer): PeerEntry {
+  return { stored, online: false, reach: Reach.STORED };
 }
 
 function shown(text: string): string {

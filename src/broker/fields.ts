@@ -1,4 +1,5 @@
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { BrokerError } from "./broker-error.js";
 import { isName, nameFrom } from "./names.js";
 
@@ -29,6 +30,11 @@ export function requireName(name: string): void {
   if (isName(name)) return;
   const form = "1 to 40 of a-z 0-9 . _ - beginning with a letter or digit, and no UUID";
   throw invalidField("name", `name must be ${form}: "${nameFrom(name)}" would do`);
+}
+
+export function requireReach(reach: Reach): void {
+  if (reach === Reach.STORED || reach === Reach.NEXT_TURN || reach === Reach.WAKES) return;
+  throw invalidField("reach", "reach must be REACH_STORED, REACH_NEXT_TURN or REACH_WAKES");
 }
 
 export function invalidField(field: string, message: string): BrokerError {

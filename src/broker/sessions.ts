@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../clock.js";
 import { BrokerError } from "./broker-error.js";
 import type { Directory, PeerEntry } from "./directory.js";
@@ -138,12 +139,12 @@ export class Sessions {
   }
 
   /** Makes a stream the session's own; the one before it ends as superseded. */
-  attach(session: Session, stream: SessionStream): void {
+  attach(session: Session, stream: SessionStream, reach: Reach): void {
     session.stream?.end(Closing_Reason.SUPERSEDED, "another stream of this session took over");
     session.stream = stream;
     session.attached = true;
     this.#endGrace(session.entry);
-    this.#directory.setOnline(session.entry, true);
+    this.#directory.setPresence(session.entry, { online: true, reach });
   }
 
   /** The stream is closed. Others see the peer leave after the grace, at once when `now`. */
@@ -155,7 +156,7 @@ export class Sessions {
     const leave = (): void => {
       this.#graces.delete(entry);
       if (this.#byPeer.get(entry.stored.peerId)?.stream === undefined)
-        this.#directory.setOnline(entry, false);
+        this.#directory.setPresence(entry, { online: false });
     };
     if (now) leave();
     else this.#graces.set(entry, setTimeout(leave, presenceGraceMs).unref());

@@ -7,10 +7,11 @@ import {
   type SubscribeResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../clock.js";
 import type { BrokerLog } from "./broker-log.js";
 import type { Directory } from "./directory.js";
-import { invalidField } from "./fields.js";
+import { invalidField, requireReach } from "./fields.js";
 import {
   defaultCreditBytes,
   defaultCreditMessages,
@@ -57,6 +58,8 @@ export class Subscriptions {
     signal: AbortSignal,
   ): AsyncGenerator<SubscribeResponse> {
     const credit = readCredit(request);
+    const reach = request.reach === Reach.UNSPECIFIED ? Reach.NEXT_TURN : request.reach;
+    requireReach(reach);
     const { entry } = session;
     const { peerId } = entry.stored;
     const subscription = new Subscription({
@@ -68,7 +71,7 @@ export class Subscriptions {
       credit,
       unconfirmed: this.#unconfirmedOf(peerId),
     });
-    this.#sessions.attach(session, subscription);
+    this.#sessions.attach(session, subscription, reach);
     this.#open.set(peerId, subscription);
     try {
       this.#remember(session, session.instanceId);

@@ -5,19 +5,20 @@ import {
   type UpdatePeerResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Core } from "./core.js";
-import { requireName } from "./fields.js";
+import { requireName, requireReach } from "./fields.js";
 import { readProfile } from "./profile.js";
 import type { Session } from "./sessions.js";
 
-/** Changes the caller's name and profile. */
+/** Changes the caller's name, profile and reach. */
 export async function updatePeer(
   core: Core,
   session: Session,
   request: UpdatePeerRequest,
 ): Promise<UpdatePeerResponse> {
   const { entry } = session;
-  const { name, summary, cwd, root, branch } = request;
+  const { name, summary, cwd, root, branch, reach } = request;
   if (name !== undefined) requireName(name);
+  if (reach !== undefined) requireReach(reach);
   const { profile } = entry.stored;
   const changed = readProfile({
     ...profile,
@@ -26,11 +27,18 @@ export async function updatePeer(
     ...(root === undefined ? {} : { root }),
     ...(branch === undefined ? {} : { branch }),
   });
-  await core.directory.update(entry, {
-    ...(name === undefined ? {} : { name }),
-    profile: changed,
-    lastSeenMs: core.clock.now(),
-  });
+  const isStored = [name, summary, cwd, root, branch].some((field) => field !== undefined);
+  if (isStored) {
+    await core.directory.update(entry, {
+      ...(name === undefined ? {} : { name }),
+      profile: changed,
+      lastSeenMs: core.clock.now(),
+    });
+  }
+  // Another session may have taken over meanwhile: its reach is its own.
+  if (reach !== undefined && !session.ended.signal.aborted) {
+    core.directory.setPresence(entry, { reach });
+  }
   const [peer] = await core.directory.describe([entry]);
   return create(UpdatePeerResponseSchema, peer === undefined ? {} : { peer });
 }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/peer.proto.
  */
 export const file_peerline_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("ChZwZWVybGluZS92MS9wZWVyLnByb3RvEgtwZWVybGluZS52MSKjAgoEUGVlchIPCgdwZWVyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSIwoEa2luZBgDIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYBCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlEg4KBm9ubGluZRgFIAEoCBIyCg5sYXN0X3NlZW5fdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBXJlYWNoGAggASgOMhIucGVlcmxpbmUudjEuUmVhY2gSGAoQd2FpdGluZ19tZXNzYWdlcxgJIAEoBCKAAQoHUHJvZmlsZRITCgtjbGllbnRfbmFtZRgBIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgCIAEoCRIMCgRob3N0GAMgASgJEgsKA2N3ZBgEIAEoCRIMCgRyb290GAUgASgJEg4KBmJyYW5jaBgGIAEoCRIPCgdzdW1tYXJ5GAcgASgJKmcKCFBlZXJLaW5kEhkKFVBFRVJfS0lORF9VTlNQRUNJRklFRBAAEhMKD1BFRVJfS0lORF9BR0VOVBABEhUKEVBFRVJfS0lORF9QUk9HUkFNEAISFAoQUEVFUl9LSU5EX1BFUlNPThADKkUKBVJlYWNoEhUKEVJFQUNIX1VOU1BFQ0lGSUVEEAASEAoMUkVBQ0hfU1RPUkVEEAESEwoPUkVBQ0hfTkVYVF9UVVJOEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChZwZWVybGluZS92MS9wZWVyLnByb3RvEgtwZWVybGluZS52MSKjAgoEUGVlchIPCgdwZWVyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSIwoEa2luZBgDIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYBCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlEg4KBm9ubGluZRgFIAEoCBIyCg5sYXN0X3NlZW5fdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBXJlYWNoGAggASgOMhIucGVlcmxpbmUudjEuUmVhY2gSGAoQd2FpdGluZ19tZXNzYWdlcxgJIAEoBCKAAQoHUHJvZmlsZRITCgtjbGllbnRfbmFtZRgBIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgCIAEoCRIMCgRob3N0GAMgASgJEgsKA2N3ZBgEIAEoCRIMCgRyb290GAUgASgJEg4KBmJyYW5jaBgGIAEoCRIPCgdzdW1tYXJ5GAcgASgJKmcKCFBlZXJLaW5kEhkKFVBFRVJfS0lORF9VTlNQRUNJRklFRBAAEhMKD1BFRVJfS0lORF9BR0VOVBABEhUKEVBFRVJfS0lORF9QUk9HUkFNEAISFAoQUEVFUl9LSU5EX1BFUlNPThADKlYKBVJlYWNoEhUKEVJFQUNIX1VOU1BFQ0lGSUVEEAASEAoMUkVBQ0hfU1RPUkVEEAESEwoPUkVBQ0hfTkVYVF9UVVJOEAISDwoLUkVBQ0hfV0FLRVMQA2IGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A durable identity that can be addressed by name or id. It outlives the
@@ -225,19 +225,28 @@ export enum Reach {
   UNSPECIFIED = 0,
 
   /**
-   * The peer is offline: the message is stored until it returns.
+   * The message is stored until the peer asks for it: it is offline, or nothing was
+   * yet seen to tell its host of mail.
    *
    * @generated from enum value: REACH_STORED = 1;
    */
   STORED = 1,
 
   /**
-   * The peer is online: it sees the message when its host next asks for its
-   * messages, usually at its next turn.
+   * The peer is online and hears of the message at its next turn: with its next call,
+   * or from a hook of its host.
    *
    * @generated from enum value: REACH_NEXT_TURN = 2;
    */
   NEXT_TURN = 2,
+
+  /**
+   * The peer is online and hears of the message now, also when it is idle: it waits
+   * for messages, or was seen to be woken by one.
+   *
+   * @generated from enum value: REACH_WAKES = 3;
+   */
+  WAKES = 3,
 }
 
 /**
