@@ -1,3 +1,4 @@
+import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import {
   Closing_Reason,
   type Closing,
@@ -34,11 +35,12 @@ export async function readMail(
   const leave = () => confirmations.drain().then(() => person.leave());
   const leaveAndEnd = () => void leave().then(end, end);
   signal?.addEventListener("abort", leaveAndEnd);
+  const reach = wait ? Reach.WAKES : Reach.NEXT_TURN;
   let quiet = wait ? undefined : setTimeout(end, callTimeoutMs);
   try {
     signal?.throwIfAborted();
     let expected = Number.POSITIVE_INFINITY;
-    for await (const { event } of person.client.subscribe({}, { signal: stop.signal })) {
+    for await (const { event } of person.client.subscribe({ reach }, { signal: stop.signal })) {
       clearTimeout(quiet);
       if (event.case === "closing") throw closingError(event.value);
       if (event.case === "started") expected = Number(event.value.peer?.waitingMessages ?? 0);

@@ -16,6 +16,8 @@ export interface Config {
   readonly ownsBroker: boolean;
   /** Claude Code's session. Children inherit it: it counts only when the client is Claude Code. */
   readonly claudeCodeSessionId: string | undefined;
+  /** The user opened Claude Code's channel to this server: doorbells go there too. */
+  readonly opensChannel: boolean;
   /** The whole environment of a broker that is started from here. */
   readonly brokerEnvironment: Readonly<Record<string, string>>;
 }
@@ -30,6 +32,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     endpoint: endpoint ?? `unix:${join(home, "broker.sock")}`,
     ownsBroker: endpoint === undefined,
     claudeCodeSessionId: env["CLAUDE_CODE_SESSION_ID"] || undefined,
+    opensChannel: env["PEERLINE_CHANNEL"] === "1",
     brokerEnvironment: scrubEnvironment(env),
   };
 }

@@ -27,6 +27,8 @@ export interface Home {
   readonly personSecretPath: string;
   /** A directory with one secret for each other peer. */
   readonly peersPath: string;
+  /** A directory with a folder for each agent that runs, where its host's hooks look for mail. */
+  readonly doorbellsPath: string;
 }
 
 /**
@@ -52,6 +54,7 @@ export function openHome(path: string): Home {
     operatorTokenPath: join(resolved, "operator.token"),
     personSecretPath: join(resolved, "person.secret"),
     peersPath: join(resolved, "peers"),
+    doorbellsPath: join(resolved, "doorbells"),
   };
 }
 

@@ -9,3 +9,8 @@ export function conversationId(hostName: string, id: unknown): string | undefine
   const conversation = `${hostName}:${id}`;
   return conversation.length <= maxConversationIdBytes ? conversation : undefined;
 }
+
+/** The host's own name of the session that a conversation id is made of. */
+export function sessionOf(conversation: string): string {
+  return conversation.slice(conversation.indexOf(":") + 1);
+}

@@ -30,3 +30,6 @@ export const maxConfigFileBytes = 64 * 1024 * 1024;
 
 /** How long Codex is told that a call may take, in seconds: its default, written down because a wait depends on it. */
 export const codexToolTimeoutSeconds = 300;
+
+/** `codex queue` answers in a fraction of a second where the thread is open. */
+export const codexQueueMs = 10_000;

@@ -20,6 +20,7 @@ function unknownHost(name: string): Host {
     isClient: (clientName) => clientName === name,
     conversationOfProcess: () => undefined,
     conversationOfCall: () => undefined,
+    sharesProcess: true,
     maxWaitMs: unknownHostMaxWaitMs,
     maxResultBytes: unknownHostMaxResultBytes,
   };

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from "node:stream";
+import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import {
   CancelledNotificationSchema,
   isJSONRPCErrorResponse,
@@ -9,10 +10,13 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { systemClock } from "../clock.js";
 import type { Config } from "../endpoint/config.js";
+import { sessionOf } from "../hosts/conversation.js";
 import type { Host } from "../hosts/host.js";
 import { recogniseHost } from "../hosts/recognise.js";
 import { RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
+import { announce } from "./channel.js";
+import { Doorbells, type Waker } from "./doorbells.js";
 import { Identity } from "./identity.js";
 import { Mail } from "./mail.js";
 import { readParameters } from "./parameters.js";
@@ -33,10 +37,20 @@ export interface AdapterOptions {
   /** What the host writes, and what it reads. */
   readonly input: Readable;
   readonly output: Writable;
+  /** The process of the host. */
+  readonly hostPid: number;
   /** Asks the adapter to end. */
   readonly signal: AbortSignal;
   /** Takes one line for whoever looks into the host's log. */
   readonly log: (line: string) => void;
+}
+
+/** What there is once the host has said who it is. */
+interface Attached {
+  readonly host: Host;
+  readonly identity: Identity;
+  readonly session: Session;
+  readonly doorbells: Doorbells;
 }
 
 /** Serves one agent until its host closes a stream or `signal` aborts; resolves when everything has ended. */
@@ -53,11 +67,18 @@ class Adapter {
   readonly #options: AdapterOptions;
   readonly #mail = new Mail(systemClock);
   readonly #unanswered = new UnansweredSends();
-  #attached: { host: Host; identity: Identity; session: Session } | undefined;
-  readonly #server = createToolServer((tool, raw, extra) => this.#call(tool, raw, extra));
+  #attached: Attached | undefined;
+  readonly #server: Server;
 
   constructor(options: AdapterOptions) {
     this.#options = options;
+    this.#server = createToolServer(
+      (tool, raw, extra) => {
+        const attached = this.#attach();
+        return attached.doorbells.during(() => this.#call(attached, tool, raw, extra));
+      },
+      { hasChannel: options.config.opensChannel },
+    );
   }
 
   async run(): Promise<void> {
@@ -75,10 +96,11 @@ class Adapter {
     await this.#server.connect(transport);
     await transport.closed;
     signal.removeEventListener("abort", close);
+    this.#attached?.doorbells.close();
     await this.#attached?.session.close();
   }
 
-  #attach(): { host: Host; identity: Identity; session: Session } {
+  #attach(): Attached {
     if (this.#attached !== undefined) return this.#attached;
     const { config, program, cwd, log } = this.#options;
     const client = this.#server.getClientVersion();
@@ -90,8 +112,44 @@ class Adapter {
       conversationId: host.conversationOfProcess(config),
     });
     const session = new Session({ config, program, identity, mail: this.#mail, log });
-    this.#attached = { host, identity, session };
+    const doorbells = new Doorbells({
+      mail: this.#mail,
+      clock: systemClock,
+      wakers: this.#wakersOf(host, identity),
+      onReach: (reach) => session.tellReach(reach),
+    });
+    this.#attached = { host, identity, session, doorbells };
+    this.#meetHooks(this.#attached, undefined);
     return this.#attached;
+  }
+
+  /** @param thread the context of the host's calls, as they name it. */
+  #meetHooks({ host, identity, doorbells }: Attached, thread: string | undefined): void {
+    const { conversationId } = identity;
+    const session = conversationId === undefined ? undefined : sessionOf(conversationId);
+    const isShared = host.sharesProcess && session !== undefined;
+    const { config, hostPid } = this.#options;
+    doorbells.meetAt(
+      { home: config.home, session, hostPid: isShared ? undefined : hostPid },
+      thread,
+    );
+  }
+
+  #wakersOf(host: Host, identity: Identity): Waker[] {
+    const wakers: Waker[] = [];
+    const { wake } = host;
+    if (wake !== undefined) {
+      wakers.push(async (line, signal) => {
+        const { conversationId } = identity;
+        return conversationId === undefined
+          ? "refused"
+          : wake(sessionOf(conversationId), line, signal);
+      });
+    }
+    if (this.#options.config.opensChannel) {
+      wakers.push((line) => announce(this.#server, line));
+    }
+    return wakers;
   }
 
   /** Sees each message of the host before the server does: what counts is when it came. */
@@ -113,16 +171,20 @@ class Adapter {
   }
 
   async #call(
+    attached: Attached,
     tool: Tool,
     raw: Readonly<Record<string, unknown>>,
     { requestId, signal, _meta = {}, sendNotification }: CallExtra,
   ): Promise<CallToolResult> {
-    const { host, identity, session } = this.#attach();
+    const { host, identity, session, doorbells } = attached;
     const { presentations } = this.#mail;
     const thread = host.conversationOfCall(_meta);
     try {
       const parameters = readParameters(tool, raw);
-      if (thread !== undefined) await session.bind(thread);
+      if (thread !== undefined && identity.conversationId === undefined) {
+        await session.bind(thread);
+        this.#meetHooks(attached, identity.conversationId);
+      }
       const facts = await tool.run(parameters, {
         session,
         identity,
@@ -131,6 +193,7 @@ class Adapter {
         host,
         cwd: this.#options.cwd,
         signal,
+        whileWaiting: (wait) => doorbells.whileWaiting(wait),
         show: (pieces) => presentations.show(requestId, thread, pieces),
         reportProgress: async (elapsedMs, totalMs) => {
           const { progressToken } = _meta;
@@ -151,6 +214,6 @@ class Adapter {
     if (error instanceof AdapterError) return error.message;
     if (error instanceof RpcError) return explainRefusal(error).message;
     this.#options.log(`defect: ${error instanceof Error ? error.stack : String(error)}`);
-    return "The Peerline server failed, and has written the reason to its log (standard error).";
+    return "Peerline's MCP server failed: a defect, not your call. Your host's log of this server says why. Try once more, then tell your user.";
   }
 }

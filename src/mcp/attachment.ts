@@ -3,6 +3,7 @@ import {
   Closing_Reason,
   type RegisterResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { BrokerConnection } from "../endpoint/connect.js";
 import { createClient } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
@@ -38,15 +39,15 @@ export class Attachment {
    * Subscribes, and feeds the mail until the stream ends; resolves to why it did, UNSPECIFIED when it
    * was lost. `onLive` is called once what waited has arrived, or should have.
    */
-  async follow(onLive: () => void, signal: AbortSignal): Promise<Closing_Reason> {
+  async follow(onLive: () => void, reach: Reach, signal: AbortSignal): Promise<Closing_Reason> {
     const untilEnd = AbortSignal.any([signal, this.#abandoned.signal]);
-    const credit = { maxMessages: inboxMessages, maxBytes: BigInt(inboxBytes) };
+    const request = { maxMessages: inboxMessages, maxBytes: BigInt(inboxBytes), reach };
     let waiting = Number.POSITIVE_INFINITY;
     let known = 0;
     let backlog = 0;
     let catchUp: NodeJS.Timeout | undefined;
     try {
-      for await (const { event } of this.client.subscribe(credit, { signal: untilEnd })) {
+      for await (const { event } of this.client.subscribe(request, { signal: untilEnd })) {
         switch (event.case) {
           case "started":
             this.#mail.open(

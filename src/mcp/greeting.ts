@@ -10,7 +10,7 @@ export async function greetTerminal(options: {
 }): Promise<void> {
   const { config, program, log } = options;
   log(
-    `MCP server ${VERSION} for a coding agent, whose host starts it (Claude Code, Codex, Gemini CLI).`,
+    `MCP server ${VERSION}. Coding agents start it themselves, once \`peerline install\` has told them of it.`,
   );
   try {
     const connection = await connectBroker({ config, program, start: false });

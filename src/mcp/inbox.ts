@@ -17,7 +17,7 @@ export interface Unread {
 export class Inbox {
   readonly #clock: Clock;
   readonly #onExpired: (held: HeldMessage) => void;
-  readonly #arrivals = new Pulse();
+  readonly #changes = new Pulse();
   #messages: HeldMessage[] = [];
   #backlog: Unread = { count: 0, senders: [] };
   #expiry: NodeJS.Timeout | undefined;
@@ -36,7 +36,7 @@ export class Inbox {
     }
     this.#messages.push(held);
     this.#expire();
-    this.#arrivals.beat();
+    this.#changes.beat();
   }
 
   /** Takes messages out, to be shown. */
@@ -50,12 +50,13 @@ export class Inbox {
     if (returned.length === 0) return;
     this.#messages.unshift(...returned);
     this.#expire();
-    this.#arrivals.beat();
+    this.#changes.beat();
   }
 
   /** What waits at the broker, beyond the credit. */
   tellBacklog(backlog: Unread): void {
     this.#backlog = backlog;
+    this.#changes.beat();
   }
 
   /** The messages here, oldest first. */
@@ -74,9 +75,9 @@ export class Inbox {
     };
   }
 
-  /** Resolves when a message arrives; rejects when the signal aborts first. */
-  async nextArrival(signal: AbortSignal): Promise<void> {
-    await this.#arrivals.next(signal);
+  /** Resolves when mail comes, comes back or expires; rejects when the signal aborts first. */
+  async nextChange(signal: AbortSignal): Promise<void> {
+    await this.#changes.next(signal);
   }
 
   /** Forgets everything: the mail is another peer's. */
@@ -84,6 +85,7 @@ export class Inbox {
     this.#messages = [];
     this.#backlog = { count: 0, senders: [] };
     this.#expire();
+    this.#changes.beat();
   }
 
   /** Lets go what has expired, and sets the one timer for what expires next. */
@@ -95,6 +97,7 @@ export class Inbox {
     if (expired.length > 0) {
       this.#messages = this.#messages.filter((held) => held.expiresAtMs > now);
       for (const held of expired) this.#onExpired(held);
+      this.#changes.beat();
     }
     const nextMs = Math.min(...this.#messages.map((held) => held.expiresAtMs));
     if (nextMs === Number.POSITIVE_INFINITY) return;

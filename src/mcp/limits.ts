@@ -74,3 +74,27 @@ export const maxBranchBytes = 255;
 
 /** Peers asked for to learn whether one is gone: one page, the largest that the broker gives. */
 export const peersToSearch = 1000;
+
+/** Senders named in a doorbell. */
+export const maxDoorbellNames = 4;
+
+/** Their names together, in characters: as much as the longest name. */
+export const maxDoorbellNameCharacters = 40;
+
+/** Mail that comes within this is one doorbell. */
+export const gatherMs = 200;
+
+/** After the first doorbell for what is unread; then twice as long each time. */
+export const firstRepeatMs = 30_000;
+
+/** Doorbells for what is unread, in all. */
+export const maxRings = 5;
+
+/** A host of which no hook was seen is taken for idle when it has called nothing for this long. */
+export const quietMs = 10_000;
+
+/** A call within this after the session was woken shows that waking works. */
+export const wakeProofMs = 120_000;
+
+/** How much older than a hook a result must be, since the file system's clock ticks in steps of milliseconds. */
+export const hookMarginMs = 20;

@@ -30,6 +30,7 @@ export class Mail {
       onExpired: (held) => this.#reports.add(held, Outcome.EXPIRED, ConfirmedBy.UNSPECIFIED),
     });
     this.presentations = new Presentations({
+      clock,
       inbox: this.inbox,
       report: (held, outcome, confirmedBy) => this.#reports.add(held, outcome, confirmedBy),
     });

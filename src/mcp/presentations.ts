@@ -1,8 +1,9 @@
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
+import type { Clock } from "../clock.js";
 import type { HeldMessage } from "./held-message.js";
 import type { Inbox } from "./inbox.js";
-import { maxShownMessages } from "./limits.js";
+import { hookMarginMs, maxShownMessages } from "./limits.js";
 
 /** The JSON-RPC id of a call. */
 export type CallId = string | number;
@@ -22,7 +23,14 @@ interface Presentation {
   /** The context of the host that made the call; undefined where the host names none. */
   readonly thread: string | undefined;
   readonly pieces: readonly ShownPiece[];
-  isWritten: boolean;
+  /** When the result was written, since the epoch; undefined before. */
+  writtenAtMs: number | undefined;
+}
+
+interface Shown {
+  readonly held: HeldMessage;
+  state: "showing" | Outcome;
+  confirmedBy: ConfirmedBy;
 }
 
 /**
@@ -39,30 +47,36 @@ export class Presentations {
   readonly #report: Report;
   readonly #byCall = new Map<CallId, Presentation>();
   /** What was taken from the inbox, by key, oldest first. */
-  readonly #shown = new Map<string, { held: HeldMessage; state: "showing" | Outcome }>();
+  readonly #shown = new Map<string, Shown>();
+  readonly #clock: Clock;
 
-  constructor(options: { inbox: Inbox; report: Report }) {
+  constructor(options: { clock: Clock; inbox: Inbox; report: Report }) {
+    this.#clock = options.clock;
     this.#inbox = options.inbox;
     this.#report = options.report;
   }
 
   /** A call of this context begins: what the context's earlier results showed is confirmed. */
   beginCall(thread: string | undefined): void {
-    for (const [callId, presentation] of this.#byCall) {
-      if (!presentation.isWritten || presentation.thread !== thread) continue;
-      this.#byCall.delete(callId);
-      for (const { held } of presentation.pieces.filter((piece) => piece.isLast)) {
-        this.#move(held, Outcome.CONFIRMED);
-      }
-    }
+    this.#confirm(thread, Number.POSITIVE_INFINITY, ConfirmedBy.NEXT_CALL);
+  }
+
+  /**
+   * A hook of this context's host told, at this time since the epoch, that a turn began or ended: what
+   * results had shown well before that is confirmed.
+   */
+  hookRan(thread: string | undefined, atMs: number): void {
+    this.#confirm(thread, atMs - hookMarginMs, ConfirmedBy.HOOK);
   }
 
   /** The result of this call is going to show these pieces. */
   show(callId: CallId, thread: string | undefined, pieces: readonly ShownPiece[]): void {
     const messages = pieces.map((piece) => piece.held);
     this.#inbox.take(messages);
-    for (const held of messages) this.#shown.set(held.key, { held, state: "showing" });
-    this.#byCall.set(callId, { thread, pieces, isWritten: false });
+    for (const held of messages) {
+      this.#shown.set(held.key, { held, state: "showing", confirmedBy: ConfirmedBy.UNSPECIFIED });
+    }
+    this.#byCall.set(callId, { thread, pieces, writtenAtMs: undefined });
     this.#forgetOldest();
   }
 
@@ -70,10 +84,10 @@ export class Presentations {
   written(callId: CallId): void {
     const presentation = this.#byCall.get(callId);
     if (presentation === undefined) return;
-    presentation.isWritten = true;
+    presentation.writtenAtMs = this.#clock.now();
     for (const { held, part, isLast } of presentation.pieces) {
       if (isLast) {
-        this.#move(held, Outcome.PRESENTED);
+        this.#move(held, Outcome.PRESENTED, ConfirmedBy.UNSPECIFIED);
       } else {
         held.partsShown = part + 1;
         this.#returnToInbox([held]);
@@ -91,7 +105,7 @@ export class Presentations {
     this.#byCall.delete(callId);
     for (const { held, part } of presentation.pieces) {
       held.partsShown = Math.min(held.partsShown, part);
-      if (presentation.isWritten) held.redelivered = true;
+      if (presentation.writtenAtMs !== undefined) held.redelivered = true;
     }
     const messages = presentation.pieces.map((piece) => piece.held);
     this.#returnToInbox(messages.filter(({ key }) => this.#shown.has(key)));
@@ -102,7 +116,7 @@ export class Presentations {
     const shown = this.#shown.get(delivered.key);
     if (shown === undefined) return false;
     shown.held.deliveryId = delivered.deliveryId;
-    if (shown.state !== "showing") this.#tell(shown.held, shown.state);
+    if (shown.state !== "showing") this.#tell(shown);
     return true;
   }
 
@@ -113,7 +127,9 @@ export class Presentations {
 
   /** Messages of which a part is being shown that is not the last. */
   get unfinished(): HeldMessage[] {
-    const showing = [...this.#byCall.values()].filter(({ isWritten }) => !isWritten);
+    const showing = [...this.#byCall.values()].filter(
+      ({ writtenAtMs }) => writtenAtMs === undefined,
+    );
     return showing.flatMap(({ pieces }) =>
       pieces.filter(({ isLast }) => !isLast).map(({ held }) => held),
     );
@@ -125,16 +141,28 @@ export class Presentations {
     this.#shown.clear();
   }
 
-  #move(held: HeldMessage, state: Outcome): void {
+  /** Confirms what results of this context showed that were written before this time. */
+  #confirm(thread: string | undefined, beforeMs: number, confirmedBy: ConfirmedBy): void {
+    for (const [callId, presentation] of this.#byCall) {
+      const { writtenAtMs = Number.POSITIVE_INFINITY, pieces } = presentation;
+      if (writtenAtMs >= beforeMs || presentation.thread !== thread) continue;
+      this.#byCall.delete(callId);
+      for (const { held } of pieces.filter((piece) => piece.isLast)) {
+        this.#move(held, Outcome.CONFIRMED, confirmedBy);
+      }
+    }
+  }
+
+  #move(held: HeldMessage, state: Outcome, confirmedBy: ConfirmedBy): void {
     const shown = this.#shown.get(held.key);
     if (shown === undefined) return;
     shown.state = state;
-    this.#tell(held, state);
+    shown.confirmedBy = confirmedBy;
+    this.#tell(shown);
   }
 
-  #tell(held: HeldMessage, outcome: Outcome): void {
-    const isConfirmed = outcome === Outcome.CONFIRMED;
-    this.#report(held, outcome, isConfirmed ? ConfirmedBy.NEXT_CALL : ConfirmedBy.UNSPECIFIED);
+  #tell({ held, state, confirmedBy }: Shown): void {
+    if (state !== "showing") this.#report(held, state, confirmedBy);
   }
 
   #returnToInbox(messages: readonly HeldMessage[]): void {
@@ -148,9 +176,9 @@ export class Presentations {
       if (this.#shown.size <= maxShownMessages) break;
       if (state !== "showing") this.#shown.delete(key);
     }
-    for (const [callId, { isWritten }] of this.#byCall) {
+    for (const [callId, { writtenAtMs }] of this.#byCall) {
       if (this.#byCall.size <= maxShownMessages) break;
-      if (isWritten) this.#byCall.delete(callId);
+      if (writtenAtMs !== undefined) this.#byCall.delete(callId);
     }
   }
 }

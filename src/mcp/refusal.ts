@@ -6,9 +6,13 @@ import { AdapterError } from "./adapter-error.js";
 /** What the broker said no to, in the words of the tools: their parameters, and which of them helps. */
 export function explainRefusal(error: RpcError): AdapterError {
   if (error.code === Code.Internal || error.code === Code.Unknown) {
-    return new AdapterError("REFUSED", "The Peerline broker failed: its log says why.", {
-      cause: error,
-    });
+    return new AdapterError(
+      "REFUSED",
+      "The Peerline broker failed: broker.log in its home says why. Tell your user.",
+      {
+        cause: error,
+      },
+    );
   }
   const info = error.findDetail(ErrorInfoSchema);
   const field = info?.metadata["field"] ?? "";

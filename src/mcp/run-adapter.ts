@@ -27,6 +27,7 @@ export async function runAdapter(options: {
       config,
       program,
       cwd: process.cwd(),
+      hostPid: process.ppid,
       input: process.stdin,
       output: process.stdout,
       signal: ending.signal,

@@ -1,4 +1,5 @@
 import { Closing_Reason, type RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
+import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
@@ -41,6 +42,7 @@ export class Session implements AsyncDisposable {
   readonly #nudged = new Pulse();
   readonly #running: Promise<void>;
   #attachment: Attachment | undefined;
+  #reach = Reach.STORED;
   #problem: unknown;
   #binding: Promise<void> | undefined;
   /** The registration with which a binding may move the session. */
@@ -87,6 +89,14 @@ export class Session implements AsyncDisposable {
     await this.#binding;
   }
 
+  /** Tells the broker, now and whenever the session attaches, how the agent is reached. */
+  tellReach(reach: Reach): void {
+    this.#reach = reach;
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(callTimeoutMs)]);
+    // Lost with its attachment; the next one begins with it.
+    this.#attachment?.client.updatePeer({ reach }, { signal }).catch(ignore);
+  }
+
   /** Reports what is to report, takes leave of the broker, and ends; within `closeTimeoutMs`. */
   async close(): Promise<void> {
     this.#end(new AdapterError("CLOSED", "The Peerline server is ending."));
@@ -128,14 +138,20 @@ export class Session implements AsyncDisposable {
       const registration = await this.#identity.register(connection.client, signal);
       this.#mail.belongTo(registration.peer?.peerId ?? "");
       const attachment = new Attachment(connection, registration, this.#mail);
-      return await attachment.follow(() => {
-        if (this.#attachment === attachment) return;
-        this.#attachment = attachment;
-        this.#problem = undefined;
-        this.#log(`connected to ${this.#config.endpoint} as ${this.#identity.peer?.name}`);
-        onLive();
-        this.#changed.beat();
-      }, signal);
+      const reach = this.#reach;
+      return await attachment.follow(
+        () => {
+          if (this.#attachment === attachment) return;
+          this.#attachment = attachment;
+          this.#problem = undefined;
+          this.#log(`connected to ${this.#config.endpoint} as ${this.#identity.peer?.name}`);
+          onLive();
+          this.#changed.beat();
+          if (this.#reach !== reach) this.tellReach(this.#reach);
+        },
+        reach,
+        signal,
+      );
     } finally {
       this.#attachment = undefined;
       this.#changed.beat();
@@ -272,7 +288,7 @@ export class Session implements AsyncDisposable {
 function superseded(name: string): AdapterError {
   return new AdapterError(
     "SUPERSEDED",
-    `A newer session of this conversation took over ${name}: its mail goes there. To take it back, restart this MCP server.`,
+    `A newer session of this conversation took over ${name}: its mail goes there. Tell your user: restarting this MCP server takes it back.`,
   );
 }
 

@@ -13,6 +13,7 @@ import {
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import { z } from "zod";
 import { VERSION } from "../endpoint/version.js";
+import { channelCapability } from "./channel.js";
 import { instructions } from "./instructions.js";
 import { allTools } from "./tools/all-tools.js";
 import type { Tool } from "./tools/tool.js";
@@ -29,10 +30,14 @@ export function createToolServer(
     parameters: Readonly<Record<string, unknown>>,
     extra: CallExtra,
   ) => Promise<CallToolResult>,
+  { hasChannel }: { hasChannel: boolean },
 ): Server {
   const server = new Server(
     { name: "peerline", title: "Peerline", version: VERSION },
-    { capabilities: { tools: {} }, instructions },
+    {
+      capabilities: { tools: {}, ...(hasChannel ? { experimental: channelCapability } : {}) },
+      instructions,
+    },
   );
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: allTools.map(describeTool) }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }: CallToolRequest, extra) => {

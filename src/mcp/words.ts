@@ -7,7 +7,8 @@ export function stateWord(state: ReceiptState): string | undefined {
 }
 
 /** How a message sent now reaches a peer. What this version does not know counts as stored. */
-export function reachWord(reach: Reach): "next_turn" | "stored" {
+export function reachWord(reach: Reach): "wakes" | "next_turn" | "stored" {
+  if (reach === Reach.WAKES) return "wakes";
   return reach === Reach.NEXT_TURN ? "next_turn" : "stored";
 }
 

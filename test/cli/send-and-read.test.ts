@@ -11,7 +11,7 @@ test("a message is sent, read once, and its sender sees that", async () => {
   const sent = await terminal.run("send", me, "remember the milk");
   expect(sent).toMatchObject({ code: 0, stderr: "" });
   expect(sent.stdout).toMatch(
-    new RegExp(`^queued for ${me} \\(stored until it returns\\)  id \\w{8}\n$`),
+    new RegExp(`^queued for ${me} \\(stored until it asks for its mail\\)  id \\w{8}\n$`),
   );
 
   const read = await terminal.run("read");
@@ -80,7 +80,7 @@ test("read --wait shows mail as it comes, also across a broker that is killed", 
   const reading = terminal.start(["read", "--wait"]);
   await waitUntilOnline(terminal);
   const sent = await terminal.run("send", me, "before");
-  expect(sent.stdout).toContain("(seen at its next turn)");
+  expect(sent.stdout).toContain("(woken now)");
   await reading.line("  before");
 
   const pid = await terminal.brokerPid();

@@ -97,12 +97,12 @@ describe("Inbox", () => {
 
   test("wakes whoever waits when a message comes, and when one comes back", async () => {
     const { signal } = new AbortController();
-    const arrival = inbox.nextArrival(signal);
+    const arrival = inbox.nextChange(signal);
     const message = held();
     inbox.deliver(message);
     await arrival;
     inbox.take([message]);
-    const back = inbox.nextArrival(signal);
+    const back = inbox.nextChange(signal);
     inbox.putBack([message]);
     await back;
   });

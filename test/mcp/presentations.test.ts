@@ -5,17 +5,21 @@ import type { HeldMessage } from "../../src/mcp/held-message.js";
 import { Inbox } from "../../src/mcp/inbox.js";
 import { maxShownMessages } from "../../src/mcp/limits.js";
 import { Presentations } from "../../src/mcp/presentations.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import { again, held } from "./held.js";
 
 describe("Presentations", () => {
   let reports: string[];
   let inbox: Inbox;
   let presentations: Presentations;
+  let clock: StoppedClock;
 
   beforeEach(() => {
     reports = [];
+    clock = new StoppedClock();
     inbox = new Inbox({ clock: Date, onExpired: () => undefined });
     presentations = new Presentations({
+      clock,
       inbox,
       report: ({ deliveryId }, outcome, confirmedBy) =>
         reports.push(`${deliveryId} ${Outcome[outcome]} ${ConfirmedBy[confirmedBy]}`),

@@ -7,6 +7,7 @@ export const claudeCode: Host = {
   isClient: (clientName) => clientName === "claude-code",
   conversationOfProcess: (config) => conversationId("claude-code", config.claudeCodeSessionId),
   conversationOfCall: () => undefined,
+  sharesProcess: false,
   maxWaitMs: claudeCodeMaxWaitMs,
   maxResultBytes: claudeCodeMaxResultBytes,
 };

@@ -1,6 +1,7 @@
 import { conversationId } from "../conversation.js";
 import type { Host } from "../host.js";
 import { codexMaxResultBytes, codexMaxWaitMs } from "../limits.js";
+import { queueForThread } from "./queue.js";
 
 /** Codex scrubs the environment of its servers, and names its thread with each call. */
 export const codex: Host = {
@@ -8,6 +9,8 @@ export const codex: Host = {
   isClient: (clientName) => clientName === "codex-mcp-client",
   conversationOfProcess: () => undefined,
   conversationOfCall: (meta) => conversationId("codex", meta["threadId"]),
+  sharesProcess: true,
+  wake: queueForThread,
   maxWaitMs: codexMaxWaitMs,
   maxResultBytes: codexMaxResultBytes,
 };

@@ -8,6 +8,7 @@ export const geminiCli: Host = {
   isClient: (clientName) => clientName.startsWith("gemini-cli-mcp-client"),
   conversationOfProcess: () => undefined,
   conversationOfCall: () => undefined,
+  sharesProcess: false,
   maxWaitMs: geminiCliMaxWaitMs,
   maxResultBytes: geminiCliMaxResultBytes,
 };

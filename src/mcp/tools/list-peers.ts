@@ -18,17 +18,15 @@ const scopes = {
 export const listPeers = defineTool({
   name: "list_peers",
   title: "List agents",
-  description: `Lists the agents that you can message, online ones first, at most ${maxListedPeers}: name, program, directory, branch, what each works on, how a message reaches it now (next_turn, stored) and how many messages it has not read. \`you\` is your own name.`,
+  description: `Lists the agents you can message, online first, at most ${maxListedPeers}: name, program, directory, branch, what each works on, when a message reaches it (reach) and how many it has not read (waiting). \`you\` is your own name.`,
   isReadOnly: true,
   isIdempotent: true,
   parameters: z.strictObject({
     scope: z
       .enum(["all", "machine", "repository", "directory"])
       .optional()
-      .describe(
-        "all (the default), or those on your machine, in your repository or your directory",
-      ),
-    online_only: flag().optional().describe("true to leave out agents that are offline"),
+      .describe("all (default), or those on your machine, in your repository or directory"),
+    online_only: flag().optional().describe("true leaves out agents that are offline"),
   }),
   aliases: {},
 

@@ -10,11 +10,11 @@ export const messageStatus = defineTool({
   name: "message_status",
   title: "See where a message stands",
   description:
-    "Shows where a message that you sent or received stands for each recipient: queued (stored), leased (handed to its session), presented (in a result of its host), confirmed (its host went on after that), answered; or expired, dead_lettered.",
+    "Shows how far a message you sent or received has got with each recipient (state): queued (stored), leased (handed to its session), presented (in a result given to its program), confirmed (the program went on after that), answered; or expired, dead_lettered (given up: see reason).",
   isReadOnly: true,
   isIdempotent: true,
   parameters: z.strictObject({
-    message_id: z.string().min(8).describe("the id from send_message or get_messages"),
+    message_id: z.string().min(8).describe("its id from send_message or get_messages"),
   }),
   aliases: { id: "message_id" },
 

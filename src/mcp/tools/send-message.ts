@@ -14,28 +14,33 @@ export const sendMessage = defineTool({
   name: "send_message",
   title: "Send a message to agents",
   description:
-    "Sends a message to other agents on this machine, whatever program runs them. It is stored until they read it, even while they are away; the result says how each is reached: next_turn (online) or stored (offline).",
+    "Sends a message to other agents, whatever program runs them. It is stored until they read it, also while they are away. The result says for each when it hears of the message (reach): wakes (now), next_turn, or stored (when it next asks or returns).",
   isReadOnly: false,
   isIdempotent: false,
   parameters: z.strictObject({
     to: z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
-      .describe("the recipient's name, as list_peers shows it, or a list of names"),
-    message: z.string().min(1).describe(`what to say, text of at most ${maxTextBytes} bytes`),
-    in_reply_to: z.string().min(1).optional().describe("the id of the message that this answers"),
+      .describe("the recipient's name as in list_peers, or a list of names"),
+    message: z
+      .string()
+      .min(1)
+      .describe(`the text, at most ${maxTextBytes} bytes; put more into a file and send its path`),
+    in_reply_to: z.string().min(1).optional().describe("the id of the message this answers"),
     thread_id: z
       .string()
       .min(1)
       .optional()
-      .describe("a name for the exchange; an answer is in its question's thread without"),
+      .describe("a name for the exchange; an answer joins its question's thread without"),
     urgency: z
       .enum(["fyi", "normal", "interrupt"])
       .optional()
-      .describe("fyi (needs no answer), normal (the default) or interrupt (you are blocked)"),
+      .describe(
+        "fyi (wakes nobody, needs no answer), normal (default) or interrupt (you are blocked)",
+      ),
     expires_in: z
       .union([z.int().min(1), z.string().min(1)])
       .optional()
-      .describe("how long it may wait unread: seconds, or 10m, 2h, 1d; 30 days by default"),
+      .describe("how long it may wait unread: seconds, or 10m, 2h, 1d; default 30d"),
   }),
   aliases: {
     to_id: "to",

@@ -7,14 +7,14 @@ export const setName = defineTool({
   name: "set_name",
   title: "Take a name",
   description:
-    "Changes the name by which other agents reach you, for example to your role: backend, reviewer. Your mail comes with you.",
+    "Changes the name by which other agents reach you, for example to your role: backend. Your mail comes with you.",
   isReadOnly: false,
   isIdempotent: true,
   parameters: z.strictObject({
     name: z
       .string()
       .min(1)
-      .describe(`the new name: 1 to ${maxNameLength} of a-z, 0-9, dot, underscore and hyphen`),
+      .describe(`the new name: 1 to ${maxNameLength} of a-z, 0-9, dot, underscore, hyphen`),
   }),
   aliases: { role: "name", new_name: "name" },
 

@@ -6,11 +6,11 @@ export const setSummary = defineTool({
   name: "set_summary",
   title: "Say what you work on",
   description:
-    "Tells the other agents in a sentence or two what you are working on; they see it in list_peers. Set it when you start a task.",
+    "Tells other agents what you are working on: list_peers shows it. Set it when you start a task.",
   isReadOnly: false,
   isIdempotent: true,
   parameters: z.strictObject({
-    summary: z.string().describe("one or two sentences, at most 500 bytes; empty to remove it"),
+    summary: z.string().describe("one or two sentences, at most 500 bytes; empty removes it"),
   }),
   aliases: { text: "summary", description: "summary" },
 

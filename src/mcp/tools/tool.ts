@@ -34,6 +34,8 @@ export interface ToolCall {
   readonly cwd: string;
   /** The host gave the call up. */
   readonly signal: AbortSignal;
+  /** Runs what ends as soon as mail comes: while it runs, the agent needs no doorbell. */
+  whileWaiting<T>(wait: () => Promise<T>): Promise<T>;
   /** Announces what the result of this call is going to show. No waiting between this and the result. */
   show(pieces: readonly ShownPiece[]): void;
   /** Tells the host that the call still runs, where it asked for that. */

@@ -1,0 +1,11 @@
+/** `busy` or `idle`, and room for what a shell adds. */
+export const maxTurnBytes = 16;
+
+/** Characters of a host's session id that may name a folder. */
+export const maxBoxName = 100;
+
+/** Folders of agents that ended without leaving, looked through when another begins. */
+export const maxSweptBoxes = 200;
+
+/** How long a folder without an agent is taken for one whose agent is about to come. */
+export const newBoxMs = 60_000;

@@ -1,0 +1,248 @@
+import { Urgency } from "../../gen/peerline/v1/message_pb.js";
+import { Reach } from "../../gen/peerline/v1/peer_pb.js";
+import type { Clock } from "../clock.js";
+import { DoorbellBox, type Turn } from "../hosts/doorbell/doorbell-box.js";
+import type { BoxKey } from "../hosts/doorbell/box-folder.js";
+import type { WakeResult } from "../hosts/host.js";
+import { doorbellText } from "./doorbell-text.js";
+import { firstRepeatMs, gatherMs, maxRings, quietMs, wakeProofMs } from "./limits.js";
+import type { Mail } from "./mail.js";
+
+/** Wakes an idle session by other means than its box. Never rejects. */
+export type Waker = (line: string, signal: AbortSignal) => Promise<WakeResult>;
+
+/**
+ * Tells the agent that it has mail, and the broker how the agent can be told.
+ *
+ * One doorbell is rung for what is unread: it hangs where the host's next hook takes it, or, where the
+ * host is idle and somebody waits to wake it, it wakes the session. While nothing is read it is rung
+ * again after 30 s, then twice as long each time, five times in all; each result of the agent's own
+ * calls tells it too, and puts the next one off. It is silent once all is read. What is only for
+ * information wakes nobody.
+ *
+ * How the agent is reached is what was seen of this session: it *wakes* while a call of it waits for
+ * mail, and once it read its mail after it was woken; it is told at its *next turn* once it called a
+ * tool or a hook of its host ran; before that, mail is *stored*.
+ */
+export class Doorbells {
+  readonly #mail: Mail;
+  readonly #clock: Clock;
+  readonly #wakers: readonly Waker[];
+  readonly #onReach: (reach: Reach) => void;
+  readonly #end = new AbortController();
+  #box: DoorbellBox | undefined;
+  /** The context of the host whose hooks use the box, as its calls name it. */
+  #thread: string | undefined;
+  #turn: Turn | undefined;
+  #rings = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #lastCallMs = 0;
+  #running = 0;
+  #waiting = 0;
+  #isSeen = false;
+  /** When the session was last woken, and nothing read since. */
+  #wokenAtMs: number | undefined;
+  #wakes = false;
+  #reach = Reach.STORED;
+
+  constructor(options: {
+    mail: Mail;
+    clock: Clock;
+    wakers: readonly Waker[];
+    onReach: (reach: Reach) => void;
+  }) {
+    this.#mail = options.mail;
+    this.#clock = options.clock;
+    this.#wakers = options.wakers;
+    this.#onReach = options.onReach;
+    void this.#follow();
+  }
+
+  get reach(): Reach {
+    return this.#reach;
+  }
+
+  /** Meets the host's hooks in this folder from now on. `thread` is how the host's calls name the context. */
+  meetAt(key: BoxKey, thread: string | undefined): void {
+    this.#box?.close();
+    this.#thread = thread;
+    this.#box = DoorbellBox.open(key, {
+      taken: () => this.#saw(),
+      turned: (turn, atMs) => this.#turned(turn, atMs),
+    });
+    if (this.#rings > 0) this.#box?.hang(doorbellText(this.#mail.unread));
+  }
+
+  /** Runs a call of the agent; its result tells what is unread. */
+  async during<T>(call: () => Promise<T>): Promise<T> {
+    this.#prove();
+    this.#saw();
+    this.#running++;
+    this.#lastCallMs = this.#clock.now();
+    try {
+      return await call();
+    } finally {
+      this.#running--;
+      this.#lastCallMs = this.#clock.now();
+      this.#told();
+    }
+  }
+
+  /** Runs what ends as soon as mail comes. */
+  async whileWaiting<T>(wait: () => Promise<T>): Promise<T> {
+    this.#waiting++;
+    this.#publish();
+    try {
+      return await wait();
+    } finally {
+      this.#waiting--;
+      this.#publish();
+    }
+  }
+
+  close(): void {
+    this.#end.abort();
+    clearTimeout(this.#timer);
+    this.#box?.close();
+    this.#box = undefined;
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      await this.#mail.inbox.nextChange(signal).catch(ignore);
+      if (!signal.aborted) this.#review();
+    }
+  }
+
+  /** What is unread has changed. */
+  #review(): void {
+    const { unread } = this.#mail;
+    if (unread.count === 0) this.#silence();
+    else if (this.#rings === 0) this.#timer ??= this.#ringIn(gatherMs);
+    else if (this.#box?.isHung) this.#box.hang(doorbellText(unread));
+    // The last doorbell was not answered, and now there is more: one more, in its time.
+    else if (this.#rings >= maxRings) this.#timer ??= this.#ringIn(firstRepeatMs * 2 ** maxRings);
+  }
+
+  /** The agent has just been told what is unread, by a result. */
+  #told(): void {
+    if (this.#mail.unread.count === 0) this.#silence();
+    else {
+      this.#box?.takeDown();
+      this.#rings = Math.max(this.#rings, 1);
+      this.#repeat();
+    }
+  }
+
+  /** All is read. */
+  #silence(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#rings = 0;
+    this.#box?.takeDown();
+  }
+
+  #ring(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#waiting > 0 || this.#mail.unread.count === 0) return;
+    this.#rings = Math.min(this.#rings + 1, maxRings);
+    this.#box?.hang(doorbellText(this.#mail.unread));
+    this.#expectProof();
+    const isIgnored = this.#rings > 2;
+    if (this.#isIdle() || isIgnored) void this.#wake();
+    this.#repeat();
+  }
+
+  /** Whoever is woken through the box takes the bell himself. */
+  async #wake(): Promise<void> {
+    if (!this.#isForNow()) return;
+    if (this.#box?.poke()) {
+      this.#wokenAtMs ??= this.#clock.now();
+      return;
+    }
+    // Not by the hook that the wake itself sets off: one doorbell is enough.
+    this.#box?.takeDown();
+    const line = doorbellText(this.#mail.unread);
+    for (const wake of this.#wakers) {
+      const result = await wake(line, this.#end.signal);
+      if (result === "refused") continue;
+      this.#wokenAtMs ??= this.#clock.now();
+      if (result === "taken") return;
+      break;
+    }
+    const { unread } = this.#mail;
+    if (unread.count > 0 && !this.#end.signal.aborted) this.#box?.hang(doorbellText(unread));
+  }
+
+  #repeat(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#rings >= maxRings) return;
+    this.#timer = this.#ringIn(firstRepeatMs * 2 ** (this.#rings - 1));
+  }
+
+  /** Something unread asks for more than to be known. What waits at the broker counts as such. */
+  #isForNow(): boolean {
+    const here = this.#mail.inbox.list();
+    return (
+      this.#mail.unread.count > here.length ||
+      here.some(({ message }) => message.urgency !== Urgency.FYI)
+    );
+  }
+
+  /** A host whose hooks tell nothing is taken for idle when it has been quiet for a while. */
+  #isIdle(): boolean {
+    if (this.#turn !== undefined) return this.#turn === "idle";
+    return this.#running === 0 && this.#quietInMs() <= 0;
+  }
+
+  #quietInMs(): number {
+    return this.#lastCallMs + quietMs - this.#clock.now();
+  }
+
+  #turned(turn: Turn, atMs: number): void {
+    this.#turn = turn;
+    this.#mail.presentations.hookRan(this.#thread, atMs);
+    this.#saw();
+    // The mail came while the hook that ended the turn was running.
+    if (turn === "idle" && this.#rings > 0 && this.#box?.isHung === true) void this.#wake();
+  }
+
+  /** The host was seen to act in this session. */
+  #saw(): void {
+    this.#isSeen = true;
+    this.#publish();
+  }
+
+  /** A call begins: if the session was woken a moment ago, waking works. */
+  #prove(): void {
+    if (this.#wokenAtMs !== undefined) {
+      this.#wakes = this.#clock.now() - this.#wokenAtMs <= wakeProofMs;
+    }
+    this.#wokenAtMs = undefined;
+  }
+
+  /** The session was woken, and nothing came of it in good time. */
+  #expectProof(): void {
+    if (this.#wokenAtMs === undefined) return;
+    if (this.#clock.now() - this.#wokenAtMs <= wakeProofMs) return;
+    this.#wakes = false;
+    this.#publish();
+  }
+
+  #publish(): void {
+    const isTold = this.#isSeen ? Reach.NEXT_TURN : Reach.STORED;
+    const reach = this.#wakes || this.#waiting > 0 ? Reach.WAKES : isTold;
+    if (reach === this.#reach) return;
+    this.#reach = reach;
+    this.#onReach(reach);
+  }
+
+  #ringIn(ms: number): NodeJS.Timeout {
+    return setTimeout(() => this.#ring(), ms).unref();
+  }
+}
+
+function ignore(): void {}
