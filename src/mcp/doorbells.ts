@@ -120,7 +120,7 @@ export class Doorbells {
     const { unread } = this.#mail;
     if (unread.count === 0) this.#silence();
     else if (this.#rings === 0) this.#timer ??= this.#ringIn(gatherMs);
-    else if (this.#box?.isHung) this.#box.hang(doorbellText(unread));
+    else if (this.#box?.isHung) this.#box.renew(doorbellText(unread));
     // The last doorbell was not answered, and now there is more: one more, in its time.
     else if (this.#rings >= maxRings) this.#timer ??= this.#ringIn(firstRepeatMs * 2 ** maxRings);
   }

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { leaveBox, openBox, type BoxKey } from "./box-folder.js";
-import { maxTurnBytes } from "./limits.js";
+import { bellBytes, maxTurnBytes } from "./limits.js";
 
 /** Whether the host works on a turn, as its hooks last told it. */
 export type Turn = "busy" | "idle";
@@ -61,10 +61,10 @@ export class DoorbellBox {
     this.#watcher.on("error", ignore);
   }
 
-  /** The agent's next hook takes this line. It replaces the one that hangs, if one does. */
+  /** The agent's next hook takes this line: at most `bellBytes` with its end. */
   hang(line: string): void {
     try {
-      writeFileSync(join(this.#path, "bell.new"), `${line}\n`, { mode: 0o600 });
+      writeFileSync(join(this.#path, "bell.new"), padded(line), { mode: 0o600 });
       renameSync(join(this.#path, "bell.new"), join(this.#path, "bell"));
       this.#isHung = true;
     } catch {
@@ -78,10 +78,23 @@ export class DoorbellBox {
     rmSync(join(this.#path, "bell"), { force: true });
   }
 
-  /** The bell is there still: no hook has taken it. */
   get isHung(): boolean {
-    this.#look();
     return this.#isHung;
+  }
+
+  /** Changes the line of the bell that hangs. One that a hook has taken meanwhile is not hung again. */
+  renew(line: string): void {
+    if (!this.#isHung) return;
+    try {
+      const bell = openSync(join(this.#path, "bell"), constants.O_WRONLY | constants.O_NOFOLLOW);
+      try {
+        writeSync(bell, padded(line), 0);
+      } finally {
+        closeSync(bell);
+      }
+    } catch {
+      // It was taken.
+    }
   }
 
   /** Tells whoever waits to wake the session to take the bell. False when nobody does. */
@@ -121,6 +134,11 @@ export class DoorbellBox {
       return undefined;
     }
   }
+}
+
+/** Of one length always, so that it can be written over the line before, at once. */
+function padded(line: string): string {
+  return line.padEnd(bellBytes, "\n");
 }
 
 const quietly = { throwIfNoEntry: false } as const;

@@ -1,3 +1,6 @@
+/** The file of a bell: a doorbell's line, filled up with line ends. */
+export const bellBytes = 256;
+
 /** `busy` or `idle`, and room for what a shell adds. */
 export const maxTurnBytes = 16;
 

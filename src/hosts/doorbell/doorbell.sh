@@ -1,0 +1,188 @@
+#!/bin/sh
+# The hooks' side of the doorbell: what a coding agent runs at its turns to hear of mail.
+#
+#   doorbell.sh HOST EVENT HOST_PID     tells the model of mail, in the form that the host reads
+#   doorbell.sh HOST wait HOST_PID      prints a line for each doorbell while the host lives
+#   doorbell.sh HOST rewake HOST_PID    at the first one writes it to standard error and ends with 2
+#
+# HOST is claude, codex, gemini, or plugin, which the first two share. HOST_PID is the host's process:
+# a hook's command knows it as $PPID.
+#
+# It meets the agent's adapter in a folder of the home. `bell` holds one line while the agent is to be
+# told; who moves it away tells it. `turn` says whether the host is busy. `waiter` is a named pipe; the
+# process in `waiter.pid` reads from it a line when the bell was hung, and an empty one when the
+# adapter ended.
+#
+# It runs at every tool call, and where nothing hangs it starts no other program. A failing hook can
+# stop a prompt or a turn: whatever is amiss, it says nothing and ends with 0.
+
+LC_ALL=C
+
+# Of the input: the ids and paths before the event's own fields, which can be large.
+input_bytes=8192
+
+# More than a doorbell has.
+line_bytes=1000
+
+main() {
+  host=$1 event=$2 host_pid=$3
+  boxes=${PEERLINE_HOME:-$HOME/.peerline}/doorbells
+  case $boxes in [!/]*) return ;; esac
+  case $host_pid in *[!0-9]*) host_pid= ;; esac
+  if [ "$host" = plugin ]; then
+    # Of these two only Claude Code tells its hooks its process; the other may run in its shell.
+    if [ "${CLAUDE_PID:-none}" = "$host_pid" ]; then host=claude; else host=codex; fi
+  fi
+  umask 077
+  case $event in
+    wait | rewake) wait_for_bell ;;
+    *) run_hook ;;
+  esac
+}
+
+run_hook() {
+  case $event in
+    PostToolUse | AfterTool)
+      set -- "$boxes"/*/bell
+      [ -e "$1" ] || return
+      ;;
+  esac
+  find_box || return
+  line=
+  [ ! -e "$box/bell" ] || is_subagent || take_bell
+  case $event in
+    UserPromptSubmit | BeforeAgent) write_turn busy ;;
+    # A doorbell makes the turn go on.
+    Stop | AfterAgent) [ -n "$line" ] || write_turn idle ;;
+  esac
+  [ -z "$line" ] || print_for_host
+}
+
+# Sets the agent's folder: named for its session, else for its host's process.
+find_box() {
+  id=
+  case $host in
+    claude) id=${CLAUDE_CODE_SESSION_ID-} ;;
+    codex)
+      # A process of it runs many sessions. A subagent is one, with an adapter of its own.
+      read_input
+      find_id agent_id || find_id session_id
+      host_pid=
+      ;;
+  esac
+  case $id in */* | .*) id= ;; esac
+  for box in "${id:-none}" "pid-${host_pid:-none}"; do
+    box=$boxes/$box
+    [ ! -d "$box" ] || return 0
+  done
+  return 1
+}
+
+# A subagent of Claude Code runs hooks as its session, whose mail is not for it.
+is_subagent() {
+  [ "$host" = claude ] || return 1
+  read_input
+  find_id agent_id
+}
+
+# Without waiting for its end, and only up to the event's name: what follows can hold any names.
+read_input() {
+  input=$(dd bs="$input_bytes" count=1 2>/dev/null)
+  input=${input%%\"hook_event_name\":*}
+}
+
+# Quotes within a text of JSON are escaped, so that this finds names only.
+find_id() {
+  case $input in *"\"$1\":\""*) ;; *) return 1 ;; esac
+  id=${input#*"\"$1\":\""}
+  id=${id%%\"*}
+}
+
+# Sets the line if the bell was there to be taken. It goes into JSON: what a doorbell cannot hold is dropped.
+take_bell() {
+  [ -f "$box/bell" ] && [ ! -L "$box/bell" ] || return
+  rung=$box/rung.$$
+  mv -f "$box/bell" "$rung" 2>/dev/null || return
+  line=$(dd bs="$line_bytes" count=1 2>/dev/null <"$rung")
+  rm -f "$rung"
+  case $line in *[!A-Za-z0-9\ .,:@_-]*) line= ;; esac
+}
+
+write_turn() {
+  { echo "$1" >"$box/turn"; } 2>/dev/null
+}
+
+print_for_host() {
+  case $host-$event in
+    codex-Stop | gemini-AfterAgent)
+      echo "{\"decision\":\"block\",\"reason\":\"$line\"}"
+      ;;
+    *)
+      echo "{\"hookSpecificOutput\":{\"hookEventName\":\"$event\",\"additionalContext\":\"$line\"}}"
+      ;;
+  esac
+}
+
+wait_for_bell() {
+  # Where nobody sits at the session, its run would not go on before this ends.
+  [ "$event" = wait ] || [ "${CLAUDE_CODE_ENTRYPOINT-}" = cli ] || return
+  # The host may run this before it starts the adapter.
+  find_box || { [ -n "$id" ] && box=$boxes/$id && mkdir -p "$box" 2>/dev/null; } || return
+  take_place || return
+  trap leave_place EXIT
+  trap 'exit 0' HUP INT TERM
+  [ -p "$box/waiter" ] || mkfifo "$box/waiter" 2>/dev/null
+  line=
+  # Open for writing as well, it has no end, and no moment without a reader.
+  read_waiter 2>/dev/null 3<>"$box/waiter"
+  [ "$event" = wait ] || [ -z "$line" ] || { echo "$line" >&2 && exit 2; }
+}
+
+# One that waits by the hour takes the place of one that ends with a bell, and not the other way round.
+take_place() {
+  if [ "$event" = rewake ] && read_holder && kill -0 "$holder" 2>/dev/null; then return 1; fi
+  { echo $$ >"$box/waiter.pid"; } 2>/dev/null
+}
+
+leave_place() {
+  read_holder && [ "$holder" = $$ ] || return
+  rm -f "$box/waiter" "$box/waiter.pid"
+  # An adapter that ended before this left the folder to it.
+  [ -e "$box/adapter.pid" ] || rm -rf "$box"
+}
+
+is_host_alive() {
+  kill -0 "$host_pid" 2>/dev/null || return
+  # One that was killed is there until its parent has noticed.
+  sleep 1
+  kill -0 "$host_pid" 2>/dev/null
+}
+
+read_holder() {
+  { read -r holder <"$box/waiter.pid"; } 2>/dev/null && [ -n "$holder" ]
+}
+
+read_waiter() {
+  # What was hung before anybody waited would wake nobody. While the host is busy its hooks tell it.
+  { read -r turn <"$box/turn"; } 2>/dev/null || turn=idle
+  [ "$turn" = busy ] || take_bell
+  while :; do
+    if [ -n "$line" ]; then
+      [ "$event" = wait ] || return
+      echo "$line" || return
+    fi
+    read_holder && [ "$holder" = $$ ] || return
+    IFS= read -r word <&3 || return
+    line=
+    if [ -n "$word" ]; then
+      take_bell
+    elif ! is_host_alive; then
+      # Another that lost its place may wait as well.
+      echo >&3
+      return
+    fi
+  done
+}
+
+main "$1" "$2" "${3-}"
+exit 0
