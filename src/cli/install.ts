@@ -14,6 +14,7 @@ interface Options {
   readonly all: boolean;
   readonly scope: "user" | "project";
   readonly trust: boolean;
+  readonly hooks: boolean;
   readonly dryRun: boolean;
   readonly force: boolean;
 }
@@ -34,6 +35,7 @@ export const defineInstall: Define = (command, shell) => {
         .default("user"),
     )
     .option("--trust", "the agent may use peerline's tools without asking you", false)
+    .option("--no-hooks", "without the hooks that tell the agent of mail while it works or is idle")
     .option("--dry-run", "print the exact change and make none", false)
     .option("--force", "replace an entry of that name that is not as peerline writes it", false)
     .addHelpText(
@@ -103,7 +105,7 @@ async function installInto(
     else await write(host, edit, { shell, backups });
   }
   if (task.dry) return true;
-  await out.lines(`  ${host.nextStep(task.scope)}`);
+  await out.lines(`  ${host.nextStep(task)}`);
   if (task.scope === "project") {
     await out.lines("  The paths in it are this machine's: keep it out of version control.");
   }

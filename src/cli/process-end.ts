@@ -17,7 +17,8 @@ export async function waitForProcessEnd(
   return true;
 }
 
-function isRunning(pid: number): boolean {
+/** Whether there is a process of this id that has not ended. */
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {

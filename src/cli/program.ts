@@ -80,6 +80,12 @@ const commands: readonly {
     load: async () => (await import("./uninstall.js")).defineUninstall,
   },
   {
+    name: "doctor",
+    synopsis: "doctor",
+    summary: "say what keeps agents apart, and how to mend it",
+    load: async () => (await import("./doctor.js")).defineDoctor,
+  },
+  {
     name: "demo",
     synopsis: "demo",
     summary: "watch three agents work together, and the broker die under them",

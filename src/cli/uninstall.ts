@@ -54,6 +54,7 @@ async function run(shell: Shell, names: readonly string[], options: Options): Pr
     scope: options.scope,
     // All that an installation may have written.
     trust: true,
+    hooks: true,
     places: readUserPlaces(),
     project: process.cwd(),
     server: { command: process.execPath, args: [shell.program, "mcp"] },

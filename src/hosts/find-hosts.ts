@@ -1,25 +1,14 @@
-import { accessSync, constants, existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import type { UserPlaces } from "../endpoint/config.js";
 import { allInstallers } from "./all-installers.js";
+import { findProgram } from "./find-program.js";
 import type { Installer } from "./installer.js";
 
 /** The hosts on this machine: installed, or used by this user before. */
 export function findHosts(places: UserPlaces): Installer[] {
   return allInstallers.filter(
     (host) =>
-      host.programs.some((program) => isInstalled(program, places.programs)) ||
+      host.programs.some((program) => findProgram(program, places.programs) !== undefined) ||
       host.traces(places).some((path) => existsSync(path)),
   );
-}
-
-function isInstalled(program: string, folders: readonly string[]): boolean {
-  return folders.some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }

@@ -18,13 +18,15 @@ export interface Installer {
   /** The host can be told in a file that it need not ask before it calls a tool. */
   readonly trustable: boolean;
   /** What the user has to do before it works. */
-  nextStep(scope: Scope): string;
+  nextStep(options: Pick<InstallOptions, "scope" | "hooks">): string;
 }
 
 export interface InstallOptions {
   readonly scope: Scope;
   /** The host is not to ask before it calls a tool. */
   readonly trust: boolean;
+  /** The host is to run hooks by which the agent hears of mail between its own calls. */
+  readonly hooks: boolean;
   readonly places: UserPlaces;
   /** The project's folder. */
   readonly project: string;
@@ -63,4 +65,6 @@ export interface ConfigEntry {
     | "foreign";
   /** The entry for people to read. */
   readonly shown: string;
+  /** The server as the host reads it; undefined where it is absent, or the change is about something else. */
+  readonly server?: unknown;
 }

@@ -38,7 +38,8 @@ export function valuesOf({ root }: JsonDocument): unknown {
   return valueOf(root);
 }
 
-function valueOf({ type, value, children = [] }: Node): unknown {
+/** The value of a node. */
+export function valueOf({ type, value, children = [] }: Node): unknown {
   if (type === "array") return children.map(valueOf);
   if (type !== "object") return value;
   return Object.fromEntries(

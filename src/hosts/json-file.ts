@@ -6,13 +6,14 @@ import {
   parseDocument,
   propertyOf,
   propertyValue,
+  valueOf,
   valuesOf,
   type JsonDialect,
   type JsonDocument,
 } from "./json-document.js";
 import { cutMember } from "./json-cut.js";
-import { insertMember } from "./json-insert.js";
-import { memberOf, withoutMember, type JsonMember } from "./json-member.js";
+import { appendElement, insertMember } from "./json-insert.js";
+import { isElement, memberOf, withoutMember, type JsonMember } from "./json-member.js";
 import { layoutOf, lineIndentOf, render } from "./json-layout.js";
 
 /** A JSON file of a host, in which single members are read and changed while all else keeps its bytes. */
@@ -39,7 +40,7 @@ export class JsonFile {
     const present = missing.length === 0 ? findNode(container, member) : undefined;
     const after =
       present === undefined
-        ? insertMember(document, container, nest(missing, member))
+        ? insert(document, container, missing, member)
         : replaceNode(document, present, member.value);
     this.#check(document, after, member, member.value);
     return finish(text, after);
@@ -125,10 +126,23 @@ function nest(missing: readonly string[], { name, value }: JsonMember) {
   return { name: outermost, value: nested };
 }
 
+/** An element comes last: hosts know the others by their places. */
+function insert(
+  document: JsonDocument,
+  container: Node,
+  missing: readonly string[],
+  member: JsonMember,
+): string {
+  const last = container.children?.at(-1);
+  return missing.length > 0 || member.name !== undefined || last === undefined
+    ? insertMember(document, container, nest(missing, member))
+    : appendElement(document, last, member.value);
+}
+
 /** The node of the member's value. */
-function findNode(container: Node, { name, value }: JsonMember): Node | undefined {
-  if (name !== undefined) return propertyValue(container, name);
-  return container.children?.find((element) => element.value === value);
+function findNode(container: Node, member: JsonMember): Node | undefined {
+  if (member.name !== undefined) return propertyValue(container, member.name);
+  return container.children?.find((element) => isElement(member, valueOf(element)));
 }
 
 /** The node that holds the member: its property, or the element itself. */

@@ -1,6 +1,13 @@
 import type { Node } from "jsonc-parser";
 import type { JsonDocument } from "./json-document.js";
-import { indentOf, layoutOf, lineIndentOf, render, type JsonLayout } from "./json-layout.js";
+import {
+  commaAfter,
+  indentOf,
+  layoutOf,
+  lineIndentOf,
+  render,
+  type JsonLayout,
+} from "./json-layout.js";
 
 /**
  * The text with a new first member in an object or array. First, because there it is one insertion
@@ -16,12 +23,27 @@ export function insertMember(
   const opened = container.offset + 1;
   const inLine = first !== undefined && indentOf(text, first.offset) === undefined;
   // In a line, what came after a comment would be part of it.
-  const at = inLine ? opened : afterOpening(text, opened);
+  const at = inLine ? opened : afterComments(text, opened);
   const inserted =
     first === undefined
       ? sole(text, container, at, member, layout)
       : beforeFirst(text, first, at, member, layout);
   return text.slice(0, at) + inserted + text.slice(at);
+}
+
+/** The text with another element after the last one, and after the comments that end its line. */
+export function appendElement({ text, root }: JsonDocument, last: Node, value: unknown): string {
+  const layout = layoutOf(text, root);
+  const end = last.offset + last.length;
+  const indent = indentOf(text, last.offset);
+  if (indent === undefined) {
+    const gap = layout.oneLine ? "" : " ";
+    const element = render(value, "", { ...layout, oneLine: true });
+    return `${text.slice(0, end)},${gap}${element}${text.slice(end)}`;
+  }
+  const at = commaAfter(text, end) === undefined ? afterComments(text, end) : end;
+  const line = `${layout.lineEnd}${indent}${render(value, indent, layout)}`;
+  return `${text.slice(0, end)},${text.slice(end, at)}${line}${text.slice(at)}`;
 }
 
 interface Member {
@@ -59,8 +81,8 @@ function sole(
   return `${layout.lineEnd}${indent}${memberText(member, indent, layout)}${end}`;
 }
 
-/** Past the comments that end the line of the opening bracket. */
-function afterOpening(text: string, offset: number): number {
+/** Past the comments that end the line at an offset. */
+function afterComments(text: string, offset: number): number {
   const comments = /(?:[ \t]*\/\*(?:(?!\*\/)[^\r\n])*\*\/)*(?:[ \t]*\/\/[^\r\n]*)?(?=[ \t]*\r?\n)/y;
   comments.lastIndex = offset;
   return offset + (comments.exec(text)?.[0].length ?? 0);

@@ -23,7 +23,7 @@ export function jsonServer(options: {
     entry(text): ConfigEntry {
       const present = read(text);
       const shown = JSON.stringify(present, null, 2) ?? "";
-      return { kind: entryKind(present, [entry, trusted]), shown };
+      return { kind: entryKind(present, [entry, trusted]), shown, server: present };
     },
     put(text) {
       const isTrusted = trust || entryKind(read(text), [trusted]) === "own";

@@ -33,3 +33,9 @@ export const codexToolTimeoutSeconds = 300;
 
 /** `codex queue` answers in a fraction of a second where the thread is open. */
 export const codexQueueMs = 10_000;
+
+/** How long a host waits for a doorbell's hook, which takes some milliseconds; a host waits a minute or longer by itself. */
+export const hookSeconds = 5;
+
+/** How long Claude Code lets the process wait that wakes an idle session: near the most that a timer takes. */
+export const rewakeSeconds = 2_000_000;

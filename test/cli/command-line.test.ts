@@ -5,6 +5,7 @@ import { Terminal } from "./terminal.js";
 const commands = [
   "status",
   "peers",
+  "doctor",
   "send",
   "read",
   "log",

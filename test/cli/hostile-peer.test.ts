@@ -34,6 +34,7 @@ describe("what a hostile peer can do to a terminal", () => {
     [["send", "mallory", "hello"]],
     [["send", "mal\u001B[2J\u202Elory", "hello"]],
     [["status"]],
+    [["doctor"]],
   ])("%j prints words alone", async (args) => {
     const { stdout, stderr } = await terminal.run(...args);
     expect(stdout + stderr).not.toBe("");

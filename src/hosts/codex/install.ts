@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import type { Installer } from "../installer.js";
+import { jsonHooks } from "../json-hooks.js";
 import { codexToolTimeoutSeconds } from "../limits.js";
 import { entryKind } from "../server-command.js";
+import { codexHooks } from "./hooks.js";
 import { putTable, readTable, removeTable } from "./server-table.js";
 
 export const installCodex: Installer = {
@@ -10,13 +12,15 @@ export const installCodex: Installer = {
   title: "Codex",
   programs: ["codex"],
   traces: ({ codex }) => [codex],
-  changes({ scope, trust, places, project, server }) {
-    const path = join(scope === "user" ? places.codex : join(project, ".codex"), "config.toml");
+  changes({ scope, trust, hooks, places, project, server }) {
+    const folder = scope === "user" ? places.codex : join(project, ".codex");
+    const path = join(folder, "config.toml");
     const plain = {
       command: server.command,
       args: server.args,
-      // Codex hides its environment from its servers, but for what is listed.
-      env_vars: ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER"],
+      // Codex hides its environment from its servers, but for what is listed. With the last, its own
+      // command that wakes a thread finds the thread.
+      env_vars: ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER", "CODEX_HOME"],
       tool_timeout_sec: codexToolTimeoutSeconds,
     };
     const trusted = { ...plain, default_tools_approval_mode: "approve" };
@@ -26,7 +30,7 @@ export const installCodex: Installer = {
         entry(text) {
           const present = readTable(path, text ?? "");
           const shown = present === undefined ? "" : stringify(present).trimEnd();
-          return { kind: entryKind(present, [plain, trusted]), shown };
+          return { kind: entryKind(present, [plain, trusted]), shown, server: present };
         },
         put(text = "") {
           // Once trusted, it stays so.
@@ -38,11 +42,21 @@ export const installCodex: Installer = {
           return before === null && after.trim() === "" ? undefined : after;
         },
       },
+      ...(hooks
+        ? [jsonHooks({ path: join(folder, "hooks.json"), dialect, table: codexHooks, server })]
+        : []),
     ];
   },
   trustable: true,
-  nextStep: (scope) =>
-    scope === "user"
-      ? "Restart Codex; `codex mcp get peerline` shows the entry."
-      : "Restart Codex in this project, which it has to trust; /mcp lists peerline.",
+  nextStep({ scope, hooks }) {
+    const restart =
+      scope === "user"
+        ? "Restart Codex; `codex mcp get peerline` shows the entry."
+        : "Restart Codex in this project, which it has to trust; /mcp lists peerline.";
+    return hooks
+      ? `${restart} It runs the hooks once you trust them: it asks at its start.`
+      : restart;
+  },
 };
+
+const dialect = { comments: false, trailingCommas: false };

@@ -109,7 +109,8 @@ function serversOf(config: Table): Table {
   return typeof servers === "object" && servers !== null ? (servers as Table) : {};
 }
 
-function parseToml(path: string, text: string): Table {
+/** CONFIG_BROKEN where the host could not read the text. */
+export function parseToml(path: string, text: string): Table {
   try {
     return parse(text.replace(/^\uFEFF/, ""), { integersAsBigInt: "asNeeded" });
   } catch (cause) {

@@ -61,6 +61,14 @@ export function leaveBox({ path, links }: BoxFolder): void {
   if (!isWaitedIn(path)) rmSync(path, { force: true, recursive: true });
 }
 
+/** Whether an agent that was killed left this folder or link. A folder without an agent may be a new one's. */
+export function isLeft(path: string): boolean {
+  if (ownerOf(path) !== undefined || isWaitedIn(path)) return false;
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  const hadOwner = stats?.isSymbolicLink() || readPid(join(path, ownerFile)) !== undefined;
+  return stats !== undefined && (hadOwner || Date.now() - stats.mtimeMs >= newBoxMs);
+}
+
 const ownerFile = "adapter.pid";
 
 function isFolderName(session: string): boolean {
@@ -94,14 +102,10 @@ function isWaitedIn(path: string): boolean {
   return pid !== undefined && isAlive(pid);
 }
 
-/** Removes what agents left that were killed. A folder without an agent may be a new one's. */
 function sweep(doorbellsPath: string): void {
   for (const name of readdirSync(doorbellsPath).slice(0, maxSweptBoxes)) {
     const path = join(doorbellsPath, name);
-    if (ownerOf(path) !== undefined || isWaitedIn(path)) continue;
-    const isLeft = readPid(join(path, ownerFile)) !== undefined;
-    if (!isLeft && Date.now() - lstatSync(path).mtimeMs < newBoxMs) continue;
-    rmSync(path, { force: true, recursive: true });
+    if (isLeft(path)) rmSync(path, { force: true, recursive: true });
   }
 }
 

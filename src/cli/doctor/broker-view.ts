@@ -1,0 +1,84 @@
+import { statSync } from "node:fs";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { GetServerInfoResponse } from "../../../gen/peerline/v1/broker_service_pb.js";
+import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import type { Config } from "../../endpoint/config.js";
+import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { errnoOf } from "../../endpoint/errno.js";
+import { answerTimeoutMs } from "../../endpoint/limits.js";
+import { probeSocket } from "../../endpoint/probe-socket.js";
+import { RpcError } from "../../rpc/error.js";
+import { CliError } from "../cli-error.js";
+import { readHistory } from "../history.js";
+import { connectAsOperator, listPeers } from "../operator.js";
+import type { HomeView } from "./home-view.js";
+
+/** The broker as far as it can be seen. None is started for it. */
+export type BrokerView =
+  | { readonly state: "absent" }
+  /** A socket is there, and nobody behind it. */
+  | { readonly state: "left" }
+  /** Something is in the socket's place that is none, or another user's. */
+  | { readonly state: "foreign" }
+  /** It takes connections and does not answer. */
+  | { readonly state: "silent" }
+  /** There is no way to ask it; `why` is for people. */
+  | { readonly state: "unseen"; readonly why: string }
+  | RunningBroker;
+
+export interface RunningBroker {
+  readonly state: "running";
+  readonly info: GetServerInfoResponse;
+  readonly peers: readonly Peer[];
+  /** When the newest message was accepted; undefined where there is none. */
+  readonly newestMs: number | undefined;
+}
+
+export async function lookAtBroker(options: {
+  config: Config;
+  program: string;
+  home: HomeView;
+  signal: AbortSignal;
+}): Promise<BrokerView> {
+  const { config, home, signal } = options;
+  if (config.ownsBroker && home.state !== "usable") return { state: "absent" };
+  try {
+    const path = config.endpoint.slice("unix:".length);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return { state: "absent" };
+    if (!stats.isSocket() || stats.uid !== process.getuid?.()) return { state: "foreign" };
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]);
+    if (!(await probeSocket(path, soon))) return { state: "left" };
+    return await ask(options);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") {
+      return { state: "silent" };
+    }
+    return { state: "unseen", why: reason(error) };
+  }
+}
+
+async function ask(options: {
+  config: Config;
+  program: string;
+  signal: AbortSignal;
+}): Promise<RunningBroker> {
+  await using operator = await connectAsOperator(options);
+  const peers = await listPeers(operator, false);
+  const [newest] = await readHistory(operator, 1);
+  const acceptTime = newest?.message?.acceptTime;
+  const newestMs = acceptTime === undefined ? undefined : timestampMs(acceptTime);
+  return { state: "running", info: operator.info, peers, newestMs };
+}
+
+/** Why it could not be asked. A defect is none of the reasons. */
+function reason(error: unknown): string {
+  const isExpected =
+    error instanceof EndpointError ||
+    error instanceof CliError ||
+    error instanceof RpcError ||
+    errnoOf(error) !== undefined;
+  if (isExpected) return (error as Error).message;
+  throw error;
+}

@@ -1,0 +1,87 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { VERSION } from "../../endpoint/version.js";
+import { span } from "../relative-time.js";
+import type { RunningBroker } from "./broker-view.js";
+import type { Evidence } from "./evidence.js";
+import type { Finding } from "./finding.js";
+import { commandLine } from "./quoted.js";
+import { socketOf } from "./running-programs.js";
+
+/** Whether a broker runs, answers, and is of this version. */
+export function checkBroker(evidence: Evidence): Finding[] {
+  const { config, home } = evidence;
+  if (!config.ownsBroker) return [elsewhere(evidence), ...judge(evidence)];
+  return home.state === "usable" || home.state === "missing" ? judge(evidence) : [];
+}
+
+function elsewhere({ config }: Evidence): Finding {
+  const seen = "PEERLINE_BROKER names it here: agents without that variable use their home's own";
+  return { id: "broker-elsewhere", severity: "note", subject: config.endpoint, seen };
+}
+
+function judge(evidence: Evidence): Finding[] {
+  const { config, broker, self } = evidence;
+  const subject = config.endpoint;
+  const socket = subject.slice("unix:".length);
+  switch (broker.state) {
+    case "running":
+      return [running(evidence, broker), ...otherVersion(evidence, broker)];
+    case "absent":
+      return [absent(evidence)];
+    case "left": {
+      const seen = "the socket is there and no broker behind it: it was killed, or the machine";
+      const mend = config.ownsBroker
+        ? "None is needed: the next agent starts a broker, which takes the socket's place"
+        : "Start the broker that PEERLINE_BROKER names, or unset the variable";
+      const severity = config.ownsBroker ? "note" : "problem";
+      return [{ id: "broker-socket-left", severity, subject, seen, mend }];
+    }
+    case "foreign": {
+      const seen = "what is there is no socket of this user's";
+      const mend = config.ownsBroker
+        ? commandLine("mv", socket, `${socket}.was`)
+        : "Set PEERLINE_BROKER to a socket of your own, or unset it";
+      return [{ id: "broker-socket-foreign", severity: "problem", subject, seen, mend }];
+    }
+    case "silent": {
+      const seen = "it takes connections and does not answer";
+      return [{ id: "broker-silent", severity: "problem", subject, seen, mend: end(evidence) }];
+    }
+    case "unseen": {
+      const mend = `${self} stop`;
+      return [{ id: "broker-unseen", severity: "warning", subject, seen: broker.why, mend }];
+    }
+  }
+}
+
+function running({ config, nowMs }: Evidence, { info }: RunningBroker): Finding {
+  const upMs = info.startTime === undefined ? 0 : nowMs - timestampMs(info.startTime);
+  const seen = `version ${info.version}, pid ${info.pid}, up ${span(Math.max(upMs, 0))}, ${info.onlinePeers} online`;
+  return { id: "broker", severity: "ok", subject: config.endpoint, seen };
+}
+
+function otherVersion({ config, self }: Evidence, { info }: RunningBroker): Finding[] {
+  if (info.version === VERSION) return [];
+  const seen = `the broker that runs is version ${info.version}, and this is ${VERSION}`;
+  const mend = `${self} stop (agents that run start it again)`;
+  return [{ id: "broker-version", severity: "warning", subject: config.endpoint, seen, mend }];
+}
+
+function absent({ config }: Evidence): Finding {
+  const subject = config.endpoint;
+  if (config.ownsBroker) {
+    const seen = "no broker runs: the first agent starts one";
+    return { id: "broker-absent", severity: "note", subject, seen };
+  }
+  const seen = "no broker is there, and none is started there from here";
+  const mend = "Start it where it belongs, or unset PEERLINE_BROKER";
+  return { id: "broker-absent", severity: "problem", subject, seen, mend };
+}
+
+/** It does not answer, so it cannot be asked to stop. */
+function end({ config, running }: Evidence): string {
+  const here = socketOf(config.endpoint);
+  const pid = running?.find(({ kind, socket }) => kind === "broker" && socket === here)?.pid;
+  if (pid !== undefined) return commandLine("kill", "-KILL", String(pid));
+  return `End its process: ${commandLine("fuser", "-k", config.endpoint.slice("unix:".length))}`;
+}

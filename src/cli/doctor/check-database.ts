@@ -1,0 +1,57 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "../../endpoint/errno.js";
+import type { Evidence } from "./evidence.js";
+import type { Finding } from "./finding.js";
+import { commandLine } from "./quoted.js";
+
+/**
+ * Where no broker can be asked, the head of the database's file says whether one could open it. It is
+ * not opened as a database: that would write.
+ */
+export function checkDatabase({ home, broker }: Evidence): Finding[] {
+  if (home.state !== "usable" || !["absent", "left"].includes(broker.state)) return [];
+  const path = join(home.path, "peerline.db");
+  const fault = faultOf(path);
+  if (fault === undefined) return [];
+  const away = commandLine("mv", path, `${path}.damaged`);
+  const mend = `Put back a backup of it; or, to go on without what it holds: ${away}`;
+  return [{ id: "store-damaged", severity: "problem", subject: path, seen: fault, mend }];
+}
+
+/** SQLite's file format, section 1.3: magic string, page size, size in pages, application id. */
+function faultOf(path: string): string | undefined {
+  const file = open(path);
+  if (file === undefined) return undefined;
+  try {
+    const { size } = fstatSync(file);
+    if (size === 0) return undefined;
+    const head = Buffer.alloc(headBytes);
+    if (readSync(file, head, 0, headBytes, 0) < headBytes) return "it is cut short";
+    if (!head.subarray(0, magic.length).equals(magic)) return "it is no SQLite database";
+    if (!head.subarray(68, 72).equals(applicationId)) return "it is no database of Peerline's";
+    const pageBytes = head.readUInt16BE(16) === 1 ? 65_536 : head.readUInt16BE(16);
+    const isCut = size < pageBytes * head.readUInt32BE(28);
+    return isCut && !hasLog(path) ? "it is cut short" : undefined;
+  } finally {
+    closeSync(file);
+  }
+}
+
+const headBytes = 100;
+const magic = Buffer.from("SQLite format 3\0");
+const applicationId = Buffer.from("Peer");
+
+function open(path: string): number | undefined {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** The write-ahead log may hold what the file does not yet. */
+function hasLog(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}

@@ -1,0 +1,23 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { isLeft } from "../../hosts/doorbell/box-folder.js";
+import { count } from "../receipt-words.js";
+import type { Evidence } from "./evidence.js";
+import type { Finding } from "./finding.js";
+import { maxListed } from "./limits.js";
+import { commandLine } from "./quoted.js";
+
+/** Folders in which adapters that were killed met the hooks of their hosts. The next adapter removes them. */
+export function checkDoorbells({ home }: Evidence): Finding[] {
+  const folder = join(home.path, "doorbells");
+  if (home.state !== "usable" || !statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    return [];
+  }
+  const left = readdirSync(folder)
+    .map((name) => join(folder, name))
+    .filter(isLeft);
+  if (left.length === 0) return [];
+  const seen = `${count(left.length, "folder")} of agents that ended without a word; the next agent removes them`;
+  const mend = commandLine("rm", "-r", ...left.slice(0, maxListed));
+  return [{ id: "doorbells", severity: "note", subject: folder, seen, mend }];
+}

@@ -1,0 +1,55 @@
+import { lstatSync, readdirSync, type Stats } from "node:fs";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { errnoOf } from "../../endpoint/errno.js";
+import type { Evidence } from "./evidence.js";
+import type { Finding } from "./finding.js";
+import { maxHomeEntries } from "./limits.js";
+import { commandLine } from "./quoted.js";
+
+/** What is in the home has to be this user's, and closed to others like the home itself. */
+export function checkHomeFiles({ home }: Evidence): Finding[] {
+  if (home.state !== "usable") return [];
+  const files = filesOf(home.path);
+  const foreign = files.filter(({ stats }) => stats.uid !== process.getuid?.());
+  const open = files.filter(({ stats }) => !stats.isSymbolicLink() && (stats.mode & 0o077) !== 0);
+  const findings: Finding[] = [];
+  if (foreign[0] !== undefined) {
+    findings.push({
+      id: "home-files",
+      severity: "problem",
+      subject: foreign[0].path,
+      seen: `${foreign.length} of what is in the home belongs to another user, as after a start with sudo`,
+      mend: commandLine("sudo", "chown", "-R", userInfo().username, home.path),
+    });
+  }
+  if (open[0] !== undefined) {
+    findings.push({
+      id: "home-files",
+      severity: "warning",
+      subject: open[0].path,
+      seen: `the modes of ${open.length} in the home would let others in, were the home open`,
+      mend: commandLine("chmod", "-R", "go-rwx", home.path),
+    });
+  }
+  return findings;
+}
+
+interface File {
+  readonly path: string;
+  readonly stats: Stats;
+}
+
+function filesOf(home: string): File[] {
+  const names = readdirSync(home, { recursive: true, encoding: "utf8" });
+  return names.slice(0, maxHomeEntries).flatMap((name) => {
+    const path = join(home, name);
+    try {
+      return [{ path, stats: lstatSync(path) }];
+    } catch (error) {
+      // Removed just now.
+      if (errnoOf(error) === "ENOENT") return [];
+      throw error;
+    }
+  });
+}

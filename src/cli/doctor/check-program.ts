@@ -1,0 +1,62 @@
+import { readFileSync, realpathSync } from "node:fs";
+import { dirname } from "node:path";
+import { VERSION } from "../../endpoint/version.js";
+import { findProgram } from "../../hosts/find-program.js";
+import type { Evidence } from "./evidence.js";
+import type { Finding } from "./finding.js";
+import { isNodeTooOld, nodeVersion } from "./node-version.js";
+import { programVersion } from "./program-version.js";
+import { commandLine } from "./quoted.js";
+
+/** This program, and what a shell starts by the name of `peerline`. */
+export async function checkProgram(
+  { config, places, program }: Pick<Evidence, "config" | "places" | "program">,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const found = findProgram("peerline", places.programs);
+  const mend = commandLine("npm", "install", "--global", dirname(dirname(program)));
+  const self: Finding = {
+    id: "program",
+    severity: "ok",
+    subject: program,
+    seen: `peerline ${VERSION} on Node ${process.version}`,
+  };
+  if (found === undefined) {
+    const seen = "`peerline` is not on the search path: entries that name the whole path work";
+    return [self, { id: "program-path", severity: "note", subject: "PATH", seen, mend }];
+  }
+  if (realpathSync(found) === realpathSync(program)) {
+    return [self, ...(await checkNode(found, { config, places, signal }))];
+  }
+  const version = programVersion(found) ?? "of unknown version";
+  const other: Finding = {
+    id: "program-path",
+    severity: version === VERSION ? "note" : "warning",
+    subject: found,
+    seen: `\`peerline\` on the search path is another one (${version}) than this (${VERSION})`,
+    mend,
+  };
+  return [self, other, ...(await checkNode(found, { config, places, signal }))];
+}
+
+/** A script that `env` starts runs on whatever Node comes first. */
+async function checkNode(
+  script: string,
+  {
+    config,
+    places,
+    signal,
+  }: Pick<Evidence, "config" | "places"> & { readonly signal: AbortSignal },
+): Promise<Finding[]> {
+  if (!readFileSync(script, "latin1").startsWith("#!/usr/bin/env node")) return [];
+  const mend = "Install Node 20.19 or newer, and put its folder first on PATH";
+  const node = findProgram("node", places.programs);
+  if (node === undefined) {
+    const seen = `${script} needs \`node\` on the search path, and there is none`;
+    return [{ id: "program-node", severity: "problem", subject: "PATH", seen, mend }];
+  }
+  const version = await nodeVersion(node, { config, signal });
+  if (version !== undefined && !isNodeTooOld(version)) return [];
+  const seen = `\`peerline\` would run on Node ${version ?? "of unknown version"}, and needs 20.19 or newer`;
+  return [{ id: "program-node", severity: "problem", subject: node, seen, mend }];
+}

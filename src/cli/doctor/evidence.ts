@@ -1,0 +1,45 @@
+import type { Config, UserPlaces } from "../../endpoint/config.js";
+import { findProgram } from "../../hosts/find-program.js";
+import { lookAtBroker, type BrokerView } from "./broker-view.js";
+import { lookAtHome, type HomeView } from "./home-view.js";
+import { lookAtHosts, type HostView } from "./host-view.js";
+import { commandLine } from "./quoted.js";
+import { findRunning, type RunningProgram } from "./running-programs.js";
+
+/** Where the doctor was asked, and by whom. */
+export interface Asked {
+  readonly config: Config;
+  readonly places: UserPlaces;
+  /** The directory that it was asked in. */
+  readonly project: string;
+  /** Absolute path of this program. */
+  readonly program: string;
+  readonly nowMs: number;
+}
+
+/** What the checks have to go by. Nothing is changed to get it. */
+export interface Evidence extends Asked {
+  /** How a person calls this program here. */
+  readonly self: string;
+  readonly home: HomeView;
+  readonly broker: BrokerView;
+  readonly hosts: readonly HostView[];
+  /** This user's adapters and brokers; undefined where the system does not show them. */
+  readonly running: readonly RunningProgram[] | undefined;
+}
+
+export async function gatherEvidence(asked: Asked, signal: AbortSignal): Promise<Evidence> {
+  const { config, places, program } = asked;
+  const home = lookAtHome(config.home);
+  return {
+    ...asked,
+    self:
+      findProgram("peerline", places.programs) === undefined
+        ? commandLine(process.execPath, program)
+        : "peerline",
+    home,
+    broker: await lookAtBroker({ config, program, home, signal }),
+    hosts: await lookAtHosts(asked),
+    running: findRunning(places.home),
+  };
+}

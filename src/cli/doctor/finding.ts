@@ -1,0 +1,90 @@
+/** What a finding is about: the heading under which people read it. */
+export type Group = "This program" | "Home" | "Broker" | "Agents" | "Hosts";
+
+/** Everything that can be found, by id. Scripts know these: none changes its meaning. */
+export const groups = {
+  program: "This program",
+  "program-path": "This program",
+  "program-node": "This program",
+  "setting-invalid": "This program",
+  "not-looked": "This program",
+  home: "Home",
+  "home-missing": "Home",
+  "home-own": "Home",
+  "home-open": "Home",
+  "home-unusable": "Home",
+  "home-path-long": "Home",
+  "home-link": "Home",
+  "home-elsewhere": "Home",
+  "home-files": "Home",
+  disk: "Home",
+  "start-claim": "Home",
+  secrets: "Home",
+  doorbells: "Home",
+  broker: "Broker",
+  "broker-absent": "Broker",
+  "broker-elsewhere": "Broker",
+  "broker-socket-left": "Broker",
+  "broker-socket-foreign": "Broker",
+  "broker-silent": "Broker",
+  "broker-unseen": "Broker",
+  "broker-version": "Broker",
+  "broker-start-failed": "Broker",
+  store: "Broker",
+  "store-closed": "Broker",
+  "store-damaged": "Broker",
+  clock: "Broker",
+  peers: "Agents",
+  "peers-stale": "Agents",
+  homes: "Agents",
+  "homes-differ": "Agents",
+  "adapter-version": "Agents",
+  "host-none": "Hosts",
+  "host-configured": "Hosts",
+  "host-unconfigured": "Hosts",
+  "config-broken": "Hosts",
+  "entry-ignored": "Hosts",
+  "entry-twice": "Hosts",
+  "entry-disabled": "Hosts",
+  "entry-fleeting": "Hosts",
+  "entry-relative": "Hosts",
+  "entry-program-missing": "Hosts",
+  "entry-env-vars": "Hosts",
+  "entry-home": "Hosts",
+  "entry-answers": "Hosts",
+  "entry-not-started": "Hosts",
+  "entry-foreign": "Hosts",
+  "entry-noise": "Hosts",
+  "entry-ended": "Hosts",
+  "entry-silent": "Hosts",
+  "entry-node": "Hosts",
+  "entry-version": "Hosts",
+  hooks: "Hosts",
+  "hooks-absent": "Hosts",
+  "hooks-program-missing": "Hosts",
+  "hooks-untrusted": "Hosts",
+  "folder-untrusted": "Hosts",
+  plugin: "Hosts",
+  "plugin-program-missing": "Hosts",
+} as const satisfies Record<string, Group>;
+
+export type FindingId = keyof typeof groups;
+
+/** `warning`: something does not work as it could. `problem`: something does not work. */
+export type Severity = "ok" | "note" | "warning" | "problem";
+
+export interface Finding {
+  readonly id: FindingId;
+  readonly severity: Severity;
+  /** The file, program or host that it is about. */
+  readonly subject: string;
+  /** One line of what was seen. */
+  readonly seen: string;
+  /** One line: the exact command or edit. */
+  readonly mend?: string;
+}
+
+/** Whether it is worth a person's time. */
+export function isTrouble({ severity }: Finding): boolean {
+  return severity === "warning" || severity === "problem";
+}

@@ -1,0 +1,32 @@
+/** Bytes that have to be free on the home's disk for messages to be taken: the store's own reserve. */
+export const reserveBytes = 32 * 1024 * 1024;
+
+/** Free bytes below which a disk counts as nearly full. */
+export const scarceBytes = 10 * reserveBytes;
+
+/** Entries of the home that are looked at. */
+export const maxHomeEntries = 20_000;
+
+/** The end of the broker's log that is read, in bytes: some hundred lines. */
+export const logTailBytes = 64 * 1024;
+
+/** How far a time of the broker may be ahead of ours before the clock is to blame, in milliseconds. */
+export const clockToleranceMs = 60_000;
+
+/** Peers that were not seen for this long count as stale, in milliseconds: 7 days. */
+export const staleMs = 7 * 86_400_000;
+
+/** Names that one finding lists. */
+export const maxListed = 5;
+
+/** How long the command of an entry has to answer `initialize`, in milliseconds. */
+export const startTimeoutMs = 10_000;
+
+/** How long it has to end once its input has ended, in milliseconds. */
+export const endTimeoutMs = 1_000;
+
+/** What a started command may write, in bytes; the rest is not read. */
+export const maxStartBytes = 256 * 1024;
+
+/** How long `--version` of a program may take, in milliseconds. */
+export const versionTimeoutMs = 5_000;

@@ -1,0 +1,84 @@
+import type { UserPlaces } from "../endpoint/config.js";
+import { readConfigFile } from "./config-file.js";
+import { HostError } from "./host-error.js";
+import type { ConfigEntry, Installer, Scope } from "./installer.js";
+import { otherPlaces } from "./other-places.js";
+import { readValues, valueAt } from "./read-values.js";
+import { entryKind, serverName, type ServerCommand } from "./server-command.js";
+
+/** An entry under Peerline's name in a file of a host. */
+export interface FoundEntry {
+  readonly path: string;
+  /** Whom it is for; `ignored` where its host does not look for servers. */
+  readonly scope: Scope | "local" | "ignored";
+  /** What it is beside what `install` writes. */
+  readonly kind: ConfigEntry["kind"];
+  /** As it stands in the file. */
+  readonly server: unknown;
+}
+
+export interface FoundEntries {
+  readonly entries: readonly FoundEntry[];
+  /** Of the files that the host could not read, each once. */
+  readonly broken: readonly HostError[];
+}
+
+interface Options {
+  readonly places: UserPlaces;
+  readonly project: string;
+  readonly server: ServerCommand;
+}
+
+/** Every entry of one host for this user and this project, wherever people write them. Nothing is changed. */
+export async function findEntries(host: Installer, options: Options): Promise<FoundEntries> {
+  const entries: FoundEntry[] = [];
+  const broken = new Map<string, HostError>();
+  for (const { path, read } of [...installPlaces(host, options), ...otherPlacesOf(host, options)]) {
+    try {
+      const entry = await read();
+      if (entry.server !== undefined && !isTheUsers(entry, entries)) entries.push(entry);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      if (!broken.has(path)) broken.set(path, error);
+    }
+  }
+  return { entries, broken: [...broken.values()] };
+}
+
+/** In the user's home the project's file may be the user's. */
+function isTheUsers({ path, scope }: FoundEntry, found: readonly FoundEntry[]): boolean {
+  return (
+    scope === "project" && found.some((other) => other.path === path && other.scope === "user")
+  );
+}
+
+interface Place {
+  readonly path: string;
+  /** The entry there; its server is undefined where there is none. */
+  readonly read: () => Promise<FoundEntry>;
+}
+
+/** Where `install` writes. */
+function installPlaces(host: Installer, options: Options): Place[] {
+  return (["user", "project"] as const).flatMap((scope) =>
+    host.changes({ ...options, scope, trust: false, hooks: false }).map((change) => ({
+      path: change.path,
+      read: async () => {
+        const { kind, server } = change.entry((await readConfigFile(change.path)).text);
+        return { path: change.path, scope, kind, server };
+      },
+    })),
+  );
+}
+
+function otherPlacesOf(host: Installer, { places, project }: Options): Place[] {
+  return otherPlaces(places, project)
+    .filter((place) => place.host === host.name)
+    .map(({ path, within, scope }) => ({
+      path,
+      read: async () => {
+        const server = valueAt(await readValues(path), ...within, serverName);
+        return { path, scope, kind: entryKind(server, []), server };
+      },
+    }));
+}

@@ -1,0 +1,197 @@
+import { once } from "node:events";
+import { rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkBroker } from "../../src/cli/doctor/check-broker.js";
+import { checkClock } from "../../src/cli/doctor/check-clock.js";
+import { judge } from "../../src/cli/doctor/check-disk.js";
+import { checkPeers } from "../../src/cli/doctor/check-peers.js";
+import { checkSecrets } from "../../src/cli/doctor/check-secrets.js";
+import { checkStore } from "../../src/cli/doctor/check-store.js";
+import { gatherEvidence, type Evidence } from "../../src/cli/doctor/evidence.js";
+import type { RunningBroker } from "../../src/cli/doctor/broker-view.js";
+import { reserveBytes } from "../../src/cli/doctor/limits.js";
+import { readConfig, readUserPlaces } from "../../src/endpoint/config.js";
+import { openHome } from "../../src/endpoint/home.js";
+import { createSecret } from "../../src/endpoint/secrets.js";
+import { sqliteLimits } from "../../src/store/sqlite/limits.js";
+import { program, startBrokerHome, type BrokerHome } from "../support/program.js";
+import { HostilePeer } from "../support/hostile-peer.js";
+import { DoctorMachine } from "./doctor-machine.js";
+
+describe("a broker", () => {
+  test("that was killed has left its socket, and the next agent takes it", async () => {
+    await using machine = await DoctorMachine.make();
+    process.kill(await machine.startBroker(), "SIGKILL");
+    await expect
+      .poll(async () => (await machine.peerline("status")).code, { timeout: 10_000 })
+      .toBe(3);
+    expect(await machine.finding("broker-socket-left")).toMatchObject({
+      severity: "note",
+      mend: expect.stringContaining("the next agent starts a broker"),
+    });
+  });
+
+  test("that does not answer is named with how to end it", async () => {
+    await using machine = await DoctorMachine.make();
+    const pid = await machine.startBroker();
+    process.kill(pid, "SIGSTOP");
+    try {
+      const finding = await machine.finding("broker-silent");
+      expect(finding.severity).toBe("problem");
+      const mends = { linux: `kill -KILL ${pid}` } as Record<string, string>;
+      expect(finding.mend).toContain(mends[process.platform] ?? "fuser -k");
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+  });
+
+  test("whose socket's place is taken by a file is named", async () => {
+    await using machine = await DoctorMachine.make({ ".peerline/broker.sock": "" });
+    const socket = machine.path(".peerline/broker.sock");
+    expect(await machine.finding("broker-socket-foreign")).toMatchObject({
+      severity: "problem",
+      mend: `mv ${socket} ${socket}.was`,
+    });
+  });
+
+  test("that PEERLINE_BROKER names and that does not run is named", async () => {
+    await using machine = await DoctorMachine.make();
+    const env = { PEERLINE_BROKER: `unix:${machine.path("none.sock")}` };
+    expect(await machine.finding("broker-absent", env)).toMatchObject({
+      severity: "problem",
+      mend: expect.stringContaining("unset PEERLINE_BROKER"),
+    });
+  });
+
+  test("that is none, but something that listens, is named", async () => {
+    await using machine = await DoctorMachine.make();
+    const socket = machine.path(".peerline/broker.sock");
+    const server = createServer((connection) => {
+      connection.on("error", () => {});
+      connection.end("hello");
+    }).listen(socket);
+    await once(server, "listening");
+    const findings = await machine.findings();
+    server.close();
+    expect(findings.filter(({ id }) => /^broker-(?:silent|unseen)$/.test(id))).toHaveLength(1);
+  });
+
+  test("whose database is damaged is named, with what its log says", async () => {
+    await using machine = await DoctorMachine.make();
+    await machine.startBroker();
+    expect((await machine.peerline("stop")).code).toBe(0);
+    const database = machine.path(".peerline/peerline.db");
+    await writeFile(database, "no database at all, but long enough for a head of one: ".repeat(9));
+    expect(await machine.finding("store-damaged")).toMatchObject({
+      severity: "problem",
+      subject: database,
+      mend: expect.stringContaining(`mv ${database} ${database}.damaged`),
+    });
+    expect((await machine.peerline("broker")).code).not.toBe(0);
+    expect(await machine.finding("broker-start-failed")).toMatchObject({
+      severity: "problem",
+      seen: expect.stringContaining("did not start"),
+    });
+    await rm(database);
+  });
+});
+
+describe("what a running broker tells", () => {
+  let home: BrokerHome;
+  let evidence: Evidence & { broker: RunningBroker };
+
+  beforeAll(async () => {
+    home = await startBrokerHome();
+    using recipient = await HostilePeer.join(home.path);
+    using sender = await HostilePeer.join(home.path);
+    await sender.client.sendMessage({ to: ["mallory"], text: "hello" });
+    recipient[Symbol.dispose]();
+    const asked = {
+      config: readConfig(home.environment),
+      places: readUserPlaces({ PATH: "" }),
+      project: home.path,
+      program,
+      nowMs: Date.now(),
+    };
+    const gathered = await gatherEvidence(asked, new AbortController().signal);
+    if (gathered.broker.state !== "running") throw new Error(JSON.stringify(gathered.broker));
+    evidence = { ...gathered, broker: gathered.broker };
+  });
+  afterAll(() => home[Symbol.asyncDispose]());
+
+  test("is well as it is", async () => {
+    const findings = [
+      ...checkBroker(evidence),
+      ...checkStore(evidence),
+      ...checkClock(evidence),
+      ...checkPeers(evidence),
+      ...(await checkSecrets(evidence)),
+    ];
+    expect(findings.filter(({ severity }) => severity !== "ok")).toEqual([]);
+  });
+
+  test("peers not seen for a week are stale, and those with mail say how to start them", () => {
+    const nowMs = evidence.nowMs + 8 * 86_400_000;
+    const stale = checkPeers({ ...evidence, nowMs }).filter(({ id }) => id === "peers-stale");
+    expect(stale).toMatchObject([
+      {
+        severity: "warning",
+        subject: "mallory",
+        seen: expect.stringMatching(/^last seen 8 d ago, and 1 message for it wait/),
+        mend: expect.stringContaining("PEERLINE_NAME=mallory"),
+      },
+      { severity: "note", seen: expect.stringMatching(/^1 peer not seen for a week/) },
+    ]);
+  });
+
+  test("a clock that was set back is named", () => {
+    const findings = checkClock({ ...evidence, nowMs: evidence.nowMs - 3_600_000 });
+    expect(findings).toMatchObject([
+      { id: "clock", severity: "warning", mend: expect.stringContaining("Set the clock right") },
+      { id: "clock", severity: "warning" },
+    ]);
+  });
+
+  test("another version of the broker is named with how to change it", () => {
+    const broker = { ...evidence.broker, info: { ...evidence.broker.info, version: "0.0.1" } };
+    const found = checkBroker({ ...evidence, broker });
+    expect(found.find(({ id }) => id === "broker-version")).toMatchObject({
+      severity: "warning",
+      mend: expect.stringContaining(" stop "),
+    });
+  });
+
+  test("a store that takes no messages, or set some aside, says so", () => {
+    const { info } = evidence.broker;
+    if (info.store === undefined) throw new Error("no store");
+    const problem = "The disk is full.";
+    const store = { ...info.store, writable: false, problem, damagedMessages: 2n };
+    const broker = { ...evidence.broker, info: { ...info, store } };
+    expect(checkStore({ ...evidence, broker })).toMatchObject([
+      { id: "store-closed", severity: "problem", seen: expect.stringContaining(problem) },
+      { id: "store-damaged", severity: "warning", seen: expect.stringContaining("2 damaged") },
+    ]);
+  });
+
+  test("more secrets than peers are noted", async () => {
+    const opened = openHome(home.path);
+    for (let made = 0; made < 3; made += 1) await createSecret(opened);
+    const looked = { ...evidence, home: { path: home.path, state: "usable" as const } };
+    expect(await checkSecrets(looked)).toMatchObject([
+      {
+        id: "secrets",
+        severity: "note",
+        seen: expect.stringMatching(/^3 secrets for 2 peers: 1 /),
+      },
+    ]);
+  });
+});
+
+test("a disk is judged by what the store keeps free", () => {
+  expect(reserveBytes).toBe(sqliteLimits.reserveBytes);
+  expect(judge("/d", reserveBytes - 1, 5)).toMatchObject({ id: "disk", severity: "problem" });
+  expect(judge("/d", reserveBytes, 5)).toMatchObject({ severity: "warning" });
+  expect(judge("/d", 100 * reserveBytes, 0)).toMatchObject({ severity: "problem" });
+  expect(judge("/d", 100 * reserveBytes, undefined)).toMatchObject({ severity: "ok" });
+});

@@ -1,0 +1,103 @@
+import { chmod } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { isTrouble, type Finding, type FindingId } from "../../src/cli/doctor/finding.js";
+import { program } from "../support/program.js";
+import { AgentsMachine } from "./agents-machine.js";
+
+/** A user's machine on which something is wrong, with a broker where a test starts one. */
+export class DoctorMachine implements AsyncDisposable {
+  readonly #machine: AgentsMachine;
+  #ranBroker = false;
+
+  private constructor(machine: AgentsMachine) {
+    this.#machine = machine;
+  }
+
+  /** With these files, by their paths from the user's home directory. */
+  static async make(files: Readonly<Record<string, string>> = {}): Promise<DoctorMachine> {
+    return new DoctorMachine(await AgentsMachine.make(files));
+  }
+
+  /** The user's home directory. */
+  get home(): string {
+    return this.#machine.home;
+  }
+
+  path(...names: string[]): string {
+    return this.#machine.path(join(...names));
+  }
+
+  write(name: string, text: string): Promise<void> {
+    return this.#machine.write(name, text);
+  }
+
+  contents(): Promise<Record<string, string>> {
+    return this.#machine.contents();
+  }
+
+  /** A program of this text in a folder of the search path. Returns its path. */
+  async program(name: string, text: string): Promise<string> {
+    await this.#machine.write(join("bin", name), text);
+    await chmod(this.path("bin", name), 0o755);
+    return this.path("bin", name);
+  }
+
+  /** Runs peerline in the project's directory. */
+  async peerline(...args: string[]) {
+    return this.#machine.peerline(...args);
+  }
+
+  /** Runs any program there. */
+  run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    return this.#machine.run(command, args, env);
+  }
+
+  /** Starts the home's broker as a person does; returns its process id. */
+  async startBroker(): Promise<number> {
+    this.#ranBroker = true;
+    await this.#machine.peerline("read");
+    const { stdout } = await this.#machine.peerline("status", "--json");
+    return (JSON.parse(stdout) as { info: { pid: number } }).info.pid;
+  }
+
+  /** What the doctor finds. Its exit code has to agree. */
+  async findings(env: NodeJS.ProcessEnv = {}): Promise<readonly Finding[]> {
+    const { code, stdout, stderr } = await this.#machine.run(
+      process.execPath,
+      [program, "doctor", "--json"],
+      env,
+    );
+    expect(stderr).toBe("");
+    const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] };
+    expect(code).toBe(findings.some(isTrouble) ? 1 : 0);
+    return findings;
+  }
+
+  /** The one finding of this id. */
+  async finding(id: FindingId, env: NodeJS.ProcessEnv = {}): Promise<Finding> {
+    const findings = await this.findings(env);
+    const found = findings.filter((finding) => finding.id === id);
+    const [only] = found;
+    if (only === undefined || found.length > 1) {
+      throw new Error(`${found.length} findings of ${id}: ${JSON.stringify(findings, null, 1)}`);
+    }
+    return only;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ranBroker) await this.#machine.peerline("stop");
+    await this.#machine[Symbol.asyncDispose]();
+  }
+}
+
+/** How the doctor calls this program's installation where it is not on the search path. */
+export const install = `${process.execPath} ${program} install`;
+
+/** What `install` writes, but for what differs between hosts. */
+export const own = { command: process.execPath, args: [program, "mcp"] };
+
+/** A file of Claude Code's, or of one that writes servers alike, with this one. */
+export function claude(server: object): string {
+  return JSON.stringify({ mcpServers: { peerline: server } });
+}
