@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { defineConfig, type Plugin } from "rolldown";
 
 /** Installed beside the bundle; everything else that is imported becomes part of it. */
@@ -19,7 +19,7 @@ export default defineConfig({
     // Its main file is UMD, whose inner requires no bundler can follow.
     alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
   },
-  plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt")],
+  plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt"), partsOfHosts()],
   output: {
     dir: "dist",
     format: "esm",
@@ -55,4 +55,46 @@ function licenseOf(folder: string): string {
   const file = readdirSync(folder).find((name) => /^(?:licen[cs]e|copying)/i.test(name));
   const text = file === undefined ? "" : readFileSync(join(folder, file), "utf8").trim();
   return `${manifest["name"]} ${manifest["version"]} (${manifest["license"]})\n\n${text}\n\n${"-".repeat(72)}\n`;
+}
+
+/**
+ * Writes what hosts take as files: the script of their hooks, the marketplace of Claude Code and Codex,
+ * and the extension of Gemini CLI. The script and the skill are in each, as hosts install copies.
+ */
+function partsOfHosts(): Plugin {
+  const marketplace = "src/hosts/claude-code/marketplace";
+  const extension = "src/hosts/gemini-cli/extension";
+  return {
+    name: "parts-of-hosts",
+    generateBundle() {
+      const emit = (fileName: string, source: string) =>
+        this.emitFile({ type: "asset", fileName, source });
+      const emitFolder = (from: string, to: string) => {
+        for (const file of filesIn(from)) emit(join(to, relative(from, file)), versioned(file));
+      };
+      const script = readFileSync("src/hosts/doorbell/doorbell.sh", "utf8");
+      emit("doorbell.sh", script);
+      emitFolder(marketplace, "marketplace");
+      emitFolder(extension, "gemini-extension");
+      for (const folder of ["marketplace/plugin", "gemini-extension"]) {
+        emit(`${folder}/doorbell.sh`, script);
+        emitFolder("src/hosts/skill", `${folder}/skills/peerline`);
+      }
+    },
+  };
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** The text of a file; a manifest with this package's version. */
+function versioned(file: string): string {
+  const text = readFileSync(file, "utf8");
+  if (!/[/\\](?:plugin|gemini-extension)\.json$/.test(file)) return text;
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  const { name, ...manifest } = JSON.parse(text) as { name: string };
+  return `${JSON.stringify({ name, version, ...manifest }, null, 2)}\n`;
 }

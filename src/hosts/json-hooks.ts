@@ -28,7 +28,7 @@ export function jsonHooks(options: {
         const element = file.read(text, member);
         return element === undefined ? [] : [{ hook: member.hook, element }];
       });
-      const isOwn = present.every(({ hook, element }) => isHookElement(element, table.host, hook));
+      const isOwn = present.every(({ hook, element }) => isHookElement(element, hook));
       const elements = present.map(({ element }) => element);
       const shown = present.length === 0 ? "" : JSON.stringify(elements, null, 2);
       return { kind: present.length === 0 ? "absent" : isOwn ? "own" : "edited", shown };

@@ -9,7 +9,12 @@ const codex = `model = "gpt-5.2" # the usual\n`;
 test("a dry run prints the exact change and makes none", async () => {
   await using machine = await AgentsMachine.make({ ".claude.json": claude });
   const before = await machine.contents();
-  const { code, stdout, stderr } = await machine.peerline("install", "claude", "--dry-run");
+  const { code, stdout, stderr } = await machine.peerline(
+    "install",
+    "claude",
+    "--no-hooks",
+    "--dry-run",
+  );
   expect([code, stderr]).toEqual([0, ""]);
   expect(stdout).toBe(`Claude Code: ${machine.path(".claude.json")}
 @@ line 4 @@
@@ -38,8 +43,9 @@ test("installed and uninstalled everywhere, all is as it was", async () => {
   const agents = ["claude", "codex", "gemini", "cursor", "vscode"];
   const installed = await machine.peerline("install", ...agents, "--trust");
   expect(installed).toMatchObject({ code: 0 });
-  expect(installed.stdout.match(/: wrote /g)).toHaveLength(6);
+  expect(installed.stdout.match(/: wrote /g)).toHaveLength(7);
   expect(await machine.read(".claude/settings.json")).toContain(`"mcp__peerline__*"`);
+  expect(await machine.read(".codex/hooks.json")).toContain("doorbell.sh");
 
   const written = await machine.contents();
   const again = await machine.peerline("install", ...agents);
@@ -73,7 +79,7 @@ test("without an agent it shows what it found and what it would do, and does not
   expect(await machine.contents()).toEqual(before);
 
   const all = await machine.peerline("install", "--all");
-  expect(all.stdout.match(/: wrote /g)).toHaveLength(2);
+  expect(all.stdout.match(/: wrote /g)).toHaveLength(3);
 });
 
 test("where there is no agent it says so", async () => {

@@ -6,6 +6,13 @@ import { JsonFile } from "../../src/hosts/json-file.js";
 const file = new JsonFile("/home/ada/x.json", { comments: true, trailingCommas: true });
 const member = { within: ["mcpServers"], name: "peerline", value: { command: "/usr/bin/node" } };
 const element = { within: ["permissions", "allow"], name: undefined, value: "mcp__peerline__*" };
+const marked = (held: unknown) => (held as { id?: unknown } | null)?.id === "own";
+const object = {
+  within: ["hooks"],
+  name: undefined,
+  value: { id: "own", n: 1 },
+  isElement: marked,
+};
 
 /** Objects that often have what the members are put into. */
 const settings = fc.record(
@@ -15,6 +22,7 @@ const settings = fc.record(
       { allow: fc.array(fc.string(), { maxLength: 3 }) },
       { requiredKeys: [] },
     ),
+    hooks: fc.array(fc.jsonValue(), { maxLength: 3 }),
     other: fc.jsonValue(),
   },
   { requiredKeys: [] },
@@ -25,7 +33,7 @@ test("whatever the settings and their indentation, they come back to the byte", 
   fc.assert(
     fc.property(settings, layout, fc.boolean(), (value, indent, crlf) => {
       const text = JSON.stringify(value, null, indent).replaceAll("\n", crlf ? "\r\n" : "\n");
-      for (const one of [member, element]) {
+      for (const one of [member, element, object]) {
         fc.pre(file.read(text, one) === undefined);
         const after = file.put(text, one);
         expect(file.read(after, one)).toEqual(one.value);
@@ -45,7 +53,7 @@ test("wherever comments and blanks stand, all else stays, and no comment is lost
         /"(?:[^"\\]|\\.)*"|[[\]{},:]/g,
         (token) => `${between(stream)}${token}${between(stream)}`,
       );
-      for (const one of [member, element]) {
+      for (const one of [member, element, object]) {
         fc.pre(file.read(text, one) === undefined);
         const after = file.put(text, one);
         const removed = file.remove(after, one, text) ?? "";

@@ -1,15 +1,10 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { AgentsMachine } from "../cli/agents-machine.js";
-
-/** The folder with the hosts' programs, for example `node_modules/.bin`. */
-const hosts = process.env["PEERLINE_HOSTS"] ?? "";
-const isHere = (name: string) => hosts !== "" && existsSync(join(hosts, name));
+import { hostsPath, isMissing } from "./installed-hosts.js";
 
 /** Dummy keys, and a model that does not answer: no host reaches beyond this machine. */
 const offline = {
-  PATH: `${hosts}:${process.env["PATH"] ?? ""}`,
+  PATH: hostsPath,
   ANTHROPIC_API_KEY: "sk-ant-none",
   ANTHROPIC_BASE_URL: "http://127.0.0.1:9",
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
@@ -28,7 +23,7 @@ const listings = [
 
 describe("the real programs, where PEERLINE_HOSTS names their folder", () => {
   for (const { host, args, connects } of listings) {
-    test.skipIf(!isHere(host))(
+    test.skipIf(isMissing(host))(
       `${host} finds the server that was installed, and starts it`,
       async () => {
         await using machine = await AgentsMachine.make();

@@ -12,6 +12,7 @@ type Configurations = Readonly<Record<string, Before>>;
 interface ChangeOptions {
   readonly scope?: Scope;
   readonly trust?: boolean;
+  readonly hooks?: boolean;
   readonly home?: string;
   readonly program?: string;
 }
@@ -22,6 +23,7 @@ export function changesOf(
   {
     scope = "user",
     trust = false,
+    hooks = false,
     home = "/home/ada",
     program = "/opt/peerline/dist/peerline.js",
   }: ChangeOptions = {},
@@ -29,6 +31,7 @@ export function changesOf(
   return installer.changes({
     scope,
     trust,
+    hooks,
     places: placesIn(home),
     project: "/srv/shop",
     server: { command: "/usr/bin/node", args: [program, "mcp"] },
@@ -42,12 +45,25 @@ export function serverChange(installer: Installer, options: ChangeOptions = {}):
   return change;
 }
 
+/** The change that puts the hooks into their file, beside what else goes there. */
+export function hooksChange(installer: Installer, options: ChangeOptions = {}): ConfigChange {
+  const change = changesOf(installer, { hooks: true, ...options }).at(-1);
+  if (change === undefined) throw new Error(`${installer.name} changes nothing`);
+  return change;
+}
+
+type ChangeOf = typeof serverChange;
+
 /** What has to hold for every configuration that a host can read. */
-export function testRoundTrip(installer: Installer, configurations: Configurations): void {
+export function testRoundTrip(
+  installer: Installer,
+  configurations: Configurations,
+  changeOf: ChangeOf = serverChange,
+): void {
   test.each(Object.entries(configurations))(
     "%s: what was there keeps its bytes, and comes back",
     (_name, before) => {
-      const change = serverChange(installer);
+      const change = changeOf(installer);
       const text = before ?? undefined;
       expect(change.entry(text).kind).toBe("absent");
       const after = change.put(text);
@@ -57,17 +73,21 @@ export function testRoundTrip(installer: Installer, configurations: Configuratio
       expect(change.remove(after, before)).toBe(text);
     },
   );
-  testRestored(installer, configurations);
+  testRestored(installer, configurations, changeOf);
 }
 
 /** What has to hold on a disk besides: nothing is left over, and modes stay. */
-export function testRestored(installer: Installer, configurations: Configurations): void {
+export function testRestored(
+  installer: Installer,
+  configurations: Configurations,
+  changeOf: ChangeOf = serverChange,
+): void {
   test.each(Object.entries(configurations))(
     "%s: on disk all is as before, once it is uninstalled",
     async (_name, before) => {
       await using folder = await UserFolder.make();
       await using peerline = await UserFolder.make();
-      const change = serverChange(installer, { home: folder.path });
+      const change = changeOf(installer, { home: folder.path });
       if (typeof before === "string") {
         await mkdir(dirname(change.path), { recursive: true });
         await writeFile(change.path, before, { mode: 0o640 });
@@ -89,11 +109,11 @@ export function testRestored(installer: Installer, configurations: Configuration
   );
 }
 
-/** The text with one piece more in it. */
+/** The text with something more in it, here and there, and nothing less. */
 export function expectInserted(before: string, after: string): void {
-  let start = 0;
-  while (start < before.length && before[start] === after[start]) start += 1;
-  expect(after.endsWith(before.slice(start))).toBe(true);
+  let kept = 0;
+  for (const character of after) if (character === before[kept]) kept += 1;
+  expect(kept).toBe(before.length);
   expect(after.length).toBeGreaterThan(before.length);
 }
 

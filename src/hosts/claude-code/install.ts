@@ -1,8 +1,11 @@
 import { join } from "node:path";
 import type { ConfigChange, Installer } from "../installer.js";
 import { JsonFile } from "../json-file.js";
+import { jsonHooks } from "../json-hooks.js";
 import { jsonServer } from "../json-server.js";
+import { jointChange } from "../joint-change.js";
 import { serverName } from "../server-command.js";
+import { claudeCodeHooks } from "./hooks.js";
 
 /** Claude Code reads servers from `.claude.json` and `.mcp.json`; those in its settings it ignores. */
 export const installClaudeCode: Installer = {
@@ -10,7 +13,7 @@ export const installClaudeCode: Installer = {
   title: "Claude Code",
   programs: ["claude"],
   traces: ({ home, claude }) => [claude ?? join(home, ".claude"), join(home, ".claude.json")],
-  changes({ scope, trust, places, project, server }) {
+  changes({ scope, trust, hooks, places, project, server }) {
     const { home, claude } = places;
     const [servers, settings] =
       scope === "user"
@@ -27,10 +30,16 @@ export const installClaudeCode: Installer = {
       entry,
       trust: false,
     });
-    return trust ? [named, permission(settings)] : [named];
+    const others = [
+      ...(trust ? [permission(settings)] : []),
+      ...(hooks
+        ? [jsonHooks({ path: settings, dialect: strict, table: claudeCodeHooks, server })]
+        : []),
+    ];
+    return others.length === 0 ? [named] : [named, jointChange(settings, others)];
   },
   trustable: true,
-  nextStep: (scope) =>
+  nextStep: ({ scope }) =>
     scope === "user"
       ? "Restart Claude Code; /mcp lists peerline."
       : "Restart Claude Code in this project and approve the server when it asks; /mcp lists peerline.",

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { openHome } from "../../endpoint/home.js";
+import { tellWaiter } from "./waiter.js";
 import { maxBoxName, maxSweptBoxes, newBoxMs } from "./limits.js";
 
 /** By what the hooks of a host find the folder of its agent. */
@@ -106,6 +107,7 @@ function sweep(doorbellsPath: string): void {
   for (const name of readdirSync(doorbellsPath).slice(0, maxSweptBoxes)) {
     const path = join(doorbellsPath, name);
     if (isLeft(path)) rmSync(path, { force: true, recursive: true });
+    else if (ownerOf(path) === undefined) tellWaiter(path, "");
   }
 }
 

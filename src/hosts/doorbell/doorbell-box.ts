@@ -1,7 +1,6 @@
 import {
   closeSync,
   constants,
-  fstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -14,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { leaveBox, openBox, type BoxKey } from "./box-folder.js";
+import { tellWaiter } from "./waiter.js";
 import { bellBytes, maxTurnBytes } from "./limits.js";
 
 /** Whether the host works on a turn, as its hooks last told it. */
@@ -99,14 +99,13 @@ export class DoorbellBox {
 
   /** Tells whoever waits to wake the session to take the bell. False when nobody does. */
   poke(): boolean {
-    return writeToPipe(join(this.#path, "waiter"), "bell\n");
+    return tellWaiter(this.#path, "bell");
   }
 
   close(): void {
     this.#watcher.close();
     this.takeDown();
-    // Whoever waits looks whether its host is still there.
-    writeToPipe(join(this.#path, "waiter"), "\n");
+    tellWaiter(this.#path, "");
     leaveBox({ path: this.#path, links: this.#links });
   }
 
@@ -142,18 +141,5 @@ function padded(line: string): string {
 }
 
 const quietly = { throwIfNoEntry: false } as const;
-
-/** Never waits: opening fails where nobody reads, and a line is less than a pipe takes at once. */
-function writeToPipe(path: string, line: string): boolean {
-  let pipe: number | undefined;
-  try {
-    pipe = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-    return fstatSync(pipe).isFIFO() && writeSync(pipe, line) > 0;
-  } catch {
-    return false;
-  } finally {
-    if (pipe !== undefined) closeSync(pipe);
-  }
-}
 
 function ignore(): void {}

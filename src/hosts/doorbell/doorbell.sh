@@ -64,10 +64,10 @@ find_box() {
   case $host in
     claude) id=${CLAUDE_CODE_SESSION_ID-} ;;
     codex)
-      # A process of it runs many sessions. A subagent is one, with an adapter of its own.
+      # A subagent is a session, with an adapter of its own. A process of it runs many sessions; the
+      # folder named for the process is that of one which has called no tool yet.
       read_input
-      find_id agent_id || find_id session_id
-      host_pid=
+      if find_id agent_id; then host_pid=; else find_id session_id; fi
       ;;
   esac
   case $id in */* | .*) id= ;; esac

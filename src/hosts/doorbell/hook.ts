@@ -32,7 +32,7 @@ export function runsHook(element: unknown, host: string, hook: Hook): boolean {
 }
 
 /** Whether an element is as this program writes it, but for the path of the script. */
-export function isHookElement(element: unknown, host: string, hook: Hook): boolean {
+export function isHookElement(element: unknown, hook: Hook): boolean {
   const [command, ...others] = commandsOf(element);
   if (command === undefined || others.length > 0) return false;
   return isDeepStrictEqual(element, {

@@ -1,24 +1,24 @@
 import { join } from "node:path";
 import type { Installer } from "../installer.js";
+import { jointChange } from "../joint-change.js";
+import { jsonHooks } from "../json-hooks.js";
 import { jsonServer } from "../json-server.js";
+import { geminiCliHooks } from "./hooks.js";
 
 export const installGeminiCli: Installer = {
   name: "gemini",
   title: "Gemini CLI",
   programs: ["gemini"],
   traces: ({ gemini }) => [join(gemini, ".gemini")],
-  changes({ scope, trust, places, project, server }) {
+  changes({ scope, trust, hooks, places, project, server }) {
+    const path = join(scope === "user" ? places.gemini : project, ".gemini", "settings.json");
+    const dialect = { comments: true, trailingCommas: false };
     const entry = { command: server.command, args: server.args };
-    return [
-      jsonServer({
-        path: join(scope === "user" ? places.gemini : project, ".gemini", "settings.json"),
-        dialect: { comments: true, trailingCommas: false },
-        servers: "mcpServers",
-        entry,
-        trusted: { ...entry, trust: true },
-        trust,
-      }),
-    ];
+    const trusted = { ...entry, trust: true };
+    const named = jsonServer({ path, dialect, servers: "mcpServers", entry, trusted, trust });
+    if (!hooks) return [named];
+    const told = jsonHooks({ path, dialect, table: geminiCliHooks, server });
+    return [jointChange(path, [named, told])];
   },
   trustable: true,
   nextStep: () =>

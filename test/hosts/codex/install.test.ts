@@ -22,7 +22,7 @@ const block = `# >>> peerline
 [mcp_servers.peerline]
 command = "/usr/bin/node"
 args = [ "/opt/peerline/dist/peerline.js", "mcp" ]
-env_vars = [ "PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER" ]
+env_vars = [ "PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER", "CODEX_HOME" ]
 tool_timeout_sec = 300
 # <<< peerline
 `;
@@ -32,7 +32,7 @@ const oneLiner = `
 [mcp_servers.peerline]
 command = "node"
 args = ["/opt/peerline/dist/peerline.js", "mcp"]
-env_vars = ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER"]
+env_vars = ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER", "CODEX_HOME"]
 tool_timeout_sec = 300
 `;
 

@@ -1,0 +1,35 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import type { BrokerHome } from "../../support/program.js";
+import { eventually } from "../../support/test-broker.js";
+import { maxStartMs } from "./limits.js";
+
+/** Waits until a bell hangs where a host's next hook takes it. */
+export async function bellHangs(broker: BrokerHome): Promise<void> {
+  await eventually(() =>
+    expect(boxes(broker).some((box) => existsSync(join(box, "bell")))).toBe(true),
+  );
+}
+
+/** Waits until a host's hooks said that its turn is over. */
+export async function isIdle(broker: BrokerHome): Promise<void> {
+  await eventually(() => expect(boxes(broker).map(turnIn)).toContain("idle"), maxStartMs);
+}
+
+/** Waits until somebody waits to wake a session. */
+export async function isWaited(broker: BrokerHome): Promise<void> {
+  await eventually(() =>
+    expect(boxes(broker).some((box) => existsSync(join(box, "waiter")))).toBe(true),
+  );
+}
+
+function boxes({ path }: BrokerHome): string[] {
+  const folder = join(path, "doorbells");
+  return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
+}
+
+function turnIn(box: string): string {
+  const path = join(box, "turn");
+  return existsSync(path) ? readFileSync(path, "utf8").trim() : "";
+}

@@ -1,0 +1,14 @@
+/** One prompt of a host from start to end, on a busy machine. */
+export const maxRunMs = 90_000;
+
+/** How long a host may take to become a peer, on a busy machine. */
+export const maxStartMs = 60_000;
+
+/** How long a host may take to show something on its terminal, on a busy machine. */
+export const maxScreenWaitMs = 60_000;
+
+/** How long what a host started may outlive it, on a busy machine. */
+export const maxEndMs = 10_000;
+
+/** Between a line and its end, as a person types: hosts allow for tens of milliseconds. */
+export const pauseMs = 200;

@@ -1,0 +1,136 @@
+import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { expect } from "vitest";
+import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
+import { hostPath, hostsPath } from "../../hosts/installed-hosts.js";
+import type { ScriptLine } from "../../hosts/scripted-model/script.js";
+import type { ModelOfAgent, ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
+import { program as peerline, type BrokerHome } from "../../support/program.js";
+import { eventually } from "../../support/test-broker.js";
+import { Operator } from "../operator.js";
+import type { AgentPlace, HostProgram } from "./host-program.js";
+import { maxEndMs, maxStartMs } from "./limits.js";
+import { processesOf } from "./processes.js";
+import { PseudoTerminal } from "./pseudo-terminal.js";
+import { runToEnd } from "./run-to-end.js";
+
+export interface AgentOptions {
+  /** The name that it asks for. */
+  readonly name: string;
+  readonly broker: BrokerHome;
+  readonly model: ScriptedModel;
+  /** What its model does. */
+  readonly lines: readonly ScriptLine[];
+  /** By `peerline install`, which is the default; as the plugin; or so that no doorbell reaches it. */
+  readonly setup?: "installed" | "plugged" | "deaf";
+}
+
+/** A real host with a scripted model, in a home of its own in which Peerline was installed. */
+export class RealAgent implements AsyncDisposable {
+  readonly name: string;
+  readonly model: ModelOfAgent;
+  readonly #host: HostProgram;
+  readonly #place: AgentPlace;
+  readonly #start: { readonly cwd: string; readonly env: NodeJS.ProcessEnv & { TMPDIR: string } };
+  readonly #operator: Operator;
+  #terminal: PseudoTerminal | undefined;
+
+  static async make(host: HostProgram, options: AgentOptions): Promise<RealAgent> {
+    const home = await realpath(await mkdtemp(join(tmpdir(), "pl-")));
+    const agent = new RealAgent(host, home, options);
+    await agent.#prepare(options);
+    return agent;
+  }
+
+  private constructor(host: HostProgram, home: string, options: AgentOptions) {
+    const { name, broker, model, lines } = options;
+    const key = `sk-ant-scripted-model-${name}`;
+    this.name = name;
+    this.model = model.agent(key, ...lines);
+    this.#host = host;
+    this.#place = { home, project: join(home, "project"), modelUrl: model.url, key };
+    const env = {
+      PATH: [join(home, "bin"), hostsPath].join(delimiter),
+      HOME: home,
+      TMPDIR: join(home, "tmp"),
+      LANG: "C.UTF-8",
+      TERM: "xterm-256color",
+      // Nobody listens there: what a host would ask beyond this machine fails at once.
+      HTTPS_PROXY: "http://127.0.0.1:9",
+      NO_PROXY: "127.0.0.1",
+      PEERLINE_HOME: broker.path,
+      PEERLINE_NAME: name,
+      ...host.environment(this.#place),
+    };
+    this.#start = { cwd: this.#place.project, env };
+    this.#operator = new Operator(broker.path);
+  }
+
+  async #prepare({ setup = "installed" }: AgentOptions): Promise<void> {
+    await mkdir(this.#place.project);
+    await mkdir(this.#start.env.TMPDIR);
+    for (const [name, text] of Object.entries(this.#host.settings(this.#place))) {
+      await this.#write(name, text);
+    }
+    const options = setup === "deaf" ? ["--trust", "--no-hooks"] : ["--trust"];
+    const install = [peerline, "install", this.#host.name, ...options];
+    if (setup === "plugged") await this.#plug();
+    else await runToEnd([process.execPath, ...install], this.#start);
+    // What would wake it through its own program finds one that refuses.
+    if (setup === "deaf") await this.#addProgram(this.#host.name, "exit 1");
+  }
+
+  async #plug(): Promise<void> {
+    await this.#addProgram("peerline", `exec '${process.execPath}' '${peerline}' "$@"`);
+    for (const command of this.#host.plug(dirname(peerline))) {
+      await runToEnd([hostPath(this.#host.name), ...command], this.#start);
+    }
+  }
+
+  async #addProgram(name: string, script: string): Promise<void> {
+    await chmod(await this.#write(`bin/${name}`, `#!/bin/sh\n${script}\n`), 0o755);
+  }
+
+  async #write(name: string, text: string): Promise<string> {
+    const path = join(this.#place.home, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+    return path;
+  }
+
+  /** Runs the host for one prompt, to its end. */
+  async prompt(prompt: string): Promise<void> {
+    await runToEnd([hostPath(this.#host.name), ...this.#host.once(prompt)], this.#start);
+  }
+
+  /** Starts the host at a terminal, and waits until it is a peer and its user can type. */
+  async open(): Promise<PseudoTerminal> {
+    const command = [hostPath(this.#host.name), ...this.#host.stay];
+    this.#terminal = new PseudoTerminal(command, this.#start);
+    await this.#terminal.shows(this.#host.ready);
+    await this.isReachedBy(Reach.STORED);
+    return this.#terminal;
+  }
+
+  /** Waits until it is online, and is reached in this way or a better one. */
+  async isReachedBy(reach: Reach): Promise<void> {
+    await eventually(async () => {
+      const peers = await this.#operator.peers();
+      const reached = peers.filter((peer) => peer.online && peer.reach >= reach);
+      expect(reached.map(({ name }) => name)).toContain(this.name);
+    }, maxStartMs);
+  }
+
+  /** Closes its terminal. Nothing that it started may outlive it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { home } = this.#place;
+    try {
+      await this.#terminal?.close();
+      await eventually(() => expect(processesOf(home)).toEqual([]), maxEndMs);
+    } finally {
+      for (const pid of processesOf(home)) process.kill(pid, "SIGKILL");
+      await rm(home, { recursive: true, force: true, maxRetries: 5 });
+    }
+  }
+}
