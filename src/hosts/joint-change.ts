@@ -11,9 +11,10 @@ export function jointChange(path: string, changes: readonly ConfigChange[]): Con
       const [first = { kind: "absent", shown: "" }, ...others] = entries;
       // What is partly this program's can neither be replaced nor taken out without asking.
       const isOneKind = others.every(({ kind }) => kind === first.kind);
+      const changed = entries.filter(({ kind }) => kind !== "own");
       return {
         kind: isOneKind ? first.kind : "edited",
-        shown: entries.map(({ shown }) => shown).join("\n"),
+        shown: (changed.length === 0 ? entries : changed).map(({ shown }) => shown).join("\n"),
         server: entries.find(({ server }) => server !== undefined)?.server,
       };
     },

@@ -28,10 +28,11 @@ export function jsonHooks(options: {
         const element = file.read(text, member);
         return element === undefined ? [] : [{ hook: member.hook, element }];
       });
-      const isOwn = present.every(({ hook, element }) => isHookElement(element, hook));
-      const elements = present.map(({ element }) => element);
-      const shown = present.length === 0 ? "" : JSON.stringify(elements, null, 2);
-      return { kind: present.length === 0 ? "absent" : isOwn ? "own" : "edited", shown };
+      if (present.length === 0) return { kind: "absent", shown: "" };
+      const edited = present.filter(({ hook, element }) => !isHookElement(element, hook));
+      const kind = edited.length === 0 ? "own" : "edited";
+      const shown = (kind === "own" ? present : edited).map(({ element }) => element);
+      return { kind, shown: JSON.stringify(shown, null, 2) };
     },
     put: (text) =>
       members.reduce<string | undefined>((before, member) => file.put(before, member), text) ?? "",

@@ -150,7 +150,7 @@ export class Doorbells {
     this.#rings = Math.min(this.#rings + 1, maxRings);
     this.#box?.hang(doorbellText(this.#mail.unread));
     this.#expectProof();
-    const isIgnored = this.#rings > 2;
+    const isIgnored = this.#rings > 1;
     if (this.#isIdle() || isIgnored) void this.#wake();
     this.#repeat();
   }

@@ -1,4 +1,4 @@
-import { chmod } from "node:fs/promises";
+import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { isTrouble, type Finding, type FindingId } from "../../src/cli/doctor/finding.js";
@@ -46,6 +46,17 @@ export class DoctorMachine implements AsyncDisposable {
   /** Runs peerline in the project's directory. */
   async peerline(...args: string[]) {
     return this.#machine.peerline(...args);
+  }
+
+  /** Does what Codex does when its user trusts the hooks that it found. */
+  async trustCodexHooks(): Promise<void> {
+    const config = await readFile(this.path(".codex/config.toml"), "utf8");
+    const events = ["session_start", "user_prompt_submit", "post_tool_use", "stop"];
+    const states = events.map(
+      (event) =>
+        `\n[hooks.state."${this.path(".codex/hooks.json")}:${event}:0:0"]\ntrusted_hash = "sha256:00"\n`,
+    );
+    await this.write(".codex/config.toml", config + states.join(""));
   }
 
   /** Runs any program there. */

@@ -10,6 +10,7 @@ describe("a machine on which all is well", () => {
     await using machine = await DoctorMachine.make();
     const agents = ["claude", "codex", "gemini", "cursor", "vscode"];
     expect((await machine.peerline("install", ...agents)).code).toBe(0);
+    await machine.trustCodexHooks();
     const before = await machine.contents();
     const resting = await machine.findings();
     expect(resting.filter(({ severity }) => !["ok", "note"].includes(severity))).toEqual([]);

@@ -86,6 +86,7 @@ describe.each(hosts)("the hooks of $title", (installer) => {
     const change = hooksChange(installer);
     const edited = change.put(others).replace(/("timeout": )\d+/, "$11");
     expect(change.entry(edited).kind).toBe("edited");
+    expect(commandsIn(`{"hooks":{"changed":${change.entry(edited).shown}}}`)).toHaveLength(1);
   });
 
   test("stay away where they are not wanted", () => {
