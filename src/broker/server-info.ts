@@ -11,7 +11,7 @@ import { defaultExpiresInMs, listLimits } from "./limits.js";
 /** What this broker is, what it promises and where its bounds are. */
 export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> {
   const { store, directory } = core;
-  const { writable, problem, bytes, freeBytes, damagedMessages } = await store.health();
+  const { writable, problem, bytes, freeBytes, damagedMessages, damages } = await store.health();
   const entries = [...directory.entries()];
   return create(GetServerInfoResponseSchema, {
     version: core.version,
@@ -28,6 +28,7 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
       bytes: BigInt(bytes),
       freeBytes: BigInt(freeBytes),
       damagedMessages: BigInt(damagedMessages),
+      damages: [...damages],
     },
     dedupeWindow: durationFromMs(store.info.dedupeWindowMs),
     defaultExpiry: durationFromMs(defaultExpiresInMs),

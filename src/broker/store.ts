@@ -136,8 +136,10 @@ export interface StoreHealth {
   readonly bytes: number;
   /** How much of that it has free for what comes. */
   readonly freeBytes: number;
-  /** Messages that were found damaged since it was opened. */
+  /** Messages that were found damaged, they or their receipts, since it was opened. */
   readonly damagedMessages: number;
+  /** What was found damaged since then and what became of it, in words; the last `maxDamagesTold`. */
+  readonly damages: readonly string[];
 }
 
 export interface StoredPeer {

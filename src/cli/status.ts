@@ -110,7 +110,8 @@ function storeWords(store: StoreInfo, color: Shell["out"]["color"]): string {
   if (store.damagedMessages > 0n) {
     words.push(color.red(`${count(Number(store.damagedMessages), "damaged message")} set aside`));
   }
-  return words.join(", ");
+  const damages = store.damages.map((damage) => color.red(printableLine(damage)));
+  return [words.join(", "), ...damages].join("; ");
 }
 
 function mebibytes(bytes: bigint): string {

@@ -33,6 +33,7 @@ export async function serveBroker(options: {
     path: home.databasePath,
     clock: systemClock,
     onDefect: (error) => logger.error({ err: error }, "the store's housekeeping failed"),
+    onDamage: (words) => logger.error({ damage: words }, "the store found damage"),
     // The next broker, which the agents start by themselves, finds out what is on the disk.
     onBroken: (error) => {
       logger.fatal({ err: error }, "the store failed");

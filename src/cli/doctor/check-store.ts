@@ -20,6 +20,10 @@ export function checkStore({ home, broker, self }: Evidence): Finding[] {
     const mend = `Ask their senders to send them again: ${self} log; then test the disk`;
     findings.push({ id: "store-damaged", severity: "warning", subject, seen, mend });
   }
+  for (const seen of store.damages) {
+    const mend = `Test the disk. What was lost is in the words above and in ${self} log`;
+    findings.push({ id: "store-damaged", severity: "warning", subject, seen, mend });
+  }
   return findings.length > 0 ? findings : [healthy(store, subject)];
 }
 

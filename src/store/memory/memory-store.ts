@@ -61,6 +61,7 @@ class MemoryStore implements Store {
       bytes: this.#log.bytes,
       freeBytes: 0,
       damagedMessages: 0,
+      damages: [],
     };
   }
 

@@ -1,8 +1,10 @@
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
 import { toStoreError } from "./failure.js";
+import { findProblem } from "./integrity-check.js";
+import { sync } from "./sync.js";
 
 /**
  * Writes a copy of the database beside it, as `NAME.vVERSION-backup`, and returns its path. The copy
@@ -43,8 +45,7 @@ export function removeOtherBackups(path: string, keptPath: string): void {
 function assertSame(database: Database.Database, copyPath: string): void {
   const copy = new Database(copyPath);
   try {
-    const [integrity] = copy.prepare("PRAGMA integrity_check").all();
-    if (Object.values(integrity ?? {})[0] !== "ok") throw new Error("the copy is damaged");
+    if (findProblem(copy) !== undefined) throw new Error("the copy is damaged");
     if (describe(copy) !== describe(database)) throw new Error("the copy differs");
   } finally {
     copy.close();
@@ -54,24 +55,16 @@ function assertSame(database: Database.Database, copyPath: string): void {
 /** Whose database this is, its version, and how many rows each table has. */
 function describe(database: Database.Database): string {
   const tables = database
-    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    .all() as { name: string }[];
-  const counts = tables.map(({ name }) =>
-    database.prepare(`SELECT '${name}' AS name, count(*) AS rows FROM "${name}"`).all(),
-  );
+    .prepare("SELECT CAST(name AS BLOB) AS name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
+    .all() as { name: ArrayBuffer }[];
+  const counts = tables.map(({ name }) => {
+    const table = Buffer.from(name).toString();
+    return [table, database.prepare(`SELECT count(*) AS rows FROM "${table}"`).all()];
+  });
   const marks = ["application_id", "user_version"].map((pragma) =>
     database.prepare(`PRAGMA ${pragma}`).all(),
   );
   return JSON.stringify([marks, counts]);
-}
-
-function sync(path: string): void {
-  const file = openSync(path, "r");
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 /** A file that stays is in nobody's way, and no reason to refuse the database. */

@@ -1,6 +1,6 @@
 import type Database from "libsql";
 import { StoreError } from "../../broker/store.js";
-import { toStoreError } from "./failure.js";
+import { isStructural, toStoreError } from "./failure.js";
 import type { Call, Operations } from "./operations.js";
 import { type Outcome, toOutcome } from "./outcome.js";
 
@@ -8,19 +8,27 @@ import { type Outcome, toOutcome } from "./outcome.js";
  * Runs batches of calls, each batch in one transaction and each call in a savepoint of its own: a call
  * that fails is undone alone. Outcomes leave only after COMMIT.
  *
- * - A batch that is void as a whole, because it does not fit on the disk or met a page that cannot be
- *   read, is run again call by call, so that a report is not refused for a message's sake.
+ * - A batch that is void as a whole, because it does not fit on the disk, is run again call by call, so
+ *   that a report is not refused for a message's sake.
+ * - A page that cannot be read is told to `onDamage`, and every call is refused from then on: who opens
+ *   the database next salvages what is on the others.
  * - After a failed write or sync nobody knows what is on the disk, and a second sync that succeeds
  *   would prove nothing: every call is refused from then on, until the database is opened again.
  */
 export class Batches {
   readonly #database: Database.Database;
   readonly #operations: Operations;
+  readonly #onDamage: () => void;
   #broken: StoreError | undefined;
 
-  constructor(database: Database.Database, operations: Operations) {
+  constructor(
+    database: Database.Database,
+    operations: Operations,
+    onDamage: () => void = () => {},
+  ) {
     this.#database = database;
     this.#operations = operations;
+    this.#onDamage = onDamage;
   }
 
   run(calls: readonly Call[]): Outcome[] {
@@ -50,14 +58,15 @@ export class Batches {
     } catch (error) {
       const code = toStoreError(error)?.code;
       const isVoid = code === "FULL" || code === "UNAVAILABLE" || !this.#database.inTransaction;
-      if (isVoid) throw error;
+      if (isVoid || isStructural(error)) throw error;
       this.#database.exec("ROLLBACK TO call; RELEASE call");
       return toOutcome(error);
     }
   }
 
   #recover(calls: readonly Call[], error: unknown): Outcome[] {
-    const code = toStoreError(error)?.code;
+    if (isStructural(error)) this.#onDamage();
+    const code = isStructural(error) ? "UNAVAILABLE" : toStoreError(error)?.code;
     if (code === undefined || code === "UNAVAILABLE") return this.#break(calls, error);
     try {
       // SQLite has undone some of these failures by itself.

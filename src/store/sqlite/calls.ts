@@ -3,7 +3,7 @@ import { StoreError } from "../../broker/store.js";
 import { maxBatchBytes, maxBatchCalls, maxWaitingCalls } from "./limits.js";
 import type { Call, Operations } from "./operations.js";
 import { type Outcome, toError } from "./outcome.js";
-import type { ToWorker } from "./worker.js";
+import type { FromWorker, ToWorker } from "./worker.js";
 
 interface Pending {
   readonly call: Call;
@@ -31,6 +31,8 @@ export class Calls implements AsyncDisposable {
     worker: Worker;
     /** Called when a batch was answered and nothing else waits. */
     onIdle: () => void;
+    /** Called with words on each damage that the worker finds. */
+    onDamage: (words: string) => void;
     /** Called once, when every call is refused from now on, though nobody has closed the store. */
     onBroken: (error: StoreError) => void;
   }) {
@@ -38,7 +40,10 @@ export class Calls implements AsyncDisposable {
     this.#worker = worker;
     this.#onIdle = options.onIdle;
     this.#onBroken = options.onBroken;
-    worker.on("message", (outcomes: Outcome[]) => this.#settle(outcomes));
+    worker.on("message", (message: FromWorker) => {
+      if ("damage" in message) options.onDamage(message.damage);
+      else this.#settle(message);
+    });
     worker.on("error", (cause) => this.#fail("The store's thread failed.", cause));
     this.#exited = new Promise((resolve) => {
       worker.once("exit", () => {

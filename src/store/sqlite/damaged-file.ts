@@ -1,10 +1,15 @@
 import { StoreError } from "../../broker/store.js";
 
-/** A file that cannot be trusted as a whole: opening it would lose in silence what it has lost. */
+/** A file that cannot be trusted as a whole: to use it as it is would lose in silence what it has lost. */
 export function damagedFile(path: string, what: string, cause?: unknown): StoreError {
+  return new StoreError("DATA_LOSS", `${path} is damaged: ${what}.`, { cause });
+}
+
+/** The same where nothing can be salvaged: somebody has to decide. */
+export function lostFile({ message, cause }: StoreError): StoreError {
   return new StoreError(
     "DATA_LOSS",
-    `${path} is damaged: ${what}. Put back a backup of it; or move it away, to go on without what it holds.`,
+    `${message} Nothing in it can be read. Put back a backup of it; or move it away, to go on without what it holds.`,
     { cause },
   );
 }

@@ -1,3 +1,4 @@
+import { existsSync, linkSync, rmSync } from "node:fs";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
 import { damagedFile } from "./damaged-file.js";
@@ -6,7 +7,8 @@ import { checkIntegrity } from "./integrity-check.js";
 import { checkpointPages, keptLogBytes } from "./limits.js";
 import { checkLog } from "./log-check.js";
 import { migrate } from "./migrate.js";
-import { applicationId, migrations } from "./schema.js";
+import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./salvage.js";
+import { applicationId, type Migration, migrations } from "./schema.js";
 
 /**
  * Opens the database, alone, in the mode that its promises rest on, and brings it to the present schema.
@@ -16,17 +18,44 @@ import { applicationId, migrations } from "./schema.js";
  * 3. auto_vacuum counts only when set before anything is written; to set it later would write, too.
  * 4. WAL with synchronous=FULL: a commit that returned survives the loss of power. Builds of SQLite
  *    differ in what an existing WAL file is opened with, so it is set each time and read back.
- * 5. What is damaged is refused, as far as that can be told here. The log is looked at first: opened
- *    and closed, SQLite would have removed it.
+ * 5. What is damaged is salvaged, as far as that can be told here, and refused where nothing is left of
+ *    it. The log is looked at first: opened and closed, SQLite would have removed it.
  * 6. What is older is migrated, after a backup.
  *
  * @param steps see `migrations`.
+ * @param tell is told of a salvage, in words.
  */
 export function openDatabase(
   path: string,
-  steps: readonly string[] = migrations,
+  steps: readonly Migration[] = migrations,
+  tell: (words: string) => void = () => {},
 ): Database.Database {
-  checkLog(path);
+  const keptPath = finishSalvage(path);
+  if (keptPath !== undefined) tell(`${path} was salvaged; what it was is kept as ${keptPath}.`);
+  try {
+    assertReadable(path);
+    return open(path, steps);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== "DATA_LOSS") throw error;
+    tell(salvage(path, error));
+    return open(path, steps);
+  }
+}
+
+/** Throws where SQLite must not open the file as it is. */
+function assertReadable(path: string): void {
+  if (!existsSync(path)) return unmarkDamaged(path);
+  try {
+    checkLog(path);
+    if (isMarkedDamaged(path)) throw damagedFile(path, "a page of it could not be read");
+  } catch (error) {
+    // Of a log that is being written, half may have been seen.
+    assertUnlocked(path);
+    throw error;
+  }
+}
+
+function open(path: string, steps: readonly Migration[]): Database.Database {
   const database = connect(path);
   try {
     prepareForUse(database, path, steps);
@@ -37,8 +66,36 @@ export function openDatabase(
   return database;
 }
 
-function prepareForUse(database: Database.Database, path: string, steps: readonly string[]): void {
+/** LOCKED where another process has the database: asked under another name, to which no log belongs. */
+function assertUnlocked(path: string): void {
+  const probePath = `${path}.probe`;
+  try {
+    rmSync(probePath, { force: true });
+    linkSync(path, probePath);
+  } catch {
+    // Not every file system has links. Who has the home has the database.
+    return;
+  }
+  const probe = connect(probePath);
+  try {
+    probe.prepare("SELECT 1 FROM sqlite_schema").all();
+  } catch (error) {
+    const known = toStoreError(error);
+    if (known?.code === "LOCKED") throw known;
+  } finally {
+    probe.close();
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(probePath + suffix, { force: true });
+  }
+}
+
+function prepareForUse(
+  database: Database.Database,
+  path: string,
+  steps: readonly Migration[],
+): void {
   database.pragma("locking_mode = EXCLUSIVE");
+  // A page of a damaged file is looked at more closely before it is used.
+  database.exec("PRAGMA cell_size_check = ON");
   const version = readVersion(database, path, steps.length);
   if (version === 0) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   database.pragma("journal_mode = WAL");
@@ -46,7 +103,7 @@ function prepareForUse(database: Database.Database, path: string, steps: readonl
   database.pragma(`wal_autocheckpoint = ${checkpointPages}`);
   database.pragma(`journal_size_limit = ${keptLogBytes}`);
   assertMode(database);
-  if (version > 0) checkIntegrity(database, path);
+  if (version > 0) checkIntegrity(database, path, steps.slice(0, version));
   if (version < steps.length) migrate(database, path, version, steps);
 }
 
@@ -74,6 +131,7 @@ function readVersion(database: Database.Database, path: string, knownVersion: nu
   if (hasTables && !isOurs) {
     throw new StoreError("DATA_LOSS", `${path} is not a database of Peerline.`);
   }
+  if (hasTables && version === 0) throw damagedFile(path, "its header has no version");
   if (version > knownVersion) {
     throw new StoreError(
       "NEWER_VERSION",

@@ -2,26 +2,31 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
 import type { StoreLimits } from "../limits.js";
 import { queuedReceipt } from "../stored-receipt.js";
+import type { MessageCheck } from "./checksum.js";
 import { isQueueFull } from "./full-queue.js";
 import type { Operations } from "./operations.js";
-import { toAdvanced, writeReceipt } from "./receipts.js";
+import { soundDelivery, toAdvanced, writeReceipt } from "./receipts.js";
 import type { DeliveryColumns, Statements } from "./statements.js";
 
 /** What becomes of dead letters when somebody decides on them. */
 export function deadLetterOperations(
   statements: Statements,
+  check: MessageCheck,
   limits: StoreLimits,
 ): Pick<Operations, "redrive" | "drop"> {
   return {
     redrive(peerId, seq) {
       const row = deadLetter(peerId, seq);
-      if (isQueueFull(statements, limits, peerId, row.sizeBytes)) {
-        throw new StoreError("QUEUE_FULL", `The queue of ${row.peerName} is full.`);
+      const sound = soundDelivery(check, row, () => check.intactBody(row));
+      if (sound.isVoid) {
+        throw new StoreError("DATA_LOSS", `The message ${seq} of ${peerId} is damaged.`);
       }
-      const receipt = queuedReceipt(row);
-      writeReceipt(statements, receipt);
-      statements.markRedriven.run(seq);
-      return toAdvanced(row, receipt, true);
+      if (isQueueFull(statements, limits, peerId, sound.sizeBytes)) {
+        throw new StoreError("QUEUE_FULL", `The queue of ${sound.peerName} is full.`);
+      }
+      const receipt = queuedReceipt(sound);
+      writeReceipt(statements, { ...sound, redriven: 1 }, receipt);
+      return toAdvanced(row, sound, receipt, true);
     },
 
     drop(peerId, seq) {

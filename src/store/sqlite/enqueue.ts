@@ -1,10 +1,13 @@
 import type { StoreErrorCode } from "../../broker/store.js";
-import type { StoredReceipt } from "../stored-receipt.js";
-import { checksumOf, type MessageCheck, type MessageRow } from "./checksum.js";
+import { queuedReceipt, type StoredReceipt } from "../stored-receipt.js";
+import type { MessageCheck } from "./checksum.js";
 import type { FreeSpace } from "./free-space.js";
 import { isQueueFull } from "./full-queue.js";
+import { insertDelivery, insertMessage } from "./insert-rows.js";
 import type { SqliteLimits } from "./limits.js";
 import type { EnqueueOutcome, Operations, Recipient } from "./operations.js";
+import { receiptOf, soundDelivery } from "./receipts.js";
+import { deliveryChecksum, messageChecksum, type MessageRow } from "./row-checksums.js";
 import type { Statements } from "./statements.js";
 
 /**
@@ -17,6 +20,9 @@ export function enqueueOperation(
   limits: SqliteLimits,
   freeSpace: FreeSpace,
 ): Operations["enqueue"] {
+  // The keys are given out here, and by nobody else: a row's checksum covers its own.
+  const last = statements.lastKeys.one() ?? { id: 0, seq: 0 };
+
   return (message, expireTimeMs, recipients) => {
     const earlier = statements.messageByKey.one(message.fromPeerId, message.messageId);
     if (earlier !== undefined && earlier.fingerprint !== message.fingerprint) {
@@ -35,7 +41,7 @@ export function enqueueOperation(
     const noRoom = freeSpace.problem();
     let id = earlier?.id;
     return recipients.map((recipient) => {
-      const known = id === undefined ? undefined : statements.receiptOf.one(id, recipient.peerId);
+      const known = id === undefined ? undefined : receiptOfRecipient(id, recipient, earlierBody);
       if (known !== undefined) return { ok: true, duplicate: true, receipt: known, earlierBody };
       if (expireMs <= message.acceptTimeMs) {
         const words = `The message ${message.messageId} has expired: send it under a new id.`;
@@ -45,46 +51,40 @@ export function enqueueOperation(
       if (isQueueFull(statements, limits, recipient.peerId, sizeBytes)) {
         return refused("QUEUE_FULL", `The queue of ${recipient.name} is full.`);
       }
-      id ??= insertMessage(message);
-      const receipt = insertDelivery(id, message, expireMs, recipient, sizeBytes);
+      id ??= storeMessage(message);
+      const receipt = storeDelivery(id, message, expireMs, recipient, sizeBytes);
       return { ok: true, duplicate: false, receipt, earlierBody };
     });
   };
 
-  function insertMessage(message: MessageRow): number {
-    const id = statements.insertMessage.run(
-      message.fromPeerId,
-      message.fromName,
-      message.messageId,
-      message.threadId,
-      message.fingerprint,
-      message.acceptTimeMs,
-      checksumOf(message),
-      message.body,
-    );
-    statements.insertParticipant.run(message.fromPeerId, id);
-    return id;
+  function receiptOfRecipient(
+    id: number,
+    { peerId }: Recipient,
+    body: Uint8Array | undefined,
+  ): StoredReceipt | undefined {
+    const row = statements.receiptOf.one(id, peerId);
+    return row && receiptOf(soundDelivery(check, row, () => body));
   }
 
-  function insertDelivery(
+  function storeMessage(message: MessageRow): number {
+    last.id += 1;
+    insertMessage(statements, last.id, message, messageChecksum(last.id, message));
+    statements.insertParticipant.run(message.fromPeerId, last.id);
+    return last.id;
+  }
+
+  function storeDelivery(
     id: number,
-    { fromPeerId, acceptTimeMs }: MessageRow,
+    { fromPeerId: senderPeerId, acceptTimeMs: queuedMs }: MessageRow,
     expireTimeMs: number,
-    { peerId, name }: Recipient,
+    { peerId, name: peerName }: Recipient,
     sizeBytes: number,
   ): StoredReceipt {
-    statements.insertDelivery.run(
-      id,
-      peerId,
-      name,
-      fromPeerId,
-      sizeBytes,
-      expireTimeMs,
-      acceptTimeMs,
-    );
+    last.seq += 1;
+    const receipt = queuedReceipt({ seq: last.seq, peerId, peerName, queuedMs });
+    const row = { ...receipt, id, senderPeerId, sizeBytes, expireTimeMs, redriven: 0 };
+    insertDelivery(statements, row, deliveryChecksum(row));
     statements.insertParticipant.run(peerId, id);
-    const receipt = statements.receiptOf.one(id, peerId);
-    if (receipt === undefined) throw new Error("an inserted delivery is not there");
     return receipt;
   }
 }

@@ -8,6 +8,7 @@ const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
+const SQLITE_CONSTRAINT = 19;
 const SQLITE_NOTADB = 26;
 const SQLITE_IOERR_READ = 266;
 const SQLITE_IOERR_SHORT_READ = 522;
@@ -38,4 +39,17 @@ export function toStoreError(error: unknown): StoreError | undefined {
     default:
       return undefined;
   }
+}
+
+/** Whether the database itself cannot be read as it should: no row's damage, which is a StoreError. */
+export function isStructural(error: unknown): boolean {
+  return !(error instanceof StoreError) && toStoreError(error)?.code === "DATA_LOSS";
+}
+
+export function isConstraint(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    "rawCode" in error &&
+    (Number(error.rawCode) & 0xff) === SQLITE_CONSTRAINT
+  );
 }

@@ -2,6 +2,7 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
 import type { MessageCheck } from "./checksum.js";
 import type { ListQuery, Operations, RecordRow } from "./operations.js";
+import { receiptOf, soundDelivery } from "./receipts.js";
 import type { Statements } from "./statements.js";
 
 /**
@@ -15,7 +16,7 @@ export function historyOperations(
   return {
     findMessages(messageId, from, viewer, limit) {
       return statements.findMessages.all(messageId, from, viewer, limit).map(({ id }) => {
-        const record = read(id);
+        const record = read(id, viewer);
         if (record !== undefined) return record;
         throw new StoreError("DATA_LOSS", `The stored message ${messageId} is damaged.`);
       });
@@ -27,7 +28,7 @@ export function historyOperations(
       let last: number | undefined;
       let bytes = 0;
       for (const { id } of matches.slice(0, query.limit)) {
-        const record = read(id);
+        const record = read(id, query.viewer);
         bytes += record?.body.byteLength ?? 0;
         if (records.length > 0 && bytes > query.maxBytes) break;
         if (record !== undefined) records.push(record);
@@ -52,9 +53,18 @@ export function historyOperations(
     return statements.listAll.all(before, state, limit);
   }
 
-  function read(id: number): RecordRow | undefined {
+  /** Whoever may see it is told by itself: the table that leads to it might be damaged. */
+  function read(id: number, viewer: string): RecordRow | undefined {
     const row = statements.getMessage.one(id);
     const body = row && check.intactBody(row);
-    return body && { body, receipts: statements.receiptsOf.all(id) };
+    if (row === undefined || body === undefined) return undefined;
+    const receipts = statements.receiptsOf
+      .all(id)
+      .map((receipt) => receiptOf(soundDelivery(check, receipt, () => body)));
+    const isVisible =
+      viewer === "" ||
+      viewer === row.fromPeerId ||
+      receipts.some(({ peerId }) => peerId === viewer);
+    return isVisible ? { body, receipts } : undefined;
   }
 }

@@ -1,21 +1,96 @@
-import type Database from "libsql";
+import Database from "libsql";
 import { damagedFile } from "./damaged-file.js";
-import { maxCheckedBytes } from "./limits.js";
+import { maxCheckedBytes, maxKey } from "./limits.js";
+import type { Migration } from "./schema.js";
 
 /**
  * Refuses a database whose structure is damaged: a message might be in it that no query finds. The
- * indices hold a second copy of what decides where a message stands, and differ where one was changed.
- * What its rows alone hold is covered by their checksums, as they are read.
+ * indices hold a second copy of what decides where a message stands, and differ where one was changed;
+ * so do the tables that are told by others. What rows alone hold is covered by their checksums, as they
+ * are read.
+ *
+ * @param steps that the database has been through.
  */
-export function checkIntegrity(database: Database.Database, path: string): void {
+export function checkIntegrity(
+  database: Database.Database,
+  path: string,
+  steps: readonly Migration[],
+): void {
+  const schemaProblem = compareSchema(database, steps);
+  if (schemaProblem !== undefined) throw damagedFile(path, schemaProblem);
+  // The peers are few, and all are read at the start.
+  const scope = bytesOf(database) > maxCheckedBytes ? "'peer'" : "1";
+  const problem = findProblem(database, scope);
+  if (problem !== undefined) throw damagedFile(path, problem);
+  if (scope === "1" && !agrees(database))
+    throw damagedFile(path, "its tables contradict each other");
+}
+
+/** What SQLite finds wrong, as it says it; undefined where nothing is. */
+export function findProblem(database: Database.Database, scope = "1"): string | undefined {
+  // Read as bytes: the words may name what is damaged.
+  const [row] = database
+    .prepare(`SELECT CAST(integrity_check AS BLOB) AS words FROM pragma_integrity_check(${scope})`)
+    .all() as { words: ArrayBuffer }[];
+  // Some begin with a heading.
+  const words = Buffer.from(row?.words ?? new ArrayBuffer(0))
+    .toString()
+    .trim()
+    .split("\n")
+    .at(-1);
+  return words === "ok" ? undefined : (words ?? "no answer");
+}
+
+function bytesOf(database: Database.Database): number {
   const [size] = database
     .prepare("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size")
     .all() as { bytes: number }[];
-  if (size !== undefined && size.bytes > maxCheckedBytes) return;
-  const [problem] = database.prepare("PRAGMA integrity_check(1)").all() as {
-    integrity_check: string;
-  }[];
-  // Some begin with a heading.
-  const words = problem?.integrity_check.trim().split("\n").at(-1) ?? "no answer";
-  if (words !== "ok") throw damagedFile(path, words);
+  return size?.bytes ?? 0;
+}
+
+/** A flipped bit may leave a schema that can be read and means something else. */
+function compareSchema(
+  database: Database.Database,
+  steps: readonly Migration[],
+): string | undefined {
+  const model = new Database(":memory:");
+  for (const step of steps) {
+    if (typeof step === "string") model.exec(step);
+    else step(model);
+  }
+  const wanted = readSchema(model);
+  model.close();
+  const present = new Set(readSchema(database));
+  return wanted.every((entry) => present.has(entry)) ? undefined : "its schema has changed";
+}
+
+function readSchema(database: Database.Database): string[] {
+  const rows = database
+    .prepare(
+      "SELECT CAST(type || ' ' || name || ' ' || coalesce(sql, '') AS BLOB) AS entry FROM sqlite_schema",
+    )
+    .all() as { entry: ArrayBuffer | null }[];
+  return rows.map(({ entry }) => Buffer.from(entry ?? new ArrayBuffer(0)).toString());
+}
+
+/** Whether what the tables tell of each other is the same. */
+function agrees(database: Database.Database): boolean {
+  const [row] = database
+    .prepare(
+      `SELECT
+        EXISTS (SELECT 1 FROM message m WHERE NOT EXISTS
+          (SELECT 1 FROM participant p WHERE p.peer_id = m.from_peer_id AND p.message = m.id))
+        OR EXISTS (SELECT 1 FROM delivery d WHERE NOT EXISTS
+          (SELECT 1 FROM participant p WHERE p.peer_id = d.peer_id AND p.message = d.message))
+        OR EXISTS (SELECT peer_id, count(*), sum(size_bytes), count(*) FILTER (WHERE state <= 2)
+            FROM delivery WHERE state <= 3 GROUP BY peer_id
+          EXCEPT SELECT peer_id, open_messages, open_bytes, waiting_messages FROM queue)
+        OR EXISTS (SELECT peer_id FROM queue WHERE open_messages <> 0 EXCEPT
+          SELECT peer_id FROM delivery WHERE state <= 3)
+        OR EXISTS (SELECT 1 FROM sqlite_sequence WHERE seq NOT BETWEEN 0 AND ${maxKey}
+          OR name NOT IN ('message', 'delivery'))
+        AS differs`,
+    )
+    .all() as { differs: number }[];
+  return row?.differs === 0;
 }

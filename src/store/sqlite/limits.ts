@@ -36,6 +36,18 @@ export const maxKnownDamaged = 10_000;
  */
 export const maxCheckedBytes = 128 * 1024 * 1024;
 
+/** The greatest key of a message or a delivery: no database lives long enough to give out more. */
+export const maxKey = 2 ** 47;
+
+/** Damaged rows that are salvaged as such; of more nothing is told but that they are gone. */
+export const maxSalvagedDamaged = 1000;
+
+/** Bytes of a row beyond which it is none of ours: twice what a message may have. */
+export const maxRowBytes = 2 * 1024 * 1024;
+
+/** Rows that a migration holds in memory at once. */
+export const maxMigratedRows = 500;
+
 /** Rows (messages and their deliveries) that one slice of pruning deletes, save for one message more. */
 export const pruneSliceRows = 100;
 
@@ -44,3 +56,6 @@ export const keptFreePages = 1024;
 
 /** Free pages given back to the file system in one slice. */
 export const reclaimSlicePages = 200;
+
+/** Words on damage that are kept for whoever asks after the store's health. */
+export const maxDamagesTold = 16;

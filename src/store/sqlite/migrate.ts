@@ -2,7 +2,7 @@ import type Database from "libsql";
 import { StoreError } from "../../broker/store.js";
 import { backUp, removeOtherBackups } from "./backup.js";
 import { toStoreError } from "./failure.js";
-import { applicationId } from "./schema.js";
+import { applicationId, type Migration } from "./schema.js";
 
 /**
  * Brings a database from one version of the schema to the next ones, or leaves it as it was:
@@ -15,13 +15,16 @@ export function migrate(
   database: Database.Database,
   path: string,
   version: number,
-  migrations: readonly string[],
+  migrations: readonly Migration[],
 ): void {
   const backupPath = version === 0 ? undefined : backUp(database, path, version);
   try {
-    database.exec(`BEGIN IMMEDIATE;
-      ${migrations.slice(version).join("\n")}
-      PRAGMA application_id = ${applicationId};
+    database.exec("BEGIN IMMEDIATE");
+    for (const step of migrations.slice(version)) {
+      if (typeof step === "string") database.exec(step);
+      else step(database);
+    }
+    database.exec(`PRAGMA application_id = ${applicationId};
       PRAGMA user_version = ${migrations.length};
       COMMIT;`);
   } catch (cause) {

@@ -4,7 +4,7 @@ import { maxBacklogSenders } from "../limits.js";
 import type { Position } from "../queue-readers.js";
 import type { MessageCheck } from "./checksum.js";
 import type { AdvancedRow, Operations, TakenRow } from "./operations.js";
-import { receiptOf, toAdvanced, writeReceipt } from "./receipts.js";
+import { receiptOf, soundDelivery, toAdvanced, writeReceipt } from "./receipts.js";
 import type { Statements } from "./statements.js";
 
 const deadLettered = { state: ReceiptState.DEAD_LETTERED, reason: "its stored bytes are damaged" };
@@ -24,17 +24,23 @@ export function openMailOperations(
         if (messages.length >= maxMessages || exceeds) break;
         reach = row.seq;
         const body = check.intactBody(row);
-        const before = receiptOf(row);
-        const change = body === undefined ? deadLettered : { state: ReceiptState.LEASED };
-        const { receipt, moved } = climb(before, change, nowMs);
-        if (moved) writeReceipt(statements, receipt);
-        if (body === undefined) {
-          damaged.push(toAdvanced(row, receipt, moved));
+        const sound = soundDelivery(check, row, () => body);
+        if (sound.isVoid) {
+          writeReceipt(statements, sound, receiptOf(sound));
+          damaged.push(toAdvanced(row, sound, receiptOf(sound), true));
           continue;
         }
-        const redelivered = row.redriven === 1 || before.state !== ReceiptState.QUEUED;
+        const before = receiptOf(sound);
+        const change = body === undefined ? deadLettered : { state: ReceiptState.LEASED };
+        const { receipt, moved } = climb(before, change, nowMs);
+        if (moved) writeReceipt(statements, sound, receipt);
+        if (body === undefined) {
+          damaged.push(toAdvanced(row, sound, receipt, moved));
+          continue;
+        }
+        const redelivered = sound.redriven === 1 || before.state !== ReceiptState.QUEUED;
         messages.push({ body, receipt, redelivered });
-        bytes += row.sizeBytes;
+        bytes += sound.sizeBytes;
       }
       return { messages, damaged, reach };
     },

@@ -2,7 +2,7 @@ import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { ReceiptChange, StoredPeer, StoreErrorCode, StoreHealth } from "../../broker/store.js";
 import type { Credit, Position } from "../queue-readers.js";
 import type { StoredReceipt } from "../stored-receipt.js";
-import type { MessageRow } from "./checksum.js";
+import type { MessageRow } from "./row-checksums.js";
 
 /**
  * What the worker does, each atomically, several in one transaction. Arguments and results cross the
@@ -10,9 +10,10 @@ import type { MessageRow } from "./checksum.js";
  * times come as arguments. A failure is a StoreError; anything else is a defect.
  */
 export interface Operations {
-  checkHealth(): StoreHealth;
+  checkHealth(): Omit<StoreHealth, "damages">;
 
-  loadPeers(): PeerRow[];
+  /** What is damaged is mended or removed with it. */
+  loadPeers(nowMs: number): PeerRow[];
   createPeer(peer: PeerRow): void;
   updatePeer(peer: PeerRow): void;
   removePeer(peerId: string): boolean;
@@ -57,7 +58,11 @@ export interface ExpiryRow {
   readonly expireTimeMs: number;
 }
 
-export type PeerRow = Omit<StoredPeer, "profile"> & { readonly profile: Uint8Array };
+/** A peer, its profile encoded and its conversations as JSON. */
+export type PeerRow = Omit<StoredPeer, "profile" | "conversations"> & {
+  readonly profile: Uint8Array;
+  readonly conversations: string;
+};
 
 export interface Recipient {
   readonly peerId: string;

@@ -1,14 +1,17 @@
+import type Database from "libsql";
+import { addChecksums } from "./add-checksums.js";
+
 /** In the header of the file: says that it is ours ("Peer"). */
 export const applicationId = 0x50656572;
 
 /**
  * The steps from one version of the schema to the next; the version of a file (PRAGMA user_version) is
- * how many of them it has been through. A released step never changes.
+ * how many of them it has been through. A released step never changes. What SQL cannot say is a function.
  *
  * States are those of ReceiptState: open up to 3 (PRESENTED), waiting up to 2 (LEASED), ended from 6
  * (EXPIRED) on. Times are milliseconds since the Unix epoch.
  */
-export const migrations: readonly string[] = [
+export const migrations: readonly Migration[] = [
   `
   CREATE TABLE peer (
     peer_id TEXT PRIMARY KEY,
@@ -109,4 +112,8 @@ export const migrations: readonly string[] = [
     WHERE peer_id = NEW.peer_id;
   END;
   `,
+  addChecksums,
 ];
+
+/** SQL, or what is done to the database inside the transaction of the migration. */
+export type Migration = string | ((database: Database.Database) => void);

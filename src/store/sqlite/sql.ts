@@ -1,20 +1,73 @@
-const peerColumns = `peer_id AS peerId, name, kind, profile, create_time_ms AS createTimeMs,
-  last_seen_ms AS lastSeenMs, secret_hash AS secretHash, base_name AS baseName, number, epoch,
-  instance_id AS instanceId, conversations, revision`;
+/**
+ * No column is read as it is stored: libsql ends the process at a text that is no UTF-8, and a flipped bit
+ * makes one, or turns a number into a text. Texts are read as bytes (an empty one for NULL), and whether
+ * they are what was written is for the checksums to say.
+ */
+const text = (column: string, name: string): string =>
+  `coalesce(CAST(${column} AS BLOB), x'') AS ${name}`;
+const integer = (column: string, name: string): string => `CAST(${column} AS INTEGER) AS ${name}`;
+const blob = (column: string, name: string): string => `CAST(${column} AS BLOB) AS ${name}`;
 
-const receiptColumns = `d.seq, d.peer_id AS peerId, d.peer_name AS peerName, d.state,
-  d.queued_ms AS queuedMs, d.leased_ms AS leasedMs, d.presented_ms AS presentedMs,
-  d.confirmed_ms AS confirmedMs, d.answered_ms AS answeredMs, d.ended_ms AS endedMs,
-  d.confirmed_by AS confirmedBy, d.attempts, d.reason`;
+const peerColumns = [
+  text("peer_id", "peerId"),
+  text("name", "name"),
+  integer("kind", "kind"),
+  blob("profile", "profile"),
+  integer("create_time_ms", "createTimeMs"),
+  integer("last_seen_ms", "lastSeenMs"),
+  text("secret_hash", "secretHash"),
+  text("base_name", "baseName"),
+  integer("number", "number"),
+  integer("epoch", "epoch"),
+  text("instance_id", "instanceId"),
+  text("conversations", "conversations"),
+  integer("revision", "revision"),
+];
+const peerChecksums = [
+  integer("identity_checksum", "identityChecksum"),
+  integer("name_checksum", "nameChecksum"),
+  integer("checksum", "checksum"),
+];
+
+const deliveryColumns = [
+  "d.seq",
+  integer("d.message", "id"),
+  text("d.peer_id", "peerId"),
+  text("d.peer_name", "peerName"),
+  text("d.from_peer_id", "senderPeerId"),
+  integer("d.size_bytes", "sizeBytes"),
+  integer("d.expire_time_ms", "expireTimeMs"),
+  integer("d.redriven", "redriven"),
+  integer("d.state", "state"),
+  integer("d.queued_ms", "queuedMs"),
+  integer("d.leased_ms", "leasedMs"),
+  integer("d.presented_ms", "presentedMs"),
+  integer("d.confirmed_ms", "confirmedMs"),
+  integer("d.answered_ms", "answeredMs"),
+  integer("d.ended_ms", "endedMs"),
+  integer("d.confirmed_by", "confirmedBy"),
+  integer("d.attempts", "attempts"),
+  text("d.reason", "reason"),
+];
+const checkedDelivery = [...deliveryColumns, integer("d.checksum", "deliveryChecksum")].join();
 
 /** Its id is read from elsewhere, where its row may be gone. */
-const messageColumns = `m.from_peer_id AS fromPeerId, m.from_name AS fromName,
-  m.message_id AS messageId, m.thread_id AS threadId, m.fingerprint,
-  m.accept_time_ms AS acceptTimeMs, m.checksum, m.body`;
+const messageColumns = [
+  text("m.from_peer_id", "fromPeerId"),
+  text("m.from_name", "fromName"),
+  text("m.message_id", "messageId"),
+  text("m.thread_id", "threadId"),
+  text("m.fingerprint", "fingerprint"),
+  integer("m.accept_time_ms", "acceptTimeMs"),
+  integer("m.checksum", "checksum"),
+  blob("m.body", "body"),
+].join();
+
+export const messageSelect = `SELECT m.id, ${messageColumns} FROM message m`;
+export const deliverySelect = `SELECT ${checkedDelivery} FROM delivery d`;
 
 /** A delivery whose message row is gone is still found, as a damaged one. */
-const delivery = `SELECT ${receiptColumns}, d.message AS id, d.from_peer_id AS senderPeerId,
-  d.size_bytes AS sizeBytes, d.redriven, ${messageColumns}
+const delivery = `SELECT ${checkedDelivery}, ${messageColumns}
   FROM delivery d LEFT JOIN message m ON m.id = d.message`;
 
 /** A condition on a delivery: this peer may see its receipt, as the recipient or the sender; an empty one sees all. */
@@ -30,44 +83,60 @@ const hasState = (id: string, state: string, viewer: string): string => `(${stat
 const involvesPeer = (id: string, peer: string): string => `(${peer} = '' OR EXISTS
   (SELECT 1 FROM participant p WHERE p.peer_id = ${peer} AND p.message = ${id}))`;
 
+/** What AUTOINCREMENT remembers. */
+function sequence(table: string): string {
+  return `coalesce((SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = '${table}'), 0)`;
+}
+
 /** Every statement of the store; `?N` are the parameters of the method of the same name. */
 export const sql = {
-  listPeers: `SELECT ${peerColumns} FROM peer`,
-  getPeer: `SELECT ${peerColumns} FROM peer WHERE peer_id = ?1`,
-  peerByName: `SELECT peer_id AS peerId FROM peer WHERE name = ?1`,
-  peerBySecret: `SELECT peer_id AS peerId FROM peer WHERE secret_hash = ?1`,
+  listPeers: `SELECT rowid AS place, ${[...peerColumns, ...peerChecksums].join()} FROM peer`,
+  getPeer: `SELECT rowid AS place, ${[...peerColumns, ...peerChecksums].join()} FROM peer
+    WHERE peer_id = ?1`,
+  peerByName: `SELECT ${text("peer_id", "peerId")} FROM peer WHERE name = ?1`,
+  peerBySecret: `SELECT ${text("peer_id", "peerId")} FROM peer WHERE secret_hash = ?1`,
   insertPeer: `INSERT INTO peer (peer_id, name, kind, profile, create_time_ms, last_seen_ms,
-    secret_hash, base_name, number, epoch, instance_id, conversations, revision)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)`,
+    secret_hash, base_name, number, epoch, instance_id, conversations, revision,
+    identity_checksum, name_checksum, checksum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)`,
+  deletePeerAt: `DELETE FROM peer WHERE rowid = ?1`,
   deletePeer: `DELETE FROM peer WHERE peer_id = ?1`,
   deleteQueue: `DELETE FROM queue WHERE peer_id = ?1`,
-  getQueue: `SELECT open_messages AS openMessages, open_bytes AS openBytes,
-    waiting_messages AS waitingMessages FROM queue WHERE peer_id = ?1`,
+  getQueue: `SELECT ${integer("open_messages", "openMessages")},
+    ${integer("open_bytes", "openBytes")}, ${integer("waiting_messages", "waitingMessages")}
+    FROM queue WHERE peer_id = ?1`,
 
-  getMessage: `SELECT m.id, ${messageColumns} FROM message m WHERE m.id = ?1`,
-  messageByKey: `SELECT m.id, ${messageColumns} FROM message m
+  getMessage: `${messageSelect} WHERE m.id = ?1`,
+  messageByKey: `${messageSelect}
     WHERE m.from_peer_id = ?1 AND m.message_id = ?2`,
-  insertMessage: `INSERT INTO message (from_peer_id, from_name, message_id, thread_id, fingerprint,
-    accept_time_ms, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`,
+  /** The greatest keys that were ever given out. */
+  lastKeys: `SELECT
+    max((SELECT coalesce(max(id), 0) FROM message), ${sequence("message")}) AS id,
+    max((SELECT coalesce(max(seq), 0) FROM delivery), ${sequence("delivery")}) AS seq`,
+  insertMessage: `INSERT INTO message (id, from_peer_id, from_name, message_id, thread_id,
+    fingerprint, accept_time_ms, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)`,
   insertParticipant: `INSERT OR IGNORE INTO participant (peer_id, message) VALUES (?1, ?2)`,
   involves: `SELECT 1 AS found FROM participant WHERE peer_id = ?1 LIMIT 1`,
 
-  insertDelivery: `INSERT INTO delivery (message, peer_id, peer_name, from_peer_id, size_bytes,
-    expire_time_ms, redriven, state, queued_ms, confirmed_by, attempts, reason)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 1, ?7, 0, 0, '')`,
-  receiptOf: `SELECT ${receiptColumns} FROM delivery d WHERE d.message = ?1 AND d.peer_id = ?2`,
-  receiptsOf: `SELECT ${receiptColumns} FROM delivery d WHERE d.message = ?1 ORDER BY d.seq`,
+  insertDelivery: `INSERT INTO delivery (seq, message, peer_id, peer_name, from_peer_id, size_bytes,
+    expire_time_ms, redriven, state, queued_ms, confirmed_by, attempts, reason, checksum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 1, ?8, 0, 0, '', ?9)`,
+  receiptOf: `${deliverySelect} WHERE d.message = ?1 AND d.peer_id = ?2`,
+  receiptsOf: `${deliverySelect} WHERE d.message = ?1 ORDER BY d.seq`,
   getDelivery: `${delivery} WHERE d.seq = ?1 AND d.peer_id = ?2`,
+  /** All that is in no index but the state. */
   setReceipt: `UPDATE delivery SET state = ?2, leased_ms = ?3, presented_ms = ?4, confirmed_ms = ?5,
-    answered_ms = ?6, ended_ms = ?7, confirmed_by = ?8, attempts = ?9, reason = ?10 WHERE seq = ?1`,
-  markRedriven: `UPDATE delivery SET redriven = 1 WHERE seq = ?1`,
+    answered_ms = ?6, ended_ms = ?7, confirmed_by = ?8, attempts = ?9, reason = ?10,
+    queued_ms = ?11, peer_name = ?12, size_bytes = ?13, redriven = ?14, checksum = ?15
+    WHERE seq = ?1`,
   deleteDelivery: `DELETE FROM delivery WHERE seq = ?1`,
 
-  listExpired: `SELECT peer_id AS peerId, seq, expire_time_ms AS expireTimeMs
+  listExpired: `SELECT ${text("peer_id", "peerId")}, seq,
+    ${integer("expire_time_ms", "expireTimeMs")}
     FROM delivery INDEXED BY delivery_waiting
     WHERE state <= 2 AND (expire_time_ms, seq) > (?1, ?2) AND expire_time_ms <= ?3
     ORDER BY expire_time_ms, seq LIMIT ?4`,
-  nextExpiry: `SELECT min(expire_time_ms) AS expireTimeMs FROM delivery INDEXED BY delivery_waiting
+  nextExpiry: `SELECT ${integer("min(expire_time_ms)", "expireTimeMs")} FROM delivery INDEXED BY delivery_waiting
     WHERE state <= 2`,
 
   openAt: `${delivery} WHERE d.seq = ?2 AND d.peer_id = ?1 AND d.state <= 3`,
@@ -85,7 +154,7 @@ export const sql = {
     ORDER BY m.id DESC LIMIT ?4`,
   listAll: `SELECT id FROM message WHERE id < ?1 AND ${hasState("message.id", "?2", "''")}
     ORDER BY id DESC LIMIT ?3`,
-  listOfPeer: `SELECT a.message AS id FROM participant a WHERE a.peer_id = ?1 AND a.message < ?3
+  listOfPeer: `SELECT ${integer("a.message", "id")} FROM participant a WHERE a.peer_id = ?1 AND a.message < ?3
       AND ${involvesPeer("a.message", "?2")} AND ${hasState("a.message", "?4", "?6")}
     ORDER BY a.message DESC LIMIT ?5`,
   listOfThread: `SELECT m.id FROM message m INDEXED BY message_by_thread
@@ -93,19 +162,21 @@ export const sql = {
       AND ${involvesPeer("m.id", "?2")} AND ${involvesPeer("m.id", "?3")}
     ORDER BY m.id DESC LIMIT ?6`,
   /** What expired or was dead-lettered: few among many. */
-  listEnded: `SELECT DISTINCT e.message AS id FROM delivery e INDEXED BY delivery_ended
+  listEnded: `SELECT ${integer("e.message", "id")} FROM delivery e INDEXED BY delivery_ended
     WHERE e.state >= 6 AND e.state = ?1 AND e.message < ?5
       AND ${visible("e", "?2")} AND ${involvesPeer("e.message", "?3")}
       AND (?4 = '' OR EXISTS
         (SELECT 1 FROM message m WHERE m.id = e.message AND m.thread_id = ?4))
-    ORDER BY e.message DESC LIMIT ?6`,
+    GROUP BY e.message ORDER BY e.message DESC LIMIT ?6`,
 
   /** In the order of acceptance times, from the one after (?1, ?2) on. */
-  agedMessages: `SELECT id, accept_time_ms AS acceptTimeMs, from_peer_id AS fromPeerId
+  agedMessages: `SELECT id, ${integer("accept_time_ms", "acceptTimeMs")},
+    ${text("from_peer_id", "fromPeerId")}
     FROM message INDEXED BY message_by_accept_time
     WHERE (accept_time_ms, id) > (?1, ?2) AND accept_time_ms < ?3
     ORDER BY accept_time_ms, id LIMIT ?4`,
-  recipientsOf: `SELECT peer_id AS peerId, state FROM delivery WHERE message = ?1`,
+  recipientsOf: `SELECT ${text("peer_id", "peerId")}, ${integer("state", "state")}
+    FROM delivery WHERE message = ?1`,
   deleteMessage: `DELETE FROM message WHERE id = ?1`,
   deleteDeliveries: `DELETE FROM delivery WHERE message = ?1`,
   deleteParticipant: `DELETE FROM participant WHERE peer_id = ?1 AND message = ?2`,

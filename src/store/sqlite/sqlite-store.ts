@@ -31,8 +31,8 @@ import { stamp } from "../stamp.js";
 import { toReceipt } from "../stored-receipt.js";
 import { Calls } from "./calls.js";
 import { Housekeeping } from "./housekeeping.js";
-import { type SqliteLimits, sqliteLimits } from "./limits.js";
-import type { AdvancedRow, EnqueueOutcome, RecordRow } from "./operations.js";
+import { maxDamagesTold, type SqliteLimits, sqliteLimits } from "./limits.js";
+import type { AdvancedRow, EnqueueOutcome, PeerRow, RecordRow } from "./operations.js";
 import { startWorker } from "./start-worker.js";
 
 export interface SqliteStoreOptions {
@@ -48,6 +48,8 @@ export interface SqliteStoreOptions {
    * again in its next round. By default it becomes an uncaught exception.
    */
   readonly onDefect?: (error: unknown) => void;
+  /** Is told, in a sentence or two, of each damage that is found, and of what became of it. */
+  readonly onDamage?: (words: string) => void;
   /**
    * Is told once when the store refuses every call from now on: a write or sync failed, or its thread
    * ended. Only opening it again, by a new process, can tell what is on the disk.
@@ -57,17 +59,25 @@ export interface SqliteStoreOptions {
 
 /**
  * The store of one machine: an SQLite database, held by a worker thread. LOCKED where another process
- * holds it, NEWER_VERSION where a newer program wrote it, DATA_LOSS where it is no database of ours.
+ * holds it, NEWER_VERSION where a newer program wrote it, DATA_LOSS where it is no database of ours. One
+ * that is damaged is salvaged.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { path, clock, onDefect = throwUncaught, onBroken = ignore } = options;
   const { workerUrl = new URL("../sqlite-worker.js", import.meta.url) } = options;
   const limits = { ...sqliteLimits, ...options.limits };
-  const worker = await startWorker(workerUrl, { path, limits });
-  const calls = new Calls({ worker, onIdle: () => housekeeping.begin(), onBroken });
+  const { worker, damages: found } = await startWorker(workerUrl, { path, limits });
+  const damages: string[] = [];
+  const onDamage = (words: string): void => {
+    damages.push(words);
+    damages.splice(0, damages.length - maxDamagesTold);
+    options.onDamage?.(words);
+  };
+  const calls = new Calls({ worker, onIdle: () => housekeeping.begin(), onDamage, onBroken });
+  for (const words of found) onDamage(words);
   const housekeeping = new Housekeeping({ calls, clock, limits, onDefect });
   housekeeping.begin();
-  return new SqliteStore(calls, clock, limits);
+  return new SqliteStore({ calls, clock, limits, damages });
 }
 
 class SqliteStore implements Store {
@@ -75,8 +85,16 @@ class SqliteStore implements Store {
   readonly #calls: Calls;
   readonly #clock: Clock;
   readonly #readers: QueueReaders;
+  readonly #damages: readonly string[];
 
-  constructor(calls: Calls, clock: Clock, limits: SqliteLimits) {
+  constructor(options: {
+    calls: Calls;
+    clock: Clock;
+    limits: SqliteLimits;
+    damages: readonly string[];
+  }) {
+    const { calls, clock, limits } = options;
+    this.#damages = options.damages;
     this.info = {
       technology: "sqlite",
       durability: "disk",
@@ -102,7 +120,8 @@ class SqliteStore implements Store {
 
   async health(): Promise<StoreHealth> {
     try {
-      return await this.#calls.call("checkHealth");
+      const health = await this.#calls.call("checkHealth");
+      return { ...health, damages: this.#damages };
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       return {
@@ -111,27 +130,22 @@ class SqliteStore implements Store {
         bytes: 0,
         freeBytes: 0,
         damagedMessages: 0,
+        damages: this.#damages,
       };
     }
   }
 
   async loadPeers(): Promise<StoredPeer[]> {
-    const rows = await this.#calls.call("loadPeers");
-    return rows.map((row) => ({ ...row, profile: fromBinary(ProfileSchema, row.profile) }));
+    const rows = await this.#calls.call("loadPeers", this.#clock.now());
+    return rows.map(fromPeerRow);
   }
 
   createPeer(peer: StoredPeer): Promise<void> {
-    return this.#calls.call("createPeer", {
-      ...peer,
-      profile: toBinary(ProfileSchema, peer.profile),
-    });
+    return this.#calls.call("createPeer", toPeerRow(peer));
   }
 
   updatePeer(peer: StoredPeer): Promise<void> {
-    return this.#calls.call("updatePeer", {
-      ...peer,
-      profile: toBinary(ProfileSchema, peer.profile),
-    });
+    return this.#calls.call("updatePeer", toPeerRow(peer));
   }
 
   removePeer(peerId: string): Promise<boolean> {
@@ -218,6 +232,16 @@ function throwUncaught(error: unknown): void {
   setImmediate(() => {
     throw error;
   });
+}
+
+function toPeerRow(peer: StoredPeer): PeerRow {
+  const profile = toBinary(ProfileSchema, peer.profile);
+  return { ...peer, profile, conversations: JSON.stringify(peer.conversations) };
+}
+
+function fromPeerRow(row: PeerRow): StoredPeer {
+  const conversations = JSON.parse(row.conversations) as StoredPeer["conversations"];
+  return { ...row, profile: fromBinary(ProfileSchema, row.profile), conversations };
 }
 
 function toEnqueueResult(outcome: EnqueueOutcome, body: Uint8Array): EnqueueResult {

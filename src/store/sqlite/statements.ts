@@ -1,6 +1,5 @@
 import type Database from "libsql";
-import type { StoredReceipt } from "../stored-receipt.js";
-import type { CheckedMessage } from "./checksum.js";
+import type { CheckedDelivery, CheckedMessage } from "./checksum.js";
 import { sql } from "./sql.js";
 
 /** The store's statements, each prepared once. */
@@ -24,9 +23,10 @@ interface Rows {
   getQueue: { openMessages: number; openBytes: number; waitingMessages: number };
   getMessage: CheckedMessage;
   messageByKey: CheckedMessage;
+  lastKeys: { id: number; seq: number };
   involves: { found: number };
-  receiptOf: StoredReceipt;
-  receiptsOf: StoredReceipt;
+  receiptOf: CheckedDelivery;
+  receiptsOf: CheckedDelivery;
   getDelivery: DeliveryColumns;
   listExpired: { peerId: string; seq: number; expireTimeMs: number };
   nextExpiry: { expireTimeMs: number | null };
@@ -49,7 +49,7 @@ export interface PeerColumns {
   readonly peerId: string;
   readonly name: string;
   readonly kind: number;
-  readonly profile: ArrayBuffer;
+  readonly profile: ArrayBuffer | null;
   readonly createTimeMs: number;
   readonly lastSeenMs: number;
   readonly secretHash: string;
@@ -59,19 +59,20 @@ export interface PeerColumns {
   readonly instanceId: string;
   readonly conversations: string;
   readonly revision: number;
+  readonly identityChecksum: number;
+  readonly nameChecksum: number;
+  readonly checksum: number;
+  /** The row's number, by which it is found whatever it holds. */
+  readonly place: number;
 }
 
-/** A receipt with its message. */
-export interface DeliveryColumns extends StoredReceipt, CheckedMessage {
-  /** The sender as the delivery knows it, whatever became of the message. */
-  readonly senderPeerId: string;
-  readonly sizeBytes: number;
-  readonly redriven: number;
-}
+/** A delivery with its message. */
+export interface DeliveryColumns extends CheckedDelivery, CheckedMessage {}
 
 type Parameter = string | number | null | Uint8Array;
 
-class Statement<Row> {
+/** A statement that is prepared once and reads rows as they are to be read. */
+export class Statement<Row> {
   readonly #statement: Database.Statement;
 
   constructor(statement: Database.Statement) {
@@ -80,7 +81,9 @@ class Statement<Row> {
 
   /** The only way to read: libsql's `get` gives blobs of another type and a column of its own. */
   all(...parameters: Parameter[]): Row[] {
-    return this.#statement.all(parameters) as Row[];
+    const rows = this.#statement.all(parameters) as Record<string, unknown>[];
+    for (const row of rows) decodeTexts(row);
+    return rows as Row[];
   }
 
   one(...parameters: Parameter[]): Row | undefined {
@@ -92,3 +95,16 @@ class Statement<Row> {
     return Number(this.#statement.run(parameters).lastInsertRowid);
   }
 }
+
+/**
+ * Every row passes here: its texts come as bytes. What is no UTF-8 becomes a text of replacement
+ * characters, which is the one that was written only where the checksum of the row says so.
+ */
+function decodeTexts(row: Record<string, unknown>): void {
+  for (const name in row) {
+    const value = row[name];
+    if (value instanceof ArrayBuffer && !blobs.has(name)) row[name] = Buffer.from(value).toString();
+  }
+}
+
+const blobs = new Set(["body", "profile"]);

@@ -16,6 +16,8 @@ import { type Outcome, toOutcome } from "./outcome.js";
 import { peerOperations } from "./peers.js";
 import { pruneOperations } from "./prune.js";
 import { receiptOperations } from "./receipts.js";
+import { markDamaged } from "./salvage.js";
+import { migrations } from "./schema.js";
 import { prepareStatements } from "./statements.js";
 
 /** What the worker is started with. */
@@ -27,31 +29,44 @@ export interface WorkerInput {
 /** A batch of calls, answered by their outcomes; or the last message, after which the worker ends. */
 export type ToWorker = readonly Call[] | "close";
 
+/** Outcomes of a batch, or words on damage that was found meanwhile. */
+export type FromWorker = readonly Outcome[] | { readonly damage: string };
+
 /**
  * The thread that holds the database: the only writer, so that a slow disk holds up nobody else. Its
- * first message is the outcome of opening, each later one the outcomes of a batch.
+ * first message is the outcome of opening, with words on what was damaged by then; the later ones are
+ * the outcomes of a batch each, and what is found damaged from then on.
  */
-function serve(port: MessagePort, { path, limits }: WorkerInput): void {
-  const database = openDatabase(path);
-  const batches = new Batches(database, operationsOn(database, path, limits));
+function serve(port: MessagePort, { path, limits }: WorkerInput): string[] {
+  const found: string[] = [];
+  const database = openDatabase(path, migrations, (words) => found.push(words));
+  const tell = (damage: string): void => port.postMessage({ damage } satisfies FromWorker);
+  const operations = operationsOn(database, path, limits, tell);
+  const batches = new Batches(database, operations, () => markDamaged(path));
   port.on("message", (message: ToWorker) => {
     if (message !== "close") return port.postMessage(batches.run(message));
     // The lock is freed with the last prepared statement, when the thread ends.
     database.close();
     port.close();
   });
+  return found;
 }
 
-function operationsOn(database: Database, path: string, limits: SqliteLimits): Operations {
+function operationsOn(
+  database: Database,
+  path: string,
+  limits: SqliteLimits,
+  tell: (words: string) => void,
+): Operations {
   const statements = prepareStatements(database);
-  const check = new MessageCheck();
+  const check = new MessageCheck(tell);
   const freeSpace = new FreeSpace(path, limits.reserveBytes);
   return {
     checkHealth: healthOperation(statements, check, freeSpace),
     enqueue: enqueueOperation(statements, check, limits, freeSpace),
-    ...peerOperations(statements),
+    ...peerOperations(statements, tell),
     ...receiptOperations(statements, check),
-    ...deadLetterOperations(statements, limits),
+    ...deadLetterOperations(statements, check, limits),
     ...expiryOperations(statements),
     ...openMailOperations(statements, check),
     ...historyOperations(statements, check),
@@ -60,9 +75,9 @@ function operationsOn(database: Database, path: string, limits: SqliteLimits): O
 }
 
 function start(port: MessagePort): void {
-  let opened: Outcome = { ok: true, value: undefined };
+  let opened: Outcome;
   try {
-    serve(port, workerData as WorkerInput);
+    opened = { ok: true, value: serve(port, workerData as WorkerInput) };
   } catch (error) {
     opened = toOutcome(error);
   }

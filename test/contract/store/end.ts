@@ -12,6 +12,7 @@ export function defineEndContract(technology: StoreTechnology): void {
         writable: true,
         problem: "",
         damagedMessages: 0,
+        damages: [],
       });
       const maxima = store.info.limits.map(({ name, maximum }) => [name, maximum]);
       expect(maxima).toContainEqual(["queue_messages", 7]);

@@ -4,6 +4,7 @@ import { Bell, silent } from "../../contract/store/bell.js";
 import { PeerRefSchema, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { alice, ample, bob, draft, send, sendFirst, texts } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
+import { peersOfTrial } from "../../faults/flipped-peers.js";
 import { execute } from "./execute.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
@@ -89,3 +90,111 @@ test("damage is told also when the reader that met it was replaced", async () =>
   await vi.waitFor(() => expect(bell.deadLettered).toMatchObject([{ messageId }]));
   expect(bell.rings).toBe(0);
 });
+
+test("a text that is no UTF-8 ends nothing but its row", async () => {
+  const path = temporaryDatabase();
+  const first = await openStore(path);
+  await send(first, { text: "damaged" });
+  const whole = await sendFirst(first, { text: "whole" });
+  await first[Symbol.asyncDispose]();
+  execute(path, `UPDATE message SET from_name = CAST(x'ff' AS TEXT) WHERE id = 1`);
+
+  const store = await openStore(path);
+  expect(await listTexts(store)).toEqual(["whole"]);
+  const bell = new Bell();
+  expect(texts(await store.openQueue(bob.peerId, bell).next(ample))).toEqual(["whole"]);
+  await vi.waitFor(() => expect(bell.deadLettered).toHaveLength(1));
+  expect(await store.getReceipt(bob.peerId, whole.seq)).toBeDefined();
+});
+
+test.each([
+  ["name", `peer_name = CAST(x'80' AS TEXT)`],
+  ["time", "leased_ms = leased_ms + 64"],
+  ["count of attempts", "attempts = attempts + 4"],
+  ["reason", "reason = 'x'"],
+  ["evidence", "confirmed_by = 3"],
+])("of a receipt with a damaged %s only its message is believed", async (_what, damage) => {
+  const path = temporaryDatabase();
+  const first = await openStore(path);
+  const { seq, messageId } = await sendFirst(first, { text: "whole" });
+  await first.advance(bob.peerId, seq, { state: ReceiptState.LEASED, failedAttempt: true });
+  await first[Symbol.asyncDispose]();
+  execute(path, `UPDATE delivery SET ${damage}`);
+
+  const told: string[] = [];
+  const store = await openStore(path, { onDamage: (words) => told.push(words) });
+  await expect(store.getReceipt(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
+  const [offered] = await store.openQueue(bob.peerId, silent).next(ample);
+  expect(offered).toMatchObject({ redelivered: true, message: { messageId, text: "whole" } });
+  expect(offered?.receipt).toMatchObject({ state: ReceiptState.LEASED, attempts: 0, reason: "" });
+  expect(offered?.receipt.recipient).toMatchObject({ peerId: bob.peerId, name: "bob" });
+  expect(await store.health()).toMatchObject({ damagedMessages: 1 });
+  expect(told).toEqual([expect.stringContaining("receipt 1")]);
+  const { receipt } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+  expect(receipt).toMatchObject({ state: ReceiptState.CONFIRMED });
+  expect(await store.getReceipt(bob.peerId, seq)).toMatchObject({ messageId });
+});
+
+test("a message and a receipt that are both damaged are a dead letter for good", async () => {
+  const path = temporaryDatabase();
+  const first = await openStore(path);
+  const { seq } = await sendFirst(first, { text: "the secret text" });
+  await first[Symbol.asyncDispose]();
+  execute(path, `UPDATE message SET ${flipped}; UPDATE delivery SET attempts = 9`);
+
+  const store = await openStore(path);
+  const bell = new Bell();
+  expect(await store.openQueue(bob.peerId, bell).next(ample)).toEqual([]);
+  await vi.waitFor(() => expect(bell.deadLettered).toMatchObject([{ from: alice, moved: true }]));
+  await expect(store.redrive(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
+  const { moved } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+  expect(moved).toBe(false);
+  await store.drop(bob.peerId, seq);
+});
+
+test.each([
+  ["profile", `profile = x'ff'`, { name: "worker-1" }],
+  ["revision", "revision = 9", { name: "worker-1" }],
+  ["name", `name = CAST(x'ff' AS TEXT)`, { name: "recovered-00000001" }],
+  ["conversation", `conversations = '{'`, { name: "recovered-00000001" }],
+])("of a peer with a damaged %s what holds is kept", async (_what, damage, kept) => {
+  const path = await databaseWithPeers();
+  execute(path, `UPDATE peer SET ${damage} WHERE name = 'worker-1'`);
+  const told: string[] = [];
+  const store = await openStore(path, { onDamage: (words) => told.push(words) });
+  const { peerId, secretHash } = peersOfTrial[1] ?? fail();
+  const peers = await store.loadPeers();
+  expect(peers.filter((peer) => peer.peerId !== peerId)).toEqual(
+    peersOfTrial.filter((peer) => peer.peerId !== peerId),
+  );
+  const damaged = peers.find((peer) => peer.peerId === peerId);
+  expect(damaged).toMatchObject({ secretHash, ...kept, profile: { summary: "" } });
+  expect(told).toEqual([expect.stringContaining(`${peerId} is damaged`)]);
+  expect(await store.loadPeers()).toHaveLength(12);
+  expect(told).toHaveLength(1);
+});
+
+test.each([
+  ["id", "peer_id = 'nobody'"],
+  ["secret", `secret_hash = CAST(x'ff' AS TEXT)`],
+])("a peer with a damaged %s is nobody, and its name is free", async (_what, damage) => {
+  const path = await databaseWithPeers();
+  execute(path, `UPDATE peer SET ${damage} WHERE name = 'worker-1'`);
+  const told: string[] = [];
+  const store = await openStore(path, { onDamage: (words) => told.push(words) });
+  expect(await store.loadPeers()).toHaveLength(11);
+  expect(told).toHaveLength(1);
+  await store.createPeer({ ...(peersOfTrial[1] ?? fail()), peerId: "new" });
+});
+
+async function databaseWithPeers(): Promise<string> {
+  const path = temporaryDatabase();
+  const store = await openStore(path);
+  for (const peer of peersOfTrial) await store.createPeer(peer);
+  await store[Symbol.asyncDispose]();
+  return path;
+}
+
+function fail(): never {
+  throw new Error("the trial has no such peer");
+}

@@ -4,7 +4,7 @@ import { sql } from "../../../src/store/sqlite/sql.js";
 import { temporaryDatabase } from "./temporary-database.js";
 
 /** Statements that are to read a whole table, and a table that is bounded in another way. */
-const scans = new Set(["listPeers", "freePages", "size"]);
+const scans = new Set(["listPeers", "lastKeys", "freePages", "size"]);
 
 test.each(Object.entries(sql).filter(([name]) => !scans.has(name)))(
   "%s reads through an index",
