@@ -10,8 +10,11 @@ export const claudeCodeMaxWaitMs = 600_000;
 /** Claude Code shows 30,000 characters whole, and cuts what exceeds 25,000 tokens or about 50,000 characters. */
 export const claudeCodeMaxResultBytes = 30_000;
 
-/** Codex gives a call up after 300 s by default, with or without progress. */
-export const codexMaxWaitMs = 240_000;
+/**
+ * A program of Codex's code mode yields after 30 s, and what a call inside it returns later may never be
+ * seen by the model. Outside of it Codex gives a call up after 300 s.
+ */
+export const codexMaxWaitMs = 25_000;
 
 /** Codex cuts a result to about 12,000 characters. */
 export const codexMaxResultBytes = 10_000;

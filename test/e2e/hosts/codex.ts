@@ -1,15 +1,42 @@
 import { stringify } from "smol-toml";
-import type { HostProgram } from "./host-program.js";
-
-/** It runs no hook that its user has not looked at. */
-const trusting = "--dangerously-bypass-hook-trust";
+import { endDaemon } from "./codex-daemon.js";
+import { trustHooks } from "./codex-trust.js";
+import type { AgentPlace, HostProgram } from "./host-program.js";
 
 export const codex: HostProgram = {
   name: "codex",
   client: "codex",
-  settings: ({ project, modelUrl }) => ({
+  settings: (place) => settings(place, {}),
+  environment: ({ key }) => ({ SCRIPTED_KEY: key }),
+  once: (prompt) => ["exec", "--skip-git-repo-check", prompt],
+  stay: [],
+  ready: "Ask Codex to do anything",
+  plug: (built) => [
+    ["plugin", "marketplace", "add", `${built}/marketplace`],
+    ["plugin", "add", "peerline@peerline"],
+  ],
+  consent: trustHooks,
+  endShared: endDaemon,
+  ownCall: { call: "exec_command", args: { cmd: "pwd" } },
+  hears: { atPrompt: "developer", afterTool: "developer", atEnd: "user" },
+};
+
+/** Each session for itself, which looks into its queue every ten seconds. */
+export const codexWithoutDaemon: HostProgram = {
+  ...codex,
+  stay: ["--disable", "daemon_auto_start"],
+};
+
+/** With a model that it does not know, to which it offers each tool instead of its code mode. */
+export const codexWithPlainTools: HostProgram = {
+  ...codex,
+  settings: (place) => settings(place, { model: "scripted" }),
+};
+
+function settings({ project, modelUrl }: AgentPlace, model: object) {
+  return {
     ".codex/config.toml": stringify({
-      model: "scripted",
+      ...model,
       model_provider: "scripted",
       check_for_update_on_startup: false,
       // For servers, before the first turn: it is about a second without, which a busy machine exceeds.
@@ -24,16 +51,5 @@ export const codex: HostProgram = {
       },
       projects: { [project]: { trust_level: "trusted" } },
     }),
-  }),
-  environment: ({ key }) => ({ SCRIPTED_KEY: key }),
-  once: (prompt) => ["exec", "--skip-git-repo-check", trusting, prompt],
-  // With this it starts no daemon, which would outlive it, and looks into its queue every ten seconds only.
-  stay: [trusting],
-  ready: "Ask Codex to do anything",
-  plug: (built) => [
-    ["plugin", "marketplace", "add", `${built}/marketplace`],
-    ["plugin", "add", "peerline@peerline"],
-  ],
-  ownCall: { call: "exec_command", args: { cmd: "pwd" } },
-  hears: { atPrompt: "developer", afterTool: "developer", atEnd: "user" },
-};
+  };
+}

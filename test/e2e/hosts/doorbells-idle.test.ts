@@ -8,7 +8,7 @@ import { Operator } from "../operator.js";
 import { allPrograms } from "./all-programs.js";
 import { isIdle, isWaited } from "./bells.js";
 import { claude } from "./claude.js";
-import { codex } from "./codex.js";
+import { codex, codexWithoutDaemon } from "./codex.js";
 import { maxRunMs } from "./limits.js";
 import { sendAsPerson } from "./person.js";
 import { cannotOpen } from "./pseudo-terminal.js";
@@ -20,8 +20,13 @@ const ways = [
   ["claude, by the plugin's monitor", claude, { setup: "plugged", hasWaiter: true }],
   ["claude, by the installed hook", claude, { setup: "installed", hasWaiter: true }],
   ["codex, by its queue", codex, { setup: "plugged", hasWaiter: false }],
+  [
+    "codex, by its queue without its daemon",
+    codexWithoutDaemon,
+    { setup: "installed", hasWaiter: false },
+  ],
 ] as const;
-const woken = ways.filter(([, host]) => hosts.includes(host));
+const woken = ways.filter(([, { name }]) => hosts.some((host) => host.name === name));
 if (cannotOpen !== undefined) console.warn(`skipped: hosts at a terminal, because ${cannotOpen}`);
 const timeout = 2 * maxRunMs;
 
@@ -59,7 +64,7 @@ describe.skipIf(hosts.length === 0)("mail that comes while a host is idle", () =
       await terminal.type("Begin.");
       await isIdle(broker);
       if (hasWaiter) await isWaited(broker);
-      const text = `${host.name}: are you there?`;
+      const text = `${way}: are you there?`;
 
       expect(await sendAsPerson(broker, agent.name, text)).toMatchObject([
         { reach: Reach.NEXT_TURN },

@@ -18,10 +18,20 @@ export interface HostProgram {
   readonly ready: string;
   /** The commands of its own that install Peerline's plugin; they are given the built files' folder. */
   plug(built: string): readonly (readonly string[])[];
+  /** Consents, as its user does once, to the hooks that are installed, where the host waits for that. */
+  consent?(start: AgentStart): Promise<void>;
+  /** Ends what it started at a terminal to outlive its sessions. */
+  endShared?(start: AgentStart): Promise<void>;
   /** A call of a tool of its own, for which it asks nobody. */
   readonly ownCall: ToolCall;
   /** As whose words its hooks show a doorbell to the model. */
   readonly hears: { readonly atPrompt: Role; readonly afterTool: Role; readonly atEnd: Role };
+}
+
+/** How its programs are run. */
+export interface AgentStart {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv & { readonly HOME: string; readonly TMPDIR: string };
 }
 
 /** Where one agent lives. */

@@ -9,7 +9,7 @@ import type { ModelOfAgent, ScriptedModel } from "../../hosts/scripted-model/scr
 import { program as peerline, type BrokerHome } from "../../support/program.js";
 import { eventually } from "../../support/test-broker.js";
 import { Operator } from "../operator.js";
-import type { AgentPlace, HostProgram } from "./host-program.js";
+import type { AgentPlace, AgentStart, HostProgram } from "./host-program.js";
 import { maxEndMs, maxStartMs } from "./limits.js";
 import { processesOf } from "./processes.js";
 import { PseudoTerminal } from "./pseudo-terminal.js";
@@ -32,7 +32,7 @@ export class RealAgent implements AsyncDisposable {
   readonly model: ModelOfAgent;
   readonly #host: HostProgram;
   readonly #place: AgentPlace;
-  readonly #start: { readonly cwd: string; readonly env: NodeJS.ProcessEnv & { TMPDIR: string } };
+  readonly #start: AgentStart;
   readonly #operator: Operator;
   #terminal: PseudoTerminal | undefined;
 
@@ -77,6 +77,7 @@ export class RealAgent implements AsyncDisposable {
     const install = [peerline, "install", this.#host.name, ...options];
     if (setup === "plugged") await this.#plug();
     else await runToEnd([process.execPath, ...install], this.#start);
+    await this.#host.consent?.(this.#start);
     // What would wake it through its own program finds one that refuses.
     if (setup === "deaf") await this.#addProgram(this.#host.name, "exit 1");
   }
@@ -127,6 +128,7 @@ export class RealAgent implements AsyncDisposable {
     const { home } = this.#place;
     try {
       await this.#terminal?.close();
+      if (this.#terminal !== undefined) await this.#host.endShared?.(this.#start);
       await eventually(() => expect(processesOf(home)).toEqual([]), maxEndMs);
     } finally {
       for (const pid of processesOf(home)) process.kill(pid, "SIGKILL");

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
+import { findInterpreter, programOf } from "./code-mode.js";
 import { findTool, type ModelRequest, type OfferedTool, type Turn } from "./model-request.js";
 import type { Step } from "./script.js";
 import type { WireFormat } from "./wire-format.js";
@@ -9,9 +10,13 @@ export const openai: WireFormat = {
   isAsked: (path) => path === "/v1/responses",
   keyOf: (headers) => /^Bearer (.+)$/.exec(headers.authorization ?? "")?.[1],
   read(body) {
-    const { instructions, input, tools } = bodySchema.parse(body);
+    const { instructions, input, tools, client_metadata: metadata } = bodySchema.parse(body);
     const system: Turn[] = instructions === "" ? [] : [{ role: "system", text: instructions }];
-    return { turns: [...system, ...input.flatMap(turnsOf)], tools: tools.flatMap(toolsOf) };
+    const offered = [...tools, ...input.flatMap((item) => item.tools ?? [])];
+    return {
+      turns: [...system, ...input.flatMap(turnsOf)],
+      tools: isForTitle(metadata) ? [] : offered.flatMap(toolsOf),
+    };
   },
   write(step, request) {
     const response = { id: `resp_${randomUUID()}`, object: "response" };
@@ -24,16 +29,25 @@ export const openai: WireFormat = {
 };
 
 const partsSchema = z.array(z.looseObject({ text: z.string().optional() }));
-const itemSchema = z.looseObject({ type: z.string().default("message") });
 const toolSchema = z.object({
   name: z.string().optional(),
   tools: z.array(z.object({ name: z.string() })).optional(),
+});
+const itemSchema = z.looseObject({
+  type: z.string().default("message"),
+  tools: z.array(toolSchema).optional(),
 });
 const bodySchema = z.object({
   instructions: z.string().default(""),
   input: z.array(itemSchema),
   tools: z.array(toolSchema).default([]),
+  client_metadata: z.record(z.string(), z.string()).default({}),
 });
+
+/** Whether it asks for a title of the conversation: it may offer tools with that, too. */
+function isForTitle(metadata: Readonly<Record<string, string>>): boolean {
+  return metadata["x-codex-turn-metadata"]?.includes('"thread_source":"thread_title"') ?? false;
+}
 
 function turnsOf(item: z.infer<typeof itemSchema>): Turn[] {
   if (item.type === "message") {
@@ -64,10 +78,14 @@ function outputItem(step: Step, request: ModelRequest): object {
     const content = [{ type: "output_text", text: step.say, annotations: [] }];
     return { type: "message", id: `msg_${randomUUID()}`, role: "assistant", content };
   }
+  const id = { id: `fc_${randomUUID()}`, call_id: `call_${randomUUID()}` };
+  const interpreter = findInterpreter(request);
+  if (interpreter !== undefined) {
+    return { type: "custom_tool_call", ...id, ...interpreter, input: programOf(step) };
+  }
   return {
     type: "function_call",
-    id: `fc_${randomUUID()}`,
-    call_id: `call_${randomUUID()}`,
+    ...id,
     ...findTool(request, step.call),
     arguments: JSON.stringify(step.args),
   };
