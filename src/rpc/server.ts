@@ -8,8 +8,10 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import {
+  logVerbosity,
   Server,
   ServerCredentials,
+  setLogVerbosity,
   type sendUnaryData,
   type ServerDuplexStream,
   type ServerReadableStream,
@@ -95,6 +97,8 @@ export function createServer(options: {
   services: readonly ServiceEntry[];
   onDefect: OnDefect;
 }): RpcServer {
+  // grpc-js would print each header that it cannot take to stderr, with its value: a token, or what fills the disk.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server({
     "grpc.max_send_message_length": maxMessageBytes,
     "grpc.max_receive_message_length": maxMessageBytes,

@@ -5,27 +5,37 @@ import { createClient, openChannel } from "../../src/rpc/client.js";
 import type { BrokerHome } from "../support/program.js";
 import { newSecret } from "../support/test-broker.js";
 import type { AdapterUnderFire } from "./adapter-under-fire.js";
-import type { Chance } from "./chance.js";
+import { Chance } from "./chance.js";
 import { hostileBytes, sendBytes } from "./hostile-bytes.js";
 import { hostileCall } from "./hostile-call.js";
 import { hostileLine } from "./hostile-line.js";
 import { targetNames } from "./hostile-text.js";
-import { callsAtOnce, callShare, connections, connectionShare, linesAtOnce } from "./limits.js";
+import {
+  callsAtOnce,
+  callShare,
+  connections,
+  connectionShare,
+  linesAtOnce,
+  rawConnections,
+} from "./limits.js";
 import { RawHttp2 } from "./raw-http2.js";
 
 /** Hostile input of every kind, against a broker and an adapter that run; and what became of it. */
 export class Barrage {
   readonly #home: BrokerHome;
   readonly #adapter: AdapterUnderFire;
-  readonly #chance: Chance;
+  /** One for each kind of input, so that the seed repeats each whatever comes of the others. */
+  readonly #chances: Readonly<Record<"calls" | "bytes" | "lines", Chance>>;
   readonly #targets = targetNames.map((name) => ({ name, secret: newSecret() }));
   /** Calls by the status they ended with, connections, lines. */
   readonly #counts = new Map<string, number>();
 
-  constructor(home: BrokerHome, adapter: AdapterUnderFire, chance: Chance) {
+  constructor(home: BrokerHome, adapter: AdapterUnderFire, seed: number) {
     this.#home = home;
     this.#adapter = adapter;
-    this.#chance = chance;
+    const chance = new Chance(seed);
+    const next = (): Chance => new Chance(chance.int(2 ** 32));
+    this.#chances = { calls: next(), bytes: next(), lines: next() };
   }
 
   get total(): number {
@@ -57,7 +67,7 @@ export class Barrage {
       while (left-- > 0) {
         // Sessions end by what is done with them: new ones let hostile input get past the door.
         if (left % callsPerSession === 0) tokens = await this.#tokens();
-        const status = await link.call(hostileCall(this.#chance, tokens));
+        const status = await link.call(hostileCall(this.#chances.calls, tokens));
         if (status === "unsent") left++;
         else this.#count(`call ended with ${status}`);
       }
@@ -69,16 +79,20 @@ export class Barrage {
   }
 
   async #fireBytes(count: number): Promise<void> {
-    for (let sent = 0; sent < count; sent++) {
-      await sendBytes(this.#home.socket, hostileBytes(this.#chance));
-      this.#count("connection of raw bytes");
-    }
+    let left = count;
+    const work = async (): Promise<void> => {
+      while (left-- > 0) {
+        await sendBytes(this.#home.socket, hostileBytes(this.#chances.bytes));
+        this.#count("connection of raw bytes");
+      }
+    };
+    await Promise.all(Array.from({ length: rawConnections }, work));
   }
 
   async #fireLines(count: number): Promise<void> {
     for (let left = count; left > 0; left -= linesAtOnce) {
       const length = Math.min(left, linesAtOnce);
-      await this.#adapter.fire(Array.from({ length }, () => hostileLine(this.#chance)));
+      await this.#adapter.fire(Array.from({ length }, () => hostileLine(this.#chances.lines)));
       await this.#adapter.expectWell();
       this.#count("line to the adapter", length);
     }

@@ -2,6 +2,7 @@ import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Chance } from "./chance.js";
 import { hostileUtf8 } from "./hostile-text.js";
+import { maxHostileBytes } from "./limits.js";
 
 /** Bytes that come where a message of this type is expected. */
 export function hostileMessage(chance: Chance, expected: DescMessage): Buffer {
@@ -9,32 +10,52 @@ export function hostileMessage(chance: Chance, expected: DescMessage): Buffer {
   if (roll < 0.1) return chance.bytes(chance.int(chance.is(0.02) ? 20_000 : 200));
   if (roll < 0.2) return fieldSoup(chance);
   if (roll < 0.21) return nested(chance, 1 + chance.int(chance.is(0.1) ? 20_000 : 400));
-  const bytes = Buffer.from(writeMessage(chance, expected, 0).finish());
+  const room = { bytes: maxHostileBytes };
+  const bytes = Buffer.from(writeMessage(chance, expected, room, 0).finish());
   return roll < 0.6 ? bytes : damaged(chance, bytes);
 }
 
+/** What may still be written, in bytes: lists of lists of lists would take all memory there is. */
+interface Room {
+  bytes: number;
+}
+
 /** Fields of the right names with values that are often of the wrong type, size or encoding. */
-function writeMessage(chance: Chance, desc: DescMessage, depth: number): BinaryWriter {
+function writeMessage(chance: Chance, desc: DescMessage, room: Room, depth: number): BinaryWriter {
   const writer = new BinaryWriter();
   for (const field of desc.fields) {
     if (chance.is(0.35)) continue;
     const times = field.fieldKind === "list" ? chance.int(chance.is(0.01) ? 2000 : 4) : 1;
-    for (let time = 0; time < times; time++) writeField(chance, writer, field, depth);
+    for (let time = 0; time < times && room.bytes > 0; time++) {
+      room.bytes -= maxHeadBytes;
+      writeField(chance, writer, field, room, depth);
+    }
   }
   if (chance.is(0.1)) writer.raw(fieldSoup(chance));
   return writer;
 }
 
-function writeField(chance: Chance, writer: BinaryWriter, field: DescField, depth: number): void {
+/** Of a field, more or less. */
+const maxHeadBytes = 8;
+
+function writeField(
+  chance: Chance,
+  writer: BinaryWriter,
+  field: DescField,
+  room: Room,
+  depth: number,
+): void {
   if (chance.is(0.03)) return void writer.raw(anyField(chance, field.number));
   if (field.message !== undefined && depth < maxDepth) {
     writer.tag(field.number, WireType.LengthDelimited);
-    writer.bytes(writeMessage(chance, field.message, depth + 1).finish());
+    writer.bytes(writeMessage(chance, field.message, room, depth + 1).finish());
   } else if (field.fieldKind === "map" && depth < maxDepth) {
     writer.tag(field.number, WireType.LengthDelimited);
-    writer.bytes(writeEntry(chance, field, depth + 1).finish());
+    writer.bytes(writeEntry(chance, field, room, depth + 1).finish());
   } else if (field.scalar === ScalarType.STRING || field.scalar === ScalarType.BYTES) {
-    writer.tag(field.number, WireType.LengthDelimited).bytes(hostileUtf8(chance));
+    const text = hostileUtf8(chance);
+    room.bytes -= text.length;
+    writer.tag(field.number, WireType.LengthDelimited).bytes(text);
   } else if (field.scalar === ScalarType.DOUBLE) {
     writer.tag(field.number, WireType.Bit64);
     writer.double(chance.pick([0, -0, NaN, Infinity, 1e308, 5e-324]));
@@ -49,6 +70,7 @@ const maxDepth = 10;
 function writeEntry(
   chance: Chance,
   field: DescField & { fieldKind: "map" },
+  room: Room,
   depth: number,
 ): BinaryWriter {
   const writer = new BinaryWriter();
@@ -56,7 +78,7 @@ function writeEntry(
   const value = field.mapKind === "message" ? field.message : undefined;
   if (value !== undefined) {
     writer.tag(2, WireType.LengthDelimited);
-    writer.bytes(writeMessage(chance, value, depth).finish());
+    writer.bytes(writeMessage(chance, value, room, depth).finish());
   }
   return writer;
 }

@@ -1,26 +1,34 @@
-import { keepaliveTimeMs, keepaliveTimeoutMs } from "../../src/rpc/limits.js";
+import { keepaliveTimeMs, keepaliveTimeoutMs, maxMessageBytes } from "../../src/rpc/limits.js";
 
 /** Of all inputs: calls over HTTP/2, connections of raw bytes; the rest are lines for the adapter. */
 export const callShare = 0.6;
-export const connectionShare = 0.004;
+export const connectionShare = 0.01;
+
+/** Connections of raw bytes at once. */
+export const rawConnections = 4;
 
 /** Connections that carry calls, and calls under way on each. */
 export const connections = 4;
 export const callsAtOnce = 24;
 
+/** What is written of one message, in bytes, more or less: enough to be refused for its size. */
+export const maxHostileBytes = 1.5 * maxMessageBytes;
+
 /** Lines written to the adapter before it is asked whether it is well. */
 export const linesAtOnce = 200;
 
-/** A run has so many equal parts, and a reading after each: the one in the middle is compared with the last. */
-export const parts = 10;
+/** A run has so many equal parts, and a reading after each. */
+export const parts = 20;
+
+/** The parts in which V8, caches and tables take what they then keep; readings count from their end on. */
+export const warmUpParts = 2;
 
 /** Between two looks of the witness, in milliseconds. */
 export const witnessIntervalMs = 500;
 
 /**
- * Memory that a process may have at the end: this share more than in the middle, or this many MiB
- * whatever it had. V8 takes some before it collects; 100 bytes kept of each input of the long form would
- * exceed it.
+ * Memory that a process may have in the last third of the readings: this share more than in the first, or
+ * this many MiB whatever it had. 100 bytes kept of each input of the long form would exceed it.
  */
 export const maxGrowth = 0.25;
 export const roomMiB = 192;

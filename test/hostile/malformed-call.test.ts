@@ -1,6 +1,12 @@
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type BrokerHome, startBrokerHome } from "../support/program.js";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from "vitest";
+import { type BrokerHome, program, startBrokerHome } from "../support/program.js";
+import { eventually } from "../support/test-broker.js";
 import { preface, sendBytes } from "./hostile-bytes.js";
 import { frame } from "./hostile-call.js";
 import { RawHttp2 } from "./raw-http2.js";
@@ -71,17 +77,40 @@ test("a nest of data a thousand levels deep is refused or stored, and harms nobo
   expect(outcome).toMatch(/stored|refused/);
 });
 
+test("a header that cannot be taken is dropped, and printed nowhere", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "pl-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const broker = spawn(process.execPath, [program, "broker"], {
+    env: { PATH: process.env["PATH"], HOME: folder, PEERLINE_HOME: folder },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  onTestFinished(() => void broker.kill("SIGKILL"));
+  const printed: string[] = [];
+  broker.stderr.setEncoding("utf8").on("data", (text: string) => void printed.push(text));
+  await eventually(() => expect(printed.join("")).toContain("broker.sock"), 20_000);
+  using other = new RawHttp2(join(folder, "broker.sock"));
+  const headers = { ...callHeaders("ListPeers"), authorization: "Bearer \u00ffsecret" };
+  const body = frame(Buffer.alloc(0));
+  expect(await other.call({ headers, body, cancels: "never" })).toBe("16");
+  broker.kill("SIGTERM");
+  await once(broker, "close");
+  expect(printed.join("")).not.toContain("secret");
+});
+
 /** The status of a call that comes with the witness's token. */
 async function call(method: string, body: Buffer): Promise<string> {
   return await link.call({
-    headers: {
-      ":method": "POST",
-      ":path": `/peerline.v1.BrokerService/${method}`,
-      "content-type": "application/grpc",
-      te: "trailers",
-      authorization: `Bearer ${witness.token}`,
-    },
+    headers: { ...callHeaders(method), authorization: `Bearer ${witness.token}` },
     body,
     cancels: "never",
   });
+}
+
+function callHeaders(method: string): Record<string, string> {
+  return {
+    ":method": "POST",
+    ":path": `/peerline.v1.BrokerService/${method}`,
+    "content-type": "application/grpc",
+    te: "trailers",
+  };
 }

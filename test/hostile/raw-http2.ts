@@ -12,7 +12,10 @@ export class RawHttp2 implements Disposable {
     this.#socket = socket;
   }
 
-  /** The call's gRPC status, "reset" where it has none, "unsent" where Node refuses to send it. */
+  /**
+   * The call's gRPC status; where it has none, "HTTP" and its status or how the stream ended: "cancelled"
+   * from here, or "reset". "unsent" where Node refuses to send it.
+   */
   async call({ headers, body, cancels }: HostileCall): Promise<string> {
     const session = this.#open();
     return await new Promise<string>((resolve) => {
@@ -22,6 +25,7 @@ export class RawHttp2 implements Disposable {
       stream.on("error", () => undefined);
       stream.on("response", (head) => {
         if (head["grpc-status"] !== undefined) resolve(String(head["grpc-status"]));
+        else if (head[":status"] !== 200) resolve(`HTTP ${head[":status"]}`);
       });
       stream.on("trailers", (trailers) => resolve(String(trailers["grpc-status"])));
       // A stream of events would not end by itself.
@@ -31,7 +35,7 @@ export class RawHttp2 implements Disposable {
       stream.resume();
       stream.on("close", () => {
         clearTimeout(slow);
-        resolve("reset");
+        resolve(stream.rstCode === constants.NGHTTP2_CANCEL ? "cancelled" : "reset");
       });
       stream.end(body);
       if (cancels === "at once") stream.close(constants.NGHTTP2_CANCEL);
@@ -49,6 +53,7 @@ export class RawHttp2 implements Disposable {
     known?.close();
     const session = connectHttp2("http://localhost", {
       createConnection: () => connect(this.#socket),
+      maxSessionMemory: maxSessionMemoryMB,
     });
     session.on("error", () => undefined);
     session.setMaxListeners(0);
@@ -60,6 +65,9 @@ export class RawHttp2 implements Disposable {
 
 /** Streams that one connection carries before the next one is made. */
 const streamsPerConnection = 5000;
+
+/** More than the bodies of all calls under way together: Node would drop calls at 10 MB. */
+const maxSessionMemoryMB = 200;
 
 /** Longer than any call takes that ends by itself. */
 const callTimeoutMs = 20_000;
