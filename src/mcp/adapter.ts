@@ -75,7 +75,8 @@ class Adapter {
     this.#server = createToolServer(
       (tool, raw, extra) => {
         const attached = this.#attach();
-        return attached.doorbells.during(() => this.#call(attached, tool, raw, extra));
+        const call = () => this.#call(attached, tool, raw, extra);
+        return attached.doorbells.during(call, extra.signal);
       },
       { hasChannel: options.config.opensChannel },
     );
@@ -96,7 +97,6 @@ class Adapter {
     await this.#server.connect(transport);
     await transport.closed;
     signal.removeEventListener("abort", close);
-    this.#attached?.doorbells.close();
     await this.#attached?.session.close();
   }
 
@@ -118,6 +118,8 @@ class Adapter {
       wakers: this.#wakersOf(host, identity),
       onReach: (reach) => session.tellReach(reach),
     });
+    // Whoever took over has the mail, and the host's hooks.
+    session.ended.addEventListener("abort", () => doorbells.close(), { once: true });
     this.#attached = { host, identity, session, doorbells };
     this.#meetHooks(this.#attached, undefined);
     return this.#attached;
@@ -125,14 +127,11 @@ class Adapter {
 
   /** @param thread the context of the host's calls, as they name it. */
   #meetHooks({ host, identity, doorbells }: Attached, thread: string | undefined): void {
-    const { conversationId } = identity;
-    const session = conversationId === undefined ? undefined : sessionOf(conversationId);
-    const isShared = host.sharesProcess && session !== undefined;
     const { config, hostPid } = this.#options;
-    doorbells.meetAt(
-      { home: config.home, session, hostPid: isShared ? undefined : hostPid },
-      thread,
-    );
+    const { conversationId } = identity;
+    const isNamed = host.sharesProcess && conversationId !== undefined;
+    const session = isNamed ? sessionOf(conversationId) : undefined;
+    doorbells.meetAt({ home: config.home, hostPid, session }, thread);
   }
 
   #wakersOf(host: Host, identity: Identity): Waker[] {

@@ -16,9 +16,10 @@ export type Waker = (line: string, signal: AbortSignal) => Promise<WakeResult>;
  *
  * One doorbell is rung for what is unread: it hangs where the host's next hook takes it, or, where the
  * host is idle and somebody waits to wake it, it wakes the session. While nothing is read it is rung
- * again after 30 s, then twice as long each time, five times in all; each result of the agent's own
- * calls tells it too, and puts the next one off. It is silent once all is read. What is only for
- * information wakes nobody.
+ * again after 30 s, then twice as long each time, five times in all, and later once more for what came
+ * since; an interrupt rings at once. Each result of the agent's own calls tells it too, and puts the next
+ * one off. It is silent once all is read. What is only for information wakes nobody; of what waits at the
+ * broker, beyond the credit, that is not known.
  *
  * How the agent is reached is what was seen of this session: it *wakes* while a call of it waits for
  * mail, and once it read its mail after it was woken; it is told at its *next turn* once it called a
@@ -34,12 +35,18 @@ export class Doorbells {
   /** The context of the host whose hooks use the box, as its calls name it. */
   #thread: string | undefined;
   #turn: Turn | undefined;
+  /** Doorbells rung for what is unread. */
   #rings = 0;
+  /** The keys of what the agent was told of, and when it was told last. */
+  #known: ReadonlySet<string> = new Set();
+  #toldAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #lastCallMs = 0;
   #running = 0;
   #waiting = 0;
   #isSeen = false;
+  /** The host took a line for its next turn, and has not begun one since. */
+  #isQueued = false;
   /** When the session was last woken, and nothing read since. */
   #wokenAtMs: number | undefined;
   #wakes = false;
@@ -74,17 +81,20 @@ export class Doorbells {
   }
 
   /** Runs a call of the agent; its result tells what is unread. */
-  async during<T>(call: () => Promise<T>): Promise<T> {
-    this.#prove();
+  async during<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
     this.#saw();
+    this.#isQueued = false;
     this.#running++;
     this.#lastCallMs = this.#clock.now();
+    const before = this.#mail.unread.count;
     try {
       return await call();
     } finally {
       this.#running--;
       this.#lastCallMs = this.#clock.now();
-      this.#told();
+      if (this.#mail.unread.count < before) this.#prove();
+      // A call that the host gave up tells nobody.
+      if (!signal.aborted) this.#told();
     }
   }
 
@@ -118,21 +128,34 @@ export class Doorbells {
   /** What is unread has changed. */
   #review(): void {
     const { unread } = this.#mail;
-    if (unread.count === 0) this.#silence();
-    else if (this.#rings === 0) this.#timer ??= this.#ringIn(gatherMs);
-    else if (this.#box?.isHung) this.#box.renew(doorbellText(unread));
-    // The last doorbell was not answered, and now there is more: one more, in its time.
-    else if (this.#rings >= maxRings) this.#timer ??= this.#ringIn(firstRepeatMs * 2 ** maxRings);
+    if (unread.count === 0) return this.#silence();
+    if (this.#rings === 0) this.#timer ??= this.#ringIn(gatherMs);
+    else if (this.#box?.renew(doorbellText(unread)) !== true) this.#ringForNews();
+  }
+
+  /** What was unread was told already, and now there is more: an interrupt is told at once. */
+  #ringForNews(): void {
+    const news = this.#mail.inbox.list().filter((held) => !this.#known.has(held.key));
+    const urgencies = news.map(({ message }) => message.urgency);
+    if (urgencies.every((urgency) => urgency === Urgency.FYI)) return;
+    this.#known = new Set([...this.#known, ...news.map(({ key }) => key)]);
+    if (urgencies.includes(Urgency.INTERRUPT)) {
+      clearTimeout(this.#timer);
+      this.#timer = this.#ringIn(gatherMs);
+    } else {
+      const sinceMs = this.#clock.now() - this.#toldAtMs;
+      this.#timer ??= this.#ringIn(Math.max(gatherMs, this.#repeatMs() - sinceMs));
+    }
   }
 
   /** The agent has just been told what is unread, by a result. */
   #told(): void {
-    if (this.#mail.unread.count === 0) this.#silence();
-    else {
-      this.#box?.takeDown();
-      this.#rings = Math.max(this.#rings, 1);
-      this.#repeat();
-    }
+    if (this.#mail.unread.count === 0) return this.#silence();
+    this.#remember();
+    // The last doorbell stays: none comes after it.
+    if (this.#rings < maxRings) this.#box?.takeDown();
+    this.#rings = Math.max(this.#rings, 1);
+    this.#repeat();
   }
 
   /** All is read. */
@@ -140,47 +163,74 @@ export class Doorbells {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#rings = 0;
+    this.#remember();
     this.#box?.takeDown();
+  }
+
+  /** What is unread now is no news any more. */
+  #remember(): void {
+    this.#toldAtMs = this.#clock.now();
+    this.#known = new Set(this.#mail.inbox.list().map(({ key }) => key));
   }
 
   #ring(): void {
-    clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#waiting > 0 || this.#mail.unread.count === 0) return;
+    if (this.#end.signal.aborted || this.#waiting > 0 || this.#mail.unread.count === 0) return;
     this.#rings = Math.min(this.#rings + 1, maxRings);
+    this.#remember();
     this.#box?.hang(doorbellText(this.#mail.unread));
     this.#expectProof();
-    const isIgnored = this.#rings > 1;
-    if (this.#isIdle() || isIgnored) void this.#wake();
+    void this.#wake();
     this.#repeat();
   }
 
-  /** Whoever is woken through the box takes the bell himself. */
+  /**
+   * Wakes an idle session. One that seems busy is woken too, by whoever waits for it, when a doorbell
+   * was ignored: no hook tells that a turn was interrupted. Whoever is woken takes the bell himself.
+   */
   async #wake(): Promise<void> {
-    if (!this.#isForNow()) return;
-    if (this.#box?.poke()) {
-      this.#wokenAtMs ??= this.#clock.now();
+    const isIdle = this.#isIdle();
+    if (!this.#isForNow() || !(isIdle || this.#rings > 1)) return;
+    if (this.#box?.poke() === true) {
+      if (isIdle) this.#wokenAtMs ??= this.#clock.now();
       return;
     }
+    const result = isIdle ? await this.#wakeOtherwise() : "refused";
+    if (result !== "refused") this.#wokenAtMs ??= this.#clock.now();
+    else if (isIdle) {
+      this.#wakes = false;
+      this.#publish();
+    }
+  }
+
+  async #wakeOtherwise(): Promise<WakeResult> {
+    // The one before was not taken up yet.
+    if (this.#isQueued) return "sent";
     // Not by the hook that the wake itself sets off: one doorbell is enough.
     this.#box?.takeDown();
-    const line = doorbellText(this.#mail.unread);
+    const known = this.#known;
+    let best: WakeResult = "refused";
     for (const wake of this.#wakers) {
-      const result = await wake(line, this.#end.signal);
-      if (result === "refused") continue;
-      this.#wokenAtMs ??= this.#clock.now();
-      if (result === "taken") return;
-      break;
+      const result = await wake(doorbellText(this.#mail.unread), this.#end.signal);
+      this.#isQueued ||= result === "taken";
+      if (result === "taken") return result;
+      if (result === "sent") best = result;
     }
+    // Unless a result has told it meanwhile.
     const { unread } = this.#mail;
-    if (unread.count > 0 && !this.#end.signal.aborted) this.#box?.hang(doorbellText(unread));
+    if (unread.count > 0 && this.#known === known) this.#box?.hang(doorbellText(unread));
+    return best;
   }
 
   #repeat(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#rings >= maxRings) return;
-    this.#timer = this.#ringIn(firstRepeatMs * 2 ** (this.#rings - 1));
+    this.#timer = this.#ringIn(this.#repeatMs());
+  }
+
+  #repeatMs(): number {
+    return firstRepeatMs * 2 ** (this.#rings - 1);
   }
 
   /** Something unread asks for more than to be known. What waits at the broker counts as such. */
@@ -204,6 +254,7 @@ export class Doorbells {
 
   #turned(turn: Turn, atMs: number): void {
     this.#turn = turn;
+    this.#isQueued = false;
     this.#mail.presentations.hookRan(this.#thread, atMs);
     this.#saw();
     // The mail came while the hook that ended the turn was running.
@@ -216,12 +267,12 @@ export class Doorbells {
     this.#publish();
   }
 
-  /** A call begins: if the session was woken a moment ago, waking works. */
+  /** Mail was read: if the session was woken not long ago, waking works. */
   #prove(): void {
-    if (this.#wokenAtMs !== undefined) {
-      this.#wakes = this.#clock.now() - this.#wokenAtMs <= wakeProofMs;
-    }
+    if (this.#wokenAtMs === undefined) return;
+    this.#wakes = this.#clock.now() - this.#wokenAtMs <= wakeProofMs;
     this.#wokenAtMs = undefined;
+    this.#publish();
   }
 
   /** The session was woken, and nothing came of it in good time. */

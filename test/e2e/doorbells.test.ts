@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Agent } from "../mcp/agent.js";
@@ -56,7 +56,8 @@ describe("an adapter and the hooks of its host", () => {
 
   const reach = async (): Promise<string> => (await api.facts("list_peers")).peers[0].reach;
 
-  const bell = (): string => join(home.path, "doorbells", session, "bell");
+  const box = (): string => join(home.path, "doorbells", `pid-${process.pid}`);
+  const bell = (): string => join(box(), "bell");
   const rung = (): Promise<void> => eventually(() => expect(existsSync(bell())).toBe(true));
 
   test("a hundred messages in a second make one doorbell, and reading them silences it", async () => {
@@ -82,7 +83,7 @@ describe("an adapter and the hooks of its host", () => {
   test("no word of a peer is in a doorbell", async () => {
     await api.facts("send_message", { to: "web", message: "SECRET-BODY" });
     await rung();
-    expect(hook("UserPromptSubmit")).not.toContain("SECRET-BODY");
+    expect(hook("UserPromptSubmit")).toBe("Peerline: 1 unread from api. Call get_messages.");
   });
 
   test("a send says how the agent is reached, from what was seen of it", async () => {
@@ -122,9 +123,7 @@ describe("an adapter and the hooks of its host", () => {
     try {
       let lines = "";
       waiter.stdout.on("data", (chunk: Buffer) => (lines += chunk.toString()));
-      await eventually(() =>
-        expect(existsSync(join(home.path, "doorbells", session, "waiter"))).toBe(true),
-      );
+      await eventually(() => expect(existsSync(join(box(), "waiter"))).toBe(true));
       await api.facts("send_message", { to: "web", message: "wake up" });
       await eventually(() =>
         expect(lines).toBe("Peerline: 1 unread from api. Call get_messages.\n"),
@@ -140,20 +139,33 @@ describe("an adapter and the hooks of its host", () => {
   });
 
   test("nothing is left when the agent ends, nor when it was killed and another begins", async () => {
+    expect(boxes()).toEqual([`pid-${process.pid}`]);
     await web[Symbol.asyncDispose]();
     await eventually(() => expect(boxes()).toEqual([]));
-
-    const killed = await home.start("web", {
-      clientName: "claude-code",
-      env: { CLAUDE_CODE_SESSION_ID: session },
-    });
-    await eventually(() => expect(boxes()).toContain(session));
+    const killed = await home.start("web", { clientName: "claude-code" });
+    await killed.facts("list_peers");
+    expect(boxes()).toEqual([`pid-${process.pid}`]);
     process.kill(killed.pid, "SIGKILL");
     await eventually(async () => {
       await using next = await home.start("db");
       await next.facts("list_peers");
-      expect(boxes()).not.toContain(session);
+      expect(readFileSync(join(box(), "adapter.pid"), "utf8")).toBe(`${next.pid}\n`);
     });
+    await eventually(() => expect(boxes()).toEqual([]));
+  });
+
+  test("an agent that was taken over leaves the newer one's folder alone", async () => {
+    const meta = { threadId: "019f-thread" };
+    const older = await home.start("db", { clientName: "codex-mcp-client" });
+    await older.facts("list_peers", {}, { meta });
+    const newer = await home.start("db", { clientName: "codex-mcp-client" });
+    await newer.facts("list_peers", {}, { meta });
+    const folder = join(home.path, "doorbells", meta.threadId);
+    await api.facts("send_message", { to: "db", message: "hello" });
+    await eventually(() => expect(existsSync(join(folder, "bell"))).toBe(true));
+    await older[Symbol.asyncDispose]();
+    expect(readFileSync(join(folder, "adapter.pid"), "utf8")).toBe(`${newer.pid}\n`);
+    expect(existsSync(join(folder, "bell"))).toBe(true);
   });
 
   const boxes = (): string[] => readdirSync(join(home.path, "doorbells")).toSorted();

@@ -17,19 +17,18 @@ describe("Claude Code's channel", () => {
 
   /** An idle agent is sent a message; what it is notified of, and whether a hook would still tell it. */
   async function notifications(env: Record<string, string>) {
-    const [web, api] = await Promise.all([
-      home.start("web", {
-        clientName: "claude-code",
-        env: { CLAUDE_CODE_SESSION_ID: session, ...env },
-      }),
-      home.start("api"),
-    ]);
+    // The folder of the process is the first one's.
+    const web = await home.start("web", {
+      clientName: "claude-code",
+      env: { CLAUDE_CODE_SESSION_ID: session, ...env },
+    });
+    await web.facts("list_peers");
+    const api = await home.start("api");
     const notified: unknown[] = [];
     web.client.fallbackNotificationHandler = async (notification) => {
       notified.push(notification);
     };
-    await web.facts("list_peers");
-    const box = join(home.path, "doorbells", session);
+    const box = join(home.path, "doorbells", `pid-${process.pid}`);
     writeFileSync(join(box, "turn"), "idle\n");
     await api.facts("send_message", { to: "web", message: "SECRET-BODY" });
     await eventually(() => expect(existsSync(join(box, "bell"))).toBe(true));

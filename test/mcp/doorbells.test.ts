@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -32,6 +33,9 @@ import { Mail } from "../../src/mcp/mail.js";
 import { eventually } from "../support/test-broker.js";
 import { held } from "./held.js";
 
+/** Of a call that the host does not give up. */
+const going = new AbortController().signal;
+
 /** Time is moved by the tests; files and pipes are real. */
 describe("Doorbells", () => {
   let home: string;
@@ -40,6 +44,7 @@ describe("Doorbells", () => {
   let doorbells: Doorbells;
   let woken: string[];
   let answer: WakeResult;
+  let beforeAnswer: () => Promise<void>;
   let reaches: string[];
 
   beforeEach(() => {
@@ -48,15 +53,22 @@ describe("Doorbells", () => {
     box = join(home, "doorbells", "thread-1");
     woken = [];
     answer = "refused";
+    beforeAnswer = async () => undefined;
     reaches = [];
     mail = new Mail(systemClock);
     doorbells = new Doorbells({
       mail,
       clock: systemClock,
-      wakers: [async (line) => (woken.push(line), answer)],
+      wakers: [
+        async (line) => {
+          woken.push(line);
+          await beforeAnswer();
+          return answer;
+        },
+      ],
       onReach: (reach) => reaches.push(Reach[reach]),
     });
-    doorbells.meetAt({ home, session: "thread-1", hostPid: undefined }, undefined);
+    doorbells.meetAt({ home, session: "thread-1", hostPid: process.pid }, undefined);
   });
 
   afterEach(() => {
@@ -86,7 +98,7 @@ describe("Doorbells", () => {
   }
 
   const readAll = async (): Promise<void> => {
-    await doorbells.during(async () => mail.inbox.take(mail.inbox.list()));
+    await doorbells.during(async () => mail.inbox.take(mail.inbox.list()), going);
   };
 
   test("a burst is one doorbell, which says how much there is", async () => {
@@ -151,7 +163,7 @@ describe("Doorbells", () => {
   test("a result of the agent's own call tells it, and puts the next doorbell off", async () => {
     await arrive();
     await vi.advanceTimersByTimeAsync(gatherMs);
-    await doorbells.during(async () => undefined);
+    await doorbells.during(async () => undefined, going);
     expect(bell()).toBeUndefined();
     await vi.advanceTimersByTimeAsync(firstRepeatMs - 1);
     expect(bell()).toBeUndefined();
@@ -161,8 +173,9 @@ describe("Doorbells", () => {
 
   test("a call that waits for mail needs no doorbell, and wakes", async () => {
     let end: (() => void) | undefined;
-    const waiting = doorbells.during(() =>
-      doorbells.whileWaiting(() => new Promise<void>((resolve) => (end = resolve))),
+    const waiting = doorbells.during(
+      () => doorbells.whileWaiting(() => new Promise<void>((resolve) => (end = resolve))),
+      going,
     );
     expect(reaches).toEqual(["NEXT_TURN", "WAKES"]);
     await arrive();
@@ -200,7 +213,9 @@ describe("Doorbells", () => {
     await vi.advanceTimersByTimeAsync(gatherMs);
     expect(woken).toEqual(["Peerline: 1 unread from api. Call get_messages."]);
     expect(bell()).toBeUndefined();
-    await doorbells.during(async () => undefined);
+    await doorbells.during(async () => undefined, going);
+    expect(reaches.at(-1), "a call that read nothing shows nothing").toBe("NEXT_TURN");
+    await readAll();
     expect(reaches.at(-1)).toBe("WAKES");
   });
 
@@ -226,7 +241,7 @@ describe("Doorbells", () => {
 
   test("work under way is not woken, nor is a host that was quiet only for a moment", async () => {
     answer = "taken";
-    await doorbells.during(async () => undefined);
+    await doorbells.during(async () => undefined, going);
     await arrive();
     await vi.advanceTimersByTimeAsync(gatherMs);
     expect(woken).toEqual([]);
@@ -263,6 +278,116 @@ describe("Doorbells", () => {
     expect(bell()).toBeDefined();
   });
 
+  test("an interrupt rings at once, also after doorbells that were not answered", async () => {
+    await arrive({ urgency: Urgency.FYI });
+    await vi.advanceTimersByTimeAsync(gatherMs + firstRepeatMs * 2 ** maxRings);
+    take();
+    await arrive({ urgency: Urgency.FYI });
+    await vi.advanceTimersByTimeAsync(firstRepeatMs * 2 ** maxRings);
+    expect(bell(), "what is only for information").toBeUndefined();
+    await arrive({ urgency: Urgency.INTERRUPT });
+    await vi.advanceTimersByTimeAsync(gatherMs);
+    expect(bell()).toContain("3 unread");
+  });
+
+  test("after the last doorbell, what comes rings once more in its time", async () => {
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs + firstRepeatMs * 2 ** maxRings);
+    take();
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs);
+    expect(bell()).toBeDefined();
+    take();
+    await arrive();
+    await vi.advanceTimersByTimeAsync(firstRepeatMs * 2 ** (maxRings - 1) - 1);
+    expect(bell()).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(bell()).toBeDefined();
+  });
+
+  test("a line that the host has not taken up yet is not given to it again", async () => {
+    answer = "taken";
+    await turn("idle");
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs + firstRepeatMs * 2 ** maxRings);
+    expect(woken).toHaveLength(1);
+  });
+
+  test("a call that the host gave up tells nobody", async () => {
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs);
+    await doorbells.during(async () => undefined, AbortSignal.abort());
+    expect(bell()).toBeDefined();
+  });
+
+  test("a wake that is refused after a result told of the mail hangs no bell", async () => {
+    await turn("idle");
+    beforeAnswer = () => doorbells.during(async () => undefined, going);
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs);
+    expect(woken).toHaveLength(1);
+    expect(bell()).toBeUndefined();
+  });
+
+  test("where nobody wakes it any more, the session counts as woken no more", async () => {
+    answer = "taken";
+    await turn("idle");
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs);
+    await readAll();
+    expect(reaches.at(-1)).toBe("WAKES");
+    answer = "refused";
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs);
+    expect(reaches.at(-1)).toBe("NEXT_TURN");
+  });
+
+  test("a session that seems busy is woken at the second doorbell, and proves nothing by it", async () => {
+    await turn("busy");
+    execFileSync("mkfifo", [join(box, "waiter")]);
+    const pipe = openSync(join(box, "waiter"), constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      await arrive();
+      await vi.advanceTimersByTimeAsync(gatherMs);
+      expect(readSync(pipe, Buffer.alloc(16)), "its next hook tells it").toBe(0);
+      await vi.advanceTimersByTimeAsync(firstRepeatMs);
+      expect(readSync(pipe, Buffer.alloc(16))).toBeGreaterThan(0);
+      await readAll();
+      expect(reaches.at(-1)).toBe("NEXT_TURN");
+    } finally {
+      closeSync(pipe);
+    }
+  });
+
+  test("mail read long after a wake shows nothing", async () => {
+    answer = "taken";
+    await turn("idle");
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs + wakeProofMs + 1);
+    await readAll();
+    expect(reaches.at(-1)).toBe("NEXT_TURN");
+  });
+
+  test("reconnecting is no news", async () => {
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs + firstRepeatMs * 2 ** maxRings);
+    take();
+    for (let time = 0; time < 5; time++) mail.inbox.tellBacklog({ count: 0, senders: [] });
+    await vi.advanceTimersByTimeAsync(firstRepeatMs * 2 ** maxRings);
+    expect(bell()).toBeUndefined();
+  });
+
+  test.each([
+    ["a folder", (path: string) => mkdirSync(path)],
+    ["a named pipe", (path: string) => execFileSync("mkfifo", [path])],
+  ])("%s in the place of its files is no hindrance", async (_what, make) => {
+    for (const name of ["bell", "bell.new", "turn"]) make(join(box, name));
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs);
+    await readAll();
+    expect(doorbells.reach).toBe(Reach.NEXT_TURN);
+  });
+
   test("says stored until a call or a hook of the host was seen", async () => {
     expect(doorbells.reach).toBe(Reach.STORED);
     await turn("busy");
@@ -280,11 +405,14 @@ describe("Doorbells", () => {
     vi.useRealTimers();
     const message = held();
     mail.inbox.deliver(message);
-    await turn("busy");
     mail.presentations.show(1, undefined, [{ held: message, part: 0, isLast: true }]);
     mail.presentations.written(1);
     await eventually(() => expect(reports).toEqual(["PRESENTED UNSPECIFIED"]));
-    await new Promise((resolve) => setTimeout(resolve, 2 * hookMarginMs));
+    // The hook ran before that, and was noticed after it.
+    const before = new Date(Date.now() - hookMarginMs);
+    mail.presentations.hookRan(undefined, before.getTime());
+    await new Promise((resolve) => setTimeout(resolve, 5 * hookMarginMs));
+    expect(reports).toEqual(["PRESENTED UNSPECIFIED"]);
     await turn("idle");
     await eventually(() => expect(reports).toContain("CONFIRMED HOOK"));
   });

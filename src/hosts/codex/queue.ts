@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import type { WakeResult } from "../host.js";
 import { codexQueueMs } from "../limits.js";
 
@@ -11,12 +12,15 @@ export async function queueForThread(
   line: string,
   signal: AbortSignal,
 ): Promise<WakeResult> {
-  return new Promise((resolve) => {
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(codexQueueMs)]);
+  try {
     const child = spawn("codex", ["queue", "--thread", thread, "--message", line], {
       stdio: "ignore",
-      signal: AbortSignal.any([signal, AbortSignal.timeout(codexQueueMs)]),
+      signal: stop,
     });
-    child.on("error", () => resolve("refused"));
-    child.on("close", (code) => resolve(code === 0 ? "taken" : "refused"));
-  });
+    const [code] = (await once(child, "close")) as [number | null];
+    return code === 0 ? "taken" : "refused";
+  } catch {
+    return "refused";
+  }
 }

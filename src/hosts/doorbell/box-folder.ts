@@ -1,15 +1,7 @@
-import {
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openHome } from "../../endpoint/home.js";
+import { readSmallFile, writeSmallFile } from "./small-file.js";
 import { tellWaiter } from "./waiter.js";
 import { maxBoxName, maxSweptBoxes, newBoxMs } from "./limits.js";
 
@@ -17,37 +9,32 @@ import { maxBoxName, maxSweptBoxes, newBoxMs } from "./limits.js";
 export interface BoxKey {
   /** The home's path. */
   readonly home: string;
-  /** The host's own name of its session; undefined where it does not tell. */
+  /** The host's process. */
+  readonly hostPid: number;
+  /** The host's own name of the session, where the process runs several and this one is known. */
   readonly session: string | undefined;
-  /** The host's process; undefined where it runs several sessions, and this one is known by its own name. */
-  readonly hostPid: number | undefined;
-}
-
-export interface BoxFolder {
-  readonly path: string;
-  /** Other names of the folder. */
-  readonly links: readonly string[];
 }
 
 /**
- * Makes the folder of an agent: named for the host's session, with a link named for its process, since
- * a host may begin another session in the same process; for the process alone where the session is not
- * known. The folder of a process belongs to the first agent that takes it.
+ * Makes the folder of an agent. It is named for the host's process; for the session where the host runs
+ * several in one process. Before it has named the session, the process's folder is the agent's as long
+ * as no other agent of the process wants it: then it is marked as shared, and hooks leave it alone.
  */
-export function openBox({ home, session, hostPid }: BoxKey): BoxFolder | undefined {
+export function openBox({ home, session, hostPid }: BoxKey): string | undefined {
+  if (session !== undefined && !isFolderName(session)) return undefined;
   try {
     const { doorbellsPath } = openHome(home);
-    const byPid = hostPid === undefined ? undefined : join(doorbellsPath, `pid-${hostPid}`);
     mkdirSync(doorbellsPath, { mode: 0o700, recursive: true });
     sweep(doorbellsPath);
-    if (session !== undefined && isFolderName(session)) {
-      const path = join(doorbellsPath, session);
-      take(path);
-      return { path, links: byPid !== undefined && link(byPid, session) ? [byPid] : [] };
+    const path = join(doorbellsPath, session ?? `pid-${hostPid}`);
+    if (session === undefined && ownerOf(path) !== undefined) {
+      writeSmallFile(join(path, "shared"), "");
+      return undefined;
     }
-    if (byPid === undefined || ownerOf(byPid) !== undefined) return undefined;
-    take(byPid);
-    return { path: byPid, links: [] };
+    // Of two agents of one session the newer one counts.
+    mkdirSync(path, { mode: 0o700, recursive: true });
+    writeSmallFile(join(path, ownerFile), `${process.pid}\n`);
+    return path;
   } catch {
     // A full disk, or a home that cannot be used: the first call says why.
     return undefined;
@@ -55,18 +42,22 @@ export function openBox({ home, session, hostPid }: BoxKey): BoxFolder | undefin
 }
 
 /** Removes the folder, unless another agent has it by now or somebody waits in it. */
-export function leaveBox({ path, links }: BoxFolder): void {
-  if (readPid(join(path, ownerFile)) !== process.pid) return;
-  for (const link of links) rmSync(link, { force: true });
+export function leaveBox(path: string): void {
+  if (!isOwnBox(path)) return;
   rmSync(join(path, ownerFile), { force: true });
   if (!isWaitedIn(path)) rmSync(path, { force: true, recursive: true });
+}
+
+/** No newer agent of the session has taken the folder over. */
+export function isOwnBox(path: string): boolean {
+  return readPid(join(path, ownerFile)) === process.pid;
 }
 
 /** Whether an agent that was killed left this folder or link. A folder without an agent may be a new one's. */
 export function isLeft(path: string): boolean {
   if (ownerOf(path) !== undefined || isWaitedIn(path)) return false;
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  const hadOwner = stats?.isSymbolicLink() || readPid(join(path, ownerFile)) !== undefined;
+  const hadOwner = readPid(join(path, ownerFile)) !== undefined;
   return stats !== undefined && (hadOwner || Date.now() - stats.mtimeMs >= newBoxMs);
 }
 
@@ -74,22 +65,6 @@ const ownerFile = "adapter.pid";
 
 function isFolderName(session: string): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(session) && session.length <= maxBoxName;
-}
-
-/** Of two agents of one session the newer one counts. */
-function take(path: string): void {
-  mkdirSync(path, { mode: 0o700, recursive: true });
-  writeFileSync(join(path, ownerFile), `${process.pid}\n`, { mode: 0o600 });
-}
-
-/** False where the process's folder belongs to a living agent of another session. */
-function link(path: string, target: string): boolean {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) {
-    if (readlinkSync(path) !== target && ownerOf(path) !== undefined) return false;
-  } else if (ownerOf(path) !== undefined) return false;
-  rmSync(path, { force: true, recursive: true });
-  symlinkSync(target, path);
-  return true;
 }
 
 /** The living process whose folder this is; undefined where there is none. */
@@ -112,12 +87,8 @@ function sweep(doorbellsPath: string): void {
 }
 
 function readPid(path: string): number | undefined {
-  try {
-    const text = readFileSync(path, "utf8").trim();
-    return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined;
-  } catch {
-    return undefined;
-  }
+  const text = readSmallFile(path)?.text.trim() ?? "";
+  return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined;
 }
 
 function isAlive(pid: number): boolean {

@@ -1,20 +1,9 @@
-import {
-  closeSync,
-  constants,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  watch,
-  writeFileSync,
-  writeSync,
-  type FSWatcher,
-} from "node:fs";
+import { lstatSync, renameSync, rmSync, watch, type FSWatcher } from "node:fs";
 import { join } from "node:path";
-import { leaveBox, openBox, type BoxKey } from "./box-folder.js";
+import { isOwnBox, leaveBox, openBox, type BoxKey } from "./box-folder.js";
+import { bellBytes } from "./limits.js";
+import { overwriteSmallFile, readSmallFile, writeSmallFile } from "./small-file.js";
 import { tellWaiter } from "./waiter.js";
-import { bellBytes, maxTurnBytes } from "./limits.js";
 
 /** Whether the host works on a turn, as its hooks last told it. */
 export type Turn = "busy" | "idle";
@@ -33,7 +22,6 @@ export interface BoxListener {
  */
 export class DoorbellBox {
   readonly #path: string;
-  readonly #links: readonly string[];
   readonly #listener: BoxListener;
   readonly #watcher: FSWatcher;
   #isHung = false;
@@ -41,20 +29,19 @@ export class DoorbellBox {
 
   /** Undefined where no folder can be had: the agent then hears of mail with its own calls alone. */
   static open(key: BoxKey, listener: BoxListener): DoorbellBox | undefined {
-    const folder = openBox(key);
-    if (folder === undefined) return undefined;
+    const path = openBox(key);
+    if (path === undefined) return undefined;
     try {
-      return new DoorbellBox(folder.path, folder.links, listener);
+      return new DoorbellBox(path, listener);
     } catch {
       // The system's bound of watches is reached.
-      leaveBox(folder);
+      leaveBox(path);
       return undefined;
     }
   }
 
-  private constructor(path: string, links: readonly string[], listener: BoxListener) {
+  private constructor(path: string, listener: BoxListener) {
     this.#path = path;
-    this.#links = links;
     this.#listener = listener;
     this.#turnMs = this.#readTurn()?.atMs ?? 0;
     this.#watcher = watch(path, { persistent: false }, () => this.#look());
@@ -64,7 +51,8 @@ export class DoorbellBox {
   /** The agent's next hook takes this line: at most `bellBytes` with its end. */
   hang(line: string): void {
     try {
-      writeFileSync(join(this.#path, "bell.new"), padded(line), { mode: 0o600 });
+      if (!isOwnBox(this.#path)) return;
+      writeSmallFile(join(this.#path, "bell.new"), padded(line));
       renameSync(join(this.#path, "bell.new"), join(this.#path, "bell"));
       this.#isHung = true;
     } catch {
@@ -75,25 +63,25 @@ export class DoorbellBox {
   /** A hook that runs now finds nothing. */
   takeDown(): void {
     this.#isHung = false;
-    rmSync(join(this.#path, "bell"), { force: true });
+    try {
+      if (isOwnBox(this.#path)) rmSync(join(this.#path, "bell"), { force: true });
+    } catch {
+      // What stands there is no bell.
+    }
   }
 
   get isHung(): boolean {
     return this.#isHung;
   }
 
-  /** Changes the line of the bell that hangs. One that a hook has taken meanwhile is not hung again. */
-  renew(line: string): void {
-    if (!this.#isHung) return;
+  /** Changes the line of the bell that hangs. False where none hangs, or a hook has taken it. */
+  renew(line: string): boolean {
+    if (!this.#isHung) return false;
     try {
-      const bell = openSync(join(this.#path, "bell"), constants.O_WRONLY | constants.O_NOFOLLOW);
-      try {
-        writeSync(bell, padded(line), 0);
-      } finally {
-        closeSync(bell);
-      }
+      overwriteSmallFile(join(this.#path, "bell"), padded(line));
+      return true;
     } catch {
-      // It was taken.
+      return false;
     }
   }
 
@@ -106,12 +94,12 @@ export class DoorbellBox {
     this.#watcher.close();
     this.takeDown();
     tellWaiter(this.#path, "");
-    leaveBox({ path: this.#path, links: this.#links });
+    leaveBox(this.#path);
   }
 
   /** Something changed in the folder. */
   #look(): void {
-    if (this.#isHung && statSync(join(this.#path, "bell"), quietly) === undefined) {
+    if (this.#isHung && !isThere(join(this.#path, "bell"))) {
       this.#isHung = false;
       this.#listener.taken();
     }
@@ -123,15 +111,17 @@ export class DoorbellBox {
 
   /** Undefined also while it is being written: then there is another change to come. */
   #readTurn(): { word: Turn; atMs: number } | undefined {
-    const path = join(this.#path, "turn");
-    try {
-      const { mtimeMs, size } = statSync(path);
-      if (size > maxTurnBytes) return undefined;
-      const word = readFileSync(path, "utf8").trim();
-      return word === "busy" || word === "idle" ? { word, atMs: mtimeMs } : undefined;
-    } catch {
-      return undefined;
-    }
+    const { text, atMs } = readSmallFile(join(this.#path, "turn")) ?? { text: "", atMs: 0 };
+    const word = text.trim();
+    return word === "busy" || word === "idle" ? { word, atMs } : undefined;
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
   }
 }
 
@@ -139,7 +129,5 @@ export class DoorbellBox {
 function padded(line: string): string {
   return line.padEnd(bellBytes, "\n");
 }
-
-const quietly = { throwIfNoEntry: false } as const;
 
 function ignore(): void {}

@@ -21,8 +21,8 @@ LC_ALL=C
 # Of the input: the ids and paths before the event's own fields, which can be large.
 input_bytes=8192
 
-# More than a doorbell has.
-line_bytes=1000
+# Of a doorbell: what its file has.
+line_bytes=256
 
 main() {
   host=$1 event=$2 host_pid=$3
@@ -58,24 +58,19 @@ run_hook() {
   [ -z "$line" ] || print_for_host
 }
 
-# Sets the agent's folder: named for its session, else for its host's process.
+# Sets the agent's folder: named for the host's process, or for the session where one process runs many.
 find_box() {
   id=
-  case $host in
-    claude) id=${CLAUDE_CODE_SESSION_ID-} ;;
-    codex)
-      # A subagent is a session, with an adapter of its own. A process of it runs many sessions; the
-      # folder named for the process is that of one which has called no tool yet.
-      read_input
-      if find_id agent_id; then host_pid=; else find_id session_id; fi
-      ;;
-  esac
-  case $id in */* | .*) id= ;; esac
-  for box in "${id:-none}" "pid-${host_pid:-none}"; do
-    box=$boxes/$box
-    [ ! -d "$box" ] || return 0
-  done
-  return 1
+  if [ "$host" = codex ]; then
+    # A subagent is a session, with an adapter of its own. A session that has called no tool yet is
+    # found by its process, unless several of that process are as new.
+    read_input
+    if find_id agent_id; then host_pid=; else find_id session_id; fi
+    case $id in '' | */* | .*) ;; *) box=$boxes/$id && [ -d "$box" ] && return ;; esac
+  fi
+  box=$boxes/pid-$host_pid
+  [ -n "$host_pid" ] && [ -d "$box" ] || return
+  [ "$host" != codex ] || [ ! -e "$box/shared" ]
 }
 
 # A subagent of Claude Code runs hooks as its session, whose mail is not for it.
@@ -105,10 +100,16 @@ take_bell() {
   mv -f "$box/bell" "$rung" 2>/dev/null || return
   line=$(dd bs="$line_bytes" count=1 2>/dev/null <"$rung")
   rm -f "$rung"
-  case $line in *[!A-Za-z0-9\ .,:@_-]*) line= ;; esac
+  case $line in
+    *[!A-Za-z0-9\ .,:@_-]*) line= ;;
+    "Peerline: "[0-9]*" unread"*". Call get_messages.") ;;
+    *) line= ;;
+  esac
 }
 
 write_turn() {
+  # Nothing that would hold this up, and no file elsewhere.
+  [ ! -L "$box/turn" ] && { [ -f "$box/turn" ] || [ ! -e "$box/turn" ]; } || return
   { echo "$1" >"$box/turn"; } 2>/dev/null
 }
 
@@ -127,7 +128,7 @@ wait_for_bell() {
   # Where nobody sits at the session, its run would not go on before this ends.
   [ "$event" = wait ] || [ "${CLAUDE_CODE_ENTRYPOINT-}" = cli ] || return
   # The host may run this before it starts the adapter.
-  find_box || { [ -n "$id" ] && box=$boxes/$id && mkdir -p "$box" 2>/dev/null; } || return
+  find_box || { [ -n "$host_pid" ] && mkdir -p "$box" 2>/dev/null; } || return
   take_place || return
   trap leave_place EXIT
   trap 'exit 0' HUP INT TERM

@@ -1,8 +1,8 @@
 /** The file of a bell: a doorbell's line, filled up with line ends. */
 export const bellBytes = 256;
 
-/** `busy` or `idle`, and room for what a shell adds. */
-export const maxTurnBytes = 16;
+/** A turn's word or a process's number, and room for what a shell adds. */
+export const maxSmallFileBytes = 32;
 
 /** Characters of a host's session id that may name a folder. */
 export const maxBoxName = 100;

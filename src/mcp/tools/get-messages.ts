@@ -85,7 +85,9 @@ async function waitForMail(
   try {
     while (!call.mail.inbox.list().some(matches)) {
       if (hiddenBehind(call, from) !== undefined) return;
-      await call.whileWaiting(() => call.mail.inbox.nextChange(end));
+      const change = () => call.mail.inbox.nextChange(end);
+      // Mail of others does not end the wait for one sender's.
+      await (from === undefined ? call.whileWaiting(change) : change());
     }
   } catch (error) {
     call.signal.throwIfAborted();

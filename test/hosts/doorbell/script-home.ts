@@ -14,6 +14,9 @@ export const line = "Peerline: 2 unread from backend, api. Call get_messages.";
 export const session = "11916082-262c-4e5c-851b-94f00f83219c";
 export const hostPid = process.pid;
 
+/** The folder of an agent of Claude Code or Gemini CLI. */
+export const ofProcess = `pid-${hostPid}`;
+
 /** What a hook does that has nothing to say. */
 export const nothing = { code: 0, stdout: "", stderr: "" };
 
@@ -68,7 +71,7 @@ export class Home implements AsyncDisposable {
     const env = { CLAUDE_CODE_ENTRYPOINT: "cli" };
     const child = this.#start("claude", task, host, { env });
     const waiter = new Waiter(child);
-    const box = join(this.path, "doorbells", session);
+    const box = join(this.path, "doorbells", `pid-${host}`);
     await until(() => existsSync(join(box, "waiter.pid")) && isRead(box, child.pid));
     return waiter;
   }

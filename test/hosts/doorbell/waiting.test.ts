@@ -4,13 +4,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { Home, line, nothing, session } from "./script-home.js";
+import { Home, line, nothing, ofProcess } from "./script-home.js";
 import { poke, until } from "./waiter.js";
 
 test("who waits prints one line for each bell, and ends with its host", async () => {
   await using home = await Home.make();
   const host = spawn("sleep", ["60"]);
-  const box = home.box(session);
+  const box = home.box(`pid-${host.pid}`);
   await using waiter = await home.waiter("wait", host.pid ?? 0);
   for (const count of [1, 2]) {
     home.hang(box);
@@ -27,7 +27,7 @@ test("who waits prints one line for each bell, and ends with its host", async ()
 
 test("who waits says nothing when a hook was faster", async () => {
   await using home = await Home.make();
-  const box = home.box(session);
+  const box = home.box(ofProcess);
   await using waiter = await home.waiter("wait");
   await poke(box);
   home.hang(box);
@@ -37,14 +37,14 @@ test("who waits says nothing when a hook was faster", async () => {
 
 test("who waits is told of what hung before", async () => {
   await using home = await Home.make();
-  home.hang(home.box(session));
+  home.hang(home.box(ofProcess));
   await using waiter = await home.waiter("wait");
   await waiter.printed(`${line}\n`);
 });
 
 test("who waits leaves what hangs to the hooks while the host is busy", async () => {
   await using home = await Home.make();
-  const box = home.box(session);
+  const box = home.box(ofProcess);
   writeFileSync(join(box, "turn"), "busy\n");
   home.hang(box);
   await using waiter = await home.waiter("wait");
@@ -56,14 +56,14 @@ test("who waits makes the folder when the host starts it before the adapter", as
   await using home = await Home.make();
   await rm(home.path, { recursive: true });
   await using waiter = await home.waiter("wait");
-  expect(existsSync(join(home.path, "doorbells", session, "waiter"))).toBe(true);
+  expect(existsSync(join(home.path, "doorbells", ofProcess, "waiter"))).toBe(true);
   expect(await waiter.stop()).toMatchObject({ stderr: "" });
-  expect(existsSync(join(home.path, "doorbells", session))).toBe(false);
+  expect(existsSync(join(home.path, "doorbells", ofProcess))).toBe(false);
 });
 
 test("who waits leaves the folder to an adapter that has it", async () => {
   await using home = await Home.make();
-  const box = home.box(session);
+  const box = home.box(ofProcess);
   writeFileSync(join(box, "adapter.pid"), `${process.pid}\n`);
   await using waiter = await home.waiter("wait");
   await waiter.stop();
@@ -74,7 +74,7 @@ test("who waits leaves the folder to an adapter that has it", async () => {
 
 test("who waits to wake Claude Code does it by ending with 2 and the line", async () => {
   await using home = await Home.make();
-  const box = home.box(session);
+  const box = home.box(ofProcess);
   await using waiter = await home.waiter("rewake");
   home.hang(box);
   await poke(box);
@@ -84,7 +84,7 @@ test("who waits to wake Claude Code does it by ending with 2 and the line", asyn
 
 test("who waits ends at once where nobody sits at the session, or somebody waits already", async () => {
   await using home = await Home.make();
-  home.box(session);
+  home.box(ofProcess);
   const rewake = (entrypoint: string) =>
     home.hook("claude", "rewake", { env: { CLAUDE_CODE_ENTRYPOINT: entrypoint } });
   expect(await rewake("sdk-cli")).toEqual(nothing);
@@ -95,7 +95,7 @@ test("who waits ends at once where nobody sits at the session, or somebody waits
 
 test("who waits takes the place of one that was killed", async () => {
   await using home = await Home.make();
-  const box = home.box(session);
+  const box = home.box(ofProcess);
   await using killed = await home.waiter("rewake");
   await killed.stop("SIGKILL");
   await using waiter = await home.waiter("rewake");
@@ -106,7 +106,7 @@ test("who waits takes the place of one that was killed", async () => {
 
 test("who waits by the hour takes the place of one that ends with a bell", async () => {
   await using home = await Home.make();
-  const box = home.box(session);
+  const box = home.box(ofProcess);
   await using first = await home.waiter("rewake");
   await using second = await home.waiter("wait");
   home.hang(box);

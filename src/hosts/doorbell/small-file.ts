@@ -1,0 +1,51 @@
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { maxSmallFileBytes } from "./limits.js";
+
+/**
+ * Files that hooks of a host write too. They are opened without waiting and without following links, so
+ * that whatever stands in their place, such as a named pipe, holds nobody up.
+ */
+
+export interface SmallFile {
+  readonly text: string;
+  /** When it was last written, since the epoch. */
+  readonly atMs: number;
+}
+
+/** Undefined where there is no file of a few bytes. */
+export function readSmallFile(path: string): SmallFile | undefined {
+  let file: number | undefined;
+  try {
+    file = openSync(path, constants.O_RDONLY | carefully);
+    const { mtimeMs, size } = fstatSync(file);
+    if (!fstatSync(file).isFile() || size > maxSmallFileBytes) return undefined;
+    const bytes = Buffer.alloc(size);
+    const text = bytes.toString("utf8", 0, readSync(file, bytes));
+    return { text, atMs: mtimeMs };
+  } catch {
+    return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+/** Makes or replaces it. Throws where something else stands there, or there is no room. */
+export function writeSmallFile(path: string, text: string): void {
+  const { O_WRONLY, O_CREAT, O_TRUNC } = constants;
+  write(openSync(path, O_WRONLY | O_CREAT | O_TRUNC | carefully, 0o600), text);
+}
+
+/** Writes over the beginning of a file that is there. Throws where it is not. */
+export function overwriteSmallFile(path: string, text: string): void {
+  write(openSync(path, constants.O_WRONLY | carefully), text);
+}
+
+const carefully = constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
+function write(file: number, text: string): void {
+  try {
+    writeSync(file, text, 0);
+  } finally {
+    closeSync(file);
+  }
+}
