@@ -92,24 +92,35 @@ async function sendOne(sender: BrokerClient): Promise<string> {
   }
 }
 
-/** Reads and confirms so many messages, or until a report is refused; resolves to the ids of those it did. */
+/** Reads and confirms so many messages, or until there is no room; resolves to the ids of those it did. */
 async function confirm(reader: BrokerClient, count: number): Promise<string[]> {
   const stream = new TestStream(reader, { maxMessages: 16 });
   const ids: string[] = [];
   while (ids.length < count) {
-    const event = await stream.next();
-    if (event.case !== "delivery") continue;
-    const { deliveryId, message } = event.value;
-    const acks = [{ deliveryId, outcome: Outcome.CONFIRMED }];
-    const error = (await reader.ackMessages({ acks })).results[0]?.error;
-    if (error !== undefined) {
-      expect(error.reason).toBe(ErrorReason.STORE_FULL);
-      break;
-    }
-    ids.push(message?.messageId ?? "");
+    const result = await confirmNext(reader, stream);
+    if (result === "STORE_FULL") break;
+    ids.push(result);
   }
   await stream.cancel();
   return ids;
+}
+
+/** The id of the next message, which was confirmed, or the reason why it was not. */
+async function confirmNext(reader: BrokerClient, stream: TestStream): Promise<string> {
+  try {
+    for (;;) {
+      const event = await stream.next();
+      if (event.case !== "delivery") continue;
+      const { deliveryId, message } = event.value;
+      const acks = [{ deliveryId, outcome: Outcome.CONFIRMED }];
+      const error = (await reader.ackMessages({ acks })).results[0]?.error;
+      if (error === undefined) return message?.messageId ?? "";
+      // A message that cannot be leased ends the stream, and with it all leases: its end says why.
+      if (error.reason !== ErrorReason.DELIVERY_STALE) return ErrorReason[error.reason];
+    }
+  } catch (error) {
+    return reasonIn(error);
+  }
 }
 
 async function stateOf(reader: BrokerClient, messageId: string): Promise<ReceiptState | undefined> {

@@ -1,4 +1,4 @@
-import { randomInt } from "node:crypto";
+import type { Random } from "../crash/random.js";
 import { type FileEvent, folderFile } from "./recording.js";
 
 /** What of the unsynced changes is on the disk after a cut. */
@@ -16,12 +16,20 @@ export class Disk {
   readonly #names = new Map<string, number>();
   #pendingNames: (readonly [name: string, file: number | undefined])[] = [];
 
+  /** @param files what is on the disk already, by name. */
+  constructor(files: ReadonlyMap<string, Buffer> = new Map()) {
+    for (const [name, bytes] of files) {
+      // The recorded process numbers its files from 1.
+      const number = -1 - this.#files.size;
+      this.#files.set(number, new DiskFile(bytes));
+      this.#names.set(name, number);
+    }
+  }
+
   apply(event: FileEvent): void {
     switch (event.kind) {
       case "create":
-        this.#files.set(event.file, new DiskFile());
-        this.#pendingNames.push([event.name, event.file]);
-        return;
+        return this.#create(event);
       case "unlink":
         this.#pendingNames.push([event.name, undefined]);
         return;
@@ -38,13 +46,29 @@ export class Disk {
     }
   }
 
-  /** The files that a power cut at this moment leaves, by name. */
-  cut(remaining: Remains): Map<string, Buffer> {
+  /** The files that a power cut at this moment leaves, by name; the same for the same chances. */
+  cut(remaining: Remains, random: Random): Map<string, Buffer> {
     const count = this.#pendingNames.length;
-    const keep = { nothing: 0, everything: count }[remaining as string] ?? randomInt(count + 1);
+    const keep = { nothing: 0, everything: count }[remaining as string] ?? random.between(0, count);
+    const names = this.#namesWith(keep);
+    return new Map(
+      [...names].map(([name, file]) => [name, this.#file(file).cut(remaining, random)]),
+    );
+  }
+
+  /** A file that was there before is created when it is first opened. */
+  #create({ file, name }: Extract<FileEvent, { kind: "create" }>): void {
+    const present = this.#namesWith(this.#pendingNames.length).get(name);
+    if (present !== undefined) return void this.#files.set(file, this.#file(present));
+    this.#files.set(file, new DiskFile());
+    this.#pendingNames.push([name, file]);
+  }
+
+  /** The names, with the first so many of those that are not durable. */
+  #namesWith(pending: number): Map<string, number> {
     const names = new Map(this.#names);
-    rename(names, this.#pendingNames.slice(0, keep));
-    return new Map([...names].map(([name, file]) => [name, this.#file(file).cut(remaining)]));
+    rename(names, this.#pendingNames.slice(0, pending));
+    return names;
   }
 
   #file(file: number): DiskFile {
@@ -63,6 +87,10 @@ class DiskFile {
   readonly #durable = new Content();
   #pending: Change[] = [];
 
+  constructor(bytes?: Buffer) {
+    if (bytes !== undefined) this.#durable.write(0, bytes);
+  }
+
   change(change: Change): void {
     this.#pending.push(change);
   }
@@ -72,18 +100,19 @@ class DiskFile {
     this.#pending = [];
   }
 
-  cut(remaining: Remains): Buffer {
+  cut(remaining: Remains, random: Random): Buffer {
     const content = this.#durable.copy();
-    for (const change of this.#survivors(remaining)) content.apply(change);
+    for (const change of this.#survivors(remaining, random)) content.apply(change);
     return content.bytes;
   }
 
-  #survivors(remaining: Remains): Change[] {
+  #survivors(remaining: Remains, random: Random): Change[] {
     if (remaining === "nothing") return [];
     if (remaining === "everything") return this.#pending;
     const parts = this.#pending.flatMap(toSectors);
-    if (remaining === "torn prefix") return parts.slice(0, randomInt(parts.length + 1));
-    return shuffled(parts.filter(() => randomInt(2) === 0));
+    if (remaining === "torn prefix") return parts.slice(0, random.between(0, parts.length));
+    const kept = parts.filter(() => random.between(0, 1) === 1);
+    return random.sample(kept, kept.length);
   }
 }
 
@@ -104,9 +133,13 @@ class Content {
 
   apply(change: Change): void {
     if (change.kind === "truncate") return this.#resize(change.size);
-    const end = change.offset + change.bytes.length;
+    this.write(change.offset, change.bytes);
+  }
+
+  write(offset: number, bytes: Buffer): void {
+    const end = offset + bytes.length;
     if (end > this.#size) this.#resize(end);
-    change.bytes.copy(this.#buffer, change.offset);
+    bytes.copy(this.#buffer, offset);
   }
 
   #resize(size: number): void {
@@ -135,13 +168,6 @@ function toSectors(change: Change): Change[] {
     start = end;
   }
   return sectors;
-}
-
-function shuffled<T>(items: readonly T[]): T[] {
-  return items
-    .map((item) => ({ item, rank: Math.random() }))
-    .toSorted((a, b) => a.rank - b.rank)
-    .map(({ item }) => item);
 }
 
 function rename(

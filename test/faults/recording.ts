@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rolldown } from "rolldown";
 
@@ -29,12 +29,16 @@ export async function recordSender(options: {
   folder: string;
   preload: string;
   workerUrl: URL;
+  /** What is in the new folder when it begins, by name. */
+  files?: ReadonlyMap<string, Buffer>;
 }): Promise<FileEvent[]> {
-  const { folder, preload, workerUrl } = options;
+  const { preload, workerUrl, files = new Map<string, Buffer>() } = options;
+  const folder = mkdtempSync(join(options.folder, "run-"));
   const program = join(folder, "sender.mjs");
   const recorded = join(folder, "recorded");
   const record = join(folder, "record");
   mkdirSync(recorded);
+  for (const [name, bytes] of files) writeFileSync(join(recorded, name), bytes);
   const input = join(import.meta.dirname, "recorded-sender.ts");
   const bundle = await rolldown({ input, platform: "node" });
   await bundle.write({ file: program, format: "esm" });

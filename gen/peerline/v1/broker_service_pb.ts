@@ -1889,7 +1889,7 @@ export const BrokerService: GenService<{
    * confirmed or ended is not offered again.
    *
    * Credential: session. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*). Errors of
-   * an entry: DELIVERY_NOT_FOUND, DELIVERY_STALE, FIELD_INVALID.
+   * an entry: DELIVERY_NOT_FOUND, DELIVERY_STALE, FIELD_INVALID, STORE_FULL.
    *
    * @generated from rpc peerline.v1.BrokerService.AckMessages
    */

@@ -14,7 +14,10 @@ export interface LogFrame {
   readonly page: number;
   /** Where the page begins in the log. */
   readonly start: number;
-  /** How many pages the database has after the transaction that this frame ends; 0: it ends none. */
+  /**
+   * How many pages the database has after the transaction that this frame ends; 0: it ends none, or it
+   * is torn so that this may be what an earlier use of the file left.
+   */
   readonly commitPages: number;
   /** It and all before it are as they were written: SQLite reads them. */
   readonly isRead: boolean;
@@ -44,7 +47,8 @@ export function readLog(databasePath: string): Log | undefined {
     isRead &&= isIntact;
     if (!isOurs) continue;
     const page = bytes.getUint32(at);
-    frames.push({ page, start, commitPages: bytes.getUint32(at + 4), isRead, isIntact });
+    const commitPages = isIntact || isInOneSector(at) ? bytes.getUint32(at + 4) : 0;
+    frames.push({ page, start, commitPages, isRead, isIntact });
   }
   return { bytes, hasIntactHeader, frames };
 }
@@ -53,6 +57,13 @@ const headerBytes = 32;
 const frameHeaderBytes = 24;
 /** With a page of the size that every database of ours has. */
 const frameBytes = frameHeaderBytes + 4096;
+/** A disk writes a sector as a whole or not at all; its own are as large or a multiple. */
+const sectorBytes = 512;
+
+/** Whether the header of the frame that begins there cannot be torn: half new, half of an earlier frame. */
+function isInOneSector(at: number): boolean {
+  return (at % sectorBytes) + frameHeaderBytes <= sectorBytes;
+}
 
 function readBytes(path: string): DataView | undefined {
   try {

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { type Log, type LogFrame, readLog } from "./log-frames.js";
+import { type Log, readLog } from "./log-frames.js";
+import { syncedFrames } from "./synced-frames.js";
 
 /** Of every database of ours: SQLite's default. */
 export const pageBytes = 4096;
@@ -65,8 +66,7 @@ export class PageFile {
 
 /**
  * Where the log has the newest version of each page it holds, and how many pages the database has with
- * them. A frame that is damaged still holds most of its page. The last transaction may have been torn:
- * it counts only where all of it is intact, as it does for SQLite.
+ * them. A frame that is damaged still holds most of its page.
  */
 function committedPages(
   log: Log | undefined,
@@ -74,19 +74,12 @@ function committedPages(
 ): { pages: Map<number, number>; commitPages: number } {
   const frames = log?.frames ?? [];
   const maxPages = filePages + frames.length;
-  const lastCommit = frames.findLastIndex(isCommit);
-  const lastBegin = frames.slice(0, Math.max(0, lastCommit)).findLastIndex(isCommit) + 1;
-  const isWhole = frames.slice(lastBegin, lastCommit + 1).every(({ isIntact }) => isIntact);
   const pages = new Map<number, number>();
   let commitPages = 0;
-  for (const frame of frames.slice(0, isWhole ? lastCommit + 1 : lastBegin)) {
+  for (const frame of syncedFrames(frames)) {
     if (frame.page > maxPages || frame.commitPages > maxPages) continue;
     pages.set(frame.page, frame.start);
     if (frame.commitPages > 0) commitPages = frame.commitPages;
   }
   return { pages, commitPages };
-}
-
-function isCommit({ commitPages }: LogFrame): boolean {
-  return commitPages > 0;
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isMissing } from "../../hosts/installed-hosts.js";
-import type { Turn } from "../../hosts/scripted-model/model-request.js";
+import type { ModelRequest, Turn } from "../../hosts/scripted-model/model-request.js";
 import type { Step } from "../../hosts/scripted-model/script.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
 import { startBrokerHome, type BrokerHome } from "../../support/program.js";
@@ -58,10 +58,12 @@ describe.skipIf(hosts.length === 0)("mail that waited for a host", () => {
   );
 
   test.for(hosts)(
-    "%s hears of it when it would end a turn in which it called no tool",
+    "%s hears of it in a turn in which it calls no tool",
     { timeout: 3 * maxRunMs },
     async ([, host]) => {
-      const hung = async (): Promise<Step> => {
+      // A quick adapter hangs the bell before the prompt's hook runs.
+      const hung = async ({ turns }: ModelRequest): Promise<Step> => {
+        if (turns.some(isTold)) return { call: "get_messages", args: {} };
         await bellHangs(broker);
         return { say: "I am done." };
       };
@@ -76,7 +78,9 @@ describe.skipIf(hosts.length === 0)("mail that waited for a host", () => {
 
       await agent.prompt("Go on.");
 
-      expect(toldUntilFirstCall(agent)).toMatchObject([{ role: host.hears.atEnd }]);
+      const [told, ...others] = toldUntilFirstCall(agent);
+      expect([host.hears.atEnd, host.hears.atPrompt]).toContain(told?.role);
+      expect(others).toEqual([]);
     },
   );
 });
@@ -85,5 +89,9 @@ describe.skipIf(hosts.length === 0)("mail that waited for a host", () => {
 function toldUntilFirstCall({ model }: RealAgent): readonly Turn[] {
   const { context } = model.record;
   const firstResult = context.findIndex(({ role }) => role === "tool");
-  return context.slice(0, firstResult).filter(({ text }) => text.includes("Peerline: 1 unread "));
+  return context.slice(0, firstResult).filter(isTold);
+}
+
+function isTold({ text }: Turn): boolean {
+  return text.includes("Peerline: 1 unread ");
 }
