@@ -8,6 +8,7 @@ import type { Installer, InstallOptions } from "../hosts/installer.js";
 import { serverCommand } from "../hosts/server-command.js";
 import { editLines } from "./edit-lines.js";
 import { forEachHost } from "./each-host.js";
+import { selfCommand } from "./self.js";
 import type { Define, Shell } from "./shell.js";
 
 interface Options {
@@ -67,7 +68,7 @@ async function run(shell: Shell, names: readonly string[], options: Options): Pr
   });
   if (!chosen && open.length > 0) {
     await shell.out.lines("", "Nothing was changed. Name the agents you want, or give --all:");
-    await shell.out.lines(`  peerline install ${open.join(" ")}`);
+    await shell.out.lines(`  ${selfCommand(shell.program, places)} install ${open.join(" ")}`);
   }
 }
 

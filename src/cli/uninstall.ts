@@ -92,9 +92,12 @@ async function uninstallFrom(
     if (task.dry) {
       await shell.out.lines(...editLines(host, edit, shell.out));
     } else {
-      await uninstall(edit, backups);
+      const backup = await uninstall(edit, backups);
       const done = edit.after === undefined ? "removed" : "took peerline out of";
-      await shell.out.lines(`${host.title}: ${done} ${edit.file.path}.`);
+      await shell.out.lines(
+        `${host.title}: ${done} ${edit.file.path}.`,
+        ...(backup === undefined ? [] : [`  As it was: ${backup}`]),
+      );
     }
   }
 }

@@ -16,3 +16,6 @@ export const maxRetryDelayMs = 1_000;
 
 /** Secrets that are read from one home; the broker accepts no longer keyring. */
 export const maxSecrets = 4096;
+
+/** A secret with its line end has 44 bytes; a file with more is none. */
+export const maxSecretFileBytes = 64;

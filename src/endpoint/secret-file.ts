@@ -1,8 +1,10 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { link, open, readFile, unlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { link, open, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { EndpointError } from "./endpoint-error.js";
 import { errnoOf } from "./errno.js";
+import { maxSecretFileBytes } from "./limits.js";
 
 /**
  * The secret in a file, made on first use. Processes that come at once all get the same one, and a
@@ -21,13 +23,20 @@ export async function openSecretFile(path: string): Promise<string> {
   }
 }
 
-/** The secret in a file; undefined where there is no file, or no whole secret in it. */
+/** The secret in a file; undefined where there is no file, or no whole secret in it. Waits for no pipe. */
 export async function readSecretFile(path: string): Promise<string | undefined> {
   try {
-    const text = (await readFile(path, "utf8")).trim();
-    return secretPattern.test(text) ? text : undefined;
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxSecretFileBytes));
+      const text = buffer.toString("utf8", 0, bytesRead).trim();
+      return secretPattern.test(text) ? text : undefined;
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
+    // A pipe to which nobody writes, or a device, is no secret either.
+    if (!["ENOENT", "EAGAIN", "ENXIO"].includes(errnoOf(error) ?? "")) throw error;
     return undefined;
   }
 }

@@ -53,6 +53,15 @@ export class Backups {
     return before === null ? undefined : text.path;
   }
 
+  /** Keeps a text of a file beside its record, whatever becomes of that. Returns the path of the copy. */
+  async keep(path: string, text: string): Promise<string> {
+    openHome(this.#home);
+    const copy = await readConfigFile(`${this.#pathOf(path)}.${sha256(text).slice(0, 8)}`);
+    await makeFolder(copy);
+    await replaceConfigFile(copy, text);
+    return copy.path;
+  }
+
   /** Removes what is known of a file. */
   async forget(path: string): Promise<void> {
     const files = await this.#open(path);
@@ -67,11 +76,13 @@ export class Backups {
   }
 
   async #open(path: string): Promise<[text: ConfigFile, record: ConfigFile]> {
+    const kept = this.#pathOf(path);
+    return [await readConfigFile(kept), await readConfigFile(`${kept}.record`)];
+  }
+
+  #pathOf(path: string): string {
     const name = `${basename(path).replace(/^\./, "")}.${sha256(path).slice(0, 8)}`;
-    return [
-      await readConfigFile(join(this.#folder, name)),
-      await readConfigFile(join(this.#folder, `${name}.record`)),
-    ];
+    return join(this.#folder, name);
   }
 }
 

@@ -61,23 +61,38 @@ export async function planUninstall(
   return { file, after, found: kind, before, madeFolder: record?.madeFolder };
 }
 
-/** Writes what was planned to install. Returns the path of the backup; undefined where there was no file. */
+/** Writes what was planned to install. Returns the path of the text as it was; undefined where there was no file. */
 export async function install(edit: ConfigEdit, backups: Backups): Promise<string | undefined> {
   const { file, after = "", before } = edit;
   const made = await makeFolder(file);
   const madeFolder = made ?? edit.madeFolder;
   const record = { before, afterSha256: sha256(after), madeFolder };
+  const edited = await keepEdited(edit, backups);
   const backup = await backups.write(file.path, record);
   await replaceConfigFile(file, after);
-  return backup;
+  return edited ?? backup;
 }
 
-/** Writes what was planned to uninstall. The backup stays where it holds more than the file now does. */
-export async function uninstall(edit: ConfigEdit, backups: Backups): Promise<void> {
+/**
+ * Writes what was planned to uninstall. The backup stays where it holds more than the file now does.
+ * Returns the path of the text as it was, where somebody had added to the entry.
+ */
+export async function uninstall(edit: ConfigEdit, backups: Backups): Promise<string | undefined> {
   const { file, after, before, madeFolder } = edit;
+  const edited = await keepEdited(edit, backups);
   await replaceConfigFile(file, after);
   if (after === undefined && madeFolder !== undefined) await removeFolders(file, madeFolder);
   if ((after ?? null) === before) await backups.forget(file.path);
+  return edited;
+}
+
+/** What somebody added to an entry is neither in the file nor in its record, once that is done by force. */
+async function keepEdited(
+  { file, found }: ConfigEdit,
+  backups: Backups,
+): Promise<string | undefined> {
+  if (found !== "edited" || file.text === undefined) return undefined;
+  return backups.keep(file.path, file.text);
 }
 
 /** The text as it was, where nobody changed the file since; else the present one without the entry. */

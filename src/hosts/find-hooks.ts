@@ -1,66 +1,103 @@
 import { join } from "node:path";
 import type { UserPlaces } from "../endpoint/config.js";
-import type { Installer } from "./installer.js";
+import {
+  entriesOf,
+  hasConditions,
+  isAsWritten,
+  isRunAlways,
+  scriptOf,
+  type Hook,
+} from "./doorbell/hook.js";
+import type { Installer, Scope } from "./installer.js";
 import { readValues, valueAt } from "./read-values.js";
 
-/** A hook of a host that runs the doorbell's script. */
+/** One of a host's hooks that runs the doorbell's script. */
 export interface FoundHook {
   readonly path: string;
-  readonly event: string;
+  readonly scope: Scope;
+  /** Which of its host's it is. */
+  readonly hook: Hook;
   /** Its place among the hooks of the event: in which group, and where in that. */
   readonly group: number;
   readonly index: number;
-  /** Undefined where the command does not name it as one word. */
-  readonly script: string | undefined;
+  /** As it stands there. */
+  readonly entry: Readonly<Record<string, unknown>>;
+  readonly script: string;
+  /** It is as `install` writes it, but for the path of the script. */
+  readonly isOwn: boolean;
+  /** Nothing keeps it from being run at some of its events. */
+  readonly isRunAlways: boolean;
 }
 
 /** The doorbell's hooks in the files of one host; a HostError where one cannot be read. */
 export async function findHooks(
-  { name }: Installer,
+  { name, hookTable }: Installer,
   { places, project }: { places: UserPlaces; project: string },
 ): Promise<FoundHook[]> {
   const found: FoundHook[] = [];
-  for (const path of filesOf(name, places, project)) {
+  if (hookTable === undefined) return found;
+  for (const { path, scope } of hookFiles(name, places, project)) {
     const events = valueAt(await readValues(path), "hooks");
-    for (const [event, groups] of Object.entries(objectOf(events))) {
-      for (const [group, { hooks }] of listOf(groups).entries()) {
-        for (const [index, { command }] of listOf(hooks).entries()) {
-          if (typeof command !== "string" || !command.includes(scriptName)) continue;
-          found.push({ path, event, group, index, script: scriptIn(command) });
-        }
+    for (const hook of hookTable.hooks) {
+      const groups = valueAt(events, hook.event);
+      for (const [index, group] of (Array.isArray(groups) ? groups : []).entries()) {
+        found.push(...hooksIn(group, { host: hookTable.host, hook, path, scope, group: index }));
       }
     }
   }
   return found;
 }
 
-const scriptName = "doorbell.sh";
+interface HookFile {
+  readonly path: string;
+  readonly scope: Scope;
+}
 
-function filesOf(host: string, places: UserPlaces, project: string): string[] {
+/** The files from which a host reads hooks and what it does with them; of those the first counts most. */
+export function hookFiles(host: string, places: UserPlaces, project: string): HookFile[] {
   const { home, claude = join(home, ".claude"), codex, gemini } = places;
-  const files: Readonly<Record<string, string[]>> = {
-    claude: [
-      join(claude, "settings.json"),
-      join(project, ".claude", "settings.json"),
-      join(project, ".claude", "settings.local.json"),
-    ],
-    codex: [join(codex, "hooks.json"), join(project, ".codex", "hooks.json")],
-    gemini: [join(gemini, ".gemini", "settings.json"), join(project, ".gemini", "settings.json")],
+  const files: Readonly<Record<string, { user: string; project: readonly string[] }>> = {
+    claude: {
+      user: join(claude, "settings.json"),
+      project: inFolder(join(project, ".claude"), "settings.local.json", "settings.json"),
+    },
+    codex: {
+      user: join(codex, "hooks.json"),
+      project: inFolder(join(project, ".codex"), "hooks.json"),
+    },
+    gemini: {
+      user: join(gemini, ".gemini", "settings.json"),
+      project: inFolder(join(project, ".gemini"), "settings.json"),
+    },
   };
-  return [...new Set(files[host] ?? [])];
+  const { user, project: own = [] } = files[host] ?? {};
+  if (user === undefined) return [];
+  return [
+    // In the user's home the project's file may be the user's.
+    ...own.filter((path) => path !== user).map((path) => ({ path, scope: "project" }) as const),
+    { path: user, scope: "user" },
+  ];
 }
 
-/** The script as the shell sees it: within quotes, or a word without blanks. */
-function scriptIn(command: string): string | undefined {
-  const words = command.matchAll(/'([^']*)'|"([^"]*)"|([^\s'"]+)/g);
-  const texts = [...words].map(([, single, double, plain]) => single ?? double ?? plain ?? "");
-  return texts.find((text) => text.endsWith(scriptName));
+function inFolder(folder: string, ...names: readonly string[]): string[] {
+  return names.map((name) => join(folder, name));
 }
 
-function objectOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function listOf(value: unknown): Record<string, unknown>[] {
-  return Array.isArray(value) ? value.map(objectOf) : [];
+function hooksIn(
+  group: unknown,
+  place: Pick<FoundHook, "hook" | "path" | "scope" | "group"> & { readonly host: string },
+): FoundHook[] {
+  const { host, ...rest } = place;
+  return entriesOf(group).flatMap((entry, index) => {
+    const script = scriptOf(entry, host, place.hook);
+    if (script === undefined) return [];
+    return {
+      ...rest,
+      index,
+      entry: entry as Record<string, unknown>,
+      script,
+      isOwn: isAsWritten(entry, place.hook) && !hasConditions(group),
+      isRunAlways: isRunAlways(group, entry, place.hook),
+    };
+  });
 }

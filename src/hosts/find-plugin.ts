@@ -30,11 +30,15 @@ export async function findPlugin(
   return undefined;
 }
 
-/** Plugins by `name@marketplace`, each with whether it is enabled. */
 function hasPlugin(plugins: unknown): boolean {
-  if (typeof plugins !== "object" || plugins === null) return false;
-  return Object.entries(plugins).some(([name, state]: [string, unknown]) => {
+  return pluginsIn(plugins).length > 0;
+}
+
+/** Those of Peerline's plugins, as `name@marketplace`, that are in use. */
+export function pluginsIn(plugins: unknown): string[] {
+  if (typeof plugins !== "object" || plugins === null) return [];
+  return Object.entries(plugins).flatMap(([name, state]: [string, unknown]) => {
     const isOn = state === true || valueAt(state, "enabled") === true;
-    return isOn && name.startsWith(`${serverName}@`);
+    return isOn && name.startsWith(`${serverName}@`) ? [name] : [];
   });
 }

@@ -1,4 +1,5 @@
 import type { UserPlaces } from "../endpoint/config.js";
+import type { HookTable } from "./doorbell/hook.js";
 import type { ServerCommand } from "./server-command.js";
 
 /** Whom an installation is for: all that a user works on, or one project. */
@@ -15,6 +16,8 @@ export interface Installer {
   traces(places: UserPlaces): readonly string[];
   /** The changes to its files: to one file at most one. */
   changes(options: InstallOptions): readonly ConfigChange[];
+  /** Its hooks, as they are written; a host without them cannot be told of mail by one. */
+  readonly hookTable?: HookTable;
   /** The host can be told in a file that it need not ask before it calls a tool. */
   readonly trustable: boolean;
   /** What the user has to do before it works. */

@@ -1,5 +1,12 @@
-import { parseTree, printParseErrorCode, type Node, type ParseError } from "jsonc-parser";
+import {
+  createScanner,
+  parseTree,
+  printParseErrorCode,
+  type Node,
+  type ParseError,
+} from "jsonc-parser";
 import { HostError } from "./host-error.js";
+import { maxJsonDepth } from "./limits.js";
 
 /** What a host's reader of JSON takes beside JSON. */
 export interface JsonDialect {
@@ -19,6 +26,7 @@ export interface JsonDocument {
 /** CONFIG_BROKEN where the host could not read the text. */
 export function parseDocument(path: string, text: string, dialect: JsonDialect): JsonDocument {
   const whole = text.trim() === "" ? `{}${text}` : text;
+  checkDepth(path, whole);
   const errors: ParseError[] = [];
   const root = parseTree(whole, errors, {
     disallowComments: !dialect.comments,
@@ -56,6 +64,24 @@ export function propertyValue(object: Node, name: string): Node | undefined {
 
 export function propertyOf(object: Node, name: string): Node | undefined {
   return object.children?.find((property) => property.children?.[0]?.value === name);
+}
+
+/** What reads a tree goes into it as deep as it is, and has no more stack than any other function. */
+function checkDepth(path: string, text: string): void {
+  const scanner = createScanner(text, true);
+  let depth = 0;
+  for (;;) {
+    scanner.scan();
+    const offset = scanner.getTokenOffset();
+    if (offset >= text.length) return;
+    // The first character of a token tells it from a string, and comments are passed over.
+    if (/[[{]/.test(text[offset] ?? "")) depth += 1;
+    if (/[\]}]/.test(text[offset] ?? "")) depth -= 1;
+    if (depth > maxJsonDepth) {
+      const what = `more than ${maxJsonDepth} objects and arrays in each other`;
+      throw broken(path, `${positionOf(text, offset)}: ${what}`);
+    }
+  }
 }
 
 function positionOf(text: string, offset: number): string {

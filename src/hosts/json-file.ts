@@ -13,7 +13,13 @@ import {
 } from "./json-document.js";
 import { cutMember } from "./json-cut.js";
 import { appendElement, insertMember } from "./json-insert.js";
-import { isElement, memberOf, withoutMember, type JsonMember } from "./json-member.js";
+import {
+  isElement,
+  memberOf,
+  withoutMember,
+  type JsonMember,
+  type JsonPart,
+} from "./json-member.js";
 import { layoutOf, lineIndentOf, render } from "./json-layout.js";
 
 /** A JSON file of a host, in which single members are read and changed while all else keeps its bytes. */
@@ -57,6 +63,24 @@ export class JsonFile {
     this.#check(document, after, member, undefined);
     if (past !== undefined) after = this.#cutEmptied(after, member.within, past);
     return before === null && after.trim() === "{}" ? undefined : finish(text, after);
+  }
+
+  /** The text with another value for a part of the member, or without it; the member's other parts keep their bytes. */
+  putPart(text: string, member: JsonMember, { list, value, isPart }: JsonPart): string {
+    const document = this.#parse(text);
+    const expected = valuesOf(document);
+    const values = (memberOf(expected, member) as Record<string, unknown> | undefined)?.[list];
+    const { container } = this.#descend(document, member);
+    const held = findNode(container, member);
+    const nodes = held === undefined ? undefined : propertyValue(held, list);
+    const part = nodes?.children?.find((node) => isPart(valueOf(node)));
+    if (!Array.isArray(values) || nodes === undefined || part === undefined) return text;
+    if (isDeepStrictEqual(valueOf(part), value)) return text;
+    const isCut = value === undefined;
+    const after = isCut ? cutMember(document, nodes, part) : replaceNode(document, part, value);
+    values.splice(values.findIndex(isPart), 1, ...(isCut ? [] : [value]));
+    if (!isDeepStrictEqual(valuesOf(this.#parse(after)), expected)) throw this.#uneditable();
+    return finish(text, after);
   }
 
   /** The text without those objects around the member that are empty now and were not there before. */

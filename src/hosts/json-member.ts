@@ -10,6 +10,15 @@ export interface JsonMember {
   readonly isElement?: (element: unknown) => boolean;
 }
 
+/** One element of a list within a member that holds more. */
+export interface JsonPart {
+  /** The list's name in the member. */
+  readonly list: string;
+  /** Undefined is that it is to go. */
+  readonly value: unknown;
+  readonly isPart: (element: unknown) => boolean;
+}
+
 /** The member in the values of a whole file; undefined where it is not there. */
 export function memberOf(values: unknown, member: JsonMember): unknown {
   let held = values;

@@ -42,3 +42,6 @@ export const hookSeconds = 5;
 
 /** How long Claude Code lets the process wait that wakes an idle session: near the most that a timer takes. */
 export const rewakeSeconds = 2_000_000;
+
+/** Objects and arrays in each other in a configuration file: hosts' own have about ten. */
+export const maxJsonDepth = 500;

@@ -137,30 +137,7 @@ describe("an entry", () => {
   });
 });
 
-describe("a host's hooks", () => {
-  test("that Codex was not told to trust are named, and those it was are not", async () => {
-    const hooks = {
-      Stop: [{ hooks: [{ type: "command", command: `${program}/../doorbell.sh` }] }],
-    };
-    await using machine = await DoctorMachine.make({
-      ".codex/hooks.json": JSON.stringify({ hooks }),
-    });
-    const findings = await machine.findings();
-    expect(findings.find(({ id }) => id === "hooks-untrusted")).toMatchObject({
-      severity: "warning",
-      mend: expect.stringContaining("trust them"),
-    });
-    expect(findings.find(({ id }) => id === "hooks-program-missing")).toMatchObject({
-      severity: "problem",
-      mend: `${install} codex`,
-    });
-    const state = `[hooks.state."${machine.path(".codex/hooks.json")}:stop:0:0"]\ntrusted_hash = "sha256:00"\n`;
-    await machine.write(".codex/config.toml", state);
-    await expect(machine.finding("hooks-untrusted")).rejects.toThrow("0 findings");
-    await machine.write(".codex/config.toml", `${state}enabled = false\n`);
-    expect((await machine.finding("hooks-untrusted")).severity).toBe("warning");
-  });
-
+describe("servers", () => {
   test.each([
     ["DO_NOT_TRUST", "warning"],
     [undefined, "note"],

@@ -2,6 +2,7 @@ import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { isTrouble, type Finding, type FindingId } from "../../src/cli/doctor/finding.js";
+import { sha256 } from "../../src/hosts/backups.js";
 import { program } from "../support/program.js";
 import { AgentsMachine } from "./agents-machine.js";
 
@@ -51,11 +52,16 @@ export class DoctorMachine implements AsyncDisposable {
   /** Does what Codex does when its user trusts the hooks that it found. */
   async trustCodexHooks(): Promise<void> {
     const config = await readFile(this.path(".codex/config.toml"), "utf8");
-    const events = ["session_start", "user_prompt_submit", "post_tool_use", "stop"];
-    const states = events.map(
-      (event) =>
-        `\n[hooks.state."${this.path(".codex/hooks.json")}:${event}:0:0"]\ntrusted_hash = "sha256:00"\n`,
-    );
+    const { hooks } = JSON.parse(await readFile(this.path(".codex/hooks.json"), "utf8")) as {
+      hooks: Record<string, [{ hooks: [{ command: string; timeout: number }] }]>;
+    };
+    const states = Object.entries(hooks).map(([event, [group]]) => {
+      const name = event.replaceAll(/\B[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+      const [{ command, timeout }] = group.hooks;
+      const hook = { async: false, command, timeout, type: "command" };
+      const hash = sha256(JSON.stringify({ event_name: name, hooks: [hook] }));
+      return `\n[hooks.state."${this.path(".codex/hooks.json")}:${name}:0:0"]\ntrusted_hash = "sha256:${hash}"\n`;
+    });
     await this.write(".codex/config.toml", config + states.join(""));
   }
 

@@ -1,5 +1,5 @@
 import { chmod, mkdir, readFile, symlink, utimes } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Running } from "../support/program.js";
 import { Agent } from "../mcp/agent.js";
@@ -125,6 +125,48 @@ describe("the home", () => {
   });
 });
 
+describe("a named pipe in the home", () => {
+  test.each([
+    "peerline.db",
+    "broker.log",
+    "broker.starting",
+    "operator.token",
+    "person.secret",
+    "peers/one.secret",
+    "doorbells/one/adapter.pid",
+    "doorbells/one/turn",
+  ])("in the place of %s is named, and holds nobody up", async (name) => {
+    await using machine = await DoctorMachine.make();
+    const path = machine.path(".peerline", name);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await machine.run("mkfifo", ["-m", "600", path], { PATH: process.env["PATH"] });
+    const findings = await machine.findings();
+    expect(
+      findings.find(({ id, subject }) => id === "home-files" && subject === path),
+    ).toMatchObject({ severity: "problem", mend: `rm ${path}` });
+  });
+
+  test("in the place of the token for a broker that runs holds nobody up", async () => {
+    await using machine = await DoctorMachine.make();
+    await machine.startBroker();
+    const path = machine.path("other", "operator.token");
+    await mkdir(dirname(path), { mode: 0o700 });
+    await machine.run("mkfifo", ["-m", "600", path], { PATH: process.env["PATH"] });
+    const PEERLINE_BROKER = `unix:${machine.path(".peerline/broker.sock")}`;
+    const env = { PEERLINE_HOME: dirname(path), PEERLINE_BROKER };
+    expect((await machine.finding("broker-unseen", env)).seen).toContain(path);
+  });
+
+  test("behind which somebody waits for mail is where it belongs", async () => {
+    await using machine = await DoctorMachine.make({ ".peerline/doorbells/one/turn": "idle\n" });
+    await chmod(machine.path(".peerline/doorbells"), 0o700);
+    const path = machine.path(".peerline/doorbells/one/waiter");
+    await machine.run("mkfifo", ["-m", "600", path], { PATH: process.env["PATH"] });
+    const findings = await machine.findings();
+    expect(findings.filter(({ subject }) => subject === path)).toEqual([]);
+  });
+});
+
 describe("this program", () => {
   test("on a search path with an older Node, or none, is named", async () => {
     await using machine = await DoctorMachine.make();
@@ -140,6 +182,16 @@ describe("this program", () => {
       subject: node,
       seen: expect.stringContaining("v18.20.1"),
     });
+  });
+
+  test("in a package whose manifest is a named pipe is looked at without waiting", async () => {
+    await using machine = await DoctorMachine.make({ "old/dist/peerline.js": "#!/bin/sh\n" });
+    const env = { PATH: process.env["PATH"] };
+    await machine.run("mkfifo", [machine.path("old/package.json")], env);
+    await chmod(machine.path("old/dist/peerline.js"), 0o755);
+    await mkdir(machine.path("bin"));
+    await symlink(machine.path("old/dist/peerline.js"), machine.path("bin/peerline"));
+    expect((await machine.finding("program-path")).seen).toContain("of unknown version");
   });
 
   test("beside another version of it on the search path is named", async () => {

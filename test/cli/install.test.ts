@@ -74,7 +74,9 @@ test("without an agent it shows what it found and what it would do, and does not
   expect(code).toBe(0);
   expect(stdout).toContain(`Codex: ${machine.path(".codex/config.toml")}\n@@ line 2 @@\n+\n+# >>>`);
   expect(stdout).toContain(`Gemini CLI: ${machine.path(".gemini/settings.json")} (a new file)`);
-  expect(stdout).toMatch(/Nothing was changed\..*\n {2}peerline install codex gemini\n$/);
+  expect(stdout).toMatch(/Nothing was changed\..*\n {2}\S.* install codex gemini\n$/);
+  const [told = ""] = stdout.trimEnd().split("\n").slice(-1);
+  expect(told).toBe(`  ${process.execPath} ${program} install codex gemini`);
   expect(stdout).not.toContain("Claude");
   expect(await machine.contents()).toEqual(before);
 
@@ -99,6 +101,38 @@ test("a file that is broken stops its agent only, before anything of it is writt
   expect([code, stdout]).toEqual([1, expect.stringContaining("Codex: wrote")]);
   expect(stderr).toMatch(/^peerline: .*settings\.json cannot be read as JSON \(line 1, column 18/);
   expect(await machine.contents()).not.toHaveProperty([".claude.json"]);
+});
+
+test("a file that goes too deep is refused by its name, and by the doctor's finding", async () => {
+  await using machine = await AgentsMachine.make({
+    ".claude/settings.json": `{"a":${"[".repeat(200_000)}`,
+    ".codex/config.toml": `a = ${"[".repeat(200_000)}`,
+  });
+  const { code, stderr } = await machine.peerline("install", "claude", "codex");
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/settings\.json cannot be read as JSON \(line 1, column \d+: more than/);
+  expect(stderr).toContain("config.toml cannot be read as TOML");
+  const doctor = await machine.peerline("doctor", "--json");
+  for (const said of [stderr, doctor.stderr, doctor.stdout]) expect(said).not.toContain("defect");
+  expect(doctor.stdout.match(/"config-broken"/g)).toHaveLength(2);
+});
+
+test("a command that somebody put beside a hook outlives force and uninstalling", async () => {
+  await using machine = await AgentsMachine.make();
+  await machine.peerline("install", "claude");
+  const settings = machine.read(".claude/settings.json");
+  const mine = `{ "type": "command", "command": "echo MINE" }`;
+  const shared = (await settings)
+    .replace(/("UserPromptSubmit": \[\s*\{\s*"hooks": \[)/, `$1 ${mine},`)
+    .replace(/"timeout": 5/, `"timeout": 6`);
+  await machine.write(".claude/settings.json", shared);
+  const { code, stdout } = await machine.peerline("install", "claude", "--force");
+  const [, backup = ""] = /^ {2}As it was: .*\/(\.peerline\/backups\/.*)$/m.exec(stdout) ?? [];
+  expect([code, await machine.read(backup)]).toEqual([0, shared]);
+  expect(await machine.read(".claude/settings.json")).toContain(mine);
+  await machine.peerline("uninstall", "claude");
+  const left = JSON.parse(await machine.read(".claude/settings.json")) as unknown;
+  expect(left).toEqual({ hooks: { UserPromptSubmit: [{ hooks: [JSON.parse(mine)] }] } });
 });
 
 test("an entry of that name that starts something else stays, unless forced", async () => {

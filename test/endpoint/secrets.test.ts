@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -52,6 +53,13 @@ test("passes over files that hold no whole secret", async () => {
   writeFileSync(join(home.peersPath, "notes.txt"), whole.secret);
   mkdirSync(join(home.peersPath, "directory.secret"));
   expect(await listSecrets(home)).toEqual([whole]);
+});
+
+test("passes over a named pipe in the place of a secret, without waiting", async () => {
+  const home = openHome(temporaryDirectory());
+  const { path } = await createSecret(home);
+  execFileSync("mkfifo", [`${path}.secret`]);
+  expect((await listSecrets(home)).map((secret) => secret.path)).toEqual([path]);
 });
 
 test("the person's secret is made once, whoever comes first, and is no peer's", async () => {

@@ -43,6 +43,23 @@ test("an entry that somebody added to is removed only by force", async () => {
   expect(await machine.text()).toBe(`{}`);
 });
 
+test("what somebody added to an entry is kept as it was, when force takes it", async () => {
+  await using machine = await machineWith(`{}`);
+  await machine.install();
+  for (const name of ["api", "web"]) {
+    const edited = (await machine.text()).replace(`"env": {}`, `"env": { "NAME": "${name}" }`);
+    await writeFile(machine.path, edited);
+    const kept =
+      name === "api"
+        ? await machine.install({ force: true })
+        : await machine.uninstall({ force: true });
+    expect(await readFile(kept ?? "", "utf8")).toBe(edited);
+  }
+  expect(await machine.text()).toBe(`{}`);
+  const copies = Object.values(await machine.peerline.contents());
+  expect(copies.filter((text) => /^600 .*"(?:api|web)"/s.test(text))).toHaveLength(2);
+});
+
 test("what the host wrote since stays; an object that came with the entry goes with it", async () => {
   await using machine = await machineWith(undefined);
   await machine.install();

@@ -89,6 +89,46 @@ describe.each(hosts)("the hooks of $title", (installer) => {
     expect(commandsIn(`{"hooks":{"changed":${change.entry(edited).shown}}}`)).toHaveLength(1);
   });
 
+  test("leave what somebody put beside them where it is, and go without it", () => {
+    const change = hooksChange(installer);
+    const mine = `{ "type": "command", "command": "echo MINE" }`;
+    for (const [pattern, joined] of [
+      [/("hooks": \[\s*)(\{[^{}]*doorbell\.sh[^{}]*\})/, `$1${mine}, $2`],
+      [/("hooks": \[\s*\{[^{}]*doorbell\.sh[^{}]*\})/, `$1, ${mine}`],
+    ] as const) {
+      const shared = change.put(others).replace(pattern, joined);
+      expect(shared).toContain(mine);
+      expect(change.entry(shared).kind).toBe("own");
+      expect(change.put(shared)).toBe(shared);
+      const moved = hooksChange(installer, { program: "/moved/peerline.js" });
+      expect(moved.put(shared)).toBe(shared.replaceAll("/opt/peerline/dist/", "/moved/"));
+      const removed = change.remove(shared, others) ?? "";
+      expect(removed).toContain(mine);
+      expect(removed).not.toMatch(/'[^']*doorbell\.sh'/);
+      expect(JSON.parse(JSON.stringify(JSON.parse(removed)).replace(alone, ""))).toEqual(
+        JSON.parse(others),
+      );
+    }
+  });
+
+  test("leave a group that somebody made their own to them, when they are put back by force", () => {
+    const change = hooksChange(installer);
+    const mine = `{ "matcher": "Edit", "hooks": [{ "type": "command", "command": "echo MINE" }, `;
+    const shared = change
+      .put(undefined)
+      .replace(/\{\s*"hooks": \[(?=\s*\{[^{}]*doorbell\.sh)/, mine);
+    expect(change.entry(shared).kind).toBe("edited");
+    const forced = change.put(shared);
+    expect(change.entry(forced).kind).toBe("own");
+    const groups = Object.values(
+      (JSON.parse(forced) as { hooks: Record<string, object[]> }).hooks,
+    ).flat();
+    expect(groups).toContainEqual(JSON.parse(`${mine.replace(/, $/, "")}]}`));
+    expect(commandsIn(forced).filter((command) => command.includes("doorbell.sh"))).toHaveLength(
+      commandsIn(change.put(undefined)).length,
+    );
+  });
+
   test("stay away where they are not wanted", () => {
     const text = changesOf(installer)
       .map((change) => change.put(undefined))
@@ -105,6 +145,10 @@ test("a file whose server is another's, and whose hooks are not, is not touched 
   expect(change.remove(text, undefined)).toContain(server);
   expect(change.remove(text, undefined)).not.toContain("doorbell.sh");
 });
+
+/** The group of one command, and the comma before it. */
+const alone =
+  /,?\{"hooks":\[\{"type":"command","command":"echo MINE"\}\]\}|"[A-Za-z]+":\[\{"hooks":\[\{"type":"command","command":"echo MINE"\}\]\}\],/;
 
 function commandsIn(text: string): string[] {
   const { hooks } = JSON.parse(text) as {

@@ -65,6 +65,21 @@ test("wherever comments and blanks stand, all else stays, and no comment is lost
   );
 });
 
+test("what goes deeper than any reader of it could is refused, and what does not is read", () => {
+  expect(file.put(nested(499), member)).toContain("/usr/bin/node");
+  for (const text of [nested(500), nested(200_000), `{"a":`.repeat(200_000)]) {
+    const refused = expect.objectContaining({
+      code: "CONFIG_BROKEN",
+      message: expect.stringMatching(/^\/home\/ada\/x\.json cannot be read as JSON \(line 1/),
+    });
+    expect(() => file.read(text, member)).toThrow(refused);
+  }
+});
+
+function nested(depth: number): string {
+  return `{"a":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+}
+
 function between(stream: Iterator<string[]>): string {
   return (stream.next().value as string[]).join("");
 }

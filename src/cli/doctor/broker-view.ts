@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { GetServerInfoResponse } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
@@ -12,6 +13,8 @@ import { CliError } from "../cli-error.js";
 import { readHistory } from "../history.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import type { HomeView } from "./home-view.js";
+import { maxSecretFileBytes } from "./limits.js";
+import { isSmallFile } from "./regular-file.js";
 
 /** The broker as far as it can be seen. None is started for it. */
 export type BrokerView =
@@ -49,6 +52,10 @@ export async function lookAtBroker(options: {
     if (!stats.isSocket() || stats.uid !== process.getuid?.()) return { state: "foreign" };
     const soon = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]);
     if (!(await probeSocket(path, soon))) return { state: "left" };
+    const token = join(config.home, "operator.token");
+    if (existsSync(token) && !isSmallFile(token, maxSecretFileBytes)) {
+      return { state: "unseen", why: `${token} is no file with a token.` };
+    }
     return await ask(options);
   } catch (error) {
     signal.throwIfAborted();

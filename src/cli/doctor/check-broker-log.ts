@@ -1,9 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../../endpoint/errno.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { logTailBytes } from "./limits.js";
+import { openRegularFile } from "./regular-file.js";
 
 /** Where no broker runs, its log says whether the last one could not start. */
 export function checkBrokerLog({ home, broker, self }: Evidence): Finding[] {
@@ -33,17 +32,7 @@ function tailOf(path: string): Record<string, unknown>[] {
 }
 
 function readEnd(path: string): string {
-  let file: number | undefined;
-  try {
-    file = openSync(path, "r");
-    const { size } = fstatSync(file);
-    const bytes = Buffer.alloc(Math.min(size, logTailBytes));
-    const length = readSync(file, bytes, 0, bytes.length, size - bytes.length);
-    return bytes.toString("utf8", 0, length);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return "";
-    throw error;
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
+  using file = openRegularFile(path);
+  if (file === undefined) return "";
+  return file.read(Math.max(0, file.size - logTailBytes), logTailBytes).toString();
 }

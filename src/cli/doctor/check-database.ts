@@ -1,9 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../../endpoint/errno.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { commandLine } from "./quoted.js";
+import { openRegularFile } from "./regular-file.js";
 
 /**
  * Where no broker can be asked, the head of the database's file says whether one could open it. It is
@@ -21,35 +21,20 @@ export function checkDatabase({ home, broker }: Evidence): Finding[] {
 
 /** SQLite's file format, section 1.3: magic string, page size, size in pages, application id. */
 function faultOf(path: string): string | undefined {
-  const file = open(path);
-  if (file === undefined) return undefined;
-  try {
-    const { size } = fstatSync(file);
-    if (size === 0) return undefined;
-    const head = Buffer.alloc(headBytes);
-    if (readSync(file, head, 0, headBytes, 0) < headBytes) return "it is cut short";
-    if (!head.subarray(0, magic.length).equals(magic)) return "it is no SQLite database";
-    if (!head.subarray(68, 72).equals(applicationId)) return "it is no database of Peerline's";
-    const pageBytes = head.readUInt16BE(16) === 1 ? 65_536 : head.readUInt16BE(16);
-    const isCut = size < pageBytes * head.readUInt32BE(28);
-    return isCut && !hasLog(path) ? "it is cut short" : undefined;
-  } finally {
-    closeSync(file);
-  }
+  using file = openRegularFile(path);
+  if (file === undefined || file.size === 0) return undefined;
+  const head = file.read(0, headBytes);
+  if (head.length < headBytes) return "it is cut short";
+  if (!head.subarray(0, magic.length).equals(magic)) return "it is no SQLite database";
+  if (!head.subarray(68, 72).equals(applicationId)) return "it is no database of Peerline's";
+  const pageBytes = head.readUInt16BE(16) === 1 ? 65_536 : head.readUInt16BE(16);
+  const isCut = file.size < pageBytes * head.readUInt32BE(28);
+  return isCut && !hasLog(path) ? "it is cut short" : undefined;
 }
 
 const headBytes = 100;
 const magic = Buffer.from("SQLite format 3\0");
 const applicationId = Buffer.from("Peer");
-
-function open(path: string): number | undefined {
-  try {
-    return openSync(path, "r");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
-}
 
 /** The write-ahead log may hold what the file does not yet. */
 function hasLog(path: string): boolean {

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, type Stats } from "node:fs";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { errnoOf } from "../../endpoint/errno.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
@@ -13,6 +13,7 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
   const files = filesOf(home.path);
   const foreign = files.filter(({ stats }) => stats.uid !== process.getuid?.());
   const open = files.filter(({ stats }) => !stats.isSymbolicLink() && (stats.mode & 0o077) !== 0);
+  const pipe = files.find(({ path, stats }) => isOutOfPlace(path, stats));
   const findings: Finding[] = [];
   if (foreign[0] !== undefined) {
     findings.push({
@@ -32,7 +33,22 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
       mend: commandLine("chmod", "-R", "go-rwx", home.path),
     });
   }
+  if (pipe !== undefined) {
+    findings.push({
+      id: "home-files",
+      severity: "problem",
+      subject: pipe.path,
+      seen: "it is a named pipe or a device: what reads it in the place of a file may wait for ever",
+      mend: commandLine("rm", pipe.path),
+    });
+  }
   return findings;
+}
+
+/** The one pipe of a home is that behind which somebody waits to wake an agent. */
+function isOutOfPlace(path: string, stats: Stats): boolean {
+  if (stats.isFIFO()) return basename(path) !== "waiter";
+  return stats.isCharacterDevice() || stats.isBlockDevice();
 }
 
 interface File {

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { VERSION } from "../../endpoint/version.js";
 import { findProgram } from "../../hosts/find-program.js";
@@ -7,6 +7,7 @@ import type { Finding } from "./finding.js";
 import { isNodeTooOld, nodeVersion } from "./node-version.js";
 import { programVersion } from "./program-version.js";
 import { commandLine } from "./quoted.js";
+import { openRegularFile } from "./regular-file.js";
 
 /** This program, and what a shell starts by the name of `peerline`. */
 export async function checkProgram(
@@ -48,7 +49,8 @@ async function checkNode(
     signal,
   }: Pick<Evidence, "config" | "places"> & { readonly signal: AbortSignal },
 ): Promise<Finding[]> {
-  if (!readFileSync(script, "latin1").startsWith("#!/usr/bin/env node")) return [];
+  using file = openRegularFile(script);
+  if (file?.read(0, envNode.length).toString("latin1") !== envNode) return [];
   const mend = "Install Node 20.19 or newer, and put its folder first on PATH";
   const node = findProgram("node", places.programs);
   if (node === undefined) {
@@ -60,3 +62,5 @@ async function checkNode(
   const seen = `\`peerline\` would run on Node ${version ?? "of unknown version"}, and needs 20.19 or newer`;
   return [{ id: "program-node", severity: "problem", subject: node, seen, mend }];
 }
+
+const envNode = "#!/usr/bin/env node";

@@ -1,9 +1,8 @@
 import type { Config, UserPlaces } from "../../endpoint/config.js";
-import { findProgram } from "../../hosts/find-program.js";
+import { selfCommand } from "../self.js";
 import { lookAtBroker, type BrokerView } from "./broker-view.js";
 import { lookAtHome, type HomeView } from "./home-view.js";
 import { lookAtHosts, type HostView } from "./host-view.js";
-import { commandLine } from "./quoted.js";
 import { findRunning, type RunningProgram } from "./running-programs.js";
 
 /** Where the doctor was asked, and by whom. */
@@ -33,10 +32,7 @@ export async function gatherEvidence(asked: Asked, signal: AbortSignal): Promise
   const home = lookAtHome(config.home);
   return {
     ...asked,
-    self:
-      findProgram("peerline", places.programs) === undefined
-        ? commandLine(process.execPath, program)
-        : "peerline",
+    self: selfCommand(program, places),
     home,
     broker: await lookAtBroker({ config, program, home, signal }),
     hosts: await lookAtHosts(asked),

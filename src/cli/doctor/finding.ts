@@ -62,6 +62,8 @@ export const groups = {
   hooks: "Hosts",
   "hooks-absent": "Hosts",
   "hooks-program-missing": "Hosts",
+  "hooks-disabled": "Hosts",
+  "hooks-partial": "Hosts",
   "hooks-untrusted": "Hosts",
   "folder-untrusted": "Hosts",
   plugin: "Hosts",

@@ -1,11 +1,12 @@
 import type { UserPlaces } from "../../endpoint/config.js";
 import { allInstallers } from "../../hosts/all-installers.js";
-import { isHookTrusted } from "../../hosts/codex/hook-trust.js";
+import { isHookTrusted, isPluginTrusted } from "../../hosts/codex/hook-trust.js";
 import { findEntries } from "../../hosts/find-entries.js";
 import { findHooks, type FoundHook } from "../../hosts/find-hooks.js";
 import { findHosts } from "../../hosts/find-hosts.js";
 import { findPlugin } from "../../hosts/find-plugin.js";
 import { folderTrust, type FolderTrust } from "../../hosts/gemini-cli/folder-trust.js";
+import { findHooksSwitch, type HooksSwitch } from "../../hosts/hooks-switch.js";
 import { HostError } from "../../hosts/host-error.js";
 import type { Installer } from "../../hosts/installer.js";
 import { viewEntry, type EntryView } from "./entry-view.js";
@@ -17,6 +18,10 @@ export interface HostView {
   readonly hooks: readonly FoundHook[];
   /** Hooks that the host does not run before its user allows it. */
   readonly untrustedHooks: readonly FoundHook[];
+  /** The setting by which the host does not run them. */
+  readonly hooksSwitch: HooksSwitch | undefined;
+  /** Its user allows the hooks of the plugin, where that takes a word. */
+  readonly isPluginTrusted: boolean;
   /** The file that says that the plugin is in use. */
   readonly plugin: string | undefined;
   /** Whether the host starts servers in this folder; undefined where it does so in each. */
@@ -57,13 +62,17 @@ async function lookAtHost(host: Installer, options: Options): Promise<HostView> 
   const found = await findEntries(host, { places, project, server });
   for (const error of found.broken) broken.set(error.message, error);
   const hooks = await attempt(() => findHooks(host, options), []);
-  const untrusted = host.name === "codex" ? () => untrustedOf(hooks, places) : async () => [];
+  const isCodex = host.name === "codex";
+  const untrusted = isCodex ? () => untrustedOf(hooks, places) : async () => [];
+  const trusted = isCodex ? () => isPluginTrusted(places) : async () => true;
   const folder =
     host.name === "gemini" ? () => folderTrust(project, places) : async () => undefined;
   return {
     host,
     entries: found.entries.map((entry) => viewEntry(entry, places)),
     hooks,
+    hooksSwitch: await attempt(() => findHooksSwitch(host, { places, project, hooks }), undefined),
+    isPluginTrusted: await attempt(trusted, true),
     untrustedHooks: await attempt<FoundHook[]>(untrusted, []),
     plugin: await attempt(() => findPlugin(host, options), undefined),
     folder: await attempt<HostView["folder"]>(folder, undefined),

@@ -10,6 +10,12 @@ export const maxHomeEntries = 20_000;
 /** The end of the broker's log that is read, in bytes: some hundred lines. */
 export const logTailBytes = 64 * 1024;
 
+/** A manifest of a package, in bytes; Peerline's has about two thousand. */
+export const maxManifestBytes = 64 * 1024;
+
+/** A file with a secret, in bytes: it has about 44. */
+export const maxSecretFileBytes = 1024;
+
 /** How far a time of the broker may be ahead of ours before the clock is to blame, in milliseconds. */
 export const clockToleranceMs = 60_000;
 

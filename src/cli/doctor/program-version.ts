@@ -1,11 +1,14 @@
-import { readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { maxManifestBytes } from "./limits.js";
+import { openRegularFile } from "./regular-file.js";
 
 /** The version of the Peerline that a program's file belongs to; undefined where that cannot be told. */
 export function programVersion(program: string): string | undefined {
   try {
     const folder = dirname(dirname(realpathSync(program)));
-    const manifest: unknown = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    using file = openRegularFile(join(folder, "package.json"));
+    const manifest: unknown = JSON.parse(file?.read(0, maxManifestBytes).toString() ?? "");
     const { name, version } = manifest as Record<string, unknown>;
     return name === "peerline" && typeof version === "string" ? version : undefined;
   } catch {

@@ -38,6 +38,7 @@ export const installClaudeCode: Installer = {
     ];
     return others.length === 0 ? [named] : [named, jointChange(settings, others)];
   },
+  hookTable: claudeCodeHooks,
   trustable: true,
   nextStep: ({ scope }) =>
     scope === "user"

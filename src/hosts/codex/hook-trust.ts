@@ -1,21 +1,61 @@
+import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { UserPlaces } from "../../endpoint/config.js";
 import type { FoundHook } from "../find-hooks.js";
+import { pluginsIn } from "../find-plugin.js";
 import { readValues, valueAt } from "../read-values.js";
+import { codexHooks } from "./hooks.js";
 
 /**
- * Whether the user has told Codex to run a hook. It keeps that in its configuration, by the hook's place
- * in its file, with a hash of what it then was: a hook that changed since is not run, which cannot be
- * told from here.
+ * Whether the user has told Codex to run a hook as it is. It keeps that in its configuration, by the
+ * hook's place in its file, with a hash of what it then was.
  */
-export async function isHookTrusted(hook: FoundHook, { codex }: UserPlaces): Promise<boolean> {
-  const states = valueAt(await readValues(join(codex, "config.toml")), "hooks", "state");
-  const event = hook.event.replaceAll(/\B[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
-  return [hook.path, realpathSync(hook.path)].some((path) => {
-    const state = valueAt(states, `${path}:${event}:${hook.group}:${hook.index}`);
-    return (
-      typeof valueAt(state, "trusted_hash") === "string" && valueAt(state, "enabled") !== false
-    );
+export async function isHookTrusted(found: FoundHook, { codex }: UserPlaces): Promise<boolean> {
+  const config = await readValues(join(codex, "config.toml"));
+  const hash = hashOf(found);
+  return [found.path, realpathSync(found.path)].some((path) => {
+    const trusted = trustedHash(config, placeOf(path, found.hook.event, found));
+    return trusted !== undefined && (hash === undefined || hash === trusted);
   });
+}
+
+/** Whether the user has told Codex to run all hooks of the plugin, at least as they were at some time. */
+export async function isPluginTrusted({ codex }: UserPlaces): Promise<boolean> {
+  const config = await readValues(join(codex, "config.toml"));
+  return pluginsIn(valueAt(config, "plugins")).every((plugin) =>
+    codexHooks.hooks.every(({ event }) => {
+      const place = placeOf(`${plugin}:hooks/hooks.json`, event, { group: 0, index: 0 });
+      return trustedHash(config, place) !== undefined;
+    }),
+  );
+}
+
+function trustedHash(config: unknown, place: string): string | undefined {
+  const state = valueAt(config, "hooks", "state", place);
+  const hash = valueAt(state, "trusted_hash");
+  return typeof hash === "string" && valueAt(state, "enabled") !== false ? hash : undefined;
+}
+
+function placeOf(
+  file: string,
+  event: string,
+  { group, index }: Pick<FoundHook, "group" | "index">,
+): string {
+  return `${file}:${eventName(event)}:${group}:${index}`;
+}
+
+/** As Codex makes it of a hook as it is installed; undefined for one that says more. */
+function hashOf({ hook, entry, isOwn }: FoundHook): string | undefined {
+  if (!isOwn) return undefined;
+  const { command, timeout, type } = entry;
+  const hashed = {
+    event_name: eventName(hook.event),
+    hooks: [{ async: false, command, timeout, type }],
+  };
+  return `sha256:${createHash("sha256").update(JSON.stringify(hashed)).digest("hex")}`;
+}
+
+function eventName(event: string): string {
+  return event.replaceAll(/\B[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
 }

@@ -47,6 +47,7 @@ export const installCodex: Installer = {
         : []),
     ];
   },
+  hookTable: codexHooks,
   trustable: true,
   nextStep({ scope, hooks }) {
     const restart =

@@ -18,48 +18,78 @@ export interface HookTable {
   readonly hooks: readonly Hook[];
 }
 
-/** A hook's element in the array of its event. */
-export function hookElement(server: ServerCommand, host: string, hook: Hook): object {
-  const script = quoted(join(dirname(server.args[0] ?? ""), scriptName));
+/** A hook as it stands in a group: the element of its event's array, in which hosts keep hooks together. */
+export function hookEntry(server: ServerCommand, host: string, hook: Hook): object {
+  const script = quoted(scriptBeside(server.args[0] ?? ""));
   // The shell ends with 2 where there is no script, and to hosts that means: stop what you are doing.
   const command = `[ ! -r ${script} ] || sh ${script}${argumentsOf(host, hook)}`;
-  return { hooks: [{ type: "command", command, ...hook.settings }] };
+  return { type: "command", command, ...hook.settings };
 }
 
-/** Whether an element runs the script for this: wherever the script is, and whatever stands beside. */
-export function runsHook(element: unknown, host: string, hook: Hook): boolean {
-  return commandsOf(element).some((command) => isCommand(command, argumentsOf(host, hook)));
+/** The script that comes with a program. */
+export function scriptBeside(program: string): string {
+  return join(dirname(program), scriptName);
 }
 
-/** Whether an element is as this program writes it, but for the path of the script. */
-export function isHookElement(element: unknown, hook: Hook): boolean {
-  const [command, ...others] = commandsOf(element);
-  if (command === undefined || others.length > 0) return false;
-  return isDeepStrictEqual(element, {
-    hooks: [{ type: "command", command, ...hook.settings }],
-  });
+/** The script that an entry runs for this hook, wherever it is; undefined where it does something else. */
+export function scriptOf(entry: unknown, host: string, hook: Hook): string | undefined {
+  const { command } = objectOf(entry);
+  const args = argumentsOf(host, hook);
+  if (typeof command !== "string" || !command.endsWith(args)) return undefined;
+  const word = /(?:^|\s)sh '(.*)'$/s.exec(command.slice(0, -args.length))?.[1];
+  const script = word?.replaceAll(quoteInQuotes, "'");
+  return script !== undefined && basename(script) === scriptName ? script : undefined;
+}
+
+/** The entries of a group. */
+export function entriesOf(group: unknown): readonly unknown[] {
+  const { hooks } = objectOf(group);
+  return Array.isArray(hooks) ? hooks : [];
+}
+
+/** Whether a group says more than its entries: for some hosts, when they are run. */
+export function hasConditions(group: unknown): boolean {
+  return Object.keys(objectOf(group)).some((key) => key !== "hooks");
+}
+
+/** Whether an entry is as this program writes it, but for the path of the script. */
+export function isAsWritten(entry: unknown, { settings }: Hook): boolean {
+  const { command: _, ...held } = objectOf(entry);
+  return isDeepStrictEqual(held, { type: "command", ...settings });
+}
+
+/** Whether an entry is run at each of its events, and does there what it is for. */
+export function isRunAlways(group: unknown, entry: unknown, { settings }: Hook): boolean {
+  const { matcher = "" } = objectOf(group);
+  const { command: _, ...held } = objectOf(entry);
+  const written = { type: "command", ...settings };
+  return (matcher === "" || matcher === "*") && isDeepStrictEqual(binding(held), binding(written));
 }
 
 const scriptName = "doorbell.sh";
+
+const quoteInQuotes = String.raw`'\''`;
 
 function argumentsOf(host: string, { event, task = event }: Hook): string {
   return ` ${host} ${task} $PPID`;
 }
 
-function isCommand(command: string, args: string): boolean {
-  if (!command.endsWith(args)) return false;
-  const script = /(?:^|\s)sh '(.*)'$/s.exec(command.slice(0, -args.length))?.[1];
-  return script !== undefined && basename(script) === scriptName;
+/** What may be otherwise: words for people, and how long it may take. */
+const freeSettings: ReadonlySet<string> = new Set([
+  "timeout",
+  "name",
+  "description",
+  "statusMessage",
+]);
+
+function binding(settings: object): object {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => !freeSettings.has(name)));
 }
 
-function commandsOf(element: unknown): string[] {
-  const { hooks } = (element ?? {}) as { hooks?: unknown };
-  if (!Array.isArray(hooks)) return [];
-  return hooks
-    .map((hook: unknown) => ((hook ?? {}) as { command?: unknown }).command)
-    .filter((command) => typeof command === "string");
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 function quoted(path: string): string {
-  return `'${path.replaceAll("'", String.raw`'\''`)}'`;
+  return `'${path.replaceAll("'", quoteInQuotes)}'`;
 }

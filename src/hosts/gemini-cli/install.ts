@@ -20,6 +20,7 @@ export const installGeminiCli: Installer = {
     const told = jsonHooks({ path, dialect, table: geminiCliHooks, server });
     return [jointChange(path, [named, told])];
   },
+  hookTable: geminiCliHooks,
   trustable: true,
   nextStep: () =>
     "Restart Gemini CLI; /mcp lists peerline. It starts servers only in folders that you trust.",
