@@ -5,6 +5,7 @@ import { cannotRead } from "../support/process-reading.js";
 import { eventually } from "../support/test-broker.js";
 import { AdapterUnderFire } from "./adapter-under-fire.js";
 import { Barrage } from "./barrage.js";
+import { buildDriver } from "./driver-process.js";
 import {
   connectionShare,
   longRun,
@@ -25,12 +26,14 @@ let home: BrokerHome;
 let witness: Witness;
 let adapter: AdapterUnderFire;
 let brokerPid: number;
+let driverProgram: string;
 
 beforeAll(async () => {
   home = await startBrokerHome();
   witness = await Witness.join(home.socket);
   adapter = await AdapterUnderFire.start(home.environment);
   brokerPid = (await witness.client.getServerInfo({})).pid;
+  driverProgram = await buildDriver(home.path);
 });
 afterAll(async () => {
   witness[Symbol.dispose]();
@@ -41,7 +44,7 @@ afterAll(async () => {
 test.skipIf(cannotRead !== undefined)(
   `${inputs} hostile calls, connections and lines: no process ends or grows, and no peer notices`,
   async () => {
-    const barrage = new Barrage(home, adapter, seed);
+    await using barrage = new Barrage(home, adapter, driverProgram, seed);
     const readings = new Readings({ broker: brokerPid, adapter: adapter.pid, test: process.pid });
     const witnessing = new AbortController();
     const witnessed = keepWitnessing(witnessing.signal);

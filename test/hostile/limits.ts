@@ -11,6 +11,21 @@ export const rawConnections = 4;
 export const connections = 4;
 export const callsAtOnce = 24;
 
+/** Calls after which the peers that hostile input acts as get new sessions. */
+export const callsPerSession = 500;
+
+/**
+ * Calls and connections that one driver process fires before the next takes its place: seldom, after some
+ * hundreds of thousands, Node 20.20.2 asks for 32 GiB at once below an HTTP/2 client, and aborts.
+ */
+export const inputsPerDriver = 20_000;
+
+/** Drivers of one run that may end by a signal; more die of something else than that. */
+export const maxDriverDeaths = 20;
+
+/** Outcomes that a driver gathers before it tells them; those of one that dies are lost, and fired again. */
+export const outcomesPerReport = 100;
+
 /** What is written of one message, in bytes, more or less: enough to be refused for its size. */
 export const maxHostileBytes = 1.5 * maxMessageBytes;
 
