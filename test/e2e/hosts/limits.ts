@@ -8,7 +8,7 @@ export const maxStartMs = 60_000;
 export const maxScreenWaitMs = 60_000;
 
 /** How long what a host started may outlive it, on a busy machine. */
-export const maxEndMs = 10_000;
+export const maxEndMs = 30_000;
 
 /** Between a line and its end, as a person types: hosts allow for tens of milliseconds. */
 export const pauseMs = 200;
