@@ -36,7 +36,7 @@ export class Barrage implements AsyncDisposable {
     const whats = [...this.#counts.keys()].toSorted();
     return [
       ...whats.map((what) => `${this.#counts.get(what)} × ${what}`),
-      `${started} driver processes, of which ${deaths.length} ended before they were replaced`,
+      `driver processes: ${started}, ended by a signal: ${deaths.length}`,
     ].join("\n");
   }
 

@@ -1,8 +1,9 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
+import { maxDriverKiB } from "./limits.js";
 
 /** What a driver is to fire at, and with which seed. */
 export interface DriverTask {
@@ -43,9 +44,9 @@ export class DriverProcess implements AsyncDisposable {
   #isReleased = false;
 
   constructor(program: string, task: DriverTask) {
-    this.#child = fork(program, [JSON.stringify(task)], {
+    const driver = [process.execPath, "--max-old-space-size=1024", program, JSON.stringify(task)];
+    this.#child = spawn("sh", ["-c", withMemory(maxDriverKiB), ...driver], {
       env: { PATH: process.env["PATH"], HOSTILE_STREAMS: process.env["HOSTILE_STREAMS"] },
-      execArgv: ["--max-old-space-size=1024"],
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#child.on("message", (outcomes: Outcomes) => this.#hear(outcomes));
@@ -101,6 +102,11 @@ export class DriverProcess implements AsyncDisposable {
     this.#child.kill("SIGKILL");
     await this.#ended.catch(() => undefined);
   }
+}
+
+/** A shell's script that becomes the program of its arguments, which can have no more memory than this. */
+function withMemory(kib: number): string {
+  return `ulimit -v ${kib} 2>/dev/null; exec "$0" "$@"`;
 }
 
 /** What is kept of a driver's standard error, in characters: the last of it tells what it died of. */

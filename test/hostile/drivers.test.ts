@@ -1,9 +1,12 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { cannotRead } from "../support/process-reading.js";
 import { type BrokerHome, startBrokerHome } from "../support/program.js";
 import { newSecret } from "../support/test-broker.js";
 import { buildDriver, type Outcomes } from "./driver-process.js";
 import { Drivers } from "./drivers.js";
 import { targetNames } from "./hostile-text.js";
+import { maxDriverKiB } from "./limits.js";
 
 let home: BrokerHome;
 let program: string;
@@ -40,6 +43,15 @@ test("what a driver that aborted had left is fired by the next, and its death is
   expect(fired).toBe(500);
   expect(drivers.started).toBe(2);
   expect(drivers.deaths).toEqual([expect.stringContaining("SIGABRT")]);
+});
+
+test.skipIf(cannotRead !== undefined)("a driver cannot take all memory there is", async () => {
+  await using drivers = driversOf(5000);
+  let limits = "";
+  await drivers.fire(100, () => {
+    limits = readFileSync(`/proc/${drivers.pid}/limits`, "utf8");
+  });
+  expect(limits).toMatch(new RegExp(`^Max address space +${maxDriverKiB * 1024} `, "m"));
 });
 
 test("a driver that fails without a signal fails the run", async () => {

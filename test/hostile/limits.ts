@@ -16,9 +16,12 @@ export const callsPerSession = 500;
 
 /**
  * Calls and connections that one driver process fires before the next takes its place: seldom, after some
- * hundreds of thousands, Node 20.20.2 asks for 32 GiB at once below an HTTP/2 client, and aborts.
+ * hundreds of thousands, a Node 20.20.2 that is an HTTP/2 client takes memory without end and aborts.
  */
 export const inputsPerDriver = 20_000;
+
+/** Memory that a driver may have, in KiB of its address space: four times what it needs, not all there is. */
+export const maxDriverKiB = 4 * 1024 * 1024;
 
 /** Drivers of one run that may end by a signal; more die of something else than that. */
 export const maxDriverDeaths = 20;
