@@ -65,13 +65,12 @@ export class Doorbells {
     void this.#follow();
   }
 
-  get reach(): Reach {
-    return this.#reach;
-  }
-
   /** Meets the host's hooks in this folder from now on. `thread` is how the host's calls name the context. */
   meetAt(key: BoxKey, thread: string | undefined): void {
     this.#box?.close();
+    this.#box = undefined;
+    // Another has taken over: the folder is its.
+    if (this.#end.signal.aborted) return;
     this.#thread = thread;
     this.#box = DoorbellBox.open(key, {
       taken: () => this.#saw(),
@@ -245,11 +244,7 @@ export class Doorbells {
   /** A host whose hooks tell nothing is taken for idle when it has been quiet for a while. */
   #isIdle(): boolean {
     if (this.#turn !== undefined) return this.#turn === "idle";
-    return this.#running === 0 && this.#quietInMs() <= 0;
-  }
-
-  #quietInMs(): number {
-    return this.#lastCallMs + quietMs - this.#clock.now();
+    return this.#running === 0 && this.#clock.now() - this.#lastCallMs >= quietMs;
   }
 
   #turned(turn: Turn, atMs: number): void {

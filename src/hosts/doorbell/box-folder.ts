@@ -1,9 +1,11 @@
-import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { errnoOf } from "../../endpoint/errno.js";
 import { openHome } from "../../endpoint/home.js";
+import { isRunning } from "../../endpoint/is-running.js";
 import { readSmallFile, writeSmallFile } from "./small-file.js";
 import { tellWaiter } from "./waiter.js";
-import { maxBoxName, maxSweptBoxes, newBoxMs } from "./limits.js";
+import { maxBoxName, maxSweptBoxes, maxTakes, newBoxMs } from "./limits.js";
 
 /** By what the hooks of a host find the folder of its agent. */
 export interface BoxKey {
@@ -31,9 +33,7 @@ export function openBox({ home, session, hostPid }: BoxKey): string | undefined 
       writeSmallFile(join(path, "shared"), "");
       return undefined;
     }
-    // Of two agents of one session the newer one counts.
-    mkdirSync(path, { mode: 0o700, recursive: true });
-    writeSmallFile(join(path, ownerFile), `${process.pid}\n`);
+    take(path);
     return path;
   } catch {
     // A full disk, or a home that cannot be used: the first call says why.
@@ -41,11 +41,19 @@ export function openBox({ home, session, hostPid }: BoxKey): string | undefined 
   }
 }
 
-/** Removes the folder, unless another agent has it by now or somebody waits in it. */
+/** Removes the folder, unless a newer agent has it by now or somebody waits in it. Never throws. */
 export function leaveBox(path: string): void {
-  if (!isOwnBox(path)) return;
-  rmSync(join(path, ownerFile), { force: true });
-  if (!isWaitedIn(path)) rmSync(path, { force: true, recursive: true });
+  try {
+    if (!isOwnBox(path)) return;
+    if (isWaitedIn(path)) return rmSync(join(path, ownerFile), { force: true });
+    // A newer agent of the session may be taking it at this moment: then it is put back.
+    const aside = `${path}.left-${process.pid}`;
+    renameSync(path, aside);
+    if (isOwnBox(aside)) rmSync(aside, { force: true, recursive: true });
+    else renameSync(aside, path);
+  } catch {
+    // What is left is removed when another agent begins.
+  }
 }
 
 /** No newer agent of the session has taken the folder over. */
@@ -63,6 +71,19 @@ export function isLeft(path: string): boolean {
 
 const ownerFile = "adapter.pid";
 
+/** Of two agents of one session the newer one counts. */
+function take(path: string): void {
+  for (let attempt = 1; ; attempt++) {
+    mkdirSync(path, { mode: 0o700, recursive: true });
+    try {
+      return writeSmallFile(join(path, ownerFile), `${process.pid}\n`);
+    } catch (error) {
+      // The older one has just moved it aside.
+      if (errnoOf(error) !== "ENOENT" || attempt === maxTakes) throw error;
+    }
+  }
+}
+
 function isFolderName(session: string): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(session) && session.length <= maxBoxName;
 }
@@ -70,12 +91,12 @@ function isFolderName(session: string): boolean {
 /** The living process whose folder this is; undefined where there is none. */
 function ownerOf(path: string): number | undefined {
   const pid = readPid(join(path, ownerFile));
-  return pid !== undefined && isAlive(pid) ? pid : undefined;
+  return pid !== undefined && isRunning(pid) ? pid : undefined;
 }
 
 function isWaitedIn(path: string): boolean {
   const pid = readPid(join(path, "waiter.pid"));
-  return pid !== undefined && isAlive(pid);
+  return pid !== undefined && isRunning(pid);
 }
 
 function sweep(doorbellsPath: string): void {
@@ -89,13 +110,4 @@ function sweep(doorbellsPath: string): void {
 function readPid(path: string): number | undefined {
   const text = readSmallFile(path)?.text.trim() ?? "";
   return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

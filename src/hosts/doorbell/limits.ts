@@ -12,3 +12,6 @@ export const maxSweptBoxes = 200;
 
 /** How long a folder without an agent is taken for one whose agent is about to come. */
 export const newBoxMs = 60_000;
+
+/** Attempts to take a folder that an older agent of the session is leaving. */
+export const maxTakes = 3;

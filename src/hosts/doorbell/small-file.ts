@@ -17,11 +17,11 @@ export function readSmallFile(path: string): SmallFile | undefined {
   let file: number | undefined;
   try {
     file = openSync(path, constants.O_RDONLY | carefully);
-    const { mtimeMs, size } = fstatSync(file);
-    if (!fstatSync(file).isFile() || size > maxSmallFileBytes) return undefined;
-    const bytes = Buffer.alloc(size);
+    const stats = fstatSync(file);
+    if (!stats.isFile() || stats.size > maxSmallFileBytes) return undefined;
+    const bytes = Buffer.alloc(stats.size);
     const text = bytes.toString("utf8", 0, readSync(file, bytes));
-    return { text, atMs: mtimeMs };
+    return { text, atMs: stats.mtimeMs };
   } catch {
     return undefined;
   } finally {
