@@ -2,11 +2,19 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** Where time comes from. Injected, so that tests can move it. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /**
+   * Milliseconds since the Unix epoch: for times that are stored, sent or shown. People and machines
+   * set it forward and back, so no wait and no age within this process is measured by it.
+   */
   now(): number;
+  /** Milliseconds since a moment of this process, for waits and ages. It never goes back. */
+  monotonic(): number;
 }
 
-export const systemClock: Clock = { now: () => Date.now() };
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};
 
 /** Waits `ms` milliseconds; rejects with the signal's reason when it aborts first. */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { systemClock } from "../../src/clock.js";
 import type { HeldMessage } from "../../src/mcp/held-message.js";
 import { Inbox } from "../../src/mcp/inbox.js";
 import { again, held } from "./held.js";
@@ -10,7 +11,7 @@ describe("Inbox", () => {
   beforeEach(() => {
     vi.useFakeTimers({ now: 1000 });
     expired = [];
-    inbox = new Inbox({ clock: Date, onExpired: (message) => expired.push(message) });
+    inbox = new Inbox({ clock: systemClock, onExpired: (message) => expired.push(message) });
   });
 
   afterEach(() => {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
+import { systemClock } from "../../src/clock.js";
 import type { HeldMessage } from "../../src/mcp/held-message.js";
 import { Inbox } from "../../src/mcp/inbox.js";
 import { maxShownMessages } from "../../src/mcp/limits.js";
@@ -17,7 +18,7 @@ describe("Presentations", () => {
   beforeEach(() => {
     reports = [];
     clock = new StoppedClock();
-    inbox = new Inbox({ clock: Date, onExpired: () => undefined });
+    inbox = new Inbox({ clock: systemClock, onExpired: () => undefined });
     presentations = new Presentations({
       clock,
       inbox,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { onTestFinished, test, type TestFunction } from "vitest";
 import type { Store } from "../../../src/broker/store.js";
 import type { StoreLimits } from "../../../src/store/limits.js";
+import { StoppedClock } from "../../support/stopped-clock.js";
 
 /** A way to keep what a store keeps. */
 export interface StoreTechnology {
@@ -12,28 +13,15 @@ export interface StoreTechnology {
   readonly isDurable: boolean;
   open(options: {
     folder: string;
-    clock: MovableClock;
+    clock: StoppedClock;
     limits: Partial<StoreLimits>;
   }): Promise<Store>;
-}
-
-/** A clock that a test moves. */
-export class MovableClock {
-  #nowMs = Date.UTC(2026, 0, 1);
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  advance(ms: number): void {
-    this.#nowMs += ms;
-  }
 }
 
 /** An open store of one test, and what it takes to open it again. */
 export interface OpenedStore {
   readonly store: Store;
-  readonly clock: MovableClock;
+  readonly clock: StoppedClock;
   /** Closes the store and opens what it left. */
   reopen: () => Promise<Store>;
 }
@@ -44,7 +32,7 @@ export async function openStore(
   limits: Partial<StoreLimits> = {},
 ): Promise<OpenedStore> {
   const folder = mkdtempSync(join(tmpdir(), "pl-"));
-  const clock = new MovableClock();
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
   let store = await technology.open({ folder, clock, limits });
   onTestFinished(async () => {
     await store[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { send } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
-import { MovableClock } from "../../contract/store/technology.js";
+import { StoppedClock } from "../../support/stopped-clock.js";
 import { workerUrl } from "./built-worker.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
@@ -9,7 +9,7 @@ import { workerProgram } from "./worker-program.js";
 
 test("a defect of housekeeping is told, and stops nothing", async () => {
   const path = temporaryDatabase();
-  const clock = new MovableClock();
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
   const defects: unknown[] = [];
   const store = await openStore(path, {
     clock,

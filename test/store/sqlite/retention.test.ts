@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { bob, send, sendFirst } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
-import { MovableClock } from "../../contract/store/technology.js";
+import { StoppedClock } from "../../support/stopped-clock.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
 
@@ -11,7 +11,7 @@ const limits = { retentionMs: 60_000, pruneIntervalMs: 1000 };
 
 test("the file shrinks when much was forgotten", async () => {
   const path = temporaryDatabase();
-  const clock = new MovableClock();
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
   const store = await openStore(path, { clock, limits });
   for (let round = 0; round < 8; round += 1) {
     await Promise.all(
@@ -39,7 +39,7 @@ test("the file shrinks when much was forgotten", async () => {
 
 test("pruning goes on where it was interrupted, and spares what is open", async () => {
   const path = temporaryDatabase();
-  const clock = new MovableClock();
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
   const store = await openStore(path, { clock, limits });
   for (let index = 0; index < 300; index += 1) {
     const sending = sendFirst(store, { text: index % 10 === 0 ? "open" : "closed" });
