@@ -76,6 +76,11 @@ test("the environment is read in one file", () => {
   expect(readers).toEqual(["endpoint/config.ts"]);
 });
 
+test("the working directory, which may have been removed, is asked for in one file", () => {
+  const askers = sources.filter((name) => /process\.cwd\b/.test(read(join(root, "src", name))));
+  expect(askers).toEqual(["endpoint/working-directory.ts"]);
+});
+
 test("the rules do no input or output of their own", () => {
   const io = imports.filter(
     ({ from, target }) => from === "broker" && /^node:(fs|net|http|child)/.test(target),

@@ -32,6 +32,8 @@ export interface Registration {
   /** Empty when any will do. */
   readonly name: string;
   readonly baseName: string;
+  /** Whether it says anything by which another peer could be of the same project. */
+  readonly hasProject: boolean;
   readonly kind: PeerKind;
   readonly profile: Profile;
 }
@@ -58,6 +60,7 @@ export function readRegistration(request: RegisterRequest): Registration {
     conversationId,
     name,
     baseName: name === "" ? nameFrom(baseName) : name,
+    hasProject: [name, baseName, request.profile?.root ?? ""].some((text) => text !== ""),
     kind: request.kind === PeerKind.UNSPECIFIED ? PeerKind.PROGRAM : request.kind,
     profile: readProfile(request.profile),
   };

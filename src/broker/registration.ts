@@ -97,7 +97,10 @@ export class Registrar {
     if (named !== undefined && held.has(named) && this.#isFree(named, wish)) return named;
 
     const sameBase = [...held.keys()]
-      .filter(({ stored }) => stored.baseName === wish.baseName && stored.kind === wish.kind)
+      .filter(
+        ({ stored }) =>
+          wish.hasProject && stored.baseName === wish.baseName && stored.kind === wish.kind,
+      )
       .filter(
         ({ stored }) =>
           stored.profile.root === wish.profile.root && stored.profile.host === wish.profile.host,

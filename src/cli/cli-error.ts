@@ -18,6 +18,8 @@ export type CliErrorCode =
   | "STILL_RUNNING"
   /** The demo met a result that must not be. */
   | "DEMO_FAILED"
+  /** The directory that the command is about was removed. */
+  | "NO_PROJECT"
   /** No coding agent is on this machine. */
   | "NO_HOST"
   | "INTERRUPTED";

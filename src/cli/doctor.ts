@@ -1,9 +1,11 @@
 import { systemClock } from "../clock.js";
-import { readConfig, readUserPlaces, type Config } from "../endpoint/config.js";
+import { readConfig, readUserPlaces, type Config, type UserPlaces } from "../endpoint/config.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { VERSION } from "../endpoint/version.js";
+import { workingDirectory } from "../endpoint/working-directory.js";
 import { gatherEvidence } from "./doctor/evidence.js";
 import { isTrouble, type Finding } from "./doctor/finding.js";
+import { commandLine } from "./doctor/quoted.js";
 import { reportLines } from "./doctor/report.js";
 import { runChecks } from "./doctor/run-checks.js";
 import { ExitCode } from "./exit-codes.js";
@@ -44,14 +46,28 @@ async function doctor(shell: Shell, json: boolean): Promise<void> {
 async function examine(program: string, signal: AbortSignal): Promise<Finding[]> {
   const config = readSettings();
   if (!("home" in config)) return [config];
+  const directory = workingDirectory();
+  const places = readUserPlaces();
   const asked = {
     config,
-    places: readUserPlaces(),
-    project: process.cwd(),
+    places,
+    // From a directory that was removed it looks as from the user's own.
+    project: directory ?? places.home,
     program,
     nowMs: systemClock.now(),
   };
-  return runChecks(await gatherEvidence(asked, signal), signal);
+  const findings = await runChecks(await gatherEvidence(asked, signal), signal);
+  return directory === undefined ? [removedDirectory(places), ...findings] : findings;
+}
+
+function removedDirectory({ home }: UserPlaces): Finding {
+  return {
+    id: "directory-removed",
+    severity: "warning",
+    subject: "the directory you are in",
+    seen: `it was removed: what a project there says was not looked at, and agents started in it know no project`,
+    mend: `cd to the project's directory (or ${commandLine("cd", home)}), and restart agents that were started here`,
+  };
 }
 
 /** The settings, or what is wrong with them: then there is nothing that could be looked at. */

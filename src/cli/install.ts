@@ -8,6 +8,7 @@ import type { Installer, InstallOptions } from "../hosts/installer.js";
 import { serverCommand } from "../hosts/server-command.js";
 import { editLines } from "./edit-lines.js";
 import { forEachHost } from "./each-host.js";
+import { projectFolder } from "./project-folder.js";
 import { selfCommand } from "./self.js";
 import type { Define, Shell } from "./shell.js";
 
@@ -60,7 +61,7 @@ async function run(shell: Shell, names: readonly string[], options: Options): Pr
   const hosts =
     names.length > 0 ? allInstallers.filter(({ name }) => names.includes(name)) : findHosts(places);
   const dry = options.dryRun || !chosen;
-  const task = { ...options, places, server, project: process.cwd(), dry };
+  const task = { ...options, places, server, project: projectFolder(options, places), dry };
   const backups = new Backups(readConfig().home);
   const open: string[] = [];
   await forEachHost(shell, hosts, async (host) => {

@@ -6,6 +6,7 @@ import { connectBroker } from "../endpoint/connect.js";
 import { openHome } from "../endpoint/home.js";
 import { openPersonSecret } from "../endpoint/secrets.js";
 import { VERSION } from "../endpoint/version.js";
+import { workingDirectory } from "../endpoint/working-directory.js";
 import { createClient, type Client } from "../rpc/client.js";
 import { callTimeoutMs } from "./limits.js";
 
@@ -66,7 +67,7 @@ function registration(secret: string) {
       clientName: "peerline",
       clientVersion: VERSION,
       host: hostname(),
-      cwd: process.cwd(),
+      cwd: workingDirectory() ?? "",
     },
   };
 }

@@ -6,6 +6,7 @@ import { planUninstall, uninstall, type ConfigEdit } from "../hosts/config-edit.
 import type { Installer, InstallOptions } from "../hosts/installer.js";
 import { forEachHost } from "./each-host.js";
 import { editLines } from "./edit-lines.js";
+import { projectFolder } from "./project-folder.js";
 import type { Define, Shell } from "./shell.js";
 
 interface Options {
@@ -50,13 +51,14 @@ Examples:
 async function run(shell: Shell, names: readonly string[], options: Options): Promise<void> {
   const hosts =
     names.length > 0 ? allInstallers.filter(({ name }) => names.includes(name)) : allInstallers;
+  const places = readUserPlaces();
   const task = {
     scope: options.scope,
     // All that an installation may have written.
     trust: true,
     hooks: true,
-    places: readUserPlaces(),
-    project: process.cwd(),
+    places,
+    project: projectFolder(options, places),
     server: { command: process.execPath, args: [shell.program, "mcp"] },
     dry: options.dryRun || !(options.all || names.length > 0),
     force: options.force,

@@ -3,6 +3,7 @@ import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { EndpointError } from "./endpoint-error.js";
 import { scrubEnvironment } from "./scrub-environment.js";
 import { checkSocketPath } from "./socket-path.js";
+import { workingDirectory } from "./working-directory.js";
 
 /** What the environment says. Nothing else in the program reads it. */
 export interface Config {
@@ -55,15 +56,24 @@ export interface UserPlaces {
 export function readUserPlaces(env: NodeJS.ProcessEnv = process.env): UserPlaces {
   const home = homedir();
   const desktop = process.platform === "darwin" ? "Library/Application Support" : ".config";
-  const claude = env["CLAUDE_CONFIG_DIR"];
   return {
     home,
     settings: absoluteOr(env["XDG_CONFIG_HOME"], join(home, desktop)),
-    claude: claude ? resolve(claude) : undefined,
-    codex: resolve(env["CODEX_HOME"] || join(home, ".codex")),
-    gemini: resolve(env["GEMINI_CLI_HOME"] || home),
+    claude: readPath(env, "CLAUDE_CONFIG_DIR"),
+    codex: readPath(env, "CODEX_HOME") ?? join(home, ".codex"),
+    gemini: readPath(env, "GEMINI_CLI_HOME") ?? home,
     programs: (env["PATH"] ?? "").split(delimiter).filter((path) => isAbsolute(path)),
   };
+}
+
+/** A path that its host takes from the working directory on, where it is relative. */
+function readPath(env: NodeJS.ProcessEnv, variable: string): string | undefined {
+  const value = env[variable];
+  if (!value) return undefined;
+  const directory = isAbsolute(value) ? "/" : workingDirectory();
+  if (directory !== undefined) return resolve(directory, value);
+  const sentence = "is relative, and the directory you are in was removed: go to another one";
+  throw invalid(variable, value, sentence);
 }
 
 function absoluteOr(path: string | undefined, usual: string): string {

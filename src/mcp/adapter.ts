@@ -32,8 +32,8 @@ export interface AdapterOptions {
   readonly config: Config;
   /** Absolute path of the program, with which a broker is started. */
   readonly program: string;
-  /** The agent's working directory. */
-  readonly cwd: string;
+  /** The agent's working directory; undefined where it was removed. */
+  readonly cwd: string | undefined;
   /** What the host writes, and what it reads. */
   readonly input: Readable;
   readonly output: Writable;

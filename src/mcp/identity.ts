@@ -23,7 +23,7 @@ type BrokerClient = BrokerConnection["client"];
 export class Identity {
   readonly #config: Config;
   readonly #client: Client;
-  readonly #cwd: string;
+  readonly #cwd: string | undefined;
   readonly #instanceId = randomUUID();
   #conversationId: string | undefined;
   #peer: Peer | undefined;
@@ -37,7 +37,7 @@ export class Identity {
   constructor(options: {
     config: Config;
     client: Client;
-    cwd: string;
+    cwd: string | undefined;
     conversationId: string | undefined;
   }) {
     this.#config = options.config;

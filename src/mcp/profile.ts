@@ -10,15 +10,18 @@ export interface Client {
   readonly version: string;
 }
 
-/** What an agent says of itself when it registers. Its summary is not here: the broker keeps that. */
-export async function describeAgent(client: Client, cwd: string) {
-  const checkout = await findCheckout(cwd);
+/**
+ * What an agent says of itself when it registers. Its summary is not here: the broker keeps that. Without
+ * a working directory it has no root either, and its peer is found by its conversation or name alone.
+ */
+export async function describeAgent(client: Client, cwd: string | undefined) {
+  const checkout = cwd === undefined ? undefined : await findCheckout(cwd);
   return {
     clientName: cut(client.name, maxClientBytes),
     clientVersion: cut(client.version, maxClientBytes),
     host: hostname(),
-    cwd,
-    root: checkout?.root ?? cwd,
+    cwd: cwd ?? "",
+    root: checkout?.root ?? cwd ?? "",
     branch: cut(checkout?.branch ?? "", maxBranchBytes),
   } satisfies MessageInitShape<typeof ProfileSchema>;
 }

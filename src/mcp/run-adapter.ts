@@ -1,5 +1,6 @@
 import { Console } from "node:console";
 import type { Config } from "../endpoint/config.js";
+import { workingDirectory } from "../endpoint/working-directory.js";
 import { serveAgent } from "./adapter.js";
 import { greetTerminal } from "./greeting.js";
 import { lingerMs } from "./limits.js";
@@ -22,11 +23,13 @@ export async function runAdapter(options: {
   const end = (): void => ending.abort();
   for (const name of endingSignals) process.on(name, end);
   try {
+    const cwd = workingDirectory();
+    if (cwd === undefined) writeLine(unknownDirectory);
     if (process.stdin.isTTY) void greetTerminal({ config, program, log: writeLine });
     await serveAgent({
       config,
       program,
-      cwd: process.cwd(),
+      cwd,
       hostPid: process.ppid,
       input: process.stdin,
       output: process.stdout,
@@ -42,6 +45,9 @@ export async function runAdapter(options: {
 }
 
 const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+const unknownDirectory =
+  "the working directory was removed: this agent's project is not known, and it is named `peer` unless PEERLINE_NAME says otherwise.";
 
 /** The host may close the log's pipe before it ends the process. */
 function ignore(): void {}

@@ -8,8 +8,12 @@ export class RawAgent implements AsyncDisposable {
   #stdout = "";
   #stderr = "";
 
-  constructor(home: string, env: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, [program, "mcp"], {
+  constructor(
+    home: string,
+    env: Record<string, string> = {},
+    [command = "", ...args]: readonly string[] = [process.execPath, program, "mcp"],
+  ) {
+    this.child = spawn(command, args, {
       cwd: "/",
       env: { PATH: process.env["PATH"], HOME: home, PEERLINE_HOME: home, ...env },
     });

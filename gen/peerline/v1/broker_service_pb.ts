@@ -1756,7 +1756,8 @@ export const BrokerService: GenService<{
    *  1. the peer last bound to `conversation_id`;
    *  2. the peer that is named `name`;
    *  3. the lowest-numbered peer without a session that was created under the
-   *     same `base_name` and `profile.root`;
+   *     same `base_name` and `profile.root`; none where the caller leaves both and
+   *     `name` empty;
    *  4. the peer of `secret`, which is created where the broker does not know it,
    *     under `name` (else `base_name`), numbered if that is taken (`api-2`).
    *

@@ -8,6 +8,7 @@ export const groups = {
   "program-node": "This program",
   "setting-invalid": "This program",
   "not-looked": "This program",
+  "directory-removed": "This program",
   home: "Home",
   "home-missing": "Home",
   "home-own": "Home",

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { workingDirectory } from "../../endpoint/working-directory.js";
 import type { WakeResult } from "../host.js";
 import { codexQueueMs } from "../limits.js";
 
@@ -15,6 +16,8 @@ export async function queueForThread(
   const stop = AbortSignal.any([signal, AbortSignal.timeout(codexQueueMs)]);
   try {
     const child = spawn("codex", ["queue", "--thread", thread, "--message", line], {
+      // It reads its settings from there on, and fails in a directory that was removed.
+      cwd: workingDirectory() ?? "/",
       stdio: "ignore",
       signal: stop,
     });

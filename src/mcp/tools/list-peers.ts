@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PeerScope } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { AdapterError } from "../adapter-error.js";
 import { flag } from "../lenient.js";
 import { maxListedPeers } from "../limits.js";
 import { peerText } from "../peer-text.js";
@@ -30,7 +31,13 @@ export const listPeers = defineTool({
   }),
   aliases: {},
 
-  async run({ scope = "all", online_only = false }, { session, identity, signal }) {
+  async run({ scope = "all", online_only = false }, { session, identity, cwd, signal }) {
+    if (cwd === undefined && (scope === "repository" || scope === "directory")) {
+      throw new AdapterError(
+        "BAD_PARAMETER",
+        `Your working directory was removed, so your ${scope} is not known: set scope to all or machine.`,
+      );
+    }
     const request = {
       scope: scopes[scope],
       onlineOnly: online_only,

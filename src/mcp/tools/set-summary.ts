@@ -16,7 +16,7 @@ export const setSummary = defineTool({
 
   async run({ summary }, { session, identity, cwd, signal }) {
     // A new task often means a new branch.
-    const branch = (await findCheckout(cwd))?.branch ?? "";
+    const branch = (cwd === undefined ? undefined : await findCheckout(cwd))?.branch ?? "";
     const { peer } = await session.call(
       (client, options) => client.updatePeer({ summary, branch }, options),
       signal,

@@ -30,8 +30,8 @@ export interface ToolCall {
   readonly mail: Mail;
   readonly unanswered: UnansweredSends;
   readonly host: Host;
-  /** The agent's working directory. */
-  readonly cwd: string;
+  /** The agent's working directory; undefined where it was removed. */
+  readonly cwd: string | undefined;
   /** The host gave the call up. */
   readonly signal: AbortSignal;
   /** Runs what ends as soon as mail comes: while it runs, the agent needs no doorbell. */
