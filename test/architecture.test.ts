@@ -81,6 +81,18 @@ test("the working directory, which may have been removed, is asked for in one fi
   expect(askers).toEqual(["endpoint/working-directory.ts"]);
 });
 
+test("a file is read whole in one place, which has a bound", () => {
+  const readers = sources.filter((name) =>
+    /\b(readFile|readFileSync|createReadStream)\b/.test(read(join(root, "src", name))),
+  );
+  expect(readers.toSorted()).toEqual([
+    // What the kernel says of a process, in one line.
+    "endpoint/is-running.ts",
+    // The log of the broker's own database, which has its lock.
+    "store/sqlite/log-frames.ts",
+  ]);
+});
+
 test("the rules do no input or output of their own", () => {
   const io = imports.filter(
     ({ from, target }) => from === "broker" && /^node:(fs|net|http|child)/.test(target),

@@ -1,10 +1,10 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { constants } from "node:fs";
 import { link, open, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { EndpointError } from "./endpoint-error.js";
 import { errnoOf } from "./errno.js";
 import { maxSecretFileBytes } from "./limits.js";
+import { readRegularFile } from "./regular-file.js";
 
 /**
  * The secret in a file, made on first use. Processes that come at once all get the same one, and a
@@ -23,22 +23,10 @@ export async function openSecretFile(path: string): Promise<string> {
   }
 }
 
-/** The secret in a file; undefined where there is no file, or no whole secret in it. Waits for no pipe. */
+/** The secret in a file; undefined where there is no file, or no whole secret in it. */
 export async function readSecretFile(path: string): Promise<string | undefined> {
-  try {
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxSecretFileBytes));
-      const text = buffer.toString("utf8", 0, bytesRead).trim();
-      return secretPattern.test(text) ? text : undefined;
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    // A pipe to which nobody writes, or a device, is no secret either.
-    if (!["ENOENT", "EAGAIN", "ENXIO"].includes(errnoOf(error) ?? "")) throw error;
-    return undefined;
-  }
+  const text = (await readRegularFile(path, maxSecretFileBytes))?.bytes?.toString().trim() ?? "";
+  return secretPattern.test(text) ? text : undefined;
 }
 
 /** Makes a new secret and its file, at once and durably; EEXIST when there is a file already. */

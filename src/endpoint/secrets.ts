@@ -57,7 +57,8 @@ async function listSecretPaths(home: Home): Promise<string[]> {
   for (const name of names ?? []) {
     if (!name.endsWith(".secret")) continue;
     const path = join(home.peersPath, name);
-    const stats = await stat(path).catch(ignoreMissing);
+    // What cannot be looked at is no secret.
+    const stats = await stat(path).catch(() => undefined);
     if (stats?.isFile()) files.push({ path, changedMs: stats.mtimeMs });
   }
   return files.toSorted((a, b) => b.changedMs - a.changedMs).map((file) => file.path);

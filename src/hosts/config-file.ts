@@ -1,20 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import {
-  access,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  rmdir,
-  stat,
-} from "node:fs/promises";
+import { access, link, lstat, mkdir, open, realpath, rename, rm, rmdir } from "node:fs/promises";
 import { dirname, sep } from "node:path";
 import { errnoOf } from "../endpoint/errno.js";
+import { readRegularFile } from "../endpoint/regular-file.js";
 import { syncDirectory } from "../endpoint/secret-file.js";
 import { HostError } from "./host-error.js";
 import { maxConfigFileBytes } from "./limits.js";
@@ -33,10 +22,11 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
   try {
     if (!(await exists(path))) return { path, target: path, text: undefined, stats: undefined };
     const target = await realpath(path);
-    const stats = await stat(target);
-    if (!stats.isFile()) throw unusable(path, "is not a file");
-    if (stats.size > maxConfigFileBytes) throw unusable(path, "is too large to be a configuration");
-    return { path, target, text: decode(path, await readFile(target)), stats };
+    const file = await readRegularFile(target, maxConfigFileBytes);
+    if (file === undefined) throw unusable(path, "is not a file");
+    const { bytes, stats } = file;
+    if (bytes === undefined) throw unusable(path, "is too large to be a configuration");
+    return { path, target, text: decode(path, bytes), stats };
   } catch (cause) {
     throw named(cause, path, "cannot be read");
   }

@@ -1,5 +1,7 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { readRegularFile } from "../endpoint/regular-file.js";
+import { maxGitFileBytes } from "./limits.js";
 
 /** A working copy of a project. */
 export interface Checkout {
@@ -34,7 +36,8 @@ async function readBranch(gitDirectory: string): Promise<string> {
   return branch === ".invalid" ? "" : branch;
 }
 
-/** A file that cannot be read counts as empty: the checkout still is one. */
+/** What is no small file, or cannot be read, counts as empty: the checkout still is one. */
 async function readText(path: string): Promise<string> {
-  return readFile(path, "utf8").catch(() => "");
+  const file = await readRegularFile(path, maxGitFileBytes).catch(() => undefined);
+  return file?.bytes?.toString() ?? "";
 }

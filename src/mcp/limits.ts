@@ -69,6 +69,9 @@ export const resultEnvelopeBytes = 800;
 /** A client's name, and its version, as the broker takes them. */
 export const maxClientBytes = 64;
 
+/** A small file of git that holds a path or the name of a branch. */
+export const maxGitFileBytes = 8 * KiB;
+
 /** A branch's name, as the broker takes it. */
 export const maxBranchBytes = 255;
 

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -11,6 +10,7 @@ import {
   readOperatorToken,
   removeSecret,
 } from "../../src/endpoint/secrets.js";
+import { obstacles, obstruct } from "../support/obstacles.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
 test("a home without peers has no secrets", async () => {
@@ -55,11 +55,14 @@ test("passes over files that hold no whole secret", async () => {
   expect(await listSecrets(home)).toEqual([whole]);
 });
 
-test("passes over a named pipe in the place of a secret, without waiting", async () => {
+test.each(obstacles)("passes over %s in the place of a secret or token", async (_, put) => {
   const home = openHome(temporaryDirectory());
-  const { path } = await createSecret(home);
-  execFileSync("mkfifo", [`${path}.secret`]);
-  expect((await listSecrets(home)).map((secret) => secret.path)).toEqual([path]);
+  const whole = await createSecret(home);
+  const other = await createSecret(home);
+  obstruct(other.path, put, other.secret);
+  obstruct(home.operatorTokenPath, put, whole.secret);
+  expect(await listSecrets(home)).toEqual([whole]);
+  expect(await readOperatorToken(home)).toBeUndefined();
 });
 
 test("the person's secret is made once, whoever comes first, and is no peer's", async () => {

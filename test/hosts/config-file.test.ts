@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile, readlink, stat, symlink, writeFile } from "node
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { makeFolder, readConfigFile, replaceConfigFile } from "../../src/hosts/config-file.js";
+import { growthDuring, obstacles, obstruct } from "../support/obstacles.js";
 import { UserFolder } from "./user-folder.js";
 
 test("a file gets its new text, keeps its mode, and nothing else is left beside it", async () => {
@@ -11,6 +12,19 @@ test("a file gets its new text, keeps its mode, and nothing else is left beside 
   await chmod(path, 0o664);
   await replaceConfigFile(await readConfigFile(path), "new");
   expect(await folder.contents()).toEqual({ "config.json": "664 new" });
+});
+
+test.each(obstacles)("%s in the place of a file is refused by its name", async (_, put) => {
+  await using folder = await UserFolder.make();
+  const path = join(folder.path, "config.json");
+  obstruct(path, put, "{}");
+  const growth = await growthDuring(async () => {
+    await expect(readConfigFile(path)).rejects.toMatchObject({
+      code: "CONFIG_UNUSABLE",
+      message: expect.stringContaining(path),
+    });
+  });
+  expect(growth).toBeLessThan(100e6);
 });
 
 test("a link stays a link: its file is written", async () => {

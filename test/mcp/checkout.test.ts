@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findCheckout } from "../../src/mcp/checkout.js";
+import { growthDuring, obstacles, obstruct } from "../support/obstacles.js";
 
 describe("findCheckout", () => {
   let folder: string;
@@ -45,6 +46,23 @@ describe("findCheckout", () => {
     await writeFile(join(folder, "odd", ".git"), "nothing of use\n");
     expect(await findCheckout(join(folder, "odd"))).toEqual({ root: folder, branch: "main" });
   });
+
+  test.each(obstacles)("%s in the place of HEAD is passed over", async (_, put) => {
+    git(folder, "init", "-b", "main");
+    obstruct(join(folder, ".git", "HEAD"), put, "ref: refs/heads/main\n");
+    const growth = await growthDuring(async () => {
+      expect(await findCheckout(folder)).toEqual({ root: folder, branch: "" });
+    });
+    expect(growth).toBeLessThan(100e6);
+  });
+
+  test.each(obstacles.filter(([what]) => what !== "a directory"))(
+    "%s in the place of .git is passed over",
+    async (_, put) => {
+      obstruct(join(folder, ".git"), put, "gitdir: elsewhere\n");
+      expect(await findCheckout(folder)).toBeUndefined();
+    },
+  );
 
   test("there is none outside of one", async () => {
     expect(await findCheckout(folder)).toBeUndefined();

@@ -4,14 +4,21 @@ import { readdirSync, readFileSync } from "node:fs";
 export interface ProcessReading {
   /** Memory in use, in MiB. */
   readonly rssMiB: number;
+  /** The most that it ever was. */
+  readonly peakMiB: number;
   /** Open file descriptors. */
   readonly descriptors: number;
 }
 
 export function readProcess(pid: number): ProcessReading {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const rssKiB = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
-  return { rssMiB: rssKiB / 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length };
+  const mebibytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) / 1024;
+  return {
+    rssMiB: mebibytes("VmRSS"),
+    peakMiB: mebibytes("VmHWM"),
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+  };
 }
 
 /** Why a process cannot be read here; undefined where it can. */

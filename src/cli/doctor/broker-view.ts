@@ -8,13 +8,12 @@ import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { errnoOf } from "../../endpoint/errno.js";
 import { answerTimeoutMs } from "../../endpoint/limits.js";
 import { probeSocket } from "../../endpoint/probe-socket.js";
+import { readSecretFile } from "../../endpoint/secret-file.js";
 import { RpcError } from "../../rpc/error.js";
 import { CliError } from "../cli-error.js";
 import { readHistory } from "../history.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import type { HomeView } from "./home-view.js";
-import { maxSecretFileBytes } from "./limits.js";
-import { isSmallFile } from "./regular-file.js";
 
 /** The broker as far as it can be seen. None is started for it. */
 export type BrokerView =
@@ -53,7 +52,7 @@ export async function lookAtBroker(options: {
     const soon = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]);
     if (!(await probeSocket(path, soon))) return { state: "left" };
     const token = join(config.home, "operator.token");
-    if (existsSync(token) && !isSmallFile(token, maxSecretFileBytes)) {
+    if (existsSync(token) && (await readSecretFile(token)) === undefined) {
       return { state: "unseen", why: `${token} is no file with a token.` };
     }
     return await ask(options);

@@ -1,8 +1,8 @@
 import { join } from "node:path";
+import { openRegularFile } from "../../endpoint/regular-file.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { logTailBytes } from "./limits.js";
-import { openRegularFile } from "./regular-file.js";
 
 /** Where no broker runs, its log says whether the last one could not start. */
 export function checkBrokerLog({ home, broker, self }: Evidence): Finding[] {
@@ -34,5 +34,5 @@ function tailOf(path: string): Record<string, unknown>[] {
 function readEnd(path: string): string {
   using file = openRegularFile(path);
   if (file === undefined) return "";
-  return file.read(Math.max(0, file.size - logTailBytes), logTailBytes).toString();
+  return file.read(Math.max(0, file.stats.size - logTailBytes), logTailBytes).toString();
 }

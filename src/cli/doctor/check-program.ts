@@ -1,5 +1,6 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
+import { openRegularFile } from "../../endpoint/regular-file.js";
 import { VERSION } from "../../endpoint/version.js";
 import { findProgram } from "../../hosts/find-program.js";
 import type { Evidence } from "./evidence.js";
@@ -7,7 +8,6 @@ import type { Finding } from "./finding.js";
 import { isNodeTooOld, nodeVersion } from "./node-version.js";
 import { programVersion } from "./program-version.js";
 import { commandLine } from "./quoted.js";
-import { openRegularFile } from "./regular-file.js";
 
 /** This program, and what a shell starts by the name of `peerline`. */
 export async function checkProgram(

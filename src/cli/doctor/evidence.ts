@@ -36,6 +36,6 @@ export async function gatherEvidence(asked: Asked, signal: AbortSignal): Promise
     home,
     broker: await lookAtBroker({ config, program, home, signal }),
     hosts: await lookAtHosts(asked),
-    running: findRunning(places.home),
+    running: await findRunning(places.home),
   };
 }

@@ -13,8 +13,8 @@ export const logTailBytes = 64 * 1024;
 /** A manifest of a package, in bytes; Peerline's has about two thousand. */
 export const maxManifestBytes = 64 * 1024;
 
-/** A file with a secret, in bytes: it has about 44. */
-export const maxSecretFileBytes = 1024;
+/** What is read of the arguments of a process, and of its environment, in bytes: ours have some thousand. */
+export const maxProcessBytes = 1024 * 1024;
 
 /** How far a time of the broker may be ahead of ours before the clock is to blame, in milliseconds. */
 export const clockToleranceMs = 60_000;

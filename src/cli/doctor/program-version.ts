@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { openRegularFile } from "../../endpoint/regular-file.js";
 import { maxManifestBytes } from "./limits.js";
-import { openRegularFile } from "./regular-file.js";
 
 /** The version of the Peerline that a program's file belongs to; undefined where that cannot be told. */
 export function programVersion(program: string): string | undefined {

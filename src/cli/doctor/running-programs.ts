@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { readConfig } from "../../endpoint/config.js";
+import { readRegularFile } from "../../endpoint/regular-file.js";
+import { maxProcessBytes } from "./limits.js";
 
 /** An adapter or a broker that runs as this user. */
 export interface RunningProgram {
@@ -19,17 +21,15 @@ export interface RunningProgram {
  * The adapters and brokers of this user that share the user's home directory; undefined where the
  * system does not show processes as files. Of their environments only Peerline's own variables are kept.
  */
-export function findRunning(userHome: string): RunningProgram[] | undefined {
+export async function findRunning(userHome: string): Promise<RunningProgram[] | undefined> {
   if (process.platform !== "linux") return undefined;
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids.flatMap((pid) => {
-    try {
-      return look(Number(pid), userHome) ?? [];
-    } catch {
-      // Ended just now, or closed to us.
-      return [];
-    }
-  });
+  const found: RunningProgram[] = [];
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    // It may have ended just now, or be closed to us.
+    const program = await look(Number(pid), userHome).catch(() => undefined);
+    if (program !== undefined) found.push(program);
+  }
+  return found;
 }
 
 /** The path of the socket at which a home's processes meet, whatever links lead to it. */
@@ -38,15 +38,15 @@ export function socketOf(endpoint: string): string {
   return join(resolved(dirname(path)) ?? dirname(path), basename(path));
 }
 
-function look(pid: number, userHome: string): RunningProgram | undefined {
+async function look(pid: number, userHome: string): Promise<RunningProgram | undefined> {
   const folder = join("/proc", String(pid));
   if (pid === process.pid || statSync(folder).uid !== process.getuid?.()) return undefined;
-  const words = readFileSync(join(folder, "cmdline"), "utf8").split("\0").slice(0, -1);
+  const words = (await readWords(join(folder, "cmdline"))).slice(0, -1);
   const verb = words.at(-1);
   const program = words.at(-2) ?? "";
   if (!/^peerline(?:\.js)?$/.test(basename(program))) return undefined;
   if (verb !== "mcp" && verb !== "broker") return undefined;
-  const env = environmentOf(folder);
+  const env = await environmentOf(folder);
   // A home directory of its own is a world of its own: a container, a sandbox, a test.
   if (resolve(env.HOME ?? userInfo().homedir) !== resolve(userHome)) return undefined;
   const cwd = tryRead(() => readlinkSync(join(folder, "cwd")));
@@ -59,8 +59,8 @@ function look(pid: number, userHome: string): RunningProgram | undefined {
   };
 }
 
-function environmentOf(folder: string) {
-  const variables = readFileSync(join(folder, "environ"), "utf8").split("\0");
+async function environmentOf(folder: string) {
+  const variables = await readWords(join(folder, "environ"));
   const valueOf = (name: string) =>
     variables.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
   return {
@@ -68,6 +68,12 @@ function environmentOf(folder: string) {
     PEERLINE_HOME: valueOf("PEERLINE_HOME"),
     PEERLINE_BROKER: valueOf("PEERLINE_BROKER"),
   };
+}
+
+/** Another program may have made its arguments as long as it likes. */
+async function readWords(path: string): Promise<string[]> {
+  const file = await readRegularFile(path, maxProcessBytes);
+  return file?.bytes?.toString().split("\0") ?? [];
 }
 
 function resolved(path: string): string | undefined {

@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { openRegularFile } from "../../endpoint/regular-file.js";
 import { maxSmallFileBytes } from "./limits.js";
 
 /**
@@ -14,18 +15,14 @@ export interface SmallFile {
 
 /** Undefined where there is no file of a few bytes. */
 export function readSmallFile(path: string): SmallFile | undefined {
-  let file: number | undefined;
   try {
-    file = openSync(path, constants.O_RDONLY | carefully);
-    const stats = fstatSync(file);
-    if (!stats.isFile() || stats.size > maxSmallFileBytes) return undefined;
-    const bytes = Buffer.alloc(stats.size);
-    const text = bytes.toString("utf8", 0, readSync(file, bytes));
-    return { text, atMs: stats.mtimeMs };
+    using file = openRegularFile(path, "refuse");
+    if (file === undefined) return undefined;
+    const bytes = file.read(0, maxSmallFileBytes + 1);
+    if (bytes.length > maxSmallFileBytes) return undefined;
+    return { text: bytes.toString(), atMs: file.stats.mtimeMs };
   } catch {
     return undefined;
-  } finally {
-    if (file !== undefined) closeSync(file);
   }
 }
 

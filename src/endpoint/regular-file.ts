@@ -1,0 +1,116 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  statSync,
+  type Stats,
+} from "node:fs";
+import { lstat, open, stat, type FileHandle } from "node:fs/promises";
+import { errnoOf } from "./errno.js";
+
+/**
+ * The one way to read a file that somebody else may have put there: one of a checkout, of a host, of
+ * another process. Whatever stands at the path, nobody waits for it, and only so much of it is read:
+ *
+ *  1. What is no regular file is not opened: to open a device may do something.
+ *  2. It is opened without waiting, and looked at again: by now it may be a named pipe.
+ *  3. The caller bounds what is read. The size that a file claims does not count: it may have holes,
+ *     it may grow, and the files of /proc claim none.
+ */
+
+/** Links are followed to whatever file they lead to; where they are refused, a link counts as no file. */
+export type Links = "follow" | "refuse";
+
+/** A file as it was read. */
+export interface ReadFile {
+  /** All of it; undefined where that is more than was asked for. */
+  readonly bytes: Buffer | undefined;
+  readonly stats: Stats;
+}
+
+/** Undefined where there is no file, or something else in its place. */
+export async function readRegularFile(
+  path: string,
+  maxBytes: number,
+  links: Links = "follow",
+): Promise<ReadFile | undefined> {
+  const look = links === "follow" ? stat : lstat;
+  try {
+    if (!(await look(path)).isFile()) return undefined;
+    const file = await open(path, flagsFor(links));
+    try {
+      const stats = await file.stat();
+      return stats.isFile() ? { bytes: await readAll(file, stats, maxBytes), stats } : undefined;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    return absent(error);
+  }
+}
+
+/** A file that can be read, until it is disposed. Its reading holds the process up. */
+export interface RegularFile extends Disposable {
+  readonly stats: Stats;
+  /** At most so many bytes from there on, fewer at the end. */
+  read(position: number, maxBytes: number): Buffer;
+}
+
+/** Undefined where there is no file, or something else in its place. */
+export function openRegularFile(path: string, links: Links = "follow"): RegularFile | undefined {
+  const look = links === "follow" ? statSync : lstatSync;
+  try {
+    if (!look(path).isFile()) return undefined;
+    const file = openSync(path, flagsFor(links));
+    const stats = fstatSync(file);
+    const close = (): void => closeSync(file);
+    if (!stats.isFile()) {
+      close();
+      return undefined;
+    }
+    return {
+      stats,
+      read(position, maxBytes) {
+        const bytes = Buffer.alloc(maxBytes);
+        return bytes.subarray(0, readSync(file, bytes, 0, maxBytes, position));
+      },
+      [Symbol.dispose]: close,
+    };
+  } catch (error) {
+    return absent(error);
+  }
+}
+
+function flagsFor(links: Links): number {
+  const { O_RDONLY, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW } = constants;
+  return O_RDONLY | O_NONBLOCK | O_NOCTTY | (links === "follow" ? 0 : O_NOFOLLOW);
+}
+
+/** Reads until its end, or until one byte too many has shown that there is more. */
+async function readAll(
+  file: FileHandle,
+  { size }: Stats,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const pieces: Buffer[] = [];
+  let length = size > maxBytes ? size : 0;
+  while (length <= maxBytes) {
+    const piece = Buffer.alloc(Math.min(pieceBytes, maxBytes + 1 - length));
+    const { bytesRead } = await file.read(piece, 0, piece.length);
+    if (bytesRead === 0) return Buffer.concat(pieces);
+    pieces.push(piece.subarray(0, bytesRead));
+    length += bytesRead;
+  }
+  return undefined;
+}
+
+const pieceBytes = 64 * 1024;
+
+/** What was taken away, or replaced by a link, a pipe or a device, while it was looked at is no file either. */
+function absent(error: unknown): undefined {
+  if (!["ENOENT", "ELOOP", "ENXIO"].includes(errnoOf(error) ?? "")) throw error;
+  return undefined;
+}
