@@ -1,6 +1,8 @@
 import { once } from "node:events";
-import { rm, writeFile } from "node:fs/promises";
+import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { userInfo } from "node:os";
+import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkBroker } from "../../src/cli/doctor/check-broker.js";
 import { checkClock } from "../../src/cli/doctor/check-clock.js";
@@ -9,10 +11,13 @@ import { checkPeers } from "../../src/cli/doctor/check-peers.js";
 import { checkSecrets } from "../../src/cli/doctor/check-secrets.js";
 import { checkStore } from "../../src/cli/doctor/check-store.js";
 import { gatherEvidence, type Evidence } from "../../src/cli/doctor/evidence.js";
+import { isTrouble, type Finding } from "../../src/cli/doctor/finding.js";
 import type { RunningBroker } from "../../src/cli/doctor/broker-view.js";
 import { reserveBytes } from "../../src/cli/doctor/limits.js";
+import { takeLock } from "../../src/daemon/lock.js";
 import { readConfig, readUserPlaces } from "../../src/endpoint/config.js";
 import { openHome } from "../../src/endpoint/home.js";
+import { isRunning } from "../../src/endpoint/is-running.js";
 import { createSecret } from "../../src/endpoint/secrets.js";
 import { sqliteLimits } from "../../src/store/sqlite/limits.js";
 import { program, startBrokerHome, type BrokerHome } from "../support/program.js";
@@ -77,7 +82,43 @@ describe("a broker", () => {
     expect(findings.filter(({ id }) => /^broker-(?:silent|unseen)$/.test(id))).toHaveLength(1);
   });
 
-  test("whose database is damaged is named, with what its log says", async () => {
+  test("that was killed with all of the mail in its log is no finding, and no mail is lost", async () => {
+    await using machine = await DoctorMachine.make();
+    const pid = await machine.startBroker();
+    const texts = ["one", "two", "three", "four", "five"];
+    for (const text of texts) await machine.peerline("send", userInfo().username, text);
+    process.kill(pid, "SIGKILL");
+    await expect.poll(() => isRunning(pid)).toBe(false);
+    expect((await machine.findings()).filter(({ id }) => id === "store-damaged")).toEqual([]);
+    const { stdout } = await machine.peerline("read");
+    for (const text of texts) expect(stdout).toContain(text);
+  });
+
+  test("that has just begun to make its database is no finding", async () => {
+    await using machine = await DoctorMachine.make();
+    const database = new Database(machine.path(".peerline/peerline.db"));
+    database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+    database.pragma("journal_mode = WAL");
+    database.close();
+    await chmod(machine.path(".peerline/peerline.db"), 0o600);
+    expect((await machine.findings()).filter(isTrouble)).toEqual([]);
+  });
+
+  test("that holds the home, whatever it makes of its database, is left to do so", async () => {
+    await using machine = await DoctorMachine.make({
+      ".peerline/peerline.db": "half of a first page",
+      ".peerline/broker.log": `{"msg":"did not start","err":{"code":"DATA_LOSS"}}\n`,
+    });
+    const lock = takeLock(machine.path(".peerline/lock.db"));
+    const held = (await machine.findings()).filter(isOfStore);
+    lock?.[Symbol.dispose]();
+    if (process.platform === "linux") expect(held).toEqual([]);
+    expect((await machine.findings()).filter(isOfStore)).toHaveLength(2);
+    await machine.write(".peerline/broker.starting", "");
+    expect((await machine.findings()).filter(isOfStore)).toEqual([]);
+  });
+
+  test("whose database is damaged is told to salvage it, and only what it refused is set aside, whole", async () => {
     await using machine = await DoctorMachine.make();
     await machine.startBroker();
     expect((await machine.peerline("stop")).code).toBe(0);
@@ -86,16 +127,24 @@ describe("a broker", () => {
     expect(await machine.finding("store-damaged")).toMatchObject({
       severity: "problem",
       subject: database,
-      mend: expect.stringContaining(`mv ${database} ${database}.damaged`),
+      mend: expect.stringContaining("Leave its files where they are"),
     });
     expect((await machine.peerline("broker")).code).not.toBe(0);
     expect(await machine.finding("broker-start-failed")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining("did not start"),
     });
-    await rm(database);
+    await writeFile(`${database}-wal`, "its log");
+    expect((await machine.finding("store-damaged")).commands).toEqual([
+      `mkdir -m 700 ${database}.set-aside`,
+      `mv ${database}-wal ${database} ${database}.set-aside/`,
+    ]);
   });
 });
+
+function isOfStore({ id }: Finding): boolean {
+  return id === "store-damaged" || id === "broker-start-failed";
+}
 
 describe("what a running broker tells", () => {
   let home: BrokerHome;

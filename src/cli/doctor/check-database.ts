@@ -1,42 +1,41 @@
-import { statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { openRegularFile } from "../../endpoint/regular-file.js";
-import type { Evidence } from "./evidence.js";
+import { advise, asidePath } from "./advice.js";
+import { faultOf } from "./database-head.js";
+import { isAtRest, type Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
+import { lastStart } from "./last-start.js";
+import { lockHolder } from "./lock-holder.js";
 import { commandLine } from "./quoted.js";
 
 /**
- * Where no broker can be asked, the head of the database's file says whether one could open it. It is
- * not opened as a database: that would write.
+ * Where no broker can be asked, the head of the database says whether one could open it as it is. A broker
+ * salvages what can be read of a damaged one; only where it has refused to is there anything to set aside.
  */
-export function checkDatabase({ home, broker }: Evidence): Finding[] {
-  if (home.state !== "usable" || !["absent", "left"].includes(broker.state)) return [];
+export async function checkDatabase(evidence: Evidence): Promise<Finding[]> {
+  if (!isAtRest(evidence)) return [];
+  const { home, self } = evidence;
   const path = join(home.path, "peerline.db");
   const fault = faultOf(path);
-  if (fault === undefined) return [];
-  const away = commandLine("mv", path, `${path}.damaged`);
-  const mend = `Put back a backup of it; or, to go on without what it holds: ${away}`;
-  return [{ id: "store-damaged", severity: "problem", subject: path, seen: fault, mend }];
+  // Whoever has taken the home meanwhile writes what was looked at.
+  if (fault === undefined || (await lockHolder(home.path)) !== undefined) return [];
+  const finding = { id: "store-damaged", severity: "problem", subject: path } as const;
+  if (lastStart(home.path)?.isStoreLost === true) {
+    const seen = `${fault}, and the last broker could read nothing of it`;
+    return [{ ...finding, seen, ...setAside(path) }];
+  }
+  const mend = `Leave its files where they are: the next agent starts a broker, which keeps them and salvages what can be read; ${self} broker shows it`;
+  return [{ ...finding, seen: fault, mend }];
 }
 
-/** SQLite's file format, section 1.3: magic string, page size, size in pages, application id. */
-function faultOf(path: string): string | undefined {
-  using file = openRegularFile(path);
-  if (file === undefined || file.stats.size === 0) return undefined;
-  const head = file.read(0, headBytes);
-  if (head.length < headBytes) return "it is cut short";
-  if (!head.subarray(0, magic.length).equals(magic)) return "it is no SQLite database";
-  if (!head.subarray(68, 72).equals(applicationId)) return "it is no database of Peerline's";
-  const pageBytes = head.readUInt16BE(16) === 1 ? 65_536 : head.readUInt16BE(16);
-  const isCut = file.stats.size < pageBytes * head.readUInt32BE(28);
-  return isCut && !hasLog(path) ? "it is cut short" : undefined;
-}
-
-const headBytes = 100;
-const magic = Buffer.from("SQLite format 3\0");
-const applicationId = Buffer.from("Peer");
-
-/** The write-ahead log may hold what the file does not yet. */
-function hasLog(path: string): boolean {
-  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+/** The log first: a broker that starts meanwhile makes a new database, to which an old log must not belong. */
+function setAside(path: string) {
+  const files = ["-wal", "-shm", "-journal", ""]
+    .map((suffix) => path + suffix)
+    .filter((file) => existsSync(file));
+  const folder = asidePath(path);
+  return advise(
+    [commandLine("mkdir", "-m", "700", folder), commandLine("mv", ...files, `${folder}/`)],
+    "then the next broker begins anew; with a backup in its place instead, it goes on with that",
+  );
 }

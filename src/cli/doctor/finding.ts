@@ -85,6 +85,8 @@ export interface Finding {
   readonly seen: string;
   /** One line: the exact command or edit. */
   readonly mend?: string;
+  /** The lines for a shell that carry it out, in order; absent where a person has to. See `Advice`. */
+  readonly commands?: readonly string[];
 }
 
 /** Whether it is worth a person's time. */

@@ -36,3 +36,9 @@ export const maxStartBytes = 256 * 1024;
 
 /** How long `--version` of a program may take, in milliseconds. */
 export const versionTimeoutMs = 5_000;
+
+/** Frames of a write-ahead log that are looked through: the log of a broker has some thousand. */
+export const maxLogFrames = 65_536;
+
+/** The system's list of locks, in bytes: each has about sixty. */
+export const maxLocksBytes = 4 * 1024 * 1024;

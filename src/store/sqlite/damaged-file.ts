@@ -9,7 +9,7 @@ export function damagedFile(path: string, what: string, cause?: unknown): StoreE
 export function lostFile({ message, cause }: StoreError): StoreError {
   return new StoreError(
     "DATA_LOSS",
-    `${message} Nothing in it can be read. Put back a backup of it; or move it away, to go on without what it holds.`,
+    `${message} Nothing in it can be read. Set it aside together with the files beside it that have its name and -wal or -shm: then a backup may take its place, or a new one is made. \`peerline doctor\` has the command.`,
     { cause },
   );
 }

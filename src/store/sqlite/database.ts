@@ -1,4 +1,4 @@
-import { existsSync, linkSync, rmSync } from "node:fs";
+import { closeSync, linkSync, openSync, rmSync, statSync } from "node:fs";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
 import { damagedFile } from "./damaged-file.js";
@@ -6,6 +6,7 @@ import { toStoreError } from "./failure.js";
 import { checkIntegrity } from "./integrity-check.js";
 import { checkpointPages, keptLogBytes } from "./limits.js";
 import { checkLog } from "./log-check.js";
+import { readLog } from "./log-frames.js";
 import { migrate } from "./migrate.js";
 import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./salvage.js";
 import { applicationId, type Migration, migrations } from "./schema.js";
@@ -44,7 +45,8 @@ export function openDatabase(
 
 /** Throws where SQLite must not open the file as it is. */
 function assertReadable(path: string): void {
-  if (!existsSync(path)) return unmarkDamaged(path);
+  const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (bytes === 0) return assertNoLog(path);
   try {
     checkLog(path);
     if (isMarkedDamaged(path)) throw damagedFile(path, "a page of it could not be read");
@@ -53,6 +55,15 @@ function assertReadable(path: string): void {
     assertUnlocked(path);
     throw error;
   }
+}
+
+/** Beside a database that is gone or empty, SQLite would remove the log: all of the mail may be in it. */
+function assertNoLog(path: string): void {
+  if (readLog(path) === undefined) return unmarkDamaged(path);
+  // The log is salvaged as that of an empty file.
+  closeSync(openSync(path, "a", 0o600));
+  assertUnlocked(path);
+  throw damagedFile(path, "it is gone or empty, and its write-ahead log is not");
 }
 
 function open(path: string, steps: readonly Migration[]): Database.Database {

@@ -1,3 +1,4 @@
+import { renameSync, truncateSync } from "node:fs";
 import { expect, test } from "vitest";
 import { silent } from "../../contract/store/bell.js";
 import { ample, bob } from "../../contract/store/drafts.js";
@@ -25,5 +26,23 @@ test("what was accepted is there after kill -9, again and again", async () => {
   }
   expect(accepted.size).toBeGreaterThan(800);
 });
+
+test.each(["gone", "empty"])(
+  "a log whose database is %s is salvaged: all of the mail may be in it",
+  async (state) => {
+    const path = temporaryDatabase();
+    const sender = await SenderProcess.start(path);
+    const lines = await sender.linesUntil((_line, index) => index >= 20);
+    lines.push(...(await sender.kill()));
+    if (state === "gone") renameSync(path, `${path}.elsewhere`);
+    else truncateSync(path);
+    const told: string[] = [];
+    const store = await openStore(path, { onDamage: (words) => told.push(words) });
+    const messages = await store.openQueue(bob.peerId, silent).next(ample10k);
+    const stored = new Set(messages.map(({ message }) => message.messageId));
+    expect(acceptedIds(lines).filter((id) => !stored.has(id))).toEqual([]);
+    expect(told).toEqual([expect.stringContaining("its write-ahead log is not")]);
+  },
+);
 
 const ample10k = { ...ample, maxMessages: 10_000 };

@@ -155,7 +155,7 @@ test("a file of which nothing can be read is refused and left as it is", async (
   writeFileSync(path, bytes);
   const opening = openStore(path);
   await expect(opening).rejects.toMatchObject({ code: "DATA_LOSS" });
-  await expect(opening).rejects.toThrow(/damaged.*Put back a backup/);
+  await expect(opening).rejects.toThrow(/damaged.*together with the files beside it.*a backup may/);
   expect(readFileSync(path).equals(bytes)).toBe(true);
   expect(readdirSync(dirname(path))).toEqual([basename(path)]);
 });

@@ -1,0 +1,51 @@
+import { join } from "node:path";
+import { logTailBytes } from "./limits.js";
+import { openRegularFile } from "../../endpoint/regular-file.js";
+
+/** How the last start of a home's broker that its log tells of has ended. */
+export interface LastStart {
+  /** The path of the log. */
+  readonly path: string;
+  readonly outcome: "listening" | "did not start" | "crashed";
+  /** What was said of it; undefined where it did start. */
+  readonly message: string | undefined;
+  /** The broker could not read its database, and salvaged nothing of it. */
+  readonly isStoreLost: boolean;
+}
+
+/** Undefined where the end of the log tells of none. */
+export function lastStart(home: string): LastStart | undefined {
+  const path = join(home, "broker.log");
+  const last = tailOf(path).findLast(({ msg }) => isOutcome(msg));
+  if (last === undefined) return undefined;
+  const { message, code } = Object(last["err"]) as Record<string, unknown>;
+  return {
+    path,
+    outcome: last["msg"] as LastStart["outcome"],
+    message: typeof message === "string" ? message : undefined,
+    isStoreLost: last["msg"] === "did not start" && code === "DATA_LOSS",
+  };
+}
+
+function isOutcome(words: unknown): boolean {
+  return words === "listening" || words === "did not start" || words === "crashed";
+}
+
+/** The last records of a log of JSON lines; what is none is left out. */
+function tailOf(path: string): Record<string, unknown>[] {
+  return readEnd(path)
+    .split("\n")
+    .flatMap((line) => {
+      try {
+        return [Object(JSON.parse(line)) as Record<string, unknown>];
+      } catch {
+        return [];
+      }
+    });
+}
+
+function readEnd(path: string): string {
+  using file = openRegularFile(path);
+  if (file === undefined) return "";
+  return file.read(Math.max(0, file.stats.size - logTailBytes), logTailBytes).toString();
+}
