@@ -87,7 +87,7 @@ test("a file is read whole in one place, which has a bound", () => {
   );
   expect(readers.toSorted()).toEqual([
     // What the kernel says of a process, in one line.
-    "endpoint/is-running.ts",
+    "endpoint/kernel-line.ts",
     // The log of the broker's own database, which has its lock.
     "store/sqlite/log-frames.ts",
   ]);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readKernelLine } from "./kernel-line.js";
 
 /** Whether there is a process of this id that has not ended. */
 export function isRunning(pid: number): boolean {
@@ -13,10 +13,5 @@ export function isRunning(pid: number): boolean {
 
 /** It has ended, and its parent has not taken note: in a container nobody may ever do. */
 function isZombie(pid: number): boolean {
-  try {
-    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
-  } catch {
-    // Not Linux, or gone just now, which the next look tells.
-    return false;
-  }
+  return /\) Z /.test(readKernelLine(`/proc/${pid}/stat`) ?? "");
 }

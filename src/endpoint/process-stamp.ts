@@ -1,0 +1,92 @@
+import { readlinkSync } from "node:fs";
+import { isRunning } from "./is-running.js";
+import { readKernelLine } from "./kernel-line.js";
+
+/**
+ * A process as files of a home name it. A home may be shared by containers, each of which counts its
+ * processes for itself, and it outlives a boot: a number alone means another process there. So a stamp
+ * is one line of words: the process's number, where that number counts (its *realm*: the boot's id and
+ * the pid namespace), and when the process started, in ticks since the boot. Where the system tells
+ * none of that, the stamp is the number alone.
+ */
+export interface ProcessStamp {
+  readonly pid: number;
+  /** Empty where the system does not tell. */
+  readonly realm: string;
+  /** Empty where the system does not tell. */
+  readonly startTicks: string;
+}
+
+/** What can be said of a stamped process. Of one in another realm nothing can: no number of it counts here. */
+export type Life = "running" | "ended" | "elsewhere";
+
+/** The line for a process of this realm, this one by default; without a line end. */
+export function stampProcess(pid: number = process.pid): string {
+  return [pid, ownRealm(), startTicksOf(pid)].filter((word) => word !== "").join(" ");
+}
+
+/** Undefined for what is no stamp. */
+export function readStamp(line: string): ProcessStamp | undefined {
+  const words = /^([1-9]\d{0,9})(?: ([0-9a-f-]{36}\/\d{1,20}))?(?: (\d{1,20}))?$/.exec(line.trim());
+  if (words === null) return undefined;
+  const [, pid, realm = "", startTicks = ""] = words;
+  return { pid: Number(pid), realm, startTicks };
+}
+
+/** Whether a stamped process runs still. A number that went to another process counts as ended. */
+export function lifeOf({ pid, realm, startTicks }: ProcessStamp): Life {
+  if (realm !== ownRealm()) return "elsewhere";
+  if (!isRunning(pid)) return "ended";
+  const now = startTicksOf(pid);
+  return startTicks === "" || now === "" || startTicks === now ? "running" : "ended";
+}
+
+/** Whether a stamp is of this very process. */
+export function isOwnStamp(stamp: ProcessStamp): boolean {
+  return stamp.pid === process.pid && lifeOf(stamp) === "running";
+}
+
+/** Where the process numbers of this process count; empty where the system does not tell. */
+export function ownRealm(): string {
+  return (realm ??= readRealm());
+}
+
+/** When a process of this realm started, in ticks since the boot; empty where the system does not tell. */
+export function startTicksOf(pid: number): string {
+  return statOf(pid)?.[startField] ?? "";
+}
+
+/** The parent of a process of this realm; undefined where the system does not tell. */
+export function parentOf(pid: number): number | undefined {
+  const parent = Number(statOf(pid)?.[parentField]);
+  return parent > 0 ? parent : undefined;
+}
+
+/** The first part of the boot's id, which is enough in the name of a file; empty where the system does not tell. */
+export function ownBoot(): string {
+  return ownRealm().slice(0, 8);
+}
+
+/** Places among the words of `/proc/PID/stat` that follow the program's name. */
+const parentField = 1;
+const startField = 19;
+
+/** It does not change while a process runs. */
+let realm: string | undefined;
+
+function readRealm(): string {
+  try {
+    const boot = readKernelLine("/proc/sys/kernel/random/boot_id") ?? "";
+    const space = /^pid:\[(\d+)\]$/.exec(readlinkSync("/proc/self/ns/pid"))?.[1];
+    return space !== undefined && /^[0-9a-f-]{36}$/.test(boot) ? `${boot}/${space}` : "";
+  } catch {
+    // Not Linux.
+    return "";
+  }
+}
+
+/** The words after the program's name, which may itself hold spaces and brackets. */
+function statOf(pid: number): string[] | undefined {
+  const stat = readKernelLine(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(") ") + 2).split(" ");
+}
