@@ -6,14 +6,15 @@ const root = join(import.meta.dirname, "..");
 
 /** Which folders of src each folder may import from, besides itself. */
 const mayImport: Record<string, readonly string[]> = {
+  contract: [],
   rpc: [],
-  broker: ["rpc"],
-  store: ["broker"],
-  endpoint: ["rpc"],
-  daemon: ["endpoint", "store", "broker", "rpc"],
-  hosts: ["endpoint"],
-  mcp: ["hosts", "endpoint", "rpc"],
-  cli: ["mcp", "hosts", "endpoint", "rpc"],
+  broker: ["contract", "rpc"],
+  store: ["contract", "broker"],
+  endpoint: ["contract", "rpc"],
+  daemon: ["contract", "endpoint", "store", "broker", "rpc"],
+  hosts: ["contract", "endpoint"],
+  mcp: ["contract", "hosts", "endpoint", "rpc"],
+  cli: ["contract", "mcp", "hosts", "endpoint", "rpc"],
   "main.ts": ["cli"],
   "index.ts": ["rpc"],
   "clock.ts": [],
@@ -29,7 +30,7 @@ const packages: Record<string, RegExp> = {
   daemon: /^(@bufbuild\/protobuf(\/.*)?|libsql|pino)$/,
   hosts: /^(jsonc-parser|smol-toml)$/,
   mcp: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|zod|uuid)$/,
-  cli: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|commander|picocolors|string-width|uuid)$/,
+  cli: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|commander|picocolors|string-width|wrap-ansi|uuid)$/,
 };
 
 interface Import {

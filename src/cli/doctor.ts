@@ -39,7 +39,7 @@ async function doctor(shell: Shell, json: boolean): Promise<void> {
   using interruption = catchInterruption();
   const findings = await examine(shell.program, interruption.signal);
   if (json) await shell.out.json({ version: VERSION, findings });
-  else await shell.out.lines(...reportLines(findings, shell.out));
+  else await shell.out.exact(...reportLines(findings, shell.out));
   if (findings.some(isTrouble)) shell.exitCode = ExitCode.failure;
 }
 

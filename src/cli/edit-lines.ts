@@ -1,8 +1,8 @@
+import { visibleText } from "../contract/peer-text.js";
 import type { ConfigEdit } from "../hosts/config-edit.js";
 import type { Installer } from "../hosts/installer.js";
 import { difference } from "./difference.js";
 import type { Output } from "./output.js";
-import { printable } from "./printable.js";
 
 /** A planned edit for people to read, and exact. */
 export function editLines(host: Installer, edit: ConfigEdit, { color }: Output): string[] {
@@ -12,7 +12,7 @@ export function editLines(host: Installer, edit: ConfigEdit, { color }: Output):
   return [
     `${host.title}: ${file.path}${whole}`,
     ...difference(file.text ?? "", after ?? "").map((line) => {
-      const shown = printable(line);
+      const shown = visibleText(line);
       if (line.startsWith("+")) return color.green(shown);
       return line.startsWith("-") ? color.red(shown) : shown;
     }),

@@ -1,10 +1,10 @@
+import { visibleText } from "../contract/peer-text.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { HostError } from "../hosts/host-error.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-codes.js";
 import type { Output } from "./output.js";
-import { printable } from "./printable.js";
 import { explainRefusal } from "./refusal.js";
 
 /** Says on stderr why a command failed and returns the code to exit with. A defect shows its stack. */
@@ -12,7 +12,7 @@ export async function reportFailure(error: unknown, notes: Output): Promise<Exit
   const { sentence, exitCode } = describe(error);
   if (exitCode !== ExitCode.ok) {
     // With stderr closed there is nobody left to tell.
-    await notes.lines(`${notes.color.red("peerline:")} ${printable(sentence)}`).catch(() => {});
+    await notes.lines(`${notes.color.red("peerline:")} ${visibleText(sentence)}`).catch(() => {});
   }
   return exitCode;
 }

@@ -69,7 +69,7 @@ async function run(shell: Shell, names: readonly string[], options: Options): Pr
   });
   if (!chosen && open.length > 0) {
     await shell.out.lines("", "Nothing was changed. Name the agents you want, or give --all:");
-    await shell.out.lines(`  ${selfCommand(shell.program, places)} install ${open.join(" ")}`);
+    await shell.out.exact(`  ${selfCommand(shell.program, places)} install ${open.join(" ")}`);
   }
 }
 
@@ -103,7 +103,7 @@ async function installInto(
     return false;
   }
   for (const edit of pending) {
-    if (task.dry) await out.lines(...editLines(host, edit, out));
+    if (task.dry) await out.exact(...editLines(host, edit, out));
     else await write(host, edit, { shell, backups });
   }
   if (task.dry) return true;

@@ -14,6 +14,7 @@ import { shortId } from "../mcp/short-id.js";
 import { messageLines } from "./message-lines.js";
 import type { Output } from "./output.js";
 import { receiptPhrase } from "./receipt-words.js";
+import { wrap } from "./wrap.js";
 
 /** Prints a message with its receipts. */
 export async function printRecord(
@@ -26,8 +27,8 @@ export async function printRecord(
   if (message === undefined) return;
   const nowMs = systemClock.now();
   await out.lines(
-    ...messageLines(message, out.color, nowMs),
-    ...receipts.map((receipt) => `  ${standing(receipt, out, nowMs)}`),
+    ...messageLines(message, out, nowMs),
+    ...receipts.flatMap((receipt) => whole(`  ${standing(receipt, out, nowMs)}`, out)),
     "",
   );
 }
@@ -42,7 +43,12 @@ export async function printMoved(
   const { from, messageId, receipt } = moved;
   if (receipt === undefined) return;
   const message = out.color.dim(`id ${shortId(messageId)} from ${from?.name}`);
-  await out.lines(`${standing(receipt, out, systemClock.now())}  ${message}`, "");
+  await out.lines(...whole(`${standing(receipt, out, systemClock.now())}  ${message}`, out), "");
+}
+
+/** The reason in a receipt is a peer's text: no part of it may begin a line. */
+function whole(line: string, { width }: Output): string[] {
+  return wrap(line, width, { hard: true });
 }
 
 async function printJson(out: Output, event: WatchMessagesResponse["event"]): Promise<void> {

@@ -1,16 +1,21 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import stringWidth from "string-width";
 import { Urgency, type Message } from "../../gen/peerline/v1/message_pb.js";
+import { peerText } from "../contract/peer-text.js";
 import { shortId } from "../mcp/short-id.js";
 import { clockTime } from "./clock-time.js";
 import { jsonLine } from "./json-line.js";
 import type { Output } from "./output.js";
-import { printable } from "./printable.js";
 import { relativeTime } from "./relative-time.js";
+import { wrap } from "./wrap.js";
 
-/** One message for a person: who, to whom, when and its id on one line, the text indented below. */
+/**
+ * One message for a person: who, to whom, when and its id, and below it the body. Each line of the body
+ * stands behind a gutter, so that none passes for a receipt or for another message.
+ */
 export function messageLines(
   message: Message,
-  color: Output["color"],
+  { color, width }: Pick<Output, "color" | "width">,
   nowMs: number,
   redelivered = false,
 ): string[] {
@@ -25,11 +30,22 @@ export function messageLines(
   const mark = urgencyMarks(color)[urgency];
   return [
     `${color.bold(color.cyan(from?.name))} → ${names}  ${mark ?? ""}${color.dim(facts.join(" · "))}`,
-    ...printable(text)
-      .split("\n")
-      .map((line) => `  ${line}`),
-    ...(data === undefined ? [] : [`  ${color.dim("data")} ${jsonLine(data)}`]),
+    ...guttered(peerText(text), `  ${color.dim("│")} `, width),
+    ...(data === undefined ? [] : guttered(jsonLine(data), `  ${color.dim("data │")} `, width)),
   ];
+}
+
+/** A terminal would go on at its edge with what is too wide for it, before the gutter. */
+function guttered(text: string, gutter: string, width: number): string[] {
+  const room = Math.max(1, width - stringWidth(gutter));
+  return text
+    .split("\n")
+    .flatMap((line) =>
+      room === Number.POSITIVE_INFINITY
+        ? line
+        : wrap(line.replaceAll("\t", "    "), room, { hanging: 0, hard: true }),
+    )
+    .map((line) => gutter + line);
 }
 
 const uuid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;

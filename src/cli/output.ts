@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import pc from "picocolors";
 import { CliError } from "./cli-error.js";
 import { jsonLine } from "./json-line.js";
+import { wrap } from "./wrap.js";
 
 /** Standard output or error: a terminal, a file or a pipe. */
 type Stream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -37,7 +38,16 @@ export class Output {
     });
   }
 
+  /** Lines for people, broken between words where the terminal is narrower. */
   async lines(...lines: readonly string[]): Promise<void> {
+    const { width } = this;
+    await this.exact(
+      ...lines.flatMap((line) => line.split("\n")).flatMap((line) => wrap(line, width)),
+    );
+  }
+
+  /** Lines that are to be copied, or compared: as they are. */
+  async exact(...lines: readonly string[]): Promise<void> {
     if (lines.length > 0) await this.write(`${lines.join("\n")}\n`);
   }
 

@@ -3,10 +3,10 @@ import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { PeerKind, PeerSchema, type Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../clock.js";
+import { peerLine } from "../contract/peer-text.js";
 import { readConfig } from "../endpoint/config.js";
 import { connectAsOperator, listPeers } from "./operator.js";
 import type { Output } from "./output.js";
-import { printableLine } from "./printable.js";
 import { reachLabel } from "./reach-words.js";
 import { relativeTime } from "./relative-time.js";
 import type { Define, Shell } from "./shell.js";
@@ -57,7 +57,7 @@ export function peerLines(
   const rows = table([header, ...peers.map((peer) => cells(peer, color, nowMs))]);
   return rows.flatMap((row, index) => {
     if (index === 0) return color.dim(row);
-    const summary = printableLine(peers[index - 1]?.profile?.summary ?? "");
+    const summary = peerLine(peers[index - 1]?.profile?.summary ?? "");
     const below = `   ${cut(summary, width - 3)}`;
     return summary === "" ? row : [row, color.dim(below)];
   });
@@ -80,7 +80,7 @@ function cells(peer: Peer, color: Output["color"], nowMs: number): string[] {
 function client({ kind, profile }: Peer): string {
   if (kind === PeerKind.PERSON) return "a person";
   const words = [profile?.clientName ?? "", profile?.clientVersion ?? ""];
-  return printableLine(words.join(" ")) || "-";
+  return peerLine(words.join(" ")) || "-";
 }
 
 /** Directory and branch, with the machine in front of it where it is another one. */
@@ -90,7 +90,7 @@ function place({ profile }: Peer): string {
   const elsewhere = host !== "" && host !== hostname();
   const path = !elsewhere && isBelow(cwd, homedir()) ? `~${cwd.slice(homedir().length)}` : cwd;
   const words = `${elsewhere ? `${host}:` : ""}${path}${branch === "" ? "" : ` (${branch})`}`;
-  return printableLine(words) || "-";
+  return peerLine(words) || "-";
 }
 
 function isBelow(path: string, directory: string): boolean {

@@ -113,7 +113,7 @@ function openReading({ program, out }: Shell, options: ReadOptions): Reading {
       if (options.json) {
         await out.json(toJson(DeliverySchema, delivery, { alwaysEmitImplicit: true }));
       } else {
-        const lines = messageLines(message, out.color, systemClock.now(), delivery.redelivered);
+        const lines = messageLines(message, out, systemClock.now(), delivery.redelivered);
         await out.lines(...lines, "");
       }
       shownCount++;

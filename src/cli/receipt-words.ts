@@ -1,8 +1,8 @@
 import { timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { ReceiptState, type Receipt } from "../../gen/peerline/v1/message_pb.js";
+import { peerLine } from "../contract/peer-text.js";
 import { evidenceWord, stateWord } from "../mcp/words.js";
 import { clockTime } from "./clock-time.js";
-import { printableLine } from "./printable.js";
 
 /** Where a message stands for one recipient, and since when: `confirmed 12:03:09 (next_call)`. */
 export function receiptPhrase(receipt: Receipt, nowMs: number): string {
@@ -13,7 +13,7 @@ export function receiptPhrase(receipt: Receipt, nowMs: number): string {
   if (receipt.state === ReceiptState.CONFIRMED && evidence !== undefined)
     words.push(`(${evidence})`);
   if (receipt.attempts > 0) words.push(`after ${count(receipt.attempts, "failed attempt")}`);
-  if (receipt.reason !== "") words.push(`because ${printableLine(receipt.reason)}`);
+  if (receipt.reason !== "") words.push(`because ${peerLine(receipt.reason)}`);
   return words.join(" ");
 }
 

@@ -6,6 +6,7 @@ import {
   type SendMessageResponse,
   type SendResult,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import { visibleLine } from "../contract/peer-text.js";
 import { readConfig } from "../endpoint/config.js";
 import { readSeconds } from "../mcp/duration.js";
 import { shortId } from "../mcp/short-id.js";
@@ -14,7 +15,6 @@ import { CliError } from "./cli-error.js";
 import { callTimeoutMs, maxExpirySeconds, maxReconnects, maxTextBytes } from "./limits.js";
 import { retryLostBroker } from "./lost-broker.js";
 import { joinAsPerson } from "./person.js";
-import { printableLine } from "./printable.js";
 import { reachClause } from "./reach-words.js";
 import { readStdin } from "./read-stdin.js";
 import type { Define, Shell } from "./shell.js";
@@ -134,5 +134,5 @@ function standing({ state, recipient, reach, duplicate }: SendResult): string {
 }
 
 function refusal({ recipient, error }: SendResult): string {
-  return `Not sent to ${recipient?.name}: ${printableLine(error?.message ?? "")}`;
+  return `Not sent to ${recipient?.name}: ${visibleLine(error?.message ?? "")}`;
 }

@@ -7,11 +7,11 @@ import {
   type StoreInfo,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { systemClock } from "../clock.js";
+import { visibleLine } from "../contract/peer-text.js";
 import { readConfig, type Config } from "../endpoint/config.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { ExitCode } from "./exit-codes.js";
 import { connectAsOperator, listPeers } from "./operator.js";
-import { printableLine } from "./printable.js";
 import { count } from "./receipt-words.js";
 import { span } from "./relative-time.js";
 import type { Define, Shell } from "./shell.js";
@@ -79,7 +79,7 @@ async function sayAbsent(
   const mend = config.ownsBroker
     ? "The first agent starts one by itself; so do `peerline send`, `peerline read` and, in the foreground, `peerline broker`."
     : "PEERLINE_BROKER names it: start it there, or unset the variable to use this home's own.";
-  await out.lines(out.color.yellow(printableLine(problem)), mend);
+  await out.lines(out.color.yellow(visibleLine(problem)), mend);
 }
 
 function describe({ out }: Shell, config: Config, { info, waitingMessages }: Found): string[][] {
@@ -104,13 +104,13 @@ function storeWords(store: StoreInfo, color: Shell["out"]["color"]): string {
   words.push(
     store.writable
       ? "takes messages"
-      : color.red(`takes no messages: ${printableLine(store.problem)}`),
+      : color.red(`takes no messages: ${visibleLine(store.problem)}`),
   );
   words.push(`${mebibytes(store.bytes)} MiB, of which ${mebibytes(store.freeBytes)} free`);
   if (store.damagedMessages > 0n) {
     words.push(color.red(`${count(Number(store.damagedMessages), "damaged message")} set aside`));
   }
-  const damages = store.damages.map((damage) => color.red(printableLine(damage)));
+  const damages = store.damages.map((damage) => color.red(visibleLine(damage)));
   return [words.join(", "), ...damages].join("; ");
 }
 

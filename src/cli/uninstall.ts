@@ -92,7 +92,7 @@ async function uninstallFrom(
   }
   for (const edit of pending) {
     if (task.dry) {
-      await shell.out.lines(...editLines(host, edit, shell.out));
+      await shell.out.exact(...editLines(host, edit, shell.out));
     } else {
       const backup = await uninstall(edit, backups);
       const done = edit.after === undefined ? "removed" : "took peerline out of";

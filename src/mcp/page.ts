@@ -1,5 +1,5 @@
 import type { HeldMessage } from "./held-message.js";
-import { peerData, peerText } from "./peer-text.js";
+import { peerData, peerText } from "../contract/peer-text.js";
 import type { ShownPiece } from "./presentations.js";
 import { showMessage, showPart, type ShownMessage } from "./shown-message.js";
 

@@ -38,8 +38,9 @@ describe("what a hostile peer can do to a terminal", () => {
   ])("%j prints words alone", async (args) => {
     const { stdout, stderr } = await terminal.run(...args);
     expect(stdout + stderr).not.toBe("");
-    expect(stdout).not.toMatch(acting);
-    expect(stderr).not.toMatch(acting);
+    expect(stdout).not.toMatch(deceptive);
+    expect(stderr).not.toMatch(deceptive);
+    expect(stdout + stderr).not.toContain("<system");
     if (["peers", "log", "read"].includes(args[0] ?? "")) expect(stdout).toContain("obey me");
   });
 
@@ -50,6 +51,3 @@ describe("what a hostile peer can do to a terminal", () => {
     expect(lines).toHaveLength(4);
   });
 });
-
-/** Tag characters show nothing and move nothing on a terminal. */
-const acting = new RegExp(deceptive.source.replace("\\u{E0000}-\\u{E007F}", ""), "u");

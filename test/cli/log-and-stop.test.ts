@@ -10,19 +10,19 @@ test("log -f shows messages and receipts as they happen, also across a broker th
   await terminal.run("read");
   await terminal.run("send", me, "earlier");
   const log = terminal.start(["log", "-f"]);
-  await log.line("  earlier");
+  await log.line("│ earlier");
   await terminal.run("send", me, "now");
-  await log.line("  now");
+  await log.line("│ now");
   await terminal.run("read");
   await log.line("confirmed");
 
   expect((await terminal.run("stop")).code).toBe(0);
   await terminal.run("send", me, "later");
-  await log.line("  later");
+  await log.line("│ later");
   log.interrupt();
   const { code, stdout, stderr } = await log.ended;
   expect([code, stderr]).toEqual([0, expect.stringContaining("The broker is gone")]);
-  expect(stdout.match(/^ {2}(earlier|now|later)$/gm)).toHaveLength(3);
+  expect(stdout.match(/^ {2}│ (earlier|now|later)$/gm)).toHaveLength(3);
 });
 
 test("log shows the newest messages, newest last", async () => {
@@ -30,7 +30,7 @@ test("log shows the newest messages, newest last", async () => {
   await terminal.run("read");
   for (const text of ["one", "two", "three"]) await terminal.run("send", me, text);
   const { stdout } = await terminal.run("log", "-n", "2");
-  expect(stdout.match(/^ {2}(one|two|three)$/gm)).toEqual(["  two", "  three"]);
+  expect(stdout.match(/^ {2}│ (one|two|three)$/gm)).toEqual(["  │ two", "  │ three"]);
 });
 
 test("stop resolves when the broker's process has ended, and mail survives it", async () => {
@@ -45,5 +45,5 @@ test("stop resolves when the broker's process has ended, and mail survives it", 
     stderr: "",
   });
   expect(await waitForProcessEnd(pid, { ms: 0, lookMs: 1 })).toBe(true);
-  expect((await terminal.run("read")).stdout).toContain("  kept\n");
+  expect((await terminal.run("read")).stdout).toContain("│ kept\n");
 });

@@ -17,7 +17,7 @@ test("a message is sent, read once, and its sender sees that", async () => {
   const read = await terminal.run("read");
   expect(read).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining("\n  remember the milk\n"),
+    stdout: expect.stringContaining("\n  │ remember the milk\n"),
   });
   expect((await terminal.run("read")).stdout).toBe(`No messages for ${me}.\n`);
   expect((await terminal.run("log")).stdout).toMatch(/confirmed .* \(explicit_ack\)/);
@@ -35,7 +35,7 @@ test("text comes from stdin, and too much of it is refused", async () => {
   await using terminal = await Terminal.open();
   await terminal.run("read");
   expect((await terminal.pipe("two\nlines\n", "send", me, "-")).code).toBe(0);
-  expect((await terminal.run("read")).stdout).toContain("\n  two\n  lines\n");
+  expect((await terminal.run("read")).stdout).toContain("\n  │ two\n  │ lines\n");
   const { code, stderr } = await terminal.pipe("x".repeat(16_385), "send", me, "-");
   expect([code, stderr]).toEqual([2, expect.stringContaining("16384 bytes")]);
 });
@@ -46,7 +46,7 @@ test("what a message says cannot act on the terminal", async () => {
   await terminal.run("send", me, "a\u001B[2J\u202Eb\rc");
   const [log, read] = [await terminal.run("log"), await terminal.run("read")];
   for (const { stdout } of [log, read]) {
-    expect(stdout).toContain("  ab\n  c\n");
+    expect(stdout).toContain("  │ ab\n  │ c\n");
     expect(stdout.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
   }
 });
@@ -81,19 +81,19 @@ test("read --wait shows mail as it comes, also across a broker that is killed", 
   await waitUntilOnline(terminal);
   const sent = await terminal.run("send", me, "before");
   expect(sent.stdout).toContain("(woken now)");
-  await reading.line("  before");
+  await reading.line("  │ before");
 
   const pid = await terminal.brokerPid();
   if (pid === undefined) throw new Error("no broker runs");
   process.kill(pid, "SIGKILL");
   expect((await terminal.run("send", me, "after")).code).toBe(0);
-  await reading.line("  after");
+  await reading.line("  │ after");
   expect(await terminal.brokerPid()).not.toBe(pid);
 
   reading.interrupt();
   const { code, stdout, stderr } = await reading.ended;
   expect([code, stderr]).toEqual([0, ""]);
-  expect(stdout.match(/^ {2}\w+$/gm)).toEqual(["  before", "  after"]);
+  expect(stdout.match(/^ {2}│ \w+$/gm)).toEqual(["  │ before", "  │ after"]);
 });
 
 test("a second reader takes over, and the first says so", async () => {

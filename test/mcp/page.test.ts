@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { HeldMessage } from "../../src/mcp/held-message.js";
 import { makePage } from "../../src/mcp/page.js";
-import { peerText } from "../../src/mcp/peer-text.js";
+import { peerText } from "../../src/contract/peer-text.js";
 import { held } from "./held.js";
 
 describe("makePage", () => {

@@ -1,7 +1,8 @@
 import { systemClock } from "../../clock.js";
+import { peerText } from "../../contract/peer-text.js";
 import type { Output } from "../output.js";
-import { printable } from "../printable.js";
 import { table } from "../table.js";
+import { wrap } from "../wrap.js";
 
 /** What happens on the stage, line by line, with the seconds since the beginning. */
 export class Transcript {
@@ -22,11 +23,12 @@ export class Transcript {
 
   /** Someone does something; the details stand below, as rows of a table. */
   async act(who: string, what: string, details: readonly string[][] = []): Promise<void> {
-    const { color } = this.#out;
+    const { color, width } = this.#out;
     const time = color.dim(this.seconds.padStart(timeWidth));
+    const act = `${time}  ${color.cyan(who.padEnd(nameWidth))}  ${peerText(what)}`;
     await this.#out.lines(
-      `${time}  ${color.cyan(who.padEnd(nameWidth))}  ${printable(what)}`,
-      ...table(details).map((detail) => `${indent}${color.dim(printable(detail))}`),
+      ...wrap(act, width, { hanging: indent.length }),
+      ...table(details).map((detail) => `${indent}${color.dim(peerText(detail))}`),
     );
   }
 

@@ -1,5 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { peerLine } from "../../contract/peer-text.js";
 import { count } from "../receipt-words.js";
 import { relativeTime } from "../relative-time.js";
 import type { Evidence } from "./evidence.js";
@@ -39,7 +40,9 @@ function namesOf(peers: readonly Peer[]): string {
 }
 
 function again({ name, profile }: Peer): string {
-  const place = profile?.cwd ? `${commandLine("cd", profile.cwd)} && ` : "";
+  const cwd = profile?.cwd ?? "";
+  // A path that would not be shown as it is could not be copied.
+  const place = cwd !== "" && peerLine(cwd) === cwd ? `${commandLine("cd", cwd)} && ` : "";
   return `${place}PEERLINE_NAME=${name} ${hostPrograms[profile?.clientName ?? ""] ?? "<your agent>"}`;
 }
 

@@ -1,13 +1,15 @@
+import { visibleLine } from "../../contract/peer-text.js";
 import type { Output } from "../output.js";
-import { printableLine } from "../printable.js";
 import { count } from "../receipt-words.js";
+import { wrap } from "../wrap.js";
 import { groups, isTrouble, type Finding, type Severity } from "./finding.js";
 
 /** Findings for people: what is well by groups, then what is to be mended, the worst last. */
 export function reportLines(
   findings: readonly Finding[],
-  { color }: Pick<Output, "color">,
+  out: Pick<Output, "color" | "width">,
 ): string[] {
+  const { color } = out;
   const calm = findings.filter((finding) => !isTrouble(finding));
   const troubles = (["warning", "problem"] as const).flatMap((severity) =>
     findings.filter((finding) => finding.severity === severity),
@@ -21,18 +23,23 @@ export function reportLines(
     .filter(({ members }) => members.length > 0)
     .flatMap(({ heading, members }) => [
       color.bold(heading),
-      ...members.flatMap((finding) => lines(finding, color)),
+      ...members.flatMap((finding) => lines(finding, out)),
       "",
     ])
     .concat(closing(findings));
 }
 
-function lines({ severity, subject, seen, mend }: Finding, color: Output["color"]): string[] {
+function lines(
+  { severity, subject, seen, mend }: Finding,
+  { color, width }: Pick<Output, "color" | "width">,
+): string[] {
   const paint = { ok: color.green, note: color.dim, warning: color.yellow, problem: color.red };
   const mark = paint[severity](severity.padEnd(markWidth));
-  const first = `  ${mark}${printableLine(subject)}: ${printableLine(seen)}`;
-  if (mend === undefined) return [first];
-  return [first, `  ${" ".repeat(markWidth)}mend: ${printableLine(mend)}`];
+  const fact = `  ${mark}${visibleLine(subject)}: ${visibleLine(seen)}`;
+  const first = wrap(fact, width, { hanging: markWidth + 2 });
+  if (mend === undefined) return first;
+  // What is to be copied is not broken.
+  return [...first, `  ${" ".repeat(markWidth)}mend: ${visibleLine(mend)}`];
 }
 
 /** The longest severity and a gap. */

@@ -4,7 +4,7 @@ import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { AdapterError } from "../adapter-error.js";
 import { flag } from "../lenient.js";
 import { maxListedPeers } from "../limits.js";
-import { peerText } from "../peer-text.js";
+import { peerText } from "../../contract/peer-text.js";
 import { wireTime } from "../wire-time.js";
 import { kindWord, reachWord } from "../words.js";
 import { defineTool } from "./tool.js";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Receipt } from "../../../gen/peerline/v1/message_pb.js";
-import { peerText } from "../peer-text.js";
+import { peerText } from "../../contract/peer-text.js";
 import { shortId } from "../short-id.js";
 import { wireTime } from "../wire-time.js";
 import { evidenceWord, stateWord } from "../words.js";
