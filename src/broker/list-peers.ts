@@ -42,22 +42,23 @@ export function scopeFilter(caller: Credential, scope: PeerScope): (entry: PeerE
     throw invalidField("scope", "scope: the operator has no profile: ask for PEER_SCOPE_ALL");
   }
   const own = caller.session.entry.stored.profile;
-  const property = (
-    {
-      [PeerScope.MACHINE]: "host",
-      [PeerScope.DIRECTORY]: "cwd",
-      [PeerScope.REPOSITORY]: "root",
-    } as const
-  )[scope];
-  if (own[property] === "") {
+  const properties = propertiesOf[scope].filter((property) => own[property] !== "");
+  if (properties.length === 0) {
     throw invalidField(
       "scope",
-      `scope: your profile has no ${property}: set it, or ask for PEER_SCOPE_ALL`,
+      `scope: your profile has no ${propertiesOf[scope].at(-1)}: set it, or ask for PEER_SCOPE_ALL`,
     );
   }
   return ({ stored: { profile } }) =>
-    profile.host === own.host && profile[property] === own[property];
+    profile.host === own.host && properties.some((property) => profile[property] === own[property]);
 }
+
+/** What peers of a scope share; one of these is enough. */
+const propertiesOf = {
+  [PeerScope.MACHINE]: ["host"],
+  [PeerScope.DIRECTORY]: ["cwd"],
+  [PeerScope.REPOSITORY]: ["repository", "root"],
+} as const;
 
 type Key = [offline: number, unseenMs: number, peerId: string];
 

@@ -18,6 +18,7 @@ const bounds = {
   root: ["profile.root", maxPathBytes],
   branch: ["profile.branch", maxBranchBytes],
   summary: ["profile.summary", maxSummaryBytes],
+  repository: ["profile.repository", maxPathBytes],
 } as const;
 
 /** Checks what a client says of itself, and makes each string one line. */

@@ -16,7 +16,7 @@ export async function updatePeer(
   request: UpdatePeerRequest,
 ): Promise<UpdatePeerResponse> {
   const { entry } = session;
-  const { name, summary, cwd, root, branch, reach } = request;
+  const { name, summary, cwd, root, branch, repository, reach } = request;
   if (name !== undefined) requireName(name);
   if (reach !== undefined) requireReach(reach);
   const { profile } = entry.stored;
@@ -26,8 +26,11 @@ export async function updatePeer(
     ...(cwd === undefined ? {} : { cwd }),
     ...(root === undefined ? {} : { root }),
     ...(branch === undefined ? {} : { branch }),
+    ...(repository === undefined ? {} : { repository }),
   });
-  const isStored = [name, summary, cwd, root, branch].some((field) => field !== undefined);
+  const isStored = [name, summary, cwd, root, branch, repository].some(
+    (field) => field !== undefined,
+  );
   if (isStored) {
     await core.directory.update(entry, {
       ...(name === undefined ? {} : { name }),

@@ -178,6 +178,7 @@ class Adapter {
     const { host, identity, session, doorbells } = attached;
     const { presentations } = this.#mail;
     const thread = host.conversationOfCall(_meta);
+    void this.#tellPlace(attached);
     try {
       const parameters = readParameters(tool, raw);
       if (thread !== undefined && identity.conversationId === undefined) {
@@ -206,6 +207,19 @@ class Adapter {
       signal.throwIfAborted();
       return makeFailure(this.#explain(error), this.#mail.unread);
     }
+  }
+
+  /** A branch may have been switched since the last call. What cannot be told now is told with the next. */
+  async #tellPlace({ identity, session }: Attached): Promise<void> {
+    await identity.profile
+      .tellChange(async (place) => {
+        const { peer } = await session.call(
+          (client, options) => client.updatePeer(place, options),
+          session.ended,
+        );
+        if (peer?.peerId === identity.peer?.peerId && peer !== undefined) identity.update(peer);
+      })
+      .catch(() => {});
   }
 
   /** What the model is told of an error; what is a defect goes to the log too. */

@@ -9,7 +9,7 @@ import { createSecret, listSecrets, removeSecret, type PeerSecret } from "../end
 import { Code, RpcError } from "../rpc/error.js";
 import { peersToSearch, registerTimeoutMs } from "./limits.js";
 import { explainName } from "./name-note.js";
-import { describeAgent, type Client } from "./profile.js";
+import { AgentProfile, type Client } from "./profile.js";
 
 type BrokerClient = BrokerConnection["client"];
 
@@ -22,8 +22,8 @@ type BrokerClient = BrokerConnection["client"];
  */
 export class Identity {
   readonly #config: Config;
-  readonly #client: Client;
-  readonly #cwd: string | undefined;
+  /** What the agent says of itself. */
+  readonly profile: AgentProfile;
   readonly #instanceId = randomUUID();
   #conversationId: string | undefined;
   #peer: Peer | undefined;
@@ -41,8 +41,7 @@ export class Identity {
     conversationId: string | undefined;
   }) {
     this.#config = options.config;
-    this.#client = options.client;
-    this.#cwd = options.cwd;
+    this.profile = new AgentProfile(options.client, options.cwd);
     this.#conversationId = options.conversationId;
   }
 
@@ -151,7 +150,7 @@ export class Identity {
     signal: AbortSignal,
     conversationId = this.#conversationId ?? "",
   ): Promise<RegisterResponse> {
-    const profile = await describeAgent(this.#client, this.#cwd);
+    const profile = await this.profile.describe();
     const response = await client.register(
       {
         secret: secret?.secret ?? "",

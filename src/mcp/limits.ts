@@ -72,6 +72,9 @@ export const maxClientBytes = 64;
 /** A small file of git that holds a path or the name of a branch. */
 export const maxGitFileBytes = 8 * KiB;
 
+/** A path, as the broker takes it. */
+export const maxPathBytes = 4096;
+
 /** A branch's name, as the broker takes it. */
 export const maxBranchBytes = 255;
 

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
+import { isDeepStrictEqual } from "node:util";
+import type { Profile } from "../../gen/peerline/v1/peer_pb.js";
 import { findCheckout } from "./checkout.js";
 import { maxBranchBytes, maxClientBytes } from "./limits.js";
 
@@ -11,19 +11,65 @@ export interface Client {
 }
 
 /**
- * What an agent says of itself when it registers. Its summary is not here: the broker keeps that. Without
- * a working directory it has no root either, and its peer is found by its conversation or name alone.
+ * What an agent says of itself, and what of it the broker was told last. Its summary is not here: the
+ * broker keeps that. Without a working directory the agent has no root either, and its peer is found by
+ * its conversation or name alone.
  */
-export async function describeAgent(client: Client, cwd: string | undefined) {
+export class AgentProfile {
+  readonly #client: Client;
+  readonly #cwd: string | undefined;
+  #told: Place | undefined;
+  #isLooking = false;
+
+  constructor(client: Client, cwd: string | undefined) {
+    this.#client = client;
+    this.#cwd = cwd;
+  }
+
+  /** For a registration, which tells all of it. */
+  async describe(): Promise<Described> {
+    const place = await describePlace(this.#cwd);
+    this.#told = place;
+    return {
+      clientName: cut(this.#client.name, maxClientBytes),
+      clientVersion: cut(this.#client.version, maxClientBytes),
+      host: hostname(),
+      ...place,
+    };
+  }
+
+  /**
+   * Looks where the agent works by now, and tells it where that is not what was told last. One look at a
+   * time: a file system that answers nobody must not take every thread.
+   */
+  async tellChange(tell: (place: Place) => Promise<void>): Promise<void> {
+    const before = this.#told;
+    if (before === undefined || this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      const place = await describePlace(this.#cwd);
+      if (this.#told !== before || isDeepStrictEqual(place, before)) return;
+      await tell(place);
+      if (this.#told === before) this.#told = place;
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+}
+
+/** Where an agent works. */
+type Place = Pick<Profile, "cwd" | "root" | "branch" | "repository">;
+
+type Described = Omit<Profile, "summary" | "$typeName">;
+
+async function describePlace(cwd: string | undefined): Promise<Place> {
   const checkout = cwd === undefined ? undefined : await findCheckout(cwd);
   return {
-    clientName: cut(client.name, maxClientBytes),
-    clientVersion: cut(client.version, maxClientBytes),
-    host: hostname(),
     cwd: cwd ?? "",
     root: checkout?.root ?? cwd ?? "",
     branch: cut(checkout?.branch ?? "", maxBranchBytes),
-  } satisfies MessageInitShape<typeof ProfileSchema>;
+    repository: checkout?.repository ?? "",
+  };
 }
 
 /** At most so many bytes of UTF-8, without half a character at the end. */

@@ -72,6 +72,32 @@ describe("ListPeers", () => {
     await stream.cancel();
   });
 
+  test("counts as one repository what has one root, or one repository, on one host", async () => {
+    const main = await broker.join({
+      name: "main",
+      profile: { host: "machine", root: "/shop", repository: "/shop/.git" },
+    });
+    const fix = await broker.join({
+      name: "fix",
+      profile: { host: "machine", root: "/fix", repository: "/shop/.git" },
+    });
+    // A client that does not know of repositories.
+    const older = await broker.join({ name: "older", profile: { host: "machine", root: "/shop" } });
+    await broker.join({
+      name: "elsewhere",
+      profile: { host: "other", root: "/fix", repository: "/shop/.git" },
+    });
+    const none = await broker.join({ name: "none", profile: { host: "machine", cwd: "/shop" } });
+    const inRepository = async (peer: typeof main) =>
+      (await names(peer, { scope: PeerScope.REPOSITORY })).toSorted();
+    expect(await inRepository(main)).toEqual(["fix", "main", "older"]);
+    expect(await inRepository(fix)).toEqual(["fix", "main"]);
+    expect(await inRepository(older)).toEqual(["main", "older"]);
+    expect(await reasonOf(inRepository(none))).toBe("FIELD_INVALID");
+    await fix.client.updatePeer({ repository: "" });
+    expect(await inRepository(main)).toEqual(["main", "older"]);
+  });
+
   test("refuses a page token of somebody else's making, and a scope that cannot be answered", async () => {
     expect(await reasonOf(api.client.listPeers({ pageToken: "%%%" }))).toBe("FIELD_INVALID");
     expect(

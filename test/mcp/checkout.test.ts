@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -18,10 +18,11 @@ describe("findCheckout", () => {
     expect(await findCheckout(join(folder, "src", "deep"))).toEqual({
       root: folder,
       branch: "feature/login",
+      repository: join(folder, ".git"),
     });
   });
 
-  test("a worktree is a checkout of its own", async () => {
+  test("a worktree is a checkout of its own, of the same repository", async () => {
     const main = join(folder, "main");
     await mkdir(main);
     git(main, "init", "-b", "main");
@@ -30,28 +31,73 @@ describe("findCheckout", () => {
     expect(await findCheckout(join(folder, "fix"))).toEqual({
       root: join(folder, "fix"),
       branch: "fix",
+      repository: join(main, ".git"),
     });
+    expect((await findCheckout(main))?.repository).toBe(join(main, ".git"));
+  });
+
+  test("worktrees of a bare repository, reached by a link or not, are of one repository", async () => {
+    await mkdir(join(folder, "first"));
+    git(join(folder, "first"), "init", "-b", "main");
+    git(join(folder, "first"), "commit", "--allow-empty", "-m", "first");
+    git(folder, "clone", "--bare", "first", "shop.git");
+    for (const branch of ["one", "two"]) {
+      git(join(folder, "shop.git"), "worktree", "add", "-b", branch, join(folder, branch));
+    }
+    await symlink("shop.git", join(folder, "link.git"));
+    const gitFile = await readFile(join(folder, "two", ".git"), "utf8");
+    await writeFile(join(folder, "two", ".git"), gitFile.replace("shop.git", "link.git"));
+    for (const branch of ["one", "two"]) {
+      const root = join(folder, branch);
+      const repository = join(folder, "shop.git");
+      expect(await findCheckout(root)).toEqual({ root, branch, repository });
+    }
+  });
+
+  test("a submodule is a repository of its own", async () => {
+    const [part, whole] = [join(folder, "part"), join(folder, "whole")];
+    for (const path of [part, whole]) {
+      await mkdir(path);
+      git(path, "init", "-b", "main");
+      git(path, "commit", "--allow-empty", "-m", "first");
+    }
+    git(whole, "-c", "protocol.file.allow=always", "submodule", "add", part, "part");
+    expect(await findCheckout(join(whole, "part"))).toMatchObject({
+      root: join(whole, "part"),
+      repository: join(whole, ".git", "modules", "part"),
+    });
+  });
+
+  test.each([
+    ["a path longer than any", `${"x/".repeat(3000)}\n`, ""],
+    ["no path", "\0\n", expect.stringContaining(".git")],
+  ])("%s in the place of the common directory's does no harm", async (_, text, repository) => {
+    git(folder, "init", "-b", "main");
+    await writeFile(join(folder, ".git", "commondir"), text);
+    expect(await findCheckout(folder)).toEqual({ root: folder, branch: "main", repository });
   });
 
   test("a detached head has no branch", async () => {
     git(folder, "init", "-b", "main");
     git(folder, "commit", "--allow-empty", "-m", "first");
     git(folder, "checkout", "--detach");
-    expect(await findCheckout(folder)).toEqual({ root: folder, branch: "" });
+    expect(await findCheckout(folder)).toMatchObject({ root: folder, branch: "" });
   });
 
   test("a broken .git file is passed over", async () => {
     git(folder, "init", "-b", "main");
     await mkdir(join(folder, "odd"));
     await writeFile(join(folder, "odd", ".git"), "nothing of use\n");
-    expect(await findCheckout(join(folder, "odd"))).toEqual({ root: folder, branch: "main" });
+    expect(await findCheckout(join(folder, "odd"))).toMatchObject({ root: folder, branch: "main" });
   });
 
-  test.each(obstacles)("%s in the place of HEAD is passed over", async (_, put) => {
+  test.each(obstacles)("%s in the place of git's files is passed over", async (_, put) => {
     git(folder, "init", "-b", "main");
-    obstruct(join(folder, ".git", "HEAD"), put, "ref: refs/heads/main\n");
+    const repository = join(folder, ".git");
+    obstruct(join(repository, "HEAD"), put, "ref: refs/heads/main\n");
+    obstruct(join(repository, "commondir"), put, "..\n");
     const growth = await growthDuring(async () => {
-      expect(await findCheckout(folder)).toEqual({ root: folder, branch: "" });
+      expect(await findCheckout(folder)).toEqual({ root: folder, branch: "", repository });
     });
     expect(growth).toBeLessThan(100e6);
   });

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/peer.proto.
  */
 export const file_peerline_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("ChZwZWVybGluZS92MS9wZWVyLnByb3RvEgtwZWVybGluZS52MSKjAgoEUGVlchIPCgdwZWVyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSIwoEa2luZBgDIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYBCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlEg4KBm9ubGluZRgFIAEoCBIyCg5sYXN0X3NlZW5fdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBXJlYWNoGAggASgOMhIucGVlcmxpbmUudjEuUmVhY2gSGAoQd2FpdGluZ19tZXNzYWdlcxgJIAEoBCKAAQoHUHJvZmlsZRITCgtjbGllbnRfbmFtZRgBIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgCIAEoCRIMCgRob3N0GAMgASgJEgsKA2N3ZBgEIAEoCRIMCgRyb290GAUgASgJEg4KBmJyYW5jaBgGIAEoCRIPCgdzdW1tYXJ5GAcgASgJKmcKCFBlZXJLaW5kEhkKFVBFRVJfS0lORF9VTlNQRUNJRklFRBAAEhMKD1BFRVJfS0lORF9BR0VOVBABEhUKEVBFRVJfS0lORF9QUk9HUkFNEAISFAoQUEVFUl9LSU5EX1BFUlNPThADKlYKBVJlYWNoEhUKEVJFQUNIX1VOU1BFQ0lGSUVEEAASEAoMUkVBQ0hfU1RPUkVEEAESEwoPUkVBQ0hfTkVYVF9UVVJOEAISDwoLUkVBQ0hfV0FLRVMQA2IGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChZwZWVybGluZS92MS9wZWVyLnByb3RvEgtwZWVybGluZS52MSKjAgoEUGVlchIPCgdwZWVyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSIwoEa2luZBgDIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYBCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlEg4KBm9ubGluZRgFIAEoCBIyCg5sYXN0X3NlZW5fdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBXJlYWNoGAggASgOMhIucGVlcmxpbmUudjEuUmVhY2gSGAoQd2FpdGluZ19tZXNzYWdlcxgJIAEoBCKUAQoHUHJvZmlsZRITCgtjbGllbnRfbmFtZRgBIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgCIAEoCRIMCgRob3N0GAMgASgJEgsKA2N3ZBgEIAEoCRIMCgRyb290GAUgASgJEg4KBmJyYW5jaBgGIAEoCRIPCgdzdW1tYXJ5GAcgASgJEhIKCnJlcG9zaXRvcnkYCCABKAkqZwoIUGVlcktpbmQSGQoVUEVFUl9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPUEVFUl9LSU5EX0FHRU5UEAESFQoRUEVFUl9LSU5EX1BST0dSQU0QAhIUChBQRUVSX0tJTkRfUEVSU09OEAMqVgoFUmVhY2gSFQoRUkVBQ0hfVU5TUEVDSUZJRUQQABIQCgxSRUFDSF9TVE9SRUQQARITCg9SRUFDSF9ORVhUX1RVUk4QAhIPCgtSRUFDSF9XQUtFUxADYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A durable identity that can be addressed by name or id. It outlives the
@@ -159,6 +159,16 @@ export type Profile = Message<"peerline.v1.Profile"> & {
    * @generated from field: string summary = 7;
    */
   summary: string;
+
+  /**
+   * Set by the client: what the checkout at `root` shares with every other one of its
+   * repository, so that worktrees of one are known as such: the absolute path of git's
+   * common directory; at most 4096 bytes; empty when `root` is no checkout. A value that
+   * does not begin with a slash is reserved for names that are the same on all machines.
+   *
+   * @generated from field: string repository = 8;
+   */
+  repository: string;
 };
 
 /**

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { findCheckout } from "../checkout.js";
 import { defineTool } from "./tool.js";
 
 export const setSummary = defineTool({
@@ -14,11 +13,9 @@ export const setSummary = defineTool({
   }),
   aliases: { text: "summary", description: "summary" },
 
-  async run({ summary }, { session, identity, cwd, signal }) {
-    // A new task often means a new branch.
-    const branch = (cwd === undefined ? undefined : await findCheckout(cwd))?.branch ?? "";
+  async run({ summary }, { session, identity, signal }) {
     const { peer } = await session.call(
-      (client, options) => client.updatePeer({ summary, branch }, options),
+      (client, options) => client.updatePeer({ summary }, options),
       signal,
     );
     if (peer !== undefined) identity.update(peer);
