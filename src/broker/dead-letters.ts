@@ -9,7 +9,11 @@ import {
   type RedriveMessageResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
-import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import {
+  ReceiptState,
+  type MessageRecord,
+  type Receipt,
+} from "../../gen/peerline/v1/message_pb.js";
 import { BrokerError } from "./broker-error.js";
 import type { Core } from "./core.js";
 import { invalidField } from "./fields.js";
@@ -53,11 +57,19 @@ async function findDeadLetter(
     request.recipient === ""
       ? ""
       : core.directory.resolve("recipient", request.recipient).stored.peerId;
-  const record = await findMessage(core, { field: "message_id", messageId, from: "", viewer: "" });
-  const dead = record.receipts.filter(
-    ({ state, recipient }) =>
-      state === ReceiptState.DEAD_LETTERED && (wanted === "" || recipient?.peerId === wanted),
-  );
+  const deadIn = (record: MessageRecord): Receipt[] =>
+    record.receipts.filter(
+      ({ state, recipient }) =>
+        state === ReceiptState.DEAD_LETTERED && (wanted === "" || recipient?.peerId === wanted),
+    );
+  const record = await findMessage(core, {
+    field: "message_id",
+    messageId,
+    from: "",
+    viewer: "",
+    isMeant: (found) => deadIn(found).length > 0,
+  });
+  const dead = deadIn(record);
   const [receipt] = dead;
   if (receipt?.recipient === undefined) throw notDead();
   if (dead.length > 1) {

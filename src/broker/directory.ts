@@ -72,15 +72,31 @@ export class Directory {
     }
   }
 
+  /** Every peer that `wanted` fits: by its name, `name@host` or id one, by the beginning of an id several. */
+  find(wanted: string): PeerEntry[] {
+    const text = wanted.trim().toLowerCase();
+    const named = this.#byName.get(text) ?? this.#byHost(text);
+    return named === undefined ? this.#byIdPrefix(text) : [named];
+  }
+
+  /** The peer that a message names, whatever it is called now. */
+  resolveKnown(field: string, { peerId, name }: PeerRef): PeerEntry {
+    const entry = this.#byId.get(peerId);
+    if (entry !== undefined) return entry;
+    throw new BrokerError(
+      ErrorReason.PEER_NOT_FOUND,
+      `${field}: the peer that was "${name}" in that message is gone: leave out in_reply_to to send to another`,
+      { metadata: { field, candidates: "" } },
+    );
+  }
+
   /** Finds the peer that a caller means: a name, `name@host`, an id, or at least the first 8 characters of one. */
   resolve(field: string, wanted: string): PeerEntry {
     const text = wanted.trim();
-    const named = this.#byName.get(text.toLowerCase()) ?? this.#byHost(text.toLowerCase());
-    if (named !== undefined) return named;
-    const byId = this.#byIdPrefix(text.toLowerCase());
-    if (byId.length === 1 && byId[0] !== undefined) return byId[0];
-    if (byId.length > 1) {
-      const names = byId.slice(0, maxNamesTold).map((entry) => entry.stored.name);
+    const found = this.find(text);
+    if (found.length === 1 && found[0] !== undefined) return found[0];
+    if (found.length > 1) {
+      const names = found.slice(0, maxNamesTold).map((entry) => entry.stored.name);
       throw new BrokerError(
         ErrorReason.PEER_AMBIGUOUS,
         `${field}: "${shown(text)}" fits several peers (${names.join(", ")}): give a name or the whole id`,

@@ -55,8 +55,17 @@ export function readDraft(options: {
 
 function readData(data: JsonObject | undefined): JsonObject | undefined {
   if (data === undefined) return undefined;
-  boundBytes("data", toBinary(StructSchema, fromJson(StructSchema, data)), maxDataBytes);
+  boundBytes("data", encodeData(data), maxDataBytes);
   return data;
+}
+
+/** What the data of a message takes, encoded. */
+export function dataBytes(data: JsonObject | undefined): number {
+  return data === undefined ? 0 : encodeData(data).byteLength;
+}
+
+function encodeData(data: JsonObject): Uint8Array {
+  return toBinary(StructSchema, fromJson(StructSchema, data));
 }
 
 function readUrgency(urgency: Urgency): Urgency {

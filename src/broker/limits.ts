@@ -63,6 +63,9 @@ export const maxNamesTold = 8;
 /** Messages that one sender may send at once, and how many a second it regains. */
 export const maxSendBurst = 600;
 export const sendsPerSecond = 10;
+/** Bytes of text and data that one sender may send at once, and how many a second it regains. */
+export const maxSendBurstBytes = 8 * MiB;
+export const sendBytesPerSecond = 128 * KiB;
 /** Answers that may follow one another, each to the one before, within the window. */
 export const maxHops = 12;
 export const hopWindowMs = minuteMs;
@@ -107,6 +110,12 @@ export function listLimits(store: Store): Limit[] {
       "messages, one for each recipient, that one sender may send at once",
     ],
     ["sends_per_second", sendsPerSecond, "messages a second that a sender may go on to send"],
+    [
+      "send_burst_bytes",
+      maxSendBurstBytes,
+      "bytes of text and data that one sender may send at once",
+    ],
+    ["send_bytes_per_second", sendBytesPerSecond, "bytes a second that a sender may go on to send"],
     ["hops_per_minute", maxHops, "answers that may follow one another in a minute"],
     [
       "repeat_window_seconds",

@@ -12,12 +12,13 @@ import { ConfirmedBy, ReceiptState, type MessageRecord } from "../../gen/peerlin
 import { BrokerError, entryError, fromStoreError, translateStoreErrors } from "./broker-error.js";
 import type { Core } from "./core.js";
 import { reachOf, refTo, type PeerEntry } from "./directory.js";
-import { readDraft } from "./draft.js";
+import { dataBytes, readDraft } from "./draft.js";
 import { boundCount, requireField } from "./fields.js";
 import { findMessage } from "./find-message.js";
-import { maxRecipients } from "./limits.js";
+import { maxDataBytes, maxRecipients, maxTextBytes } from "./limits.js";
 import type { Session } from "./sessions.js";
 import type { Draft, EnqueueResult } from "./store.js";
+import type { MessageKey, Reservation } from "./storms.js";
 
 /** What became of the message for one recipient. */
 type Placed =
@@ -27,25 +28,28 @@ type Placed =
 /**
  * Stores one message for each recipient.
  *
- * 1. Check the request, and find every recipient and the message that is answered: an error here
+ * 1. Reserve it from what the sender may send, before anything waits.
+ * 2. Find the message that is answered, then every recipient, and check the request: an error here
  *    stores nothing.
- * 2. Refuse it where it is part of a storm.
- * 3. Store the message for each recipient; durable when the store answers.
- * 4. Note that the answered message was answered.
- * 5. Answer with what became of it for each recipient.
+ * 3. Refuse it where it is part of a storm.
+ * 4. Store the message for each recipient; durable when the store answers.
+ * 5. Note that the answered message was answered.
+ * 6. Answer with what became of it for each recipient.
  */
 export async function sendMessage(
   core: Core,
   session: Session,
   request: SendMessageRequest,
 ): Promise<SendMessageResponse> {
-  const answered = await findAnswered(core, session, request, findRecipients(core, request));
-  // From here to the store nothing waits, so that no recipient is removed in between.
-  const recipients = findRecipients(core, request);
   const from = session.entry;
+  const wanted = readRecipients(request);
+  using reservation = core.storms.reserve(from.stored.peerId, wanted.length, bodyBytes(request));
+  const answered = await findAnswered(core, session, request, wanted);
+  // From here to the store nothing waits, so that no recipient is removed in between.
+  const recipients = findRecipients(core, wanted, answered);
   const draft = readDraft({ from, request, recipients, answered: answered?.message });
 
-  const placed = await place(core, draft);
+  const placed = await place(core, draft, answered, reservation);
   const accepted = placed.filter((result) => result.ok);
   const [first] = accepted;
   if (first === undefined) throw firstError(placed);
@@ -60,51 +64,80 @@ export async function sendMessage(
   });
 }
 
-function findRecipients(core: Core, request: SendMessageRequest): PeerEntry[] {
+/** What the caller calls its recipients, each once. */
+function readRecipients(request: SendMessageRequest): string[] {
   if (request.to.length === 0) requireField("to", "");
   boundCount("to", request.to.length, maxRecipients);
-  const found = new Set<PeerEntry>();
-  for (const wanted of request.to) {
-    requireField("to", wanted.trim());
-    found.add(core.directory.resolve("to", wanted));
-  }
-  return [...found];
+  const wanted = request.to.map((text) => text.trim().toLowerCase());
+  for (const text of wanted) requireField("to", text);
+  return [...new Set(wanted)];
+}
+
+/** What counts against the sender's rate; more than that is refused in a moment. */
+function bodyBytes({ text, data }: SendMessageRequest): number {
+  return Math.min(Buffer.byteLength(text) + dataBytes(data), maxTextBytes + maxDataBytes);
+}
+
+/** A name that somebody had in the answered message means that peer, whoever has the name now. */
+function findRecipients(
+  core: Core,
+  wanted: readonly string[],
+  answered: MessageRecord | undefined,
+): PeerEntry[] {
+  const { from, to = [] } = answered?.message ?? {};
+  const participants = from === undefined ? to : [from, ...to];
+  const found = wanted.map((text) => {
+    const known = participants.find(({ name }) => name === text);
+    return known === undefined
+      ? core.directory.resolve("to", text)
+      : core.directory.resolveKnown("to", known);
+  });
+  return [...new Set(found)];
 }
 
 async function findAnswered(
   core: Core,
   session: Session,
   request: SendMessageRequest,
-  recipients: readonly PeerEntry[],
+  wanted: readonly string[],
 ): Promise<MessageRecord | undefined> {
   if (request.inReplyTo === "") return undefined;
+  const present = wanted.flatMap((text) => core.directory.find(text));
   return findMessage(core, {
     field: "in_reply_to",
     messageId: request.inReplyTo,
     from: "",
     viewer: session.entry.stored.peerId,
-    likelyFrom: recipients.map(({ stored }) => stored.peerId),
+    // Under the names they have, or had.
+    likelyFrom: [...wanted, ...present.map(({ stored }) => stored.peerId)],
   });
 }
 
 /** Stores the message for those recipients whom it is no storm to; the results are in their order. */
-async function place(core: Core, draft: Draft): Promise<Placed[]> {
-  const { storms, receipts } = core;
-  const attempt = { ...draft, from: draft.from.peerId, recipients: draft.to.length };
-  storms.check(attempt);
-  const refusals = draft.to.map(({ peerId }) => storms.findRepeat(attempt, peerId));
+async function place(
+  core: Core,
+  draft: Draft,
+  answered: MessageRecord | undefined,
+  reservation: Reservation,
+): Promise<Placed[]> {
+  const refusals = reservation.admit(
+    {
+      from: draft.from.peerId,
+      messageId: draft.messageId,
+      answers: answered && keyOf(answered),
+      text: draft.text,
+    },
+    draft.to.map(({ peerId }) => peerId),
+  );
   const admitted = draft.to.filter((_, index) => refusals[index] === undefined);
   const stored = await translateStoreErrors(() => core.store.enqueue(draft, admitted));
 
   const fresh = stored.filter((result) => result.ok).filter((result) => !result.duplicate);
+  reservation.keep(new Set(fresh.map(({ receipt }) => receipt.recipient?.peerId ?? "")));
   const [first] = fresh;
   if (first !== undefined) {
     core.expiry.expect(timestampMs(first.message.expireTime ?? timestampNow()));
-    storms.accepted(
-      attempt,
-      admitted.filter((_, index) => stored[index]?.ok).map(({ peerId }) => peerId),
-    );
-    receipts.accepted(
+    core.receipts.accepted(
       first.message,
       fresh.map(({ receipt }) => receipt),
     );
@@ -116,6 +149,10 @@ async function place(core: Core, draft: Draft): Promise<Placed[]> {
     if (result === undefined) throw new Error("the store did not answer for every recipient");
     return result.ok ? result : { ok: false, error: explain(result.error) };
   });
+}
+
+function keyOf({ message }: MessageRecord): MessageKey {
+  return { from: message?.from?.peerId ?? "", messageId: message?.messageId ?? "" };
 }
 
 /** The caller's receipt of the answered message moves, if the answer went to who had sent it. */

@@ -100,12 +100,12 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Messages whose id is, or ends with, `messageId` (a suffix has at least 8 characters), whose sender
-   * is `from` (empty: anyone) and whose sender or one recipient is `viewer` (empty: anyone). Newest
-   * first, at most `limit`. Receipts of all recipients. DATA_LOSS if one of them is damaged.
+   * is one of `senders` (peer ids, or names as the messages have them; empty: anyone) and whose sender
+   * or one recipient is `viewer` (empty: anyone). Oldest first, at most `limit`. Receipts of all recipients. DATA_LOSS if one of them is damaged.
    */
   findMessages(query: {
     messageId: string;
-    from: string;
+    senders: readonly string[];
     viewer: string;
     limit: number;
   }): Promise<MessageRecord[]>;

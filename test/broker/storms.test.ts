@@ -27,6 +27,11 @@ beforeEach(async () => {
 });
 afterEach(() => broker[Symbol.asyncDispose]());
 
+function retrySeconds(error: unknown): number {
+  const info = error instanceof RpcError ? error.findDetail(RetryInfoSchema) : undefined;
+  return Number(info?.retryDelay?.seconds ?? 0);
+}
+
 /** Each peer answers the one before, around the ring, with `pauseMs` between; resolves to how many got through. */
 async function ring(turns: number, pauseMs: number): Promise<number> {
   const names = ["a", "b", "c"];
@@ -64,11 +69,20 @@ describe("a chain of answers", () => {
     const { records: newest } = await peers[1].client.listMessages({ pageSize: 1 });
     const answer = { to: ["a"], text: "and more", inReplyTo: newest[0]?.message?.messageId ?? "" };
     const error = await peers[1].client.sendMessage(answer).catch((reason: unknown) => reason);
-    const delay =
-      error instanceof RpcError ? error.findDetail(RetryInfoSchema)?.retryDelay : undefined;
     expect(await reasonOf(peers[1].client.sendMessage(answer))).toBe("HOP_LIMIT");
-    clock.advance(Number(delay?.seconds ?? 0) * 1000);
+    clock.advance(retrySeconds(error) * 1000);
     await peers[1].client.sendMessage(answer);
+  });
+
+  test("that another sender makes of the same ids keeps nobody from answering", async () => {
+    const { messageId } = await peers[0].client.sendMessage({ to: ["b", "c"], text: "who?" });
+    let inReplyTo = "";
+    for (let hop = 0; hop < 12; hop++) {
+      const own = { to: ["c"], text: `hop ${hop}`, inReplyTo };
+      inReplyTo = (await peers[2].client.sendMessage(own)).messageId;
+    }
+    await peers[2].client.sendMessage({ to: ["c"], text: "the last", inReplyTo, messageId });
+    await peers[1].client.sendMessage({ to: ["a"], text: "me", inReplyTo: messageId });
   });
 
   test("many answers to one question are no chain", async () => {
@@ -99,8 +113,9 @@ describe("one sender", () => {
 describe("a clock that is set back", () => {
   test("locks nobody out", async () => {
     await peers[0].client.sendMessage({ to: ["b"], text: "before" });
-    clock.advance(-3_600_000);
+    clock.setForward(-3_600_000);
     await peers[0].client.sendMessage({ to: ["b"], text: "after" });
+    clock.advance(10_000);
     await peers[0].client.sendMessage({ to: ["b"], text: "before" });
   });
 });

@@ -70,7 +70,7 @@ async function find(store: Store): Promise<Served> {
   const found: Served = {};
   for (const messageId of trial.messageIds) {
     try {
-      const query = { messageId, from: "", viewer: "", limit: 1 };
+      const query = { messageId, senders: [], viewer: "", limit: 1 };
       const [record] = await store.findMessages(query);
       if (record?.message === undefined) continue;
       found[messageId] = record.message.text === textOf(messageId) ? "intact" : "WRONG";

@@ -472,7 +472,10 @@ export type SendMessageRequest = Message<"peerline.v1.SendMessageRequest"> & {
 
   /**
    * Set by the client: a whole message_id, or its last 8 or more characters where
-   * they fit one message only among those that the caller sent or received.
+   * they fit one id only among those that the caller sent or received. Where several
+   * senders used one id, the message of a sender in `to` is meant, else the one that
+   * was accepted first. A name in `to` that the sender or a recipient of that message
+   * had in it means that peer, whatever it is called now and whoever has the name now.
    *
    * @generated from field: string in_reply_to = 6;
    */
@@ -1862,7 +1865,9 @@ export const BrokerService: GenService<{
    * the repeat answers with where it stands now and `duplicate`. Errors:
    * INVALID_ARGUMENT (FIELD_*, PEER_AMBIGUOUS, MESSAGE_AMBIGUOUS), NOT_FOUND
    * (PEER_NOT_FOUND, MESSAGE_NOT_FOUND for `in_reply_to`), ALREADY_EXISTS
-   * (MESSAGE_ID_REUSED), RESOURCE_EXHAUSTED (QUEUE_FULL, STORE_FULL).
+   * (MESSAGE_ID_REUSED), RESOURCE_EXHAUSTED (QUEUE_FULL, STORE_FULL; RATE_LIMITED,
+   * HOP_LIMIT, REPEATED_TEXT: with a `google.rpc.RetryInfo`). What is refused does
+   * not count against a rate, and what is under way does.
    *
    * @generated from rpc peerline.v1.BrokerService.SendMessage
    */

@@ -1,4 +1,8 @@
-import { type MessageRecord, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import {
+  type MessageRecord,
+  type PeerRef,
+  ReceiptState,
+} from "../../../gen/peerline/v1/message_pb.js";
 import type { HistoryPage, HistoryQuery, Store } from "../../broker/store.js";
 import { formatCursor, parseCursor } from "../history-cursor.js";
 import { type Entry, isParticipant, toRecord } from "./entry.js";
@@ -8,13 +12,15 @@ export function findMessages(
   log: MessageLog,
   query: Parameters<Store["findMessages"]>[0],
 ): MessageRecord[] {
-  const { messageId, from, viewer, limit } = query;
+  const { messageId, senders, viewer, limit } = query;
+  const isSender = ({ peerId, name }: PeerRef): boolean =>
+    senders.length === 0 || senders.includes(peerId) || senders.includes(name);
   return log
-    .newestFirst()
+    .oldestFirst()
     .filter(
       (entry) =>
         isMeant(entry.message.messageId, messageId) &&
-        (from === "" || entry.from.peerId === from) &&
+        isSender(entry.from) &&
         (viewer === "" || isParticipant(entry, viewer)),
     )
     .slice(0, limit)

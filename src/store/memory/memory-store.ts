@@ -140,12 +140,7 @@ class MemoryStore implements Store {
     return this.#log.getReceipt(peerId, Number(seq));
   }
 
-  async findMessages(query: {
-    messageId: string;
-    from: string;
-    viewer: string;
-    limit: number;
-  }): Promise<MessageRecord[]> {
+  async findMessages(query: Parameters<Store["findMessages"]>[0]): Promise<MessageRecord[]> {
     this.#assertOpen();
     return findMessages(this.#log, query);
   }

@@ -29,6 +29,10 @@ export class MessageLog {
     this.#limits = limits;
   }
 
+  oldestFirst(): readonly Entry[] {
+    return this.#entries;
+  }
+
   newestFirst(): Entry[] {
     return this.#entries.toReversed();
   }

@@ -14,8 +14,9 @@ export function historyOperations(
   check: MessageCheck,
 ): Pick<Operations, "findMessages" | "listMessages"> {
   return {
-    findMessages(messageId, from, viewer, limit) {
-      return statements.findMessages.all(messageId, from, viewer, limit).map(({ id }) => {
+    findMessages(messageId, senders, viewer, limit) {
+      const wanted = JSON.stringify(senders);
+      return statements.findMessages.all(messageId, wanted, viewer, limit).map(({ id }) => {
         const record = read(id, viewer);
         if (record !== undefined) return record;
         throw new StoreError("DATA_LOSS", `The stored message ${messageId} is damaged.`);

@@ -36,7 +36,12 @@ export interface Operations {
   listExpired(after: Omit<ExpiryRow, "peerId">, limit: number, nowMs: number): ExpiryRow[];
   nextExpiryMs(): number | undefined;
 
-  findMessages(messageId: string, from: string, viewer: string, limit: number): RecordRow[];
+  findMessages(
+    messageId: string,
+    senders: readonly string[],
+    viewer: string,
+    limit: number,
+  ): RecordRow[];
   listMessages(query: ListQuery): { records: RecordRow[]; next: number | undefined };
 
   /** Deletes one slice of what is older than `beforeMs`, after `from`; returns where to go on. */

@@ -150,8 +150,10 @@ export const sql = {
 
   findMessages: `SELECT m.id FROM message m INDEXED BY message_by_suffix
     WHERE substr(m.message_id, -8) = substr(?1, -8) AND substr(m.message_id, -length(?1)) = ?1
-      AND (?2 = '' OR m.from_peer_id = ?2) AND ${involvesPeer("m.id", "?3")}
-    ORDER BY m.id DESC LIMIT ?4`,
+      AND (?2 = '[]' OR m.from_peer_id IN (SELECT value FROM json_each(?2))
+        OR m.from_name IN (SELECT value FROM json_each(?2)))
+      AND ${involvesPeer("m.id", "?3")}
+    ORDER BY m.id LIMIT ?4`,
   listAll: `SELECT id FROM message WHERE id < ?1 AND ${hasState("message.id", "?2", "''")}
     ORDER BY id DESC LIMIT ?3`,
   listOfPeer: `SELECT ${integer("a.message", "id")} FROM participant a WHERE a.peer_id = ?1 AND a.message < ?3

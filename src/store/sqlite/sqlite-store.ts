@@ -209,8 +209,8 @@ class SqliteStore implements Store {
   }
 
   async findMessages(query: Parameters<Store["findMessages"]>[0]): Promise<MessageRecord[]> {
-    const { messageId, from, viewer, limit } = query;
-    const rows = await this.#calls.call("findMessages", messageId, from, viewer, limit);
+    const { messageId, senders, viewer, limit } = query;
+    const rows = await this.#calls.call("findMessages", messageId, senders, viewer, limit);
     return rows.map(toRecord);
   }
 

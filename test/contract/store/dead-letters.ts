@@ -133,9 +133,9 @@ export function defineDeadLetterContract(technology: StoreTechnology): void {
       await bury(store, placeOf(bobs!));
       await store.drop(bob.peerId, bobs!.seq);
       expect(await store.getReceipt(bob.peerId, bobs!.seq)).toBeUndefined();
-      const [record] = await store.findMessages({ ...sent, from: "", viewer: "", limit: 1 });
+      const [record] = await store.findMessages({ ...sent, senders: [], viewer: "", limit: 1 });
       expect(record?.receipts).toEqual([carols]);
-      const ofBob = { messageId: sent.messageId, from: "", viewer: bob.peerId, limit: 1 };
+      const ofBob = { messageId: sent.messageId, senders: [], viewer: bob.peerId, limit: 1 };
       expect(await store.findMessages(ofBob)).toEqual([]);
 
       await bury(store, placeOf(carols!));
@@ -151,7 +151,7 @@ export function defineDeadLetterContract(technology: StoreTechnology): void {
       const [own] = (await store.enqueue(sent, sent.to)).map((result) => accepted(result).receipt);
       await bury(store, placeOf(own!));
       await store.drop(bob.peerId, own!.seq);
-      const ofBob = { messageId: sent.messageId, from: "", viewer: bob.peerId, limit: 1 };
+      const ofBob = { messageId: sent.messageId, senders: [], viewer: bob.peerId, limit: 1 };
       expect(await store.findMessages(ofBob)).toHaveLength(1);
     });
 

@@ -22,7 +22,7 @@ export function defineHistoryContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       const { peerId, seq, messageId } = await sendFirst(store);
       await store.listMessages(query({ viewer: bob.peerId }));
-      await store.findMessages({ messageId, from: "", viewer: "", limit: 1 });
+      await store.findMessages({ messageId, senders: [], viewer: "", limit: 1 });
       expect((await store.getReceipt(peerId, seq))?.receipt.state).toBe(ReceiptState.QUEUED);
     });
 

@@ -103,7 +103,7 @@ export function defineReceiptContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       const { peerId, seq, messageId } = await sendFirst(store, { to: [bob, carol] });
       await store.advance(peerId, seq, { state: CONFIRMED });
-      const [record] = await store.findMessages({ messageId, from: "", viewer: "", limit: 1 });
+      const [record] = await store.findMessages({ messageId, senders: [], viewer: "", limit: 1 });
       expect(record?.receipts.map(({ state }) => state)).toEqual([CONFIRMED, QUEUED]);
     });
 

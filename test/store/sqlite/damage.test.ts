@@ -52,7 +52,7 @@ test("a damaged message that is asked for by its id is said to be lost", async (
   execute(path, `UPDATE message SET ${flipped}`);
 
   const store = await openStore(path);
-  const finding = store.findMessages({ ...sent, from: "", viewer: "", limit: 1 });
+  const finding = store.findMessages({ ...sent, senders: [], viewer: "", limit: 1 });
   await expect(finding).rejects.toMatchObject({ code: "DATA_LOSS" });
   const [repeat] = await store.enqueue(sent, sent.to);
   expect(repeat).toMatchObject({ ok: false, error: { code: "DATA_LOSS" } });

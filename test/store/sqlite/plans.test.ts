@@ -9,7 +9,8 @@ const scans = new Set(["listPeers", "lastKeys", "freePages", "size"]);
 test.each(Object.entries(sql).filter(([name]) => !scans.has(name)))(
   "%s reads through an index",
   (_name, text) => {
-    expect(planOf(text)).not.toMatch(/(^|; )SCAN/);
+    // What is scanned beside tables is a list among the parameters.
+    expect(planOf(text)).not.toMatch(/(^|; )SCAN (?!json_each VIRTUAL TABLE)/);
   },
 );
 
