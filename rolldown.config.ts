@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { defineConfig, type Plugin } from "rolldown";
 
@@ -19,11 +19,12 @@ export default defineConfig({
     // Its main file is UMD, whose inner requires no bundler can follow.
     alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
   },
-  plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt"), partsOfHosts()],
+  plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt"), partsOfHosts(), inPlace()],
   output: {
     dir: "dist",
     format: "esm",
-    cleanDir: true,
+    // `inPlace` removes what is left of the last build: agents start the program also during a build.
+    cleanDir: false,
     entryFileNames: "[name].js",
     chunkFileNames: "chunks/[name]-[hash].js",
   },
@@ -79,6 +80,22 @@ function partsOfHosts(): Plugin {
       for (const folder of ["marketplace/plugin", "gemini-extension"]) {
         emit(`${folder}/doorbell.sh`, script);
         emitFolder("src/hosts/skill", `${folder}/skills/peerline`);
+      }
+    },
+  };
+}
+
+/**
+ * Makes a build over an installed one: `npm install --global .` links to the output, so that the program
+ * has to be there all the time, and may be executed. What the last build left goes once all is written.
+ */
+function inPlace(): Plugin {
+  return {
+    name: "in-place",
+    writeBundle({ dir = "dist" }, bundle) {
+      chmodSync(join(dir, "peerline.js"), 0o755);
+      for (const file of filesIn(dir)) {
+        if (!(relative(dir, file) in bundle)) rmSync(file);
       }
     },
   };

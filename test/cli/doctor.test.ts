@@ -184,6 +184,29 @@ describe("this program", () => {
     });
   });
 
+  test("that lost its run bit, as by a build, is named with what gives it back", async () => {
+    await using machine = await DoctorMachine.make({
+      "checkout/dist/peerline.js": "#!/bin/sh\n",
+      ".claude/settings.json": `{"enabledPlugins":{"peerline@peerline":true}}`,
+    });
+    await mkdir(machine.path("bin"));
+    await symlink(machine.path("checkout/dist/peerline.js"), machine.path("bin/peerline"));
+    const commands = [`chmod 755 ${machine.path("checkout/dist/peerline.js")}`];
+    expect(await machine.finding("program-forbidden")).toMatchObject({
+      severity: "problem",
+      subject: machine.path("bin/peerline"),
+      seen: expect.stringContaining("may not be executed"),
+      commands,
+    });
+    const plugin = await machine.finding("plugin-program-missing");
+    expect(plugin).toMatchObject({
+      seen: expect.stringContaining("may not be executed"),
+      commands,
+    });
+    await chmod(machine.path("checkout/dist/peerline.js"), 0o755);
+    expect((await machine.finding("plugin")).severity).toBe("ok");
+  });
+
   test("in a package whose manifest is a named pipe is looked at without waiting", async () => {
     await using machine = await DoctorMachine.make({ "old/dist/peerline.js": "#!/bin/sh\n" });
     const env = { PATH: process.env["PATH"] };

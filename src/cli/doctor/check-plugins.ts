@@ -1,5 +1,7 @@
 import { dirname } from "node:path";
-import { findProgram } from "../../hosts/find-program.js";
+import { findForbidden, findProgram } from "../../hosts/find-program.js";
+import { advise } from "./advice.js";
+import { makeExecutable } from "./check-program.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { commandLine } from "./quoted.js";
@@ -12,8 +14,16 @@ export function checkPlugins({ hosts, places, program }: Evidence): Finding[] {
     if (findProgram("peerline", places.programs) !== undefined) {
       return [{ id: "plugin", severity: "ok", subject, seen: `its plugin is in use (${plugin})` }];
     }
-    const seen = `its plugin is in use (${plugin}) and starts \`peerline\`, which is not on PATH`;
-    const mend = commandLine("npm", "install", "--global", dirname(dirname(program)));
-    return [{ id: "plugin-program-missing", severity: "problem", subject, seen, mend }];
+    const forbidden = findForbidden("peerline", places.programs);
+    const what =
+      forbidden === undefined ? "is not on PATH" : `may not be executed where it is (${forbidden})`;
+    const seen = `its plugin is in use (${plugin}) and starts \`peerline\`, which ${what}`;
+    const command =
+      forbidden === undefined
+        ? commandLine("npm", "install", "--global", dirname(dirname(program)))
+        : makeExecutable(forbidden);
+    return [
+      { id: "plugin-program-missing", severity: "problem", subject, seen, ...advise([command]) },
+    ];
   });
 }

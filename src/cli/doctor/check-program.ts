@@ -2,7 +2,8 @@ import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { openRegularFile } from "../../endpoint/regular-file.js";
 import { VERSION } from "../../endpoint/version.js";
-import { findProgram } from "../../hosts/find-program.js";
+import { findForbidden, findProgram } from "../../hosts/find-program.js";
+import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { isNodeTooOld, nodeVersion } from "./node-version.js";
@@ -22,6 +23,15 @@ export async function checkProgram(
     subject: program,
     seen: `peerline ${VERSION} on Node ${process.version}`,
   };
+  const forbidden = found === undefined ? findForbidden("peerline", places.programs) : undefined;
+  if (forbidden !== undefined) {
+    const seen = "it is `peerline` on the search path, and may not be executed: Permission denied";
+    const advice = advise([makeExecutable(forbidden)]);
+    return [
+      self,
+      { id: "program-forbidden", severity: "problem", subject: forbidden, seen, ...advice },
+    ];
+  }
   if (found === undefined) {
     const seen = "`peerline` is not on the search path: entries that name the whole path work";
     return [self, { id: "program-path", severity: "note", subject: "PATH", seen, mend }];
@@ -38,6 +48,11 @@ export async function checkProgram(
     mend,
   };
   return [self, other, ...(await checkNode(found, { config, places, signal }))];
+}
+
+/** The command that lets all execute a program; the file itself, where the search path has a link to it. */
+export function makeExecutable(program: string): string {
+  return commandLine("chmod", "755", realpathSync(program));
 }
 
 /** A script that `env` starts runs on whatever Node comes first. */

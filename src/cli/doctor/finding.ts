@@ -5,6 +5,7 @@ export type Group = "This program" | "Home" | "Broker" | "Agents" | "Hosts";
 export const groups = {
   program: "This program",
   "program-path": "This program",
+  "program-forbidden": "This program",
   "program-node": "This program",
   "setting-invalid": "This program",
   "not-looked": "This program",
