@@ -41,7 +41,7 @@ export async function createBroker(options: {
 }): Promise<Broker> {
   const { store, clock, log, version, operatorToken } = options;
   const directory = await Directory.load(store);
-  const sessions = new Sessions({ directory, clock, operatorToken });
+  const sessions = new Sessions({ directory, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
   const registrar = new Registrar({ directory, sessions, clock, log });

@@ -91,8 +91,6 @@ export const maxWatchLag = 10_000;
 
 /** How long after its stream closed a peer is still shown as online: bridges a reconnect. */
 export const presenceGraceMs = 3000;
-/** How long a session that has not opened a stream keeps its peer after its last call. */
-export const attachGraceMs = 10_000;
 /** After a start, how long a peer that was live waits for its former instance. */
 export const reclaimDelayMs = 1000;
 

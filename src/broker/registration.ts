@@ -10,12 +10,18 @@ import { v7 as uuidv7 } from "uuid";
 import { sleep, type Clock } from "../clock.js";
 import { BrokerError } from "./broker-error.js";
 import type { BrokerLog } from "./broker-log.js";
+import type { Connection } from "../rpc/server.js";
 import type { Directory, PeerEntry } from "./directory.js";
 import { maxConversationsPerPeer, maxPeers, reclaimDelayMs } from "./limits.js";
 import { mergeProfile } from "./profile.js";
-import { readRegistration, type Registration } from "./registration-request.js";
-import type { Session, Sessions } from "./sessions.js";
+import { readRegistration, type Registration as Request } from "./registration-request.js";
+import { carry, type Session, type Sessions } from "./sessions.js";
 import type { StoredPeer } from "./store.js";
+
+/** What is asked for, and the connection that it came over. */
+interface Registration extends Request {
+  readonly connection: Connection;
+}
 
 /** Chooses the peer of a caller and opens its session; the order is Register's in the contract. */
 export class Registrar {
@@ -40,10 +46,17 @@ export class Registrar {
   }
 
   /** One registration at a time, so that two callers never choose the same peer. */
-  async register(request: RegisterRequest, signal: AbortSignal): Promise<RegisterResponse> {
-    const wish = readRegistration(request);
+  async register(
+    request: RegisterRequest,
+    { signal, connection }: { signal: AbortSignal; connection: Connection },
+  ): Promise<RegisterResponse> {
+    const wish = { ...readRegistration(request), connection };
     for (;;) {
-      const result = this.#turn.then(() => this.#attempt(wish));
+      const result = this.#turn.then(() => {
+        // Nobody waits for the answer any more: no peer is made, and none is taken from its session.
+        signal.throwIfAborted();
+        return this.#attempt(wish);
+      });
       this.#turn = result.catch(() => undefined);
       const outcome = await result;
       if (outcome !== "wait for the former instance") return outcome;
@@ -72,6 +85,7 @@ export class Registrar {
     const target = named ? this.#boundTo(wish.conversationId, held) : undefined;
     if (target === undefined || target === own.entry || !this.#isFree(target, wish)) {
       if (named) own.conversationId = wish.conversationId;
+      carry(own, wish.connection);
       await this.#directory.updateEvenIfFull(own.entry, {
         profile: mergeProfile(own.entry.stored.profile, wish.profile),
         conversations: this.#bind(own.entry, own.conversationId),
@@ -101,10 +115,7 @@ export class Registrar {
         ({ stored }) =>
           wish.hasProject && stored.baseName === wish.baseName && stored.kind === wish.kind,
       )
-      .filter(
-        ({ stored }) =>
-          stored.profile.root === wish.profile.root && stored.profile.host === wish.profile.host,
-      )
+      .filter(({ stored }) => stored.profile.root === wish.profile.root)
       .filter((entry) => this.#sessions.liveOf(entry) === undefined)
       .toSorted(
         (a, b) =>
@@ -180,12 +191,9 @@ export class Registrar {
       lastSeenMs: this.#clock.now(),
     });
     this.#formerInstances.delete(entry);
-    const { instanceId, conversationId } = wish;
-    return this.#respond(
-      this.#sessions.open({ entry, instanceId, conversationId, created }),
-      held,
-      created,
-    );
+    const { instanceId, conversationId, connection } = wish;
+    const session = { entry, instanceId, conversationId, created, connection };
+    return this.#respond(this.#sessions.open(session), held, created);
   }
 
   async #respond(

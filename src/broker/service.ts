@@ -25,12 +25,12 @@ import { watchPeers } from "./watch-peers.js";
 /** The calls of the contract: who may make each, and what carries it out. */
 export function createService(core: Core, onStop: () => void): ServiceImpl<typeof BrokerService> {
   const callerOf = (context: HandlerContext): Credential =>
-    core.sessions.authenticate(context.header("authorization"));
+    core.sessions.authenticate(context.header("authorization"), context.connection);
   const sessionOf = (context: HandlerContext): Session => requireSession(callerOf(context));
   const operatorOf = (context: HandlerContext): void => requireOperator(callerOf(context));
 
   return {
-    register: (request, context) => core.registrar.register(request, context.signal),
+    register: (request, context) => core.registrar.register(request, context),
     unregister: async (_request, context) => {
       core.sessions.close(
         sessionOf(context),

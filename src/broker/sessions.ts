@@ -2,10 +2,10 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
-import type { Clock } from "../clock.js";
+import type { Connection } from "../rpc/server.js";
 import { BrokerError } from "./broker-error.js";
 import type { Directory, PeerEntry } from "./directory.js";
-import { attachGraceMs, presenceGraceMs } from "./limits.js";
+import { presenceGraceMs } from "./limits.js";
 
 /** One live attachment of a client to a peer. At most one per peer; a newer one replaces it. */
 export interface Session {
@@ -19,10 +19,8 @@ export interface Session {
   readonly created: boolean;
   /** The open stream, if any. */
   stream: SessionStream | undefined;
-  /** A stream was opened at least once. */
-  attached: boolean;
-  /** When a call of the session last began, by the broker's clock. */
-  lastCallMs: number;
+  /** The open connections over which it registered or called. While there is one, the session is live. */
+  readonly connections: Set<Connection>;
   /** Aborts when the session ends, with the error for what it still has open. */
   readonly ended: AbortController;
 }
@@ -41,27 +39,27 @@ export type Credential =
 /**
  * The live sessions, and what others see of them.
  *
- * A session is live while its stream is open, and for a grace after Register until it opens one. When
- * the stream closes the peer can be taken at once, yet the token stays good until somebody does, so
- * that a client may come back. Others see the peer as online for a grace longer.
+ * A session is live while a connection is open over which it registered or called, whether or not it
+ * has a stream there; no timer decides. Several sessions may share a connection, and one session may
+ * have several. When the last one is gone the peer can be taken at once, yet the token stays good until
+ * somebody does: a call that brings it over a new connection makes the session live again. Others see
+ * the peer as online for a grace longer than its stream.
  */
 export class Sessions {
   readonly #directory: Directory;
-  readonly #clock: Clock;
   readonly #operatorHash: Buffer;
   readonly #byToken = new Map<string, Session>();
   readonly #byPeer = new Map<string, Session>();
   readonly #byInstance = new Map<string, Session>();
   readonly #graces = new Map<PeerEntry, NodeJS.Timeout>();
 
-  constructor(options: { directory: Directory; clock: Clock; operatorToken: string }) {
+  constructor(options: { directory: Directory; operatorToken: string }) {
     this.#directory = options.directory;
-    this.#clock = options.clock;
     this.#operatorHash = sha256(options.operatorToken);
   }
 
   /** Says who calls. UNAUTHENTICATED without a token, or with one of no live session. */
-  authenticate(authorization: string | undefined): Credential {
+  authenticate(authorization: string | undefined, connection: Connection): Credential {
     if (authorization === undefined) {
       throw new BrokerError(
         ErrorReason.TOKEN_MISSING,
@@ -75,7 +73,7 @@ export class Sessions {
     if (session === undefined) {
       throw tokenInvalid();
     }
-    session.lastCallMs = this.#clock.now();
+    carry(session, connection);
     return { kind: "session", session };
   }
 
@@ -86,9 +84,7 @@ export class Sessions {
   /** The session that keeps others from taking this peer. */
   liveOf(entry: PeerEntry): Session | undefined {
     const session = this.#byPeer.get(entry.stored.peerId);
-    if (session === undefined || session.stream !== undefined) return session;
-    const inGrace = !session.attached && this.#clock.now() - session.lastCallMs < attachGraceMs;
-    return inGrace ? session : undefined;
+    return session !== undefined && session.connections.size > 0 ? session : undefined;
   }
 
   /** Opens a session. The one that the peer had before, and its stream, end as superseded. */
@@ -97,24 +93,26 @@ export class Sessions {
     instanceId: string;
     conversationId: string;
     created: boolean;
+    connection: Connection;
   }): Session {
-    const { entry } = options;
+    const { connection, ...facts } = options;
+    const { entry } = facts;
     const before = this.#byPeer.get(entry.stored.peerId);
     if (before !== undefined) {
       this.close(before, Closing_Reason.SUPERSEDED, "another session of this peer took over");
     }
     const session: Session = {
-      ...options,
+      ...facts,
       token: randomBytes(32).toString("base64url"),
       epoch: entry.stored.epoch,
       stream: undefined,
-      attached: false,
-      lastCallMs: this.#clock.now(),
+      connections: new Set(),
       ended: new AbortController(),
     };
     this.#byToken.set(sha256(session.token).toString("base64"), session);
     this.#byPeer.set(entry.stored.peerId, session);
     this.#byInstance.set(session.instanceId, session);
+    carry(session, connection);
     return session;
   }
 
@@ -142,7 +140,6 @@ export class Sessions {
   attach(session: Session, stream: SessionStream, reach: Reach): void {
     session.stream?.end(Closing_Reason.SUPERSEDED, "another stream of this session took over");
     session.stream = stream;
-    session.attached = true;
     this.#endGrace(session.entry);
     this.#directory.setPresence(session.entry, { online: true, reach });
   }
@@ -173,6 +170,17 @@ export class Sessions {
     clearTimeout(this.#graces.get(entry));
     this.#graces.delete(entry);
   }
+}
+
+/** From now on, and until it closes, the connection keeps the session live. */
+export function carry(session: Session, connection: Connection): void {
+  const { connections, ended } = session;
+  const { closed } = connection;
+  if (closed.aborted || ended.signal.aborted || connections.has(connection)) return;
+  connections.add(connection);
+  const lose = (): void => void connections.delete(connection);
+  // Released with the session, since a connection may outlive any number of them.
+  closed.addEventListener("abort", lose, { once: true, signal: ended.signal });
 }
 
 function tokenInvalid(): BrokerError {

@@ -1,4 +1,6 @@
 import type { Metadata } from "@grpc/grpc-js";
+import { callStreamOf } from "./call-stream.js";
+import type { Connection } from "./connection.js";
 import { Code, RpcError } from "./error.js";
 
 /** What a handler knows of its call. */
@@ -10,6 +12,8 @@ export interface HandlerContext {
    * passed, or the server stopped. Its reason is an RpcError. A handler that waits has to watch it.
    */
   readonly signal: AbortSignal;
+  /** The connection that the call came over, which it shares with other calls of its client. */
+  readonly connection: Connection;
   /** The first value of a text header that the caller sent; undefined where there is none. */
   header(name: string): string | undefined;
 }
@@ -42,6 +46,10 @@ export class CallContext implements HandlerContext {
       if (this.#cancelled !== undefined) this.#controller.abort(this.#cancelled);
     }
     return this.#controller.signal;
+  }
+
+  get connection(): Connection {
+    return callStreamOf(this.#call.metadata).connection;
   }
 
   header(name: string): string | undefined {

@@ -18,6 +18,7 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { noteCallStream } from "./call-stream.js";
 import { ignoreCancelledCalls } from "./cancelled-call.js";
 import { asIs } from "./codec.js";
 import type { HandlerContext } from "./context.js";
@@ -39,6 +40,7 @@ import {
 import { messageOf } from "./message-of.js";
 import { methodPath } from "./method-path.js";
 
+export type { Connection } from "./connection.js";
 export type { HandlerContext } from "./context.js";
 
 export interface RpcServer {
@@ -105,7 +107,7 @@ export function createServer(options: {
     "grpc.max_concurrent_streams": maxConcurrentCalls,
     "grpc.keepalive_time_ms": keepaliveTimeMs,
     "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
-    interceptors: [ignoreCancelledCalls],
+    interceptors: [noteCallStream, ignoreCancelledCalls],
     // Channelz stays on: without it forceShutdown of grpc-js 1.14 finds no connection to close.
   });
   const running = new Set<Promise<void>>();

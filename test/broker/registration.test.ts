@@ -52,9 +52,23 @@ describe("Register", () => {
     const stream = holder.subscribe();
     await stream.expect("started");
     expect(await reasonOf(broker.join({ secret, instanceId: "two" }))).toBe("PEER_LIVE");
-    await stream.cancel();
+    holder.cut();
     const successor = await eventually(() => broker.join({ secret, instanceId: "two" }));
     expect(successor.registered).toMatchObject({ epoch: 2n, created: false });
+  });
+
+  test("returns to the peer of its project when its machine has another name", async () => {
+    const before = await broker.join({ baseName: "api", profile, instanceId: "one" });
+    await before.client.unregister({});
+    const after = await broker.join({
+      keyring: [before.secret],
+      baseName: "api",
+      profile: { ...profile, host: "box-on-another-network" },
+      instanceId: "two",
+    });
+    expect(after.registered).toMatchObject({ created: false, secretIndex: 1 });
+    expect(after.name).toBe("api");
+    expect(after.registered.peer?.profile?.host).toBe("box-on-another-network");
   });
 
   test("lets the same conversation take over, and the older stream hears it", async () => {
@@ -232,7 +246,7 @@ describe("Register", () => {
     await expect(call).rejects.toThrow(field);
   });
 
-  test("a closed stream frees the name at once, and others see the peer leave later", async () => {
+  test("a lost connection frees the name at once, and others see the peer leave later", async () => {
     const peer = await broker.join({ name: "api", instanceId: "1", kind: agent });
     const watcher = await broker.join({ name: "watcher", instanceId: "2" });
     const stream = peer.subscribe();

@@ -1773,10 +1773,16 @@ export const BrokerService: GenService<{
    *     under `name` (else `base_name`), numbered if that is taken (`api-2`).
    *
    * Steps 1 to 3 look only among the peers whose secrets the caller holds: the
-   * `keyring` and `secret`. A peer with a live session of another instance is passed
-   * over, unless both belong to the same conversation: then the caller takes over
-   * and the older stream hears `closing`. A client with one identity sends `secret`
-   * and `name` and nothing else.
+   * `keyring` and `secret`; those secrets are all the proof that is asked for, so
+   * that a host name that changes makes nobody another peer. A peer with a live
+   * session of another instance is passed over, unless both belong to the same
+   * conversation: then the caller takes over and the older stream hears `closing`. A
+   * client with one identity sends `secret` and `name` and nothing else.
+   *
+   * A session is live while a connection is open over which it registered or called,
+   * with or without a stream. Once the last of them is gone, another instance may take
+   * the peer at once. Until one does, the token stays good: a call that brings it over
+   * a new connection makes the session live again.
    *
    * An instance that already has a session keeps it: the call returns the same
    * peer and token. If it names a conversation for the first time, the session moves,

@@ -13,9 +13,6 @@ const maxPeers = 4;
 const minuteMs = 60_000;
 /** Answers this far apart are no storm. */
 const betweenRepliesMs = 6000;
-/** A session without a stream keeps others away for no longer. */
-const attachGraceMs = 10_000;
-
 export interface World {
   readonly model: Model;
   readonly broker: DrivenBroker;
@@ -128,7 +125,6 @@ async function comeBack(
   if (peer === undefined || isActive(world, peer)) return;
   const { secret, name } = peer;
   const instance = asNewInstance ? peer.instance + 1 : peer.instance;
-  if (asNewInstance) world.clock.advance(attachGraceMs);
   // Until the broker has noticed a cut, another instance is kept away.
   const connection = await eventually(() => world.broker.register({ secret, instance, name: "" }));
   expect(connection.registered).toMatchObject({

@@ -1,0 +1,36 @@
+import type { ServerHttp2Stream } from "node:http2";
+import { ServerInterceptingCall, type Metadata, type ServerInterceptor } from "@grpc/grpc-js";
+import { connectionOf, lostConnection, type Connection } from "./connection.js";
+
+/** What lies below a call. */
+export interface CallStream {
+  readonly http2: ServerHttp2Stream | undefined;
+  readonly connection: Connection;
+}
+
+/**
+ * Notes the HTTP/2 stream of each call, which grpc-js 1.14 keeps in a private field of its innermost
+ * call: for that this interceptor has to be the first. A call is known again by its metadata, which
+ * grpc-js hands through as one object.
+ */
+export const noteCallStream: ServerInterceptor = (_method, call) => {
+  const http2 = Reflect.get(call, "stream") as ServerHttp2Stream | undefined;
+  const session = http2?.session;
+  const noted = { http2, connection: session ? connectionOf(session) : lostConnection };
+  return new ServerInterceptingCall(call, {
+    start: (next) =>
+      next({
+        onReceiveMetadata: (metadata, pass) => {
+          streams.set(metadata, noted);
+          pass(metadata);
+        },
+      }),
+  });
+};
+
+/** The stream of the call that came with this metadata. */
+export function callStreamOf(metadata: Metadata): CallStream {
+  return streams.get(metadata) ?? { http2: undefined, connection: lostConnection };
+}
+
+const streams = new WeakMap<Metadata, CallStream>();
