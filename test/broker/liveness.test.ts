@@ -68,10 +68,11 @@ describe("a session is live while its connection is open", () => {
   });
 
   test("a token stays good over a new connection, which then protects the peer", async () => {
-    const { secret, cut, registered } = await broker.join({ name: "api", instanceId: "one" });
+    const holder = await broker.join({ name: "api", instanceId: "one" });
+    const { secret, registered } = holder;
     const elsewhere = broker.client(registered.sessionToken);
     await elsewhere.listPeers({});
-    cut();
+    holder.cut();
     const witness = await broker.join({ name: "witness", instanceId: "witness" });
     await witness.client.listPeers({});
     expect(await reasonOf(broker.join({ secret, instanceId: "two" }))).toBe("PEER_LIVE");
@@ -79,8 +80,9 @@ describe("a session is live while its connection is open", () => {
   });
 
   test("a token whose connections are gone is good until another instance takes the peer", async () => {
-    const { secret, cut, registered } = await broker.join({ name: "api", instanceId: "one" });
-    cut();
+    const holder = await broker.join({ name: "api", instanceId: "one" });
+    const { secret, registered } = holder;
+    holder.cut();
     const next = await eventually(() => broker.join({ secret, instanceId: "two" }), 2000);
     expect(next.registered).toMatchObject({ created: false, epoch: 2n });
     const late = broker.client(registered.sessionToken);
@@ -123,8 +125,8 @@ describe("a session is live while its connection is open", () => {
 
 test("a caller that is gone before its turn becomes nobody", async () => {
   const store = openMemoryStore({ clock: systemClock });
-  const firstCreation = deferred<void>();
-  const released = deferred<void>();
+  const firstCreation = deferred();
+  const released = deferred();
   const createPeer = store.createPeer.bind(store);
   store.createPeer = async (peer) => {
     firstCreation.resolve();
