@@ -67,8 +67,8 @@ export async function serveBroker(options: {
   health.set(BrokerService.typeName, true);
 
   // Without its socket no one finds this broker; without its home there may soon be a second one. The
-  // token stands for the home: to watch the lock's file could free the lock (see takeLock).
-  const watched = [home.socketPath, home.operatorTokenPath];
-  const watch = watchFiles(watched, (path) => askStop(`removal of ${path}`));
+  // token stands for the home's files: to watch the lock's could free the lock (see takeLock).
+  const watched = { folder: home.path, files: [home.socketPath, home.operatorTokenPath] };
+  const watch = watchFiles(watched, (path, loss) => askStop(`${path} was ${loss}`));
   shutdown.add("watch", () => watch[Symbol.dispose]());
 }

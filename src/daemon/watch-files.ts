@@ -1,26 +1,63 @@
-import { existsSync, watch, type FSWatcher } from "node:fs";
+import { lstatSync, watch, type FSWatcher } from "node:fs";
+import { basename, dirname } from "node:path";
+import { errnoOf } from "../endpoint/errno.js";
+
+/** What became of a path: nothing is there any more, or something else. */
+export type Loss = "removed" | "replaced";
 
 /**
- * Calls `gone` once when one of the files is removed. They are watched one by one, since the
- * directory changes with every message. Where the system has no watch to give, a removal goes
- * unnoticed.
+ * Calls `lost` once when what is at one of the paths now is not there any more: it was removed, or
+ * something else was put in its place, which a look at the path alone would take for it. The files are
+ * watched one by one, since their folder changes with every message; the folder itself is watched from
+ * the one above. Where the system has no watch to give, a loss goes unnoticed.
  */
-export function watchFiles(paths: readonly string[], gone: (path: string) => void): Disposable {
+export function watchFiles(
+  { folder, files }: { folder: string; files: readonly string[] },
+  lost: (path: string, loss: Loss) => void,
+): Disposable {
   const watchers: FSWatcher[] = [];
+  let isOver = false;
   const close = () => {
+    isOver = true;
     for (const watcher of watchers.splice(0)) watcher.close();
   };
-  for (const path of paths) {
-    const watcher = tryWatch(path);
-    watcher?.on("error", () => watcher.close());
-    watcher?.on("change", () => {
-      if (existsSync(path)) return;
+  const follow = (path: string, watched: string) => {
+    const original = identityOf(path);
+    const look = () => {
+      const loss = isOver ? undefined : lossOf(path, original);
+      if (loss === undefined) return;
       close();
-      gone(path);
+      lost(path, loss);
+    };
+    const watcher = tryWatch(watched);
+    if (watcher === undefined) return;
+    watchers.push(watcher);
+    watcher.on("error", () => watcher.close());
+    watcher.on("change", (_event, name) => {
+      if (watched === path || name === null || name === basename(path)) look();
     });
-    if (watcher !== undefined) watchers.push(watcher);
-  }
+    // It may have gone before it was watched.
+    setImmediate(look);
+  };
+  for (const file of files) follow(file, file);
+  follow(folder, dirname(folder));
   return { [Symbol.dispose]: close };
+}
+
+function lossOf(path: string, original: string): Loss | undefined {
+  const found = identityOf(path);
+  if (found === original || found === "unseen") return undefined;
+  return found === "nothing" ? "removed" : "replaced";
+}
+
+/** What is at a path, whatever it says of itself. Links are not followed. */
+function identityOf(path: string): string {
+  try {
+    const { dev, ino } = lstatSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error) {
+    return ["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "") ? "nothing" : "unseen";
+  }
 }
 
 function tryWatch(path: string): FSWatcher | undefined {

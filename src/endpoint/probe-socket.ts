@@ -8,7 +8,12 @@ import { errnoOf } from "./errno.js";
  */
 export function probeSocket(path: string, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path, signal });
+    // Not connect's own `signal`: of that it never lets go, and one signal lasts for many probes.
+    const socket = connect({ path });
+    const abort = () => socket.destroy(signal.reason as Error);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+    socket.once("close", () => signal.removeEventListener("abort", abort));
     socket.once("connect", () => {
       socket.destroy();
       resolve(true);

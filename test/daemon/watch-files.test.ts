@@ -1,38 +1,72 @@
-import { appendFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, test } from "vitest";
-import { watchFiles } from "../../src/daemon/watch-files.js";
+import { expect, onTestFinished, test } from "vitest";
+import { watchFiles, type Loss } from "../../src/daemon/watch-files.js";
 import { temporaryDirectory } from "../endpoint/temporary-directory.js";
 
 test("tells of a file that is removed", async () => {
-  const path = join(temporaryDirectory(), "lock.db");
-  writeFileSync(path, "");
-  const gone = new Promise((resolve) => watchFiles([path], resolve));
-  appendFileSync(path, "changed");
-  unlinkSync(path);
-  expect(await gone).toBe(path);
+  const { file, lost } = watchedHome();
+  appendFileSync(file, "changed");
+  unlinkSync(file);
+  await expect.poll(lost).toEqual([[file, "removed"]]);
 });
 
-test("tells once of a directory that is removed with all its files", async () => {
-  const directory = temporaryDirectory();
-  const paths = ["broker.sock", "lock.db"].map((name) => join(directory, name));
-  for (const path of paths) writeFileSync(path, "");
-  const gone: string[] = [];
-  watchFiles(paths, (path) => gone.push(path));
-  rmSync(directory, { recursive: true });
-  await expect.poll(() => gone).toHaveLength(1);
+test("tells of a file that another one is renamed over", async () => {
+  const { folder, file, lost } = watchedHome();
+  writeFileSync(join(folder, "other"), "");
+  renameSync(join(folder, "other"), file);
+  await expect.poll(lost).toEqual([[file, "replaced"]]);
+});
+
+test("tells once of a folder that is removed with all its files", async () => {
+  const { folder, lost } = watchedHome();
+  rmSync(folder, { recursive: true });
+  await expect.poll(lost).toHaveLength(1);
   await sleep(50);
-  expect(gone).toHaveLength(1);
+  expect(lost()).toHaveLength(1);
 });
 
-test("tells nothing after its end, nor of a file that was never there", async () => {
-  const path = join(temporaryDirectory(), "lock.db");
-  writeFileSync(path, "");
-  const gone: string[] = [];
-  const watch = watchFiles([path, `${path}.missing`], (removed) => gone.push(removed));
+test.each([
+  ["removed", () => {}],
+  ["replaced", (folder: string) => mkdirSync(folder)],
+] as const)("tells of a folder that is moved away: it is %s", async (loss, then) => {
+  const { folder, lost } = watchedHome();
+  renameSync(folder, `${folder}.was`);
+  then(folder);
+  await expect.poll(lost).toEqual([[folder, loss]]);
+});
+
+test("tells nothing of other files, of a change, or after its end", async () => {
+  const { folder, file, lost, watch } = watchedHome();
+  writeFileSync(join(folder, "other"), "");
+  chmodSync(file, 0o600);
+  appendFileSync(file, "changed");
+  writeFileSync(`${folder}.other`, "");
+  await sleep(50);
   watch[Symbol.dispose]();
-  unlinkSync(path);
+  unlinkSync(file);
   await sleep(50);
-  expect(gone).toEqual([]);
+  expect(lost()).toEqual([]);
 });
+
+/** A folder with a watched file in it, and one that was never there. */
+function watchedHome() {
+  const folder = join(temporaryDirectory(), "home");
+  mkdirSync(folder);
+  const file = join(folder, "broker.sock");
+  writeFileSync(file, "");
+  const lost: [string, Loss][] = [];
+  const files = [file, `${file}.missing`];
+  const watch = watchFiles({ folder, files }, (...words) => lost.push(words));
+  onTestFinished(() => watch[Symbol.dispose]());
+  return { folder, file, lost: () => lost, watch };
+}

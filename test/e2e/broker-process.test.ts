@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "libsql";
@@ -169,6 +170,32 @@ describe("a broker's process", { timeout: timeoutMs }, () => {
     expect((await exitOf(broker)).code).toBe(brokerExit.done);
   });
 
+  test.each([
+    ["a file", async (home: Home) => writeFileSync(join(home.path, "other"), "")],
+    ["another's socket", (home: Home) => listenAt(join(home.path, "other"))],
+  ])(
+    "stops when %s takes its socket's place, and the next send meets another",
+    async (_what, put) => {
+      const home = newHome();
+      const broker = startBroker(home);
+      await firstLine(broker);
+      await put(home);
+      renameSync(join(home.path, "other"), home.socketPath);
+      expect((await exitOf(broker)).code).toBe(brokerExit.done);
+      const by = `${home.socketPath} was replaced`;
+      expect(logLines(home).at(-1)).toMatchObject({ by, msg: "stopped" });
+      expect((await connect(home)).info.pid).not.toBe(broker.pid);
+    },
+  );
+
+  test("stops when its home is moved away, which leaves room for another's", async () => {
+    const home = newHome();
+    const broker = startBroker(home);
+    await firstLine(broker);
+    renameSync(home.path, `${home.path}.was`);
+    expect((await exitOf(broker)).code).toBe(brokerExit.done);
+  });
+
   test("goes on when the reader of its output is gone", async () => {
     const home = newHome();
     const broker = startBroker(home);
@@ -277,6 +304,12 @@ async function makeNewerDatabase(home: Home): Promise<void> {
   // A thread of the killed broker may hold its lock for a moment longer.
   await eventually(() => database.exec("PRAGMA user_version = 1000"));
   database.close();
+}
+
+async function listenAt(path: string): Promise<void> {
+  const server = createServer((connection) => connection.on("error", () => {})).listen(path);
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
 }
 
 async function firstLine(broker: ChildProcess): Promise<string> {

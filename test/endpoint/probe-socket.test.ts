@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -37,4 +37,11 @@ test("refuses a path that no process can listen on", async () => {
 test("rejects with the reason of an abort", async () => {
   const aborted = AbortSignal.abort(new Error("enough"));
   await expect(probeSocket("/nowhere/broker.sock", aborted)).rejects.toThrow("enough");
+});
+
+test("leaves nothing on a signal that lasts for many probes", async () => {
+  const path = join(temporaryDirectory(), "broker.sock");
+  const { signal } = new AbortController();
+  for (let probe = 0; probe < 12; probe += 1) await probeSocket(path, signal);
+  await expect.poll(() => getEventListeners(signal, "abort")).toEqual([]);
 });
