@@ -2,6 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import {
   CancelledNotificationSchema,
+  EmptyResultSchema,
   isJSONRPCErrorResponse,
   isJSONRPCRequest,
   isJSONRPCResultResponse,
@@ -17,6 +18,7 @@ import { RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
 import { announce } from "./channel.js";
 import { Doorbells, type Waker } from "./doorbells.js";
+import { watchHost } from "./host-watch.js";
 import { Identity } from "./identity.js";
 import { Mail } from "./mail.js";
 import { readParameters } from "./parameters.js";
@@ -39,6 +41,8 @@ export interface AdapterOptions {
   readonly output: Writable;
   /** The process of the host. */
   readonly hostPid: number;
+  /** The process that is the adapter's parent now. */
+  readonly parentPid: () => number;
   /** Asks the adapter to end. */
   readonly signal: AbortSignal;
   /** Takes one line for whoever looks into the host's log. */
@@ -95,7 +99,16 @@ class Adapter {
     signal.addEventListener("abort", close);
     if (signal.aborted) close();
     await this.#server.connect(transport);
+    const stopWatching = watchHost({
+      parentPid: this.#options.parentPid,
+      ask: (timeout) => this.#server.request({ method: "ping" }, EmptyResultSchema, { timeout }),
+      onLost: () => {
+        log("the host is gone: its process ended and it answers no ping");
+        close();
+      },
+    });
     await transport.closed;
+    stopWatching();
     signal.removeEventListener("abort", close);
     await this.#attached?.session.close();
   }

@@ -104,3 +104,9 @@ export const wakeProofMs = 120_000;
 
 /** How much older than a hook a result must be, since the file system's clock ticks in steps of milliseconds. */
 export const hookMarginMs = 20;
+
+/** Between two looks whether the process that started the adapter is still its parent. */
+export const hostCheckMs = 5_000;
+
+/** How long a host whose process is no longer the parent may take to answer a ping. */
+export const hostAnswerMs = 10_000;

@@ -31,6 +31,7 @@ export async function runAdapter(options: {
       program,
       cwd,
       hostPid: process.ppid,
+      parentPid: () => process.ppid,
       input: process.stdin,
       output: process.stdout,
       signal: ending.signal,
