@@ -18,9 +18,10 @@ const mayImport: Record<string, readonly string[]> = {
   "main.ts": ["cli"],
   "index.ts": ["rpc"],
   "clock.ts": [],
+  "abort-scope.ts": [],
 };
 /** Files at the top of src that all may import. */
-const sharedFiles = new Set(["clock.js"]);
+const sharedFiles = new Set(["clock.js", "abort-scope.js"]);
 /** The packages that each folder may import; a folder that is absent may import none. */
 const packages: Record<string, RegExp> = {
   rpc: /^(@bufbuild\/protobuf(\/.*)?|@grpc\/grpc-js)$/,

@@ -4,6 +4,7 @@ import {
   type WatchMessagesResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { AbortScope } from "../abort-scope.js";
 import { BrokerError } from "./broker-error.js";
 import type { Core } from "./core.js";
 import { maxWatchLag } from "./limits.js";
@@ -16,7 +17,8 @@ export async function* watchMessages(
 ): AsyncGenerator<WatchMessagesResponse> {
   const waiting: WatchMessagesResponse[] = [];
   let lost = false;
-  const signal = AbortSignal.any([callSignal, core.stopping]);
+  using watch = new AbortScope([callSignal, core.stopping]);
+  const { signal } = watch;
   const wake = new Signal(signal);
   const stopListening = core.receipts.onEvent((event) => {
     if (waiting.length < maxWatchLag) waiting.push(event);

@@ -4,6 +4,7 @@ import {
   type WatchPeersRequest,
   type WatchPeersResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import { AbortScope } from "../abort-scope.js";
 import type { Core } from "./core.js";
 import { scopeFilter } from "./list-peers.js";
 import type { Credential } from "./sessions.js";
@@ -22,7 +23,8 @@ export async function* watchPeers(
   const inScope = scopeFilter(caller, request.scope);
   const { directory } = core;
   const ends = caller.kind === "session" ? [caller.session.ended.signal] : [];
-  const signal = AbortSignal.any([callSignal, core.stopping, ...ends]);
+  using watch = new AbortScope([callSignal, core.stopping, ...ends]);
+  const { signal } = watch;
   const shown = new Set<string>();
   const changed = new Set<string>();
   const wake = new Signal(signal);

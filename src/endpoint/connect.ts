@@ -3,6 +3,7 @@ import {
   BrokerService,
   type GetServerInfoResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import { AbortScope } from "../abort-scope.js";
 import { createClient, openChannel, type Channel, type Client } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import type { Config } from "./config.js";
@@ -44,13 +45,12 @@ export async function connectBroker(options: {
   start: boolean;
   signal?: AbortSignal;
 }): Promise<BrokerConnection> {
-  const deadline = AbortSignal.timeout(connectTimeoutMs);
-  const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
+  using search = new AbortScope(options.signal ? [options.signal] : [], connectTimeoutMs);
   try {
-    return await findBroker({ ...options, signal });
+    return await findBroker({ ...options, signal: search.signal });
   } catch (cause) {
     options.signal?.throwIfAborted();
-    if (!deadline.aborted || cause instanceof EndpointError) throw cause;
+    if (!search.isTimeUp || cause instanceof EndpointError) throw cause;
     throw unreachable(
       options.config.endpoint,
       `did not answer within ${connectTimeoutMs} ms`,

@@ -1,5 +1,6 @@
 import { watch } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { AbortScope } from "../abort-scope.js";
 import { sleep } from "../clock.js";
 
 /**
@@ -7,13 +8,8 @@ import { sleep } from "../clock.js";
  * watch to give (they are few, and shared with editors), only the time counts.
  */
 export async function waitForSocket(path: string, ms: number, signal: AbortSignal): Promise<void> {
-  const ended = new AbortController();
-  const either = AbortSignal.any([signal, ended.signal]);
-  try {
-    await Promise.race([fileChange(path, either), sleep(ms, either)]);
-  } finally {
-    ended.abort();
-  }
+  using wait = new AbortScope([signal]);
+  await Promise.race([fileChange(path, wait.signal), sleep(ms, wait.signal)]);
 }
 
 async function fileChange(path: string, signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import {
   type RegisterResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
+import { AbortScope } from "../abort-scope.js";
 import type { BrokerConnection } from "../endpoint/connect.js";
 import { createClient } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
@@ -40,14 +41,14 @@ export class Attachment {
    * was lost. `onLive` is called once what waited has arrived, or should have.
    */
   async follow(onLive: () => void, reach: Reach, signal: AbortSignal): Promise<Closing_Reason> {
-    const untilEnd = AbortSignal.any([signal, this.#abandoned.signal]);
+    using untilEnd = new AbortScope([signal, this.#abandoned.signal]);
     const request = { maxMessages: inboxMessages, maxBytes: BigInt(inboxBytes), reach };
     let waiting = Number.POSITIVE_INFINITY;
     let known = 0;
     let backlog = 0;
     let catchUp: NodeJS.Timeout | undefined;
     try {
-      for await (const { event } of this.client.subscribe(request, { signal: untilEnd })) {
+      for await (const { event } of this.client.subscribe(request, { signal: untilEnd.signal })) {
         switch (event.case) {
           case "started":
             this.#mail.open(

@@ -1,5 +1,6 @@
 import { Closing_Reason, type RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
+import { AbortScope } from "../abort-scope.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
@@ -92,9 +93,7 @@ export class Session implements AsyncDisposable {
   /** Tells the broker, now and whenever the session attaches, how the agent is reached. */
   tellReach(reach: Reach): void {
     this.#reach = reach;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(callTimeoutMs)]);
-    // Lost with its attachment; the next one begins with it.
-    this.#attachment?.client.updatePeer({ reach }, { signal }).catch(ignore);
+    if (this.#attachment !== undefined) void this.#tellReach(this.#attachment);
   }
 
   /** Reports what is to report, takes leave of the broker, and ends; within `closeTimeoutMs`. */
@@ -109,6 +108,12 @@ export class Session implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #tellReach({ client }: Attachment): Promise<void> {
+    using telling = new AbortScope([this.#stop.signal], callTimeoutMs);
+    // Lost with its attachment; the next one begins with it.
+    await client.updatePeer({ reach: this.#reach }, { signal: telling.signal }).catch(ignore);
   }
 
   async #run(): Promise<void> {
@@ -191,8 +196,8 @@ export class Session implements AsyncDisposable {
    */
   async #rest(delayMs: number): Promise<boolean> {
     const jitteredMs = Math.ceil(delayMs * (0.5 + Math.random() / 2));
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(jitteredMs)]);
-    return this.#nudged.next(signal).then(
+    using rest = new AbortScope([this.#stop.signal], jitteredMs);
+    return await this.#nudged.next(rest.signal).then(
       () => true,
       () => false,
     );
@@ -202,7 +207,8 @@ export class Session implements AsyncDisposable {
     run: (attachment: Attachment, signal: AbortSignal) => Promise<T>,
     callSignal: AbortSignal,
   ): Promise<T> {
-    const signal = AbortSignal.any([callSignal, AbortSignal.timeout(callTimeoutMs)]);
+    using calling = new AbortScope([callSignal], callTimeoutMs);
+    const { signal } = calling;
     let retryMs = minRetryMs;
     let renewed = false;
     let lost: unknown;
@@ -257,7 +263,8 @@ export class Session implements AsyncDisposable {
 
   /** Waits until the attachment is the session's no more, or the time is over. */
   async #awaitEnd(attachment: Attachment, ms: number, callSignal: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([callSignal, AbortSignal.timeout(ms)]);
+    using waiting = new AbortScope([callSignal], ms);
+    const { signal } = waiting;
     while (this.#attachment === attachment && !signal.aborted) {
       await this.#changed.next(signal).catch(ignore);
     }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
+import { AbortScope } from "../../src/abort-scope.js";
 import { runCrash } from "./crash-run.js";
 import { summarize } from "./summary.js";
 
@@ -14,6 +15,7 @@ test(
   "whatever is killed, stopped or cut: nothing is lost, made up, repeated unmarked, revived or reordered",
   async () => {
     process.stderr.write(`crash run with PEERLINE_CRASH_SEED=${seed}\n`);
+    using run = new AbortScope([], minutes * 60_000);
     const outcome = await runCrash({
       seed,
       brokerKills,
@@ -22,7 +24,7 @@ test(
       peersPerWorker: 6,
       hosts: isLong ? 4 : 2,
       pauseMs: isLong ? 5 : 40,
-      signal: AbortSignal.timeout(minutes * 60_000),
+      signal: run.signal,
       report: (line) => isLong && process.stderr.write(`${line}\n`),
     });
     process.stderr.write(`${summarize(outcome)}\n`);

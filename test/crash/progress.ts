@@ -1,3 +1,4 @@
+import { AbortScope } from "../../src/abort-scope.js";
 import { Pulse } from "../../src/mcp/pulse.js";
 import { progressTimeoutMs } from "./limits.js";
 
@@ -24,8 +25,8 @@ export class Progress {
   /** Resolves when this many more were accepted; fails when that takes too long, or the run is broken. */
   async more(count: number): Promise<void> {
     const wanted = this.#accepted + count;
-    const signal = AbortSignal.any([this.#broken.signal, AbortSignal.timeout(progressTimeoutMs)]);
-    while (this.#accepted < wanted) await this.#grown.next(signal);
+    using wait = new AbortScope([this.#broken.signal], progressTimeoutMs);
+    while (this.#accepted < wanted) await this.#grown.next(wait.signal);
   }
 
   /** Resolves as the work does; fails when the run is broken meanwhile. */

@@ -1,8 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { rolldown } from "rolldown";
+import { buildProgram } from "../support/build-program.js";
 import type { Progress } from "./progress.js";
 import type { Victim } from "./victim.js";
 
@@ -23,14 +21,9 @@ export interface Task {
 export type ToWorker = "drain";
 export type FromWorker = { readonly accepted: number } | { readonly drained: true };
 
-/** Makes a program of `worker.ts` in a folder: Node runs no TypeScript. Resolves to its path. */
+/** Makes the program of `worker.ts` in a folder; resolves to its path. */
 export async function buildWorker(folder: string): Promise<string> {
-  const file = join(folder, "worker.mjs");
-  const input = fileURLToPath(new URL("worker.ts", import.meta.url));
-  const bundle = await rolldown({ input, platform: "node", logLevel: "silent" });
-  await bundle.write({ file, format: "esm", codeSplitting: false });
-  await bundle.close();
-  return file;
+  return await buildProgram(new URL("worker.ts", import.meta.url), folder);
 }
 
 /** The process of several light adapters, started again whenever it was killed. */

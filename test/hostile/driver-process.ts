@@ -1,8 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { rolldown } from "rolldown";
+import { buildProgram } from "../support/build-program.js";
 import { maxDriverKiB } from "./limits.js";
 
 /** What a driver is to fire at, and with which seed. */
@@ -23,14 +21,9 @@ export interface ToDriver {
 /** What became of some of its inputs: how many ended in which way. */
 export type Outcomes = Readonly<Record<string, number>>;
 
-/** Makes a program of `driver.ts` in a folder: Node runs no TypeScript. Resolves to its path. */
+/** Makes the program of `driver.ts` in a folder; resolves to its path. */
 export async function buildDriver(folder: string): Promise<string> {
-  const file = join(folder, "driver.mjs");
-  const input = fileURLToPath(new URL("driver.ts", import.meta.url));
-  const bundle = await rolldown({ input, platform: "node", logLevel: "silent" });
-  await bundle.write({ file, format: "esm", codeSplitting: false });
-  await bundle.close();
-  return file;
+  return await buildProgram(new URL("driver.ts", import.meta.url), folder);
 }
 
 /** A process that fires hostile calls and connections at a broker. */

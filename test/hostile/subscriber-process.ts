@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { build } from "rolldown";
+import { buildProgram } from "../support/build-program.js";
 import type { BrokerHome } from "../support/program.js";
 import { eventually, newSecret } from "../support/test-broker.js";
 
@@ -23,14 +22,7 @@ export class SubscriberProcess implements AsyncDisposable {
     home: BrokerHome,
     options: { name: string; credit: number; manner: "confirms" | "silent" },
   ): Promise<SubscriberProcess> {
-    const program = join(home.path, "subscriber.mjs");
-    await build({
-      input: join(import.meta.dirname, "subscriber.ts"),
-      platform: "node",
-      resolve: { extensionAlias: { ".js": [".ts", ".js"] } },
-      output: { file: program, format: "esm" },
-      logLevel: "silent",
-    });
+    const program = await buildProgram(new URL("subscriber.ts", import.meta.url), home.path);
     const { name, credit, manner } = options;
     const child = spawn(
       process.execPath,

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
+import { AbortScope } from "../../src/abort-scope.js";
 import { program } from "../support/program.js";
 
 /** A `peerline mcp` process whose two streams a test writes and reads itself. */
@@ -30,10 +31,11 @@ export class RawAgent implements AsyncDisposable {
 
   /** The first message on standard output that answers this request. */
   async answer(id: number): Promise<any> {
+    using wait = new AbortScope([], 20_000);
     for (;;) {
       const message = this.messages.find((message) => message.id === id);
       if (message !== undefined) return message;
-      await once(this.child.stdout, "data", { signal: AbortSignal.timeout(20_000) });
+      await once(this.child.stdout, "data", { signal: wait.signal });
     }
   }
 
@@ -51,7 +53,8 @@ export class RawAgent implements AsyncDisposable {
   /** How the process ended, and how long that took from now. */
   async end(): Promise<{ code: number | null; signal: NodeJS.Signals | null; ms: number }> {
     const startMs = Date.now();
-    const [code, signal] = await once(this.child, "exit", { signal: AbortSignal.timeout(10_000) });
+    using wait = new AbortScope([], 10_000);
+    const [code, signal] = await once(this.child, "exit", { signal: wait.signal });
     return { code, signal, ms: Date.now() - startMs };
   }
 

@@ -1,9 +1,8 @@
 import { execFile } from "node:child_process";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname } from "node:path";
 import { promisify } from "node:util";
-import { build } from "rolldown";
 import { expect, test } from "vitest";
+import { buildProgram } from "../support/build-program.js";
 import { quiet, startEcho } from "./echo-server.js";
 
 test("a process ends when it closes its channel under a running stream", async () => {
@@ -23,13 +22,7 @@ const run = promisify(execFile);
 
 async function start(): Promise<{ address: string; program: string }> {
   const { address } = await startEcho({ repeat: quiet() });
-  const program = join(dirname(address.slice("unix:".length)), "program.mjs");
-  await build({
-    input: fileURLToPath(new URL("leave-stream-open.ts", import.meta.url)),
-    platform: "node",
-    resolve: { extensionAlias: { ".js": [".ts", ".js"] } },
-    output: { file: program, format: "esm" },
-    logLevel: "silent",
-  });
+  const input = new URL("leave-stream-open.ts", import.meta.url);
+  const program = await buildProgram(input, dirname(address.slice("unix:".length)));
   return { address, program };
 }

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { BrokerService, Outcome, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
+import { AbortScope } from "../../src/abort-scope.js";
 import { sleep } from "../../src/clock.js";
 import { createClient, openChannel, type Channel, type Client } from "../../src/rpc/client.js";
 import { Code, RpcError } from "../../src/rpc/error.js";
@@ -24,17 +25,14 @@ export class LightAgent {
   /** Attaches again and again, each time for a minute or so, until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const over = new AbortController();
-      const timer = setTimeout(() => over.abort(), pauseMs(60_000));
-      const stint = AbortSignal.any([signal, over.signal]);
+      const stint = new AbortScope([signal], pauseMs(60_000));
       const channel = openChannel(this.#address);
       try {
-        await this.#attach(channel, stint);
+        await this.#attach(channel, stint.signal);
       } catch (error) {
-        if (!stint.aborted) this.#count(error);
+        if (!stint.signal.aborted) this.#count(error);
       } finally {
-        clearTimeout(timer);
-        over.abort();
+        stint[Symbol.dispose]();
         channel.close();
       }
       await sleep(pauseMs(meanPauseMs), signal).catch(() => undefined);

@@ -1,6 +1,7 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import { AbortScope } from "../../abort-scope.js";
 import { VERSION } from "../../endpoint/version.js";
 import { CliError } from "../cli-error.js";
 import { callTimeoutMs } from "../limits.js";
@@ -52,9 +53,10 @@ export class Agent implements AsyncDisposable {
     tool: Tool,
     parameters: Record<string, unknown> = {},
   ): Promise<Answers[Tool]> {
+    // The client leaves a listener on the signal of each call: give each call one of its own.
+    using calling = new AbortScope([this.#signal]);
     const result = (await this.#client.callTool({ name: tool, arguments: parameters }, undefined, {
-      // The client leaves a listener on the signal of each call: give each call one of its own.
-      signal: AbortSignal.any([this.#signal]),
+      signal: calling.signal,
       timeout: 2 * callTimeoutMs,
     })) as CallToolResult;
     if (result.isError) {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { GetServerInfoResponse } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { AbortScope } from "../../abort-scope.js";
 import type { Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { errnoOf } from "../../endpoint/errno.js";
@@ -49,8 +50,8 @@ export async function lookAtBroker(options: {
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats === undefined) return { state: "absent" };
     if (!stats.isSocket() || stats.uid !== process.getuid?.()) return { state: "foreign" };
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]);
-    if (!(await probeSocket(path, soon))) return { state: "left" };
+    using probe = new AbortScope([signal], answerTimeoutMs);
+    if (!(await probeSocket(path, probe.signal))) return { state: "left" };
     const token = join(config.home, "operator.token");
     if (existsSync(token) && (await readSecretFile(token)) === undefined) {
       return { state: "unseen", why: `${token} is no file with a token.` };

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { AbortScope } from "../../abort-scope.js";
 import { sleep } from "../../clock.js";
 import { VERSION } from "../../endpoint/version.js";
 import { AnswerReader, type Answer } from "./answer-reader.js";
@@ -54,22 +55,17 @@ async function converse(child: ChildProcess, signal: AbortSignal): Promise<Start
   child.stdout?.on("data", (chunk: Buffer) => reader.read(chunk));
   // It may end without reading its input.
   child.stdin?.on("error", () => {});
-  const over = new AbortController();
-  const either = AbortSignal.any([signal, over.signal]);
+  using talk = new AbortScope([signal]);
   const ended = endOf(child);
   const silent = { kind: "silent" } as const;
-  try {
-    child.stdin?.write(`${JSON.stringify(initialize)}\n`);
-    const late = sleep(startTimeoutMs, either).then(() => silent);
-    const outcome = await Promise.race([reader.answer, ended, late]);
-    if (outcome.kind !== "answered") return outcome;
-    // What it writes at its end goes to the host as well.
-    child.stdin?.end();
-    await Promise.race([ended, sleep(endTimeoutMs, either)]);
-    return reader.noiseBytes === 0 ? outcome : { kind: "noise", bytes: reader.noiseBytes };
-  } finally {
-    over.abort();
-  }
+  child.stdin?.write(`${JSON.stringify(initialize)}\n`);
+  const late = sleep(startTimeoutMs, talk.signal).then(() => silent);
+  const outcome = await Promise.race([reader.answer, ended, late]);
+  if (outcome.kind !== "answered") return outcome;
+  // What it writes at its end goes to the host as well.
+  child.stdin?.end();
+  await Promise.race([ended, sleep(endTimeoutMs, talk.signal)]);
+  return reader.noiseBytes === 0 ? outcome : { kind: "noise", bytes: reader.noiseBytes };
 }
 
 /** Resolves at the end of the output, when all of it has been read, or when there was no start. */

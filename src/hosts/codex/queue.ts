@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { workingDirectory } from "../../endpoint/working-directory.js";
+import { AbortScope } from "../../abort-scope.js";
 import type { WakeResult } from "../host.js";
 import { codexQueueMs } from "../limits.js";
 
@@ -13,13 +14,13 @@ export async function queueForThread(
   line: string,
   signal: AbortSignal,
 ): Promise<WakeResult> {
-  const stop = AbortSignal.any([signal, AbortSignal.timeout(codexQueueMs)]);
+  using run = new AbortScope([signal], codexQueueMs);
   try {
     const child = spawn("codex", ["queue", "--thread", thread, "--message", line], {
       // It reads its settings from there on, and fails in a directory that was removed.
       cwd: workingDirectory() ?? "/",
       stdio: "ignore",
-      signal: stop,
+      signal: run.signal,
     });
     const [code] = (await once(child, "close")) as [number | null];
     return code === 0 ? "taken" : "refused";

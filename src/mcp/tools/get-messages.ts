@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { AbortScope } from "../../abort-scope.js";
 import { sleep } from "../../clock.js";
 import type { HeldMessage } from "../held-message.js";
 import { flag, wholeNumber } from "../lenient.js";
@@ -78,25 +79,21 @@ async function waitForMail(
   waitMs: number,
 ): Promise<void> {
   if (waitMs === 0) return;
-  const timeUp = AbortSignal.timeout(waitMs);
-  const progress = new AbortController();
-  const end = AbortSignal.any([call.signal, call.session.ended, timeUp]);
-  void reportProgress(call, waitMs, AbortSignal.any([end, progress.signal]));
+  using wait = new AbortScope([call.signal, call.session.ended], waitMs);
+  void reportProgress(call, waitMs, wait.signal);
   try {
     while (!call.mail.inbox.list().some(matches)) {
       if (hiddenBehind(call, from) !== undefined) return;
-      const change = () => call.mail.inbox.nextChange(end);
+      const change = () => call.mail.inbox.nextChange(wait.signal);
       // Mail of others does not end the wait for one sender's.
       await (from === undefined ? call.whileWaiting(change) : change());
     }
   } catch (error) {
     call.signal.throwIfAborted();
     call.session.ended.throwIfAborted();
-    if (!timeUp.aborted) throw error;
+    if (!wait.isTimeUp) throw error;
     // An empty answer is only true while the broker could have brought mail.
     await call.session.ready(call.signal);
-  } finally {
-    progress.abort();
   }
 }
 

@@ -6,6 +6,7 @@ import type {
   WatchMessagesResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState, type MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
+import { AbortScope } from "../../../src/abort-scope.js";
 import { noticeSender } from "../../../src/broker/notices.js";
 import type { Store } from "../../../src/broker/store.js";
 import type { StoppedClock } from "../../support/stopped-clock.js";
@@ -248,7 +249,8 @@ export class DrivenBroker implements AsyncDisposable {
   }
 
   async #awaitDeliveries(): Promise<void> {
-    const signal = AbortSignal.timeout(deliveryTimeoutMs);
+    using wait = new AbortScope([], deliveryTimeoutMs);
+    const { signal } = wait;
     for (;;) {
       this.assertSound();
       const waiting = this.#model.peers.find((peer) => this.#model.expectedNext(peer));

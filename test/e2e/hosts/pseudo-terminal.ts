@@ -3,6 +3,7 @@ import { EventEmitter, once } from "node:events";
 import { existsSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as sleep } from "node:timers/promises";
+import { AbortScope } from "../../../src/abort-scope.js";
 import { maxScreenWaitMs, pauseMs } from "./limits.js";
 
 /** A program at a terminal, whose user reads and types. */
@@ -35,11 +36,11 @@ export class PseudoTerminal {
 
   /** Waits until the text is written to the terminal, by now or later. */
   async shows(text: string): Promise<void> {
-    const timeUp = AbortSignal.timeout(maxScreenWaitMs);
+    using wait = new AbortScope([], maxScreenWaitMs);
     try {
       while (!written(this.#output).includes(text.replaceAll(/\s/g, ""))) {
         if (this.#ended) throw new Error("the program ended");
-        await once(this.#changes, "change", { signal: timeUp });
+        await once(this.#changes, "change", { signal: wait.signal });
       }
     } catch (cause) {
       const screen = written(this.#output).slice(-2_000);

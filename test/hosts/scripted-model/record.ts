@@ -1,4 +1,5 @@
 import { EventEmitter, once } from "node:events";
+import { AbortScope } from "../../../src/abort-scope.js";
 import { maxWaitMs } from "./limits.js";
 import type { ModelRequest, Turn } from "./model-request.js";
 
@@ -28,14 +29,14 @@ export class ModelRecord {
 
   /** Waits until the model is sent a turn that matches, and returns the first. */
   async seen(matches: (turn: Turn) => boolean, timeoutMs = maxWaitMs): Promise<Sighting> {
-    const timeUp = AbortSignal.timeout(timeoutMs);
+    using wait = new AbortScope([], timeoutMs);
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
       for (const { turns, atMs } of this.#requests) {
         const turn = turns.find(matches);
         if (turn !== undefined) return { turn, atMs };
       }
-      await once(this.#arrivals, "change", { signal: timeUp });
+      await once(this.#arrivals, "change", { signal: wait.signal });
     }
   }
 
