@@ -15,7 +15,13 @@ export function claimStart(path: string): Disposable | undefined {
     if (isFresh(path)) return undefined;
     closeSync(openSync(path, "w", 0o600));
   }
-  return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
+  let isHeld = true;
+  return {
+    [Symbol.dispose]() {
+      if (isHeld) rmSync(path, { force: true });
+      isHeld = false;
+    },
+  };
 }
 
 // By the distance, so that a clock that was set back does not make a claim last.

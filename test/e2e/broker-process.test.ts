@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "libsql";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { Health } from "../../gen/grpc/health/v1/health_pb.js";
+import { Health, HealthCheckResponse_ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
 import { readConfig } from "../../src/endpoint/config.js";
 import { connectBroker, type BrokerConnection } from "../../src/endpoint/connect.js";
 import { brokerExit } from "../../src/endpoint/exit-codes.js";
@@ -73,9 +73,15 @@ describe("connecting", { timeout: timeoutMs }, () => {
   test("waits for a broker that is about to end, then starts the next", async () => {
     const home = newHome();
     const first = await connect(home);
-    process.kill(first.info.pid, "SIGTERM");
+    const watch = createClient(Health, first.channel).watch({ service: "" });
+    for await (const { status } of watch) {
+      if (status === HealthCheckResponse_ServingStatus.NOT_SERVING) break;
+      process.kill(first.info.pid, "SIGTERM");
+    }
     const next = await connect(home);
-    expect(next.info.pid).toBeGreaterThan(0);
+    expect(next.info.brokerId).not.toBe(first.info.brokerId);
+    expect(isRunning(first.info.pid)).toBe(false);
+    expect(isRunning(next.info.pid)).toBe(true);
   });
 
   test("reports a database of a newer version", async () => {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { chownSync, existsSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -22,6 +22,20 @@ test("connects to the broker named, and touches no home", async () => {
   await connection.close();
   await connection.close();
   await expect(connection.client.getServerInfo({})).rejects.toThrow();
+});
+
+test("sends no secret to a socket of another user", async () => {
+  await using broker = await startTestBroker();
+  const path = broker.address.slice("unix:".length);
+  // Only root can give a file away; anyone else has none but what is root's.
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) chownSync(path, 12_345, 12_345);
+  const PEERLINE_BROKER = isRoot ? broker.address : "unix:/etc/passwd";
+  const config = readConfig({ PEERLINE_HOME: temporaryDirectory(), PEERLINE_BROKER });
+  await expect(connectBroker({ config, program, start: false })).rejects.toMatchObject({
+    code: "BROKER_UNREACHABLE",
+    message: expect.stringContaining("belongs to another user"),
+  });
 });
 
 test("starts none for a broker that is named and does not run", async () => {

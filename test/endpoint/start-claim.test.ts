@@ -27,8 +27,12 @@ test.each([-1, 1])(
   },
 );
 
-test("giving back a claim twice is no error", () => {
-  const claim = claimStart(join(temporaryDirectory(), "broker.starting"));
+test("giving back a claim twice is no error, and takes none from its next owner", () => {
+  const path = join(temporaryDirectory(), "broker.starting");
+  const claim = claimStart(path);
+  expect(claim).toBeDefined();
   claim?.[Symbol.dispose]();
+  expect(claimStart(path)).toBeDefined();
   claim?.[Symbol.dispose]();
+  expect(existsSync(path)).toBe(true);
 });

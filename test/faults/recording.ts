@@ -34,16 +34,32 @@ export async function recordSender(options: {
 }): Promise<FileEvent[]> {
   const { preload, workerUrl, files = new Map<string, Buffer>() } = options;
   const folder = mkdtempSync(join(options.folder, "run-"));
-  const program = join(folder, "sender.mjs");
   const recorded = join(folder, "recorded");
-  const record = join(folder, "record");
   mkdirSync(recorded);
   for (const [name, bytes] of files) writeFileSync(join(recorded, name), bytes);
-  const input = join(import.meta.dirname, "recorded-sender.ts");
-  const bundle = await rolldown({ input, platform: "node" });
-  await bundle.write({ file: program, format: "esm" });
+  const parameters = [join(recorded, "peerline.db"), workerUrl.href];
+  return await recordProgram({ name: "recorded-sender", parameters, folder, recorded, preload });
+}
+
+/** Runs one of the programs beside this file to its end, and records what it does to the files of `recorded`. */
+export async function recordProgram(options: {
+  name: string;
+  parameters: readonly string[];
+  /** For the program itself and for the record. */
+  folder: string;
+  recorded: string;
+  preload: string;
+}): Promise<FileEvent[]> {
+  const { name, parameters, folder, recorded, preload } = options;
+  const file = join(folder, `${name}.mjs`);
+  const record = join(folder, "record");
+  const bundle = await rolldown({
+    input: join(import.meta.dirname, `${name}.ts`),
+    platform: "node",
+  });
+  await bundle.write({ file, format: "esm" });
   await bundle.close();
-  execFileSync(process.execPath, [program, join(recorded, "peerline.db"), workerUrl.href], {
+  execFileSync(process.execPath, [file, ...parameters], {
     env: { LD_PRELOAD: preload, FAULT_FOLDER: recorded, FAULT_RECORD: record },
     timeout: 60_000,
   });

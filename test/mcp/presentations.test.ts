@@ -43,6 +43,12 @@ describe("Presentations", () => {
     return messages;
   }
 
+  function arriveOne(deliveryId: string): HeldMessage {
+    const [message] = arrive(deliveryId);
+    if (message === undefined) throw new Error("nothing arrived");
+    return message;
+  }
+
   test("reports a message presented when its result has been written, not before", () => {
     const messages = arrive("a");
     show(1, messages);
@@ -107,8 +113,7 @@ describe("Presentations", () => {
   });
 
   test("a redelivery of a presented message is reported again, under the new id, and not shown", () => {
-    const [message] = arrive("a");
-    if (message === undefined) return;
+    const message = arriveOne("a");
     show(1, [message]);
     presentations.written(1);
     expect(presentations.redeliver(again(message, "b"))).toBe(true);
@@ -123,8 +128,7 @@ describe("Presentations", () => {
   });
 
   test("a redelivery while the result is being written is reported once, under the new id", () => {
-    const [message] = arrive("a");
-    if (message === undefined) return;
+    const message = arriveOne("a");
     show(1, [message]);
     expect(presentations.redeliver(again(message, "b"))).toBe(true);
     presentations.written(1);
@@ -132,8 +136,7 @@ describe("Presentations", () => {
   });
 
   test("what the broker knows to be confirmed is forgotten", () => {
-    const [message] = arrive("a");
-    if (message === undefined) return;
+    const message = arriveOne("a");
     show(1, [message]);
     presentations.written(1);
     presentations.settle(message);
@@ -144,8 +147,7 @@ describe("Presentations", () => {
   });
 
   test("a message in parts is presented with the last, and a part given up comes again", () => {
-    const [message] = arrive("a");
-    if (message === undefined) return;
+    const message = arriveOne("a");
     const piece = { held: message, part: 0, isLast: false };
     presentations.show(1, undefined, [piece]);
     presentations.written(1);
