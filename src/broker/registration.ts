@@ -72,19 +72,23 @@ export class Registrar {
     const entry = this.#choose(wish, held);
     if (entry !== undefined && this.#awaitsFormerInstance(entry, wish))
       return "wait for the former instance";
-    return entry === undefined ? this.#create(wish, held) : this.#open(wish, held, entry, false);
+    return entry === undefined ? this.#create(wish, held) : this.#open(wish, held, entry);
   }
 
-  /** An instance that has a session: it keeps it, or moves once to its conversation's peer. */
+  /**
+   * An instance that has a session. It keeps it, and its peer is bound to the conversation that it names,
+   * unless another peer is bound to that: then it moves there, or, where somebody else has that peer, to
+   * one that a newcomer of the conversation would get. What waits at the peer that it leaves stays there.
+   */
   async #returning(
     wish: Registration,
     held: ReadonlyMap<PeerEntry, number>,
     own: Session,
-  ): Promise<RegisterResponse> {
-    const named = own.conversationId === "" && wish.conversationId !== "";
-    const target = named ? this.#boundTo(wish.conversationId, held) : undefined;
-    if (target === undefined || target === own.entry || !this.#isFree(target, wish)) {
-      if (named) own.conversationId = wish.conversationId;
+  ): Promise<RegisterResponse | "wait for the former instance"> {
+    const isNew = wish.conversationId !== "" && wish.conversationId !== own.conversationId;
+    const bound = isNew ? this.#boundTo(wish.conversationId, held) : undefined;
+    if (bound === undefined || bound === own.entry) {
+      if (isNew) own.conversationId = wish.conversationId;
       carry(own, wish.connection);
       await this.#directory.updateEvenIfFull(own.entry, {
         profile: mergeProfile(own.entry.stored.profile, wish.profile),
@@ -93,13 +97,16 @@ export class Registrar {
       });
       return this.#respond(own, held, false);
     }
-    this.#sessions.close(own, Closing_Reason.UNREGISTERED, `moved to ${target.stored.name}`);
+    const target = this.#choose(...withoutPeer(own.entry, wish, held));
+    if (target !== undefined && this.#awaitsFormerInstance(target, wish))
+      return "wait for the former instance";
+    this.#sessions.close(own, Closing_Reason.UNREGISTERED, "moved to its conversation's peer");
     if (own.created) await this.#directory.removeUnused(own.entry);
     this.#log.info(
-      { from: own.entry.stored.name, to: target.stored.name },
+      { from: own.entry.stored.name, to: target?.stored.name ?? "a new peer" },
       "session moved to its conversation's peer",
     );
-    return this.#open(wish, held, target, false);
+    return target === undefined ? this.#create(wish, held) : this.#open(wish, held, target);
   }
 
   /** Steps 1 to 4 of Register; undefined when a peer is to be created. */
@@ -180,8 +187,12 @@ export class Registrar {
     wish: Registration,
     held: ReadonlyMap<PeerEntry, number>,
     entry: PeerEntry,
-    created: boolean,
+    created = false,
   ): Promise<RegisterResponse> {
+    // By the conversation that is bound to it, or by its own secret: it is the caller's.
+    const isSure =
+      this.#boundTo(wish.conversationId, held) === entry ||
+      entry.stored.secretHash === wish.secretHash;
     await this.#directory.updateEvenIfFull(entry, {
       kind: wish.kind,
       profile: mergeProfile(entry.stored.profile, wish.profile),
@@ -192,7 +203,13 @@ export class Registrar {
     });
     this.#formerInstances.delete(entry);
     const { instanceId, conversationId, connection } = wish;
-    const session = { entry, instanceId, conversationId, created, connection };
+    const live = this.#sessions.liveOf(entry);
+    if (live?.isSure === false && live.conversationId !== conversationId) {
+      // Not as superseded: who had it is no older session of this conversation, and registers anew.
+      const detail = "the peer belongs to another conversation, which is back";
+      this.#sessions.close(live, Closing_Reason.UNREGISTERED, detail);
+    }
+    const session = { entry, instanceId, conversationId, created, isSure, connection };
     return this.#respond(this.#sessions.open(session), held, created);
   }
 
@@ -241,15 +258,18 @@ export class Registrar {
     );
   }
 
-  /** Nobody else has the peer, or the one who has it is of the same conversation. */
+  /**
+   * Nobody else has the peer; or who has it is of the same conversation, or took it because it was free and
+   * has not used it, while this conversation is bound to it.
+   */
   #isFree(entry: PeerEntry, wish: Registration): boolean {
     if (entry.stored.kind !== wish.kind && entry.stored.secretHash !== wish.secretHash)
       return false;
     const live = this.#sessions.liveOf(entry);
-    return (
-      live === undefined ||
-      (wish.conversationId !== "" && live.conversationId === wish.conversationId)
-    );
+    if (live === undefined) return true;
+    if (wish.conversationId === "") return false;
+    const isBound = entry.stored.conversations.some(({ id }) => id === wish.conversationId);
+    return live.conversationId === wish.conversationId || (isBound && !live.isSure);
   }
 
   #awaitsFormerInstance(entry: PeerEntry, wish: Registration): boolean {
@@ -257,4 +277,15 @@ export class Registrar {
     if (former === undefined || former === wish.instanceId) return false;
     return this.#clock.now() < this.#startMs + reclaimDelayMs;
   }
+}
+
+/** A wish of somebody who is not to get this peer. */
+function withoutPeer(
+  entry: PeerEntry,
+  wish: Registration,
+  held: ReadonlyMap<PeerEntry, number>,
+): [Registration, Map<PeerEntry, number>] {
+  const isOwn = wish.secretHash === entry.stored.secretHash;
+  const others = [...held].filter(([other]) => other !== entry);
+  return [{ ...wish, secretHash: isOwn ? "" : wish.secretHash }, new Map(others)];
 }

@@ -42,6 +42,7 @@ export async function sendMessage(
   request: SendMessageRequest,
 ): Promise<SendMessageResponse> {
   const from = session.entry;
+  session.isSure = true;
   const wanted = readRecipients(request);
   using reservation = core.storms.reserve(from.stored.peerId, wanted.length, bodyBytes(request));
   const answered = await findAnswered(core, session, request, wanted);

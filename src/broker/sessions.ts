@@ -13,8 +13,13 @@ export interface Session {
   readonly entry: PeerEntry;
   readonly instanceId: string;
   readonly epoch: number;
-  /** The host's own session; set at most once after the session began. */
+  /** The host's own session, as it was named last; empty while none is. */
   conversationId: string;
+  /**
+   * The peer is known to be the caller's: it came by its secret or its conversation, or has used the peer.
+   * Until then the conversation that the peer is bound to takes it back.
+   */
+  isSure: boolean;
   /** The peer was created for this session. */
   readonly created: boolean;
   /** The open stream, if any. */
@@ -94,6 +99,7 @@ export class Sessions {
     conversationId: string;
     created: boolean;
     connection: Connection;
+    isSure: boolean;
   }): Session {
     const { connection, ...facts } = options;
     const { entry } = facts;

@@ -32,6 +32,7 @@ export async function updatePeer(
     (field) => field !== undefined,
   );
   if (isStored) {
+    session.isSure = true;
     await core.directory.update(entry, {
       ...(name === undefined ? {} : { name }),
       profile: changed,

@@ -9,6 +9,7 @@ import {
   reasonOf,
   startTestBroker,
   type TestBroker,
+  type TestPeer,
 } from "../support/test-broker.js";
 
 const agent = PeerKind.AGENT;
@@ -139,7 +140,7 @@ describe("Register", () => {
     expect(other.name).toBe("alice-2");
   });
 
-  test("moves a session once to the peer of its conversation, and removes the unused provisional one", async () => {
+  test("moves a session to the peer of its conversation, and removes the unused provisional one", async () => {
     const former = await broker.join({ name: "api", conversationId: "codex:t1", instanceId: "1" });
     const asker = await broker.join({ name: "asker", instanceId: "9" });
     await former.client.unregister({});
@@ -190,7 +191,7 @@ describe("Register", () => {
     }
   });
 
-  test("keeps a provisional peer that was used, and does not move a second time", async () => {
+  test("keeps a provisional peer that was used, and binds the peer to a conversation that nobody had", async () => {
     const former = await broker.join({ name: "api", conversationId: "codex:t1", instanceId: "1" });
     await former.client.unregister({});
     const secret = newSecret();
@@ -212,6 +213,127 @@ describe("Register", () => {
     expect(again.name).toBe("api");
     const { peers } = await moved.client.listPeers({});
     expect(peers.map((peer) => peer.name).toSorted()).toEqual(["api", "web"]);
+  });
+
+  test("follows its host from conversation to conversation, as often as it goes, and leaves mail where it is", async () => {
+    const one = await broker.join({
+      name: "one",
+      conversationId: "claude-code:1",
+      instanceId: "1",
+    });
+    const two = await broker.join({
+      name: "two",
+      conversationId: "claude-code:2",
+      instanceId: "2",
+    });
+    const asker = await broker.join({ name: "asker", instanceId: "9" });
+    await one.client.unregister({});
+    const keyring = [one.secret, two.secret];
+    const goOn = async (conversationId: string): Promise<TestPeer> =>
+      broker.join({ secret: two.secret, keyring, instanceId: "2", conversationId });
+    await asker.client.sendMessage({ to: ["one"], text: "to one" });
+    await asker.client.sendMessage({ to: ["two"], text: "to two" });
+
+    // A conversation that nobody had is the agent's, who goes on in it.
+    expect((await goOn("claude-code:3")).name).toBe("two");
+    for (let round = 0; round < 3; round++) {
+      const resumed = await goOn("claude-code:1");
+      expect(resumed.name).toBe("one");
+      expect(await textsOf(resumed)).toEqual(["to one"]);
+      const back = await goOn(round % 2 === 0 ? "claude-code:3" : "claude-code:2");
+      expect(back.name).toBe("two");
+      expect(await textsOf(back)).toEqual(["to two"]);
+    }
+    await (await goOn("claude-code:3")).client.unregister({});
+
+    // Closed and resumed in whatever order, each is who it was.
+    const bindings = { "claude-code:3": "two", "claude-code:1": "one", "claude-code:2": "two" };
+    for (const [conversationId, name] of Object.entries(bindings)) {
+      const peer = await broker.join({
+        keyring,
+        conversationId,
+        instanceId: newSecret().slice(0, 8),
+      });
+      expect(peer.name).toBe(name);
+      await peer.client.unregister({});
+    }
+  });
+
+  test("never takes a conversation's agent along to the mail of another, when somebody has its peer", async () => {
+    const one = await broker.join({
+      name: "one",
+      conversationId: "claude-code:1",
+      instanceId: "1",
+    });
+    const two = await broker.join({
+      name: "two",
+      conversationId: "claude-code:2",
+      instanceId: "2",
+    });
+    await one.client.sendMessage({ to: ["two"], text: "for conversation 2" });
+    // The first window has gone on, and its peer with it.
+    const gone = { secret: one.secret, instanceId: "1", conversationId: "claude-code:3" };
+    expect((await broker.join(gone)).name).toBe("one");
+    const keyring = [one.secret, two.secret];
+    const resuming = {
+      keyring,
+      baseName: "two",
+      profile,
+      instanceId: "2",
+      conversationId: "claude-code:1",
+    };
+    const alone = broker.join({ ...resuming, secret: two.secret });
+    expect(await reasonOf(alone)).toBe("PEER_NOT_FOUND");
+    const resumed = await broker.join(resuming);
+    expect(resumed.name).toBe("two-2");
+    expect(await textsOf(resumed)).toEqual([]);
+    const { peers } = await one.client.listPeers({});
+    expect(peers.map(({ name }) => name).toSorted()).toEqual(["one", "two", "two-2"]);
+  });
+
+  test("of two that come back at once before they name their conversations, each gets its own peer", async () => {
+    const project = { baseName: "proj", profile };
+    const one = await broker.join({ ...project, conversationId: "codex:1", instanceId: "1" });
+    const two = await broker.join({ ...project, conversationId: "codex:2", instanceId: "2" });
+    for (const peer of [one, two]) await peer.client.unregister({});
+    const keyring = [one.secret, two.secret];
+    const start = async (instanceId: string, conversationId = ""): Promise<TestPeer> =>
+      broker.join({ ...project, keyring, instanceId, conversationId });
+    const second = await start("b");
+    const first = await start("a");
+    expect([second.name, first.name], "as they are free").toEqual(["proj", "proj-2"]);
+    const evicted = first.subscribe();
+    await evicted.expect("started");
+    expect((await start("b", "codex:2")).name).toBe("proj-2");
+    expect(await evicted.expect("closing")).toMatchObject({ reason: 3 });
+    expect((await start("a", "codex:1")).name).toBe("proj");
+    expect((await start("b", "codex:2")).name).toBe("proj-2");
+  });
+
+  test("a free peer that a newcomer has used is the newcomer's, also when its former conversation is back", async () => {
+    const project = { baseName: "proj", profile };
+    const former = await broker.join({
+      ...project,
+      conversationId: "claude-code:1",
+      instanceId: "1",
+    });
+    await former.client.unregister({});
+    const keyring = [former.secret];
+    const newcomer = await broker.join({
+      ...project,
+      keyring,
+      conversationId: "claude-code:2",
+      instanceId: "2",
+    });
+    expect(newcomer.name).toBe("proj");
+    await newcomer.client.updatePeer({ summary: "at work" });
+    const back = await broker.join({
+      ...project,
+      keyring,
+      conversationId: "claude-code:1",
+      instanceId: "3",
+    });
+    expect(back.name).toBe("proj-2");
   });
 
   test("answers fifty callers at once with fifty peers", async () => {
@@ -285,3 +407,15 @@ test("after a restart, a peer that was live waits for its former instance", asyn
   expect(Date.now() - startedMs).toBeGreaterThanOrEqual(900);
   await held.cancel();
 });
+
+/** What waits for a peer, read from a stream of its own. */
+async function textsOf(peer: TestPeer): Promise<(string | undefined)[]> {
+  const stream = peer.subscribe();
+  const started = await stream.expect("started");
+  const texts = [];
+  for (let count = 0; count < Number(started.peer?.waitingMessages); count++) {
+    texts.push((await stream.expect("delivery")).message?.text);
+  }
+  await stream.cancel();
+  return texts;
+}

@@ -1784,10 +1784,18 @@ export const BrokerService: GenService<{
    * the peer at once. Until one does, the token stays good: a call that brings it over
    * a new connection makes the session live again.
    *
+   * A peer of step 2 or 3 is provisional until the session has sent, presented or
+   * changed something: a caller whose conversation is bound to it takes it back, the
+   * stream of the session that had it hears `closing` (UNREGISTERED), and that client
+   * registers anew.
+   *
    * An instance that already has a session keeps it: the call returns the same
-   * peer and token. If it names a conversation for the first time, the session moves,
-   * once, to the peer last bound to that conversation; a peer that was created for
-   * the session and never used is then removed.
+   * peer and token. If it names another conversation than before, its host went on to
+   * that one. Where no peer is bound to that conversation, the session's peer now is.
+   * Where one is, the session moves to that peer, and where somebody else has it, to
+   * the peer that steps 2 to 4 give, which is not the one it leaves; the older stream
+   * hears `closing` (UNREGISTERED). Mail stays with the peer that it was sent to. A
+   * peer that was created for the session and never used is then removed.
    *
    * Credential: none; the secrets are proof. Repeatable: yes, with the same
    * `instance_id`. Errors: INVALID_ARGUMENT (FIELD_*), NOT_FOUND (PEER_NOT_FOUND:
