@@ -17,6 +17,7 @@ describe("a history in which nothing went wrong", () => {
       presentedAgain: 0,
       confirmed: 1,
       ended: 0,
+      returned: 0,
     });
   });
 
@@ -161,6 +162,22 @@ test.each([LEASED, PRESENTED])("unsettled is what was confirmed and stands at %s
   expect(kinds(goodDay("a/1"), [stored("a/1", state)])).toEqual(["unsettled"]);
 });
 
+describe("another", () => {
+  test("is nobody who comes back as before", () => {
+    const history = [back("a", "a", "1"), back("b", "b", "2"), back("a", "a", "1"), back("b", "b")];
+    expect(kinds(history, [])).toEqual([]);
+    expect(check(history, []).counts.returned).toBe(4);
+  });
+
+  test.each([
+    ["under another name", [back("a", "a"), back("a", "a-2")]],
+    ["under its own name, as a new peer", [back("a", "a", "1"), back("a", "a", "2")]],
+    ["as the peer that another was", [back("b", "b", "1"), back("a", "a", "1")]],
+  ])("is one that comes back %s", (_how, history) => {
+    expect(kinds(history, [])).toEqual(["another"]);
+  });
+});
+
 function kinds(history: readonly Operation[], records: readonly StoredMessage[]): string[] {
   return check(history, records).violations.map(({ kind }) => kind);
 }
@@ -204,4 +221,9 @@ function report(phase: Phase, key: string): Report {
 
 function stored(key: string, state: ReceiptState): StoredMessage {
   return { key, from: "a", intact: true, receipts: [{ to: "b", state }] };
+}
+
+function back(peer: string, as: string, id?: string): Operation {
+  const key = `return/${peer}`;
+  return { act: "return", peer, key, as, ...(id === undefined ? {} : { id }) };
 }

@@ -1,5 +1,5 @@
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import type { Arrival, Operation, Report, Send } from "./history.js";
+import type { Arrival, Operation, Report, Return, Send } from "./history.js";
 
 /** A message as the broker has it in the end. */
 export interface StoredMessage {
@@ -18,6 +18,7 @@ export const violations = {
   reordered: "first deliveries of one sender out of order",
   duplicated: "one message stored twice",
   premature: "confirmed by the broker, and never by its recipient",
+  another: "came back under another name, or as another peer",
   unsettled: "still open, or less than confirmed, when all was read",
 } as const;
 
@@ -43,6 +44,7 @@ export interface Counts {
   presentedAgain: number;
   confirmed: number;
   ended: number;
+  returned: number;
 }
 
 /**
@@ -93,17 +95,22 @@ class Checker {
     presentedAgain: 0,
     confirmed: 0,
     ended: 0,
+    returned: 0,
   };
   readonly #sent = new Map<string, Sent>();
   readonly #seen = new Map<string, Seen>();
   /** Messages in the order of their first deliveries, by sender and recipient. */
   readonly #firsts = new Map<string, Seen[]>();
+  /** Who had a peer's id first. */
+  readonly #owners = new Map<string, string>();
+  readonly #ids = new Map<string, string>();
   #now = 0;
 
   follow(operation: Operation): void {
     this.#now++;
     if (operation.act === "send") this.#followSend(operation);
     else if (operation.act === "report") this.#followReport(operation);
+    else if (operation.act === "return") this.#followReturn(operation);
     else this.#followArrival(operation);
   }
 
@@ -182,6 +189,17 @@ class Checker {
     if (phase !== "ok") return;
     if (!seen.confirmed) this.counts.confirmed++;
     seen.confirmed = true;
+  }
+
+  #followReturn({ peer, key, as, id }: Return): void {
+    this.counts.returned++;
+    let isAnother = as !== peer;
+    if (id !== undefined) {
+      if (!this.#owners.has(id)) this.#owners.set(id, peer);
+      if (!this.#ids.has(peer)) this.#ids.set(peer, id);
+      isAnother ||= this.#owners.get(id) !== peer || this.#ids.get(peer) !== id;
+    }
+    if (isAnother) this.#violate("another", key, peer);
   }
 
   #seenBy(peer: string, key: string, from: string): Seen {

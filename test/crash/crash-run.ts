@@ -79,7 +79,7 @@ async function harm(root: string, history: string, options: CrashOptions) {
   const names = nameAll(options);
   const program = await buildWorker(root);
   const workers = names.workers.map(({ lineage, names: ownNames }) => {
-    // Every second peer, and every second host, goes over the wire that can be cut.
+    // Every second peer goes over the wire that can be cut, and every second host over one of its own.
     const peers = ownNames.map((name, index) => ({
       name,
       secret: digest(`${seed} secret ${name}`),
@@ -89,6 +89,11 @@ async function harm(root: string, history: string, options: CrashOptions) {
     const task = { seed, folder: history, lineage, peers, everyone, pauseMs: options.pauseMs };
     return new WorkerProcess(program, task, progress);
   });
+  const hostWires = await Promise.all(
+    names.hosts.map(async (name, index) =>
+      index % 2 === 0 ? Wire.open(join(root, `${name}.sock`), socket) : undefined,
+    ),
+  );
   const histories = names.hosts.map((name) => new HistoryFile(history, name, 1));
   const hosts = names.hosts.map(
     (name, index) =>
@@ -97,7 +102,7 @@ async function harm(root: string, history: string, options: CrashOptions) {
         everyone: names.everyone,
         home,
         conversationId: digest(`${seed} conversation ${name}`),
-        endpoint: index % 2 === 0 ? `unix:${wirePath}` : undefined,
+        wire: hostWires[index],
         record: (operation) => histories[index]?.record(operation),
         random: new Random(`${seed} ${name}`),
         progress,
@@ -106,7 +111,8 @@ async function harm(root: string, history: string, options: CrashOptions) {
   const adapters = [...workers, ...hosts];
   try {
     const calmMessages = Math.ceil((options.messages / options.brokerKills) * killShare);
-    const nemesis = new Nemesis({ broker, adapters, wire, progress, random, calmMessages });
+    const wires = [wire, ...hostWires.flatMap((hostWire) => hostWire ?? [])];
+    const nemesis = new Nemesis({ broker, adapters, wires, progress, random, calmMessages });
     await progress.more(1);
     const isEnough = (): boolean =>
       nemesis.brokerKills >= options.brokerKills && progress.accepted >= options.messages;
@@ -120,6 +126,7 @@ async function harm(root: string, history: string, options: CrashOptions) {
     return { stored, peers: names.everyone.length, brokerKills, strikes };
   } finally {
     await Promise.all(adapters.map((adapter) => adapter[Symbol.asyncDispose]()));
+    await Promise.all(hostWires.map(async (hostWire) => hostWire?.[Symbol.asyncDispose]()));
     for (const file of histories) file[Symbol.dispose]();
   }
 }

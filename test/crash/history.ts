@@ -6,7 +6,7 @@ import { join } from "node:path";
  * happen) or `unknown` (it may have); one that ends with its process has no second operation and is
  * unknown, too. What only happens to a peer, a delivery or a presentation, is one operation.
  */
-export type Operation = Send | Arrival | Report;
+export type Operation = Send | Arrival | Report | Return;
 
 export type Phase = "invoke" | "ok" | "fail" | "unknown";
 
@@ -40,6 +40,19 @@ export interface Report {
   readonly peer: string;
   readonly key: string;
   readonly outcome: "presented" | "confirmed" | "returned";
+}
+
+/** A process of the peer registered, for the first time or again. */
+export interface Return {
+  readonly act: "return";
+  /** Who it means to be. */
+  readonly peer: string;
+  /** Names the peer's returns among all keys. */
+  readonly key: string;
+  /** The name that it was told. */
+  readonly as: string;
+  /** The peer's id; absent where it is not told. */
+  readonly id?: string;
 }
 
 export type Recorder = (operation: Operation) => void;

@@ -7,6 +7,7 @@ import { maxHostThinkMs, retryMs, statusEvery } from "./limits.js";
 import type { Progress } from "./progress.js";
 import type { Random } from "./random.js";
 import type { Victim } from "./victim.js";
+import type { Wire } from "./wire.js";
 
 export interface HostOptions {
   readonly name: string;
@@ -14,8 +15,8 @@ export interface HostOptions {
   readonly home: string;
   /** Of the conversation, which outlives each adapter. */
   readonly conversationId: string;
-  /** `PEERLINE_BROKER`; undefined for the home's own. */
-  readonly endpoint: string | undefined;
+  /** The way to the broker, its own alone; undefined for the home's socket. */
+  readonly wire: Wire | undefined;
   readonly record: Recorder;
   readonly random: Random;
   readonly progress: Progress;
@@ -55,6 +56,19 @@ export class Host implements Victim, AsyncDisposable {
     this.#signal("SIGKILL");
   }
 
+  get between(): Victim["between"] {
+    const { wire, progress } = this.#options;
+    if (wire === undefined) return undefined;
+    return async (strike) => {
+      // Its calls on a new connection: GetServerInfo, Register, Subscribe.
+      const held = wire.hold(3);
+      await this.kill();
+      const release = await progress.unlessBroken(held);
+      await strike();
+      release();
+    };
+  }
+
   stop(): void {
     this.#signal("SIGSTOP");
   }
@@ -81,12 +95,12 @@ export class Host implements Victim, AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { home, name, conversationId, endpoint, progress } = this.#options;
+    const { home, name, conversationId, wire, progress } = this.#options;
     while (!this.#stop.signal.aborted) {
       const env = {
         PEERLINE_NAME: name,
         CLAUDE_CODE_SESSION_ID: conversationId,
-        ...(endpoint === undefined ? {} : { PEERLINE_BROKER: endpoint }),
+        ...(wire === undefined ? {} : { PEERLINE_BROKER: `unix:${wire.path}` }),
       };
       const agent = new Agent({ home, clientName: "claude-code", env });
       this.#agent = agent;
@@ -107,13 +121,25 @@ export class Host implements Victim, AsyncDisposable {
 
   async #converse(agent: Agent): Promise<void> {
     const { random } = this.#options;
+    let isNamed = false;
     while (!this.#stop.signal.aborted) {
+      isNamed ||= await this.#noteName(agent);
       const shown = await this.#read(agent);
       if (this.#calls % statusEvery === 0) await this.#ask(agent, shown);
       if (!this.#draining || this.#unanswered !== undefined) await this.#send(agent);
       else this.#resolveDrained();
       await sleep(random.between(0, maxHostThinkMs));
     }
+  }
+
+  /** Notes under which name the adapter came back, once it has. */
+  async #noteName(agent: Agent): Promise<boolean> {
+    const result = await this.#call(agent, "list_peers", { online_only: true });
+    if (result.isError === true) return false;
+    const { you } = result.structuredContent as unknown as { you: { name: string } };
+    const { name: peer, record } = this.#options;
+    record({ act: "return", peer, key: `return/${peer}`, as: you.name });
+    return true;
   }
 
   async #read(agent: Agent): Promise<readonly Shown[]> {

@@ -22,6 +22,8 @@ export interface LightAdapterOptions {
   readonly returnPercent: number;
   /** How long the host takes over the page that it was just shown. */
   readonly thinkMs: () => number;
+  /** Awaited after each Register, before the Subscribe that follows. */
+  readonly beforeSubscribe?: () => Promise<void>;
 }
 
 /**
@@ -80,9 +82,9 @@ export class LightAdapter implements AsyncDisposable {
         { ...identity, conversationId: `crash:${name}` },
         { signal: this.#stop.signal, timeoutMs: callTimeoutMs },
       );
-      if (registered.peer?.name !== name) {
-        throw new Error(`${name} was made ${registered.peer?.name}`);
-      }
+      const { name: as = "", peerId: id = "" } = registered.peer ?? {};
+      this.#options.record({ act: "return", peer: name, key: `return/${name}`, as, id });
+      await this.#options.beforeSubscribe?.();
       const authorization = `Bearer ${registered.sessionToken}`;
       const client = createClient(BrokerService, channel, { headers: () => ({ authorization }) });
       for await (const { event } of client.subscribe({}, { signal: this.#stop.signal })) {

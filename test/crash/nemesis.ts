@@ -14,6 +14,9 @@ const weights = {
   "SIGSTOP of the broker": 7,
   "SIGSTOP of an adapter": 7,
   "streams cut": 8,
+  "kill -9 of an adapter between Register and Subscribe": 6,
+  "kill -9 of the broker between Register and Subscribe": 6,
+  "kill -9 of the broker and an adapter between Register and Subscribe": 6,
 } as const;
 
 export type Fault = keyof typeof weights;
@@ -27,7 +30,7 @@ export class Nemesis {
   brokerKills = 0;
   readonly #broker: BrokerProcess;
   readonly #adapters: readonly Victim[];
-  readonly #wire: Wire;
+  readonly #wires: readonly Wire[];
   readonly #progress: Progress;
   readonly #random: Random;
   readonly #calmMessages: number;
@@ -35,7 +38,7 @@ export class Nemesis {
   constructor(options: {
     broker: BrokerProcess;
     adapters: readonly Victim[];
-    wire: Wire;
+    wires: readonly Wire[];
     progress: Progress;
     random: Random;
     /** Messages accepted between two faults, on average. */
@@ -43,7 +46,7 @@ export class Nemesis {
   }) {
     this.#broker = options.broker;
     this.#adapters = options.adapters;
-    this.#wire = options.wire;
+    this.#wires = options.wires;
     this.#progress = options.progress;
     this.#random = options.random;
     this.#calmMessages = options.calmMessages;
@@ -78,8 +81,24 @@ export class Nemesis {
         await this.#rest();
         return adapter.resume();
       case "streams cut":
-        this.#wire.cut(this.#random);
+        this.#random.pick(this.#wires).cut(this.#random);
+        return;
+      case "kill -9 of an adapter between Register and Subscribe":
+        return this.#between((victim) => victim.kill());
+      case "kill -9 of the broker between Register and Subscribe":
+        return this.#between(async () => this.#killBroker(brokerPid));
+      case "kill -9 of the broker and an adapter between Register and Subscribe":
+        return this.#between(async (victim) => {
+          this.#killBroker(brokerPid);
+          await victim.kill();
+        });
     }
+  }
+
+  async #between(strike: (victim: Victim) => Promise<void>): Promise<void> {
+    const visible = this.#adapters.filter((adapter) => adapter.between !== undefined);
+    const victim = this.#random.pick(visible);
+    await victim.between?.(() => strike(victim));
   }
 
   /** What happens to an adapter meanwhile the broker learns late, or, where it is killed too, never. */
@@ -101,8 +120,11 @@ export class Nemesis {
     await sleep(this.#random.between(minStopMs, maxStopMs));
   }
 
+  /** By weight; now and then one that did not strike yet, so that a short run knows them all. */
   #choose(): Fault {
-    const faults = Object.entries(weights) as [Fault, number][];
+    const all = Object.entries(weights) as [Fault, number][];
+    const fresh = all.filter(([fault]) => !this.strikes.has(fault));
+    const faults = fresh.length > 0 && this.#random.next() < 0.5 ? fresh : all;
     const total = faults.reduce((sum, [, weight]) => sum + weight, 0);
     let left = this.#random.next() * total;
     return faults.find(([, weight]) => (left -= weight) < 0)?.[0] ?? "streams cut";

@@ -30,12 +30,12 @@ export class Progress {
   }
 
   /** Resolves as the work does; fails when the run is broken meanwhile. */
-  async unlessBroken(work: Promise<unknown>): Promise<void> {
+  async unlessBroken<T>(work: Promise<T>): Promise<T> {
     const { signal } = this.#broken;
     signal.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
+    return new Promise<T>((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-      work.then(() => resolve(), reject);
+      work.then(resolve, reject);
     });
   }
 }

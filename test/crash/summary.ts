@@ -16,6 +16,7 @@ export function summarize(outcome: Outcome): string {
     ["presentations", counts.presented],
     ["presentations again, marked `redelivered`", counts.presentedAgain],
     ["dead-lettered or expired", counts.ended],
+    ["registrations whose name was checked", counts.returned],
   ];
   const judged = Object.entries(violations).map(([kind, meaning]): [string, number] => [
     `**${kind}**: ${meaning}`,

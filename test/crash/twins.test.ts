@@ -31,6 +31,48 @@ test.each(liars)("a store that %s is caught: %s", async (_name, caught, lie) => 
   expect([...(await judge(lie))]).toEqual(expect.arrayContaining(caught));
 });
 
+test.each([
+  ["as another peer, under another name", newSecret(), ["another"]],
+  ["as a peer that has another's name and mail", "carol", ["another", "phantom"]],
+])("one that comes back %s is caught: %s", async (_name, secret, caught) => {
+  const history: Operation[] = [];
+  const record = (operation: Operation): void => void history.push(operation);
+  await using broker = await startTestBroker();
+  const secrets = new Map(["alice", "bob", "carol"].map((name) => [name, newSecret()]));
+  const join = (name: string, as = name) =>
+    new LightAdapter({
+      name,
+      secret: secrets.get(as) ?? as,
+      address: broker.address,
+      record,
+      random: new Random(name),
+      returnPercent: 0,
+      thinkMs: () => 0,
+    });
+  await using alice = join("alice");
+  for (const name of ["bob", "carol", "bob", "carol"]) {
+    const visitor = join(name);
+    await visitor.live();
+    await visitor[Symbol.asyncDispose]();
+  }
+  const message = compose("alice", 1, ["carol"]);
+  await sendUntilAccepted({ peer: "alice", message, adapter: alice, record });
+  expect(check(history, []).violations.map(({ kind }) => kind)).not.toContain("another");
+
+  const impostor = join("bob", secret);
+  await impostor.live();
+  // What waits for carol comes to whoever has her peer.
+  if (secret === "carol") {
+    await eventually(() =>
+      expect(history).toContainEqual(expect.objectContaining({ act: "deliver", peer: "bob" })),
+    );
+  }
+  await impostor[Symbol.asyncDispose]();
+  const stored = await listStored(broker.client(operatorToken));
+  const found = new Set(check(history, stored).violations.map(({ kind }) => kind));
+  expect([...found]).toEqual(expect.arrayContaining(caught));
+});
+
 const messages = 20;
 
 /** What the checker finds when alice writes to bob, who is killed twice. */

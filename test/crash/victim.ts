@@ -2,6 +2,11 @@
 export interface Victim {
   /** SIGKILL; resolves when it is dead and its successor is on its way. */
   kill(): Promise<void>;
+  /**
+   * Kills it, and does `strike` when its successor has registered and not yet subscribed; then the
+   * successor goes on, where it still lives. Undefined where nobody can see that moment.
+   */
+  readonly between?: ((strike: () => Promise<void>) => Promise<void>) | undefined;
   /** SIGSTOP. */
   stop(): void;
   /** SIGCONT. */

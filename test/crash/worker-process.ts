@@ -16,10 +16,15 @@ export interface Task {
   readonly everyone: readonly string[];
   /** Between two messages of one lane, on average. */
   readonly pauseMs: number;
+  /** The first to register says so, and subscribes no sooner than it is told to go on. */
+  readonly halts: boolean;
 }
 
-export type ToWorker = "drain";
-export type FromWorker = { readonly accepted: number } | { readonly drained: true };
+export type ToWorker = "drain" | "go on";
+export type FromWorker =
+  | { readonly accepted: number }
+  | { readonly drained: true }
+  | { readonly halted: true };
 
 /** Makes the program of `worker.ts` in a folder; resolves to its path. */
 export async function buildWorker(folder: string): Promise<string> {
@@ -29,14 +34,15 @@ export async function buildWorker(folder: string): Promise<string> {
 /** The process of several light adapters, started again whenever it was killed. */
 export class WorkerProcess implements Victim, AsyncDisposable {
   readonly #program: string;
-  readonly #task: Omit<Task, "incarnation">;
+  readonly #task: Omit<Task, "incarnation" | "halts">;
   readonly #progress: Progress;
   #incarnation = 0;
   #child: ChildProcess;
   #draining = false;
   #resolveDrained = (): void => {};
+  #resolveHalted = (): void => {};
 
-  constructor(program: string, task: Omit<Task, "incarnation">, progress: Progress) {
+  constructor(program: string, task: Omit<Task, "incarnation" | "halts">, progress: Progress) {
     this.#program = program;
     this.#task = task;
     this.#progress = progress;
@@ -47,6 +53,16 @@ export class WorkerProcess implements Victim, AsyncDisposable {
     await end(this.#child);
     this.#child = this.#start();
   }
+
+  readonly between = async (strike: () => Promise<void>): Promise<void> => {
+    await end(this.#child);
+    const halted = new Promise<void>((resolve) => (this.#resolveHalted = resolve));
+    const successor = this.#start(true);
+    this.#child = successor;
+    await this.#progress.unlessBroken(halted);
+    await strike();
+    if (this.#child === successor) this.#tell("go on");
+  };
 
   stop(): void {
     this.#child.kill("SIGSTOP");
@@ -68,8 +84,8 @@ export class WorkerProcess implements Victim, AsyncDisposable {
     await end(this.#child);
   }
 
-  #start(): ChildProcess {
-    const task: Task = { ...this.#task, incarnation: ++this.#incarnation };
+  #start(halts = false): ChildProcess {
+    const task: Task = { ...this.#task, incarnation: ++this.#incarnation, halts };
     const child = fork(this.#program, [JSON.stringify(task)], {
       env: { PATH: process.env["PATH"] },
       execArgv: ["--max-old-space-size=1024"],
@@ -77,6 +93,7 @@ export class WorkerProcess implements Victim, AsyncDisposable {
     });
     child.on("message", (message: FromWorker) => {
       if ("accepted" in message) this.#progress.add(message.accepted);
+      else if ("halted" in message) this.#resolveHalted();
       else if (this.#draining) this.#resolveDrained();
     });
     child.once("exit", (code, signal) => {

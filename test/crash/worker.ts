@@ -13,9 +13,12 @@ const { folder, lineage, incarnation, everyone, pauseMs } = task;
 const before = resume(readHistory(folder, lineage));
 const { record } = new HistoryFile(folder, lineage, incarnation);
 const draining = new AbortController();
+let halts = task.halts;
+let goOn = (): void => {};
 
 process.on("message", (message: ToWorker) => {
   if (message === "drain") draining.abort();
+  else goOn();
 });
 // The run has ended, or was killed itself.
 process.on("disconnect", () => process.exit(0));
@@ -27,7 +30,8 @@ async function runPeer(identity: Task["peers"][number]): Promise<void> {
   const { name } = identity;
   const random = new Random(`${task.seed} ${name} ${incarnation}`);
   const thinkMs = (): number => random.between(0, maxThinkMs);
-  const adapter = new LightAdapter({ ...identity, record, random, returnPercent: 1, thinkMs });
+  const manner = { returnPercent: 1, thinkMs, beforeSubscribe };
+  const adapter = new LightAdapter({ ...identity, record, random, ...manner });
   const others = everyone.filter((other) => other !== name);
   let number = before.counts.get(name) ?? 0;
 
@@ -45,6 +49,14 @@ async function runPeer(identity: Task["peers"][number]): Promise<void> {
   };
   for (const message of before.open.get(name) ?? []) await send(message);
   await Promise.all([runLane(), runLane()]);
+}
+
+async function beforeSubscribe(): Promise<void> {
+  if (!halts) return;
+  halts = false;
+  const told = new Promise<void>((resolve) => (goOn = resolve));
+  tell({ halted: true });
+  await told;
 }
 
 function tell(message: FromWorker): void {
