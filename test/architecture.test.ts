@@ -95,6 +95,13 @@ test("a file is read whole in one place, which has a bound", () => {
   ]);
 });
 
+test("time is read in one file", () => {
+  const readers = sources.filter((name) =>
+    /\bDate\.now\b|\bnew Date\(\)|\bperformance\.|\bhrtime\b/.test(read(join(root, "src", name))),
+  );
+  expect(readers).toEqual(["clock.ts"]);
+});
+
 test("the rules do no input or output of their own", () => {
   const io = imports.filter(
     ({ from, target }) => from === "broker" && /^node:(fs|net|http|child)/.test(target),

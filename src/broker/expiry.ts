@@ -1,7 +1,7 @@
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
 import type { BrokerLog } from "./broker-log.js";
-import { expiryBatch, expiryRetryMs, holderGraceMs } from "./limits.js";
+import { expiryBatch, expiryRetryMs, holderGraceMs, maxExpiryWaitMs } from "./limits.js";
 import type { Receipts } from "./receipts.js";
 import type { ExpiryKey, Store } from "./store.js";
 import type { Subscriptions } from "./subscriptions.js";
@@ -46,7 +46,7 @@ export class Expiry {
     if (this.#isClosed || expireTimeMs >= this.#dueMs) return;
     clearTimeout(this.#timer);
     this.#dueMs = expireTimeMs;
-    const delayMs = Math.min(Math.max(0, expireTimeMs - this.#clock.now()), maxTimerMs);
+    const delayMs = Math.min(Math.max(0, expireTimeMs - this.#clock.now()), maxExpiryWaitMs);
     this.#timer = setTimeout(() => this.#begin(), delayMs).unref();
   }
 
@@ -92,6 +92,3 @@ export class Expiry {
     }
   }
 }
-
-/** The longest wait that setTimeout takes. */
-const maxTimerMs = 2 ** 31 - 1;

@@ -79,6 +79,9 @@ export const maxEndsTold = 20;
 /** Messages expired in one go; how soon to look again at what could not be, or what a session holds. */
 export const expiryBatch = 100;
 export const expiryRetryMs = 5000;
+
+/** The longest wait for what expires next: the clock may be set forward, or the machine sleep, meanwhile. */
+export const maxExpiryWaitMs = 600_000;
 /** How long after its time a live session may still hold a message that it has not shown. */
 export const holderGraceMs = minuteMs;
 

@@ -29,9 +29,12 @@ export class Registrar {
   readonly #sessions: Sessions;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
-  readonly #startMs: number;
+  /** When the wait for former instances is over, by the monotonic clock. */
+  readonly #reclaimAtMs: number;
   /** Peers that were live when the broker before this one ended, until their instance is back or the wait is over. */
   readonly #formerInstances = new Map<PeerEntry, string>();
+  /** When the newest binding of a conversation was made. */
+  #lastBoundMs = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: { directory: Directory; sessions: Sessions; clock: Clock; log: BrokerLog }) {
@@ -39,9 +42,11 @@ export class Registrar {
     this.#sessions = options.sessions;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#startMs = options.clock.now();
+    this.#reclaimAtMs = options.clock.monotonic() + reclaimDelayMs;
     for (const entry of options.directory.entries()) {
       if (entry.stored.instanceId !== "") this.#formerInstances.set(entry, entry.stored.instanceId);
+      const bound = entry.stored.conversations.map(({ boundAtMs }) => boundAtMs);
+      this.#lastBoundMs = Math.max(this.#lastBoundMs, ...bound);
     }
   }
 
@@ -60,7 +65,7 @@ export class Registrar {
       this.#turn = result.catch(() => undefined);
       const outcome = await result;
       if (outcome !== "wait for the former instance") return outcome;
-      await sleep(Math.max(1, this.#startMs + reclaimDelayMs - this.#clock.now()), signal);
+      await sleep(Math.max(1, this.#reclaimAtMs - this.#clock.monotonic()), signal);
     }
   }
 
@@ -253,7 +258,9 @@ export class Registrar {
   #bind(entry: PeerEntry, conversationId: string): StoredPeer["conversations"] {
     if (conversationId === "") return entry.stored.conversations;
     const others = entry.stored.conversations.filter(({ id }) => id !== conversationId);
-    return [...others, { id: conversationId, boundAtMs: this.#clock.now() }].slice(
+    // Later than every binding before it, though the clock was set back: the last one counts.
+    this.#lastBoundMs = Math.max(this.#clock.now(), this.#lastBoundMs + 1);
+    return [...others, { id: conversationId, boundAtMs: this.#lastBoundMs }].slice(
       -maxConversationsPerPeer,
     );
   }
@@ -275,7 +282,7 @@ export class Registrar {
   #awaitsFormerInstance(entry: PeerEntry, wish: Registration): boolean {
     const former = this.#formerInstances.get(entry);
     if (former === undefined || former === wish.instanceId) return false;
-    return this.#clock.now() < this.#startMs + reclaimDelayMs;
+    return this.#clock.monotonic() < this.#reclaimAtMs;
   }
 }
 

@@ -1,4 +1,3 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { WatchMessagesResponse_ReceiptMoved } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { Code, RpcError } from "../rpc/error.js";
@@ -8,10 +7,10 @@ import type { Operator } from "./operator.js";
 
 /** What `log -f` has shown, over all its connections. */
 export interface LogProgress {
-  /** Keys of the newest messages that were shown, or that were there before those to be shown. */
+  /** Keys of the newest messages that were shown; also of one that was there before, where none was to be shown. */
   readonly known: Set<string>;
-  /** When the newest of them was accepted; undefined before the first listing. */
-  newestMs: number | undefined;
+  /** What there was at the beginning has been listed. */
+  hasListed: boolean;
 }
 
 /**
@@ -60,24 +59,24 @@ async function listNew(
   progress: LogProgress,
   number: number,
 ): Promise<MessageRecord[]> {
-  const { newestMs } = progress;
-  if (newestMs === undefined) {
+  if (!progress.hasListed) {
     // One at least, to know from where on messages are new.
     const records = await readHistory(operator, Math.max(1, number));
-    progress.newestMs = 0;
+    progress.hasListed = true;
     for (const record of records) learn(progress, record);
     return records.slice(records.length - number);
   }
+  // In the order of acceptance, and not by their times: the broker's clock may have been set back.
   const records = await readHistory(operator, maxLogCount);
-  return records.filter((record) => acceptMs(record) >= newestMs && learn(progress, record));
+  const oldestKnown = records.findIndex((record) => progress.known.has(keyOf(record)));
+  return records.slice(oldestKnown + 1).filter((record) => learn(progress, record));
 }
 
 /** Whether a message was unknown. */
 function learn(progress: LogProgress, record: MessageRecord): boolean {
-  const key = `${record.message?.from?.peerId}/${record.message?.messageId}`;
+  const key = keyOf(record);
   if (progress.known.has(key)) return false;
   progress.known.add(key);
-  progress.newestMs = Math.max(progress.newestMs ?? 0, acceptMs(record));
   for (const oldest of progress.known) {
     if (progress.known.size <= maxLogMemory) break;
     progress.known.delete(oldest);
@@ -85,8 +84,8 @@ function learn(progress: LogProgress, record: MessageRecord): boolean {
   return true;
 }
 
-function acceptMs({ message }: MessageRecord): number {
-  return message?.acceptTime ? timestampMs(message.acceptTime) : 0;
+function keyOf({ message }: MessageRecord): string {
+  return `${message?.from?.peerId}/${message?.messageId}`;
 }
 
 function isOverrun(error: unknown): boolean {

@@ -49,7 +49,7 @@ async function follow(shell: Shell, { number, json = false }: LogOptions): Promi
   using interruption = catchInterruption();
   const { signal } = interruption;
   const config = readConfig();
-  const progress: LogProgress = { known: new Set(), newestMs: undefined };
+  const progress: LogProgress = { known: new Set(), hasListed: false };
   try {
     await retryLostBroker(
       async (onLive) => {

@@ -9,9 +9,9 @@ export async function waitForProcessEnd(
   pid: number,
   { ms, lookMs }: { ms: number; lookMs: number },
 ): Promise<boolean> {
-  const deadlineMs = systemClock.now() + ms;
+  const deadlineMs = systemClock.monotonic() + ms;
   while (isRunning(pid)) {
-    if (systemClock.now() > deadlineMs) return false;
+    if (systemClock.monotonic() > deadlineMs) return false;
     await sleep(lookMs);
   }
   return true;

@@ -84,7 +84,9 @@ async function sayAbsent(
 
 function describe({ out }: Shell, config: Config, { info, waitingMessages }: Found): string[][] {
   const { color } = out;
-  const uptimeMs = info.startTime ? systemClock.now() - timestampMs(info.startTime) : 0;
+  const startMs = info.startTime ? timestampMs(info.startTime) : systemClock.now();
+  // The clock may have been set back since.
+  const uptimeMs = Math.max(0, systemClock.now() - startMs);
   const facts = [
     [
       "broker",

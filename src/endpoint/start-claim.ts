@@ -1,4 +1,5 @@
 import { closeSync, openSync, rmSync, statSync } from "node:fs";
+import { systemClock } from "../clock.js";
 import { errnoOf } from "./errno.js";
 import { startClaimMs } from "./limits.js";
 
@@ -27,5 +28,5 @@ export function claimStart(path: string): Disposable | undefined {
 // By the distance, so that a clock that was set back does not make a claim last.
 function isFresh(path: string): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
-  return stats !== undefined && Math.abs(Date.now() - stats.mtimeMs) < startClaimMs;
+  return stats !== undefined && Math.abs(systemClock.now() - stats.mtimeMs) < startClaimMs;
 }

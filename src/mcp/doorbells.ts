@@ -39,9 +39,9 @@ export class Doorbells {
   #rings = 0;
   /** The keys of what the agent was told of, and when it was told last. */
   #known: ReadonlySet<string> = new Set();
-  #toldAtMs = 0;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
-  #lastCallMs = 0;
+  #lastCallMs = Number.NEGATIVE_INFINITY;
   #running = 0;
   #waiting = 0;
   #isSeen = false;
@@ -74,7 +74,7 @@ export class Doorbells {
     this.#thread = thread;
     this.#box = DoorbellBox.open(key, {
       taken: () => this.#saw(),
-      turned: (turn, atMs) => this.#turned(turn, atMs),
+      turned: (turn, agoMs) => this.#turned(turn, agoMs),
     });
     if (this.#rings > 0) this.#box?.hang(doorbellText(this.#mail.unread));
   }
@@ -84,13 +84,13 @@ export class Doorbells {
     this.#saw();
     this.#isQueued = false;
     this.#running++;
-    this.#lastCallMs = this.#clock.now();
+    this.#lastCallMs = this.#clock.monotonic();
     const before = this.#mail.unread.count;
     try {
       return await call();
     } finally {
       this.#running--;
-      this.#lastCallMs = this.#clock.now();
+      this.#lastCallMs = this.#clock.monotonic();
       if (this.#mail.unread.count < before) this.#prove();
       // A call that the host gave up tells nobody.
       if (!signal.aborted) this.#told();
@@ -142,7 +142,7 @@ export class Doorbells {
       clearTimeout(this.#timer);
       this.#timer = this.#ringIn(gatherMs);
     } else {
-      const sinceMs = this.#clock.now() - this.#toldAtMs;
+      const sinceMs = this.#clock.monotonic() - this.#toldAtMs;
       this.#timer ??= this.#ringIn(Math.max(gatherMs, this.#repeatMs() - sinceMs));
     }
   }
@@ -168,7 +168,7 @@ export class Doorbells {
 
   /** What is unread now is no news any more. */
   #remember(): void {
-    this.#toldAtMs = this.#clock.now();
+    this.#toldAtMs = this.#clock.monotonic();
     this.#known = new Set(this.#mail.inbox.list().map(({ key }) => key));
   }
 
@@ -191,11 +191,11 @@ export class Doorbells {
     const isIdle = this.#isIdle();
     if (!this.#isForNow() || !(isIdle || this.#rings > 1)) return;
     if (this.#box?.poke() === true) {
-      if (isIdle) this.#wokenAtMs ??= this.#clock.now();
+      if (isIdle) this.#wokenAtMs ??= this.#clock.monotonic();
       return;
     }
     const result = isIdle ? await this.#wakeOtherwise() : "refused";
-    if (result !== "refused") this.#wokenAtMs ??= this.#clock.now();
+    if (result !== "refused") this.#wokenAtMs ??= this.#clock.monotonic();
     else if (isIdle) {
       this.#wakes = false;
       this.#publish();
@@ -244,13 +244,13 @@ export class Doorbells {
   /** A host whose hooks tell nothing is taken for idle when it has been quiet for a while. */
   #isIdle(): boolean {
     if (this.#turn !== undefined) return this.#turn === "idle";
-    return this.#running === 0 && this.#clock.now() - this.#lastCallMs >= quietMs;
+    return this.#running === 0 && this.#clock.monotonic() - this.#lastCallMs >= quietMs;
   }
 
-  #turned(turn: Turn, atMs: number): void {
+  #turned(turn: Turn, agoMs: number): void {
     this.#turn = turn;
     this.#isQueued = false;
-    this.#mail.presentations.hookRan(this.#thread, atMs);
+    this.#mail.presentations.hookRan(this.#thread, this.#clock.monotonic() - agoMs);
     this.#saw();
     // The mail came while the hook that ended the turn was running.
     if (turn === "idle" && this.#rings > 0 && this.#box?.isHung === true) void this.#wake();
@@ -265,7 +265,7 @@ export class Doorbells {
   /** Mail was read: if the session was woken not long ago, waking works. */
   #prove(): void {
     if (this.#wokenAtMs === undefined) return;
-    this.#wakes = this.#clock.now() - this.#wokenAtMs <= wakeProofMs;
+    this.#wakes = this.#clock.monotonic() - this.#wokenAtMs <= wakeProofMs;
     this.#wokenAtMs = undefined;
     this.#publish();
   }
@@ -273,7 +273,7 @@ export class Doorbells {
   /** The session was woken, and nothing came of it in good time. */
   #expectProof(): void {
     if (this.#wokenAtMs === undefined) return;
-    if (this.#clock.now() - this.#wokenAtMs <= wakeProofMs) return;
+    if (this.#clock.monotonic() - this.#wokenAtMs <= wakeProofMs) return;
     this.#wakes = false;
     this.#publish();
   }

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.js";
 import type { HeldMessage } from "./held-message.js";
-import { maxUnreadSenders } from "./limits.js";
+import { maxExpiryWaitMs, maxUnreadSenders } from "./limits.js";
 import { Pulse } from "./pulse.js";
 
 /** What waits for the agent, here and at the broker. */
@@ -101,9 +101,9 @@ export class Inbox {
     }
     const nextMs = Math.min(...this.#messages.map((held) => held.expiresAtMs));
     if (nextMs === Number.POSITIVE_INFINITY) return;
-    this.#expiry = setTimeout(() => this.#expire(), Math.min(nextMs - now, maxTimerMs)).unref();
+    this.#expiry = setTimeout(
+      () => this.#expire(),
+      Math.min(nextMs - now, maxExpiryWaitMs),
+    ).unref();
   }
 }
-
-/** The longest wait that setTimeout takes; a longer one would end at once. */
-const maxTimerMs = 2 ** 31 - 1;

@@ -110,3 +110,6 @@ export const hostCheckMs = 5_000;
 
 /** How long a host whose process is no longer the parent may take to answer a ping. */
 export const hostAnswerMs = 10_000;
+
+/** The longest wait for what expires next: the clock may be set forward, or the machine sleep, meanwhile. */
+export const maxExpiryWaitMs = 600_000;

@@ -23,7 +23,7 @@ interface Presentation {
   /** The context of the host that made the call; undefined where the host names none. */
   readonly thread: string | undefined;
   readonly pieces: readonly ShownPiece[];
-  /** When the result was written, since the epoch; undefined before. */
+  /** When the result was written, by the monotonic clock; undefined before. */
   writtenAtMs: number | undefined;
 }
 
@@ -62,7 +62,7 @@ export class Presentations {
   }
 
   /**
-   * A hook of this context's host told, at this time since the epoch, that a turn began or ended: what
+   * A hook of this context's host told, at this time of the monotonic clock, that a turn began or ended: what
    * results had shown well before that is confirmed.
    */
   hookRan(thread: string | undefined, atMs: number): void {
@@ -84,7 +84,7 @@ export class Presentations {
   written(callId: CallId): void {
     const presentation = this.#byCall.get(callId);
     if (presentation === undefined) return;
-    presentation.writtenAtMs = this.#clock.now();
+    presentation.writtenAtMs = this.#clock.monotonic();
     for (const { held, part, isLast } of presentation.pieces) {
       if (isLast) {
         this.#move(held, Outcome.PRESENTED, ConfirmedBy.UNSPECIFIED);

@@ -8,6 +8,7 @@ import {
   type ClientWritableStream,
   type requestCallback,
 } from "@grpc/grpc-js";
+import { systemClock } from "../clock.js";
 import type { Channel } from "./channel.js";
 import { asIs, decode, encode } from "./codec.js";
 import { Code, RpcError } from "./error.js";
@@ -103,7 +104,9 @@ function open(
     }
   }
   const limits =
-    timeoutMs === undefined ? {} : { deadline: Date.now() + Math.min(timeoutMs, maxTimeoutMs) };
+    timeoutMs === undefined
+      ? {}
+      : { deadline: systemClock.now() + Math.min(timeoutMs, maxTimeoutMs) };
   return { path: methodPath(method), metadata, limits };
 }
 

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
-import { systemClock } from "../../src/clock.js";
+import { reclaimDelayMs } from "../../src/broker/limits.js";
+import { sleep, systemClock } from "../../src/clock.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import {
   eventually,
   newSecret,
@@ -419,3 +421,37 @@ async function textsOf(peer: TestPeer): Promise<(string | undefined)[]> {
   await stream.cancel();
   return texts;
 }
+
+test("a clock that is set back after an unclean end keeps nobody waiting", async () => {
+  const clock = new StoppedClock();
+  const store = openMemoryStore({ clock });
+  const before = await startTestBroker({ store, clock, keepStore: true });
+  const holder = await before.join({ name: "api", instanceId: "killed" });
+  const stream = holder.subscribe();
+  await stream.expect("started");
+  await before[Symbol.asyncDispose]();
+
+  await using after = await startTestBroker({ store, clock });
+  clock.setForward(-hourMs);
+  const returning = after.join({ keyring: [holder.secret], name: "api", instanceId: "next" });
+  clock.advance(reclaimDelayMs);
+  const outcome = await Promise.race([returning, sleep(5 * reclaimDelayMs)]);
+  expect(outcome?.registered).toMatchObject({ created: false });
+});
+
+test("a conversation goes on as the peer it had last, though the clock was set back between", async () => {
+  const clock = new StoppedClock();
+  const store = openMemoryStore({ clock });
+  const conversationId = "codex:t1";
+  await using broker = await startTestBroker({ store, clock });
+  const first = await broker.join({ name: "first", conversationId, instanceId: "1" });
+  await first.client.unregister({});
+  clock.setForward(-hourMs);
+  const second = await broker.join({ name: "second", conversationId, instanceId: "2" });
+  await second.client.unregister({});
+  const keyring = [first.secret, second.secret];
+  const resumed = await broker.join({ keyring, conversationId, instanceId: "3" });
+  expect(resumed.name).toBe("second");
+});
+
+const hourMs = 3_600_000;

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { followLog, type LogProgress } from "../../src/cli/follow-log.js";
 import type { Operator } from "../../src/cli/operator.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import {
   eventually,
   operatorToken,
@@ -26,7 +27,7 @@ test("called again it shows what was missed, once, and nothing from before", asy
   await using broker = await startTestBroker();
   const { say } = await talkers(broker);
   for (const text of ["old", "one"]) await say(text);
-  const progress: LogProgress = { known: new Set(), newestMs: undefined };
+  const progress: LogProgress = { known: new Set(), hasListed: false };
   const first = follow(broker, { number: 1, progress });
   await eventually(() => expect(first.texts).toEqual(["one"]));
   await say("two");
@@ -44,14 +45,30 @@ test("asked for none it lists none, and later none of those either", async () =>
   await using broker = await startTestBroker();
   const { say } = await talkers(broker);
   await say("old");
-  const progress: LogProgress = { known: new Set(), newestMs: undefined };
+  const progress: LogProgress = { known: new Set(), hasListed: false };
   const first = follow(broker, { number: 0, progress });
   await eventually(() => expect(first.live).toBe(true));
-  await eventually(() => expect(progress.newestMs).toBeGreaterThan(0));
+  await eventually(() => expect(progress.hasListed).toBe(true));
   await first.end();
   const second = follow(broker, { number: 0, progress });
   await say("new");
   await eventually(() => expect(second.texts).toEqual(["new"]));
+  await second.end();
+});
+
+test("called again it shows what was missed, though the clock was set back meanwhile", async () => {
+  const clock = new StoppedClock();
+  await using broker = await startTestBroker({ clock });
+  const { say } = await talkers(broker);
+  for (const text of ["old", "one"]) await say(text);
+  const progress: LogProgress = { known: new Set(), hasListed: false };
+  const first = follow(broker, { number: 1, progress });
+  await eventually(() => expect(first.texts).toEqual(["one"]));
+  await first.end();
+  clock.setForward(-3_600_000);
+  for (const text of ["two", "three"]) await say(text);
+  const second = follow(broker, { number: 1, progress });
+  await eventually(() => expect(second.texts).toEqual(["two", "three"]));
   await second.end();
 });
 
@@ -77,7 +94,7 @@ function follow(broker: TestBroker, options: { number: number; progress?: LogPro
   const operator = { client } as Operator;
   const following = followLog(operator, {
     number: options.number,
-    progress: options.progress ?? { known: new Set(), newestMs: undefined },
+    progress: options.progress ?? { known: new Set(), hasListed: false },
     onLive: () => {
       seen.live = true;
     },

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { sleep } from "../../src/clock.js";
 import { waitForProcessEnd } from "../../src/cli/process-end.js";
 
 test("waits for a process that ends, and no longer than asked for one that does not", async () => {
@@ -10,6 +11,14 @@ test("waits for a process that ends, and no longer than asked for one that does 
   expect(await waitForProcessEnd(pid, { ms: 50, lookMs: 5 })).toBe(false);
   child.kill("SIGKILL");
   expect(await waitForProcessEnd(pid, { ms: 5000, lookMs: 5 })).toBe(true);
+});
+
+test("waits no longer than asked though the clock is set back meanwhile", async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+  onTestFinished(() => void vi.useRealTimers());
+  const waiting = waitForProcessEnd(process.pid, { ms: 50, lookMs: 5 });
+  vi.setSystemTime(Date.now() - 3_600_000);
+  expect(await Promise.race([waiting, sleep(5000)])).toBe(false);
 });
 
 test.runIf(process.platform === "linux")(

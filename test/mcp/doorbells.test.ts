@@ -48,7 +48,7 @@ describe("Doorbells", () => {
   let reaches: string[];
 
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
     home = mkdtempSync(join(tmpdir(), "pl-"));
     box = join(home, "doorbells", "thread-1");
     woken = [];
@@ -394,6 +394,19 @@ describe("Doorbells", () => {
     expect(reaches).toEqual(["NEXT_TURN"]);
   });
 
+  test("a session is found idle, and waking proven, though the clock was set back meanwhile", async () => {
+    answer = "taken";
+    await doorbells.during(async () => undefined, going);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    await vi.advanceTimersByTimeAsync(quietMs);
+    await arrive();
+    await vi.advanceTimersByTimeAsync(gatherMs);
+    expect(woken).toHaveLength(1);
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await readAll();
+    expect(reaches.at(-1)).toBe("WAKES");
+  });
+
   test("a hook that ran after a result was written confirms what it showed, one before does not", async () => {
     const reports: string[] = [];
     mail.open(async (acks) => {
@@ -409,8 +422,7 @@ describe("Doorbells", () => {
     mail.presentations.written(1);
     await eventually(() => expect(reports).toEqual(["PRESENTED UNSPECIFIED"]));
     // The hook ran before that, and was noticed after it.
-    const before = new Date(Date.now() - hookMarginMs);
-    mail.presentations.hookRan(undefined, before.getTime());
+    mail.presentations.hookRan(undefined, performance.now() - hookMarginMs);
     await new Promise((resolve) => setTimeout(resolve, 5 * hookMarginMs));
     expect(reports).toEqual(["PRESENTED UNSPECIFIED"]);
     await turn("idle");

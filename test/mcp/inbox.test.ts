@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/clock.js";
 import type { HeldMessage } from "../../src/mcp/held-message.js";
 import { Inbox } from "../../src/mcp/inbox.js";
+import { maxExpiryWaitMs } from "../../src/mcp/limits.js";
 import { again, held } from "./held.js";
 
 describe("Inbox", () => {
@@ -72,6 +73,14 @@ describe("Inbox", () => {
     vi.advanceTimersByTime(1);
     expect(expired).toEqual([message]);
     expect(inbox.list()).toEqual([]);
+  });
+
+  test("tells of what has expired, though the clock was set forward while it waited", () => {
+    const message = held({ expiresAtMs: 1000 + 24 * 3_600_000 });
+    inbox.deliver(message);
+    vi.setSystemTime(1000 + 25 * 3_600_000);
+    vi.advanceTimersByTime(maxExpiryWaitMs);
+    expect(expired).toEqual([message]);
   });
 
   test("never shows a message that had expired when it came", () => {

@@ -7,14 +7,14 @@ import { wrap } from "../wrap.js";
 /** What happens on the stage, line by line, with the seconds since the beginning. */
 export class Transcript {
   readonly #out: Output;
-  readonly #startMs = systemClock.now();
+  readonly #startMs = systemClock.monotonic();
 
   constructor(out: Output) {
     this.#out = out;
   }
 
   get seconds(): string {
-    return `${((systemClock.now() - this.#startMs) / 1000).toFixed(1)} s`;
+    return `${((systemClock.monotonic() - this.#startMs) / 1000).toFixed(1)} s`;
   }
 
   async title(text: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../../clock.js";
 import { errnoOf } from "../../endpoint/errno.js";
 import { openHome } from "../../endpoint/home.js";
 import { isRunning } from "../../endpoint/is-running.js";
@@ -66,7 +67,7 @@ export function isLeft(path: string): boolean {
   if (ownerOf(path) !== undefined || isWaitedIn(path)) return false;
   const stats = lstatSync(path, { throwIfNoEntry: false });
   const hadOwner = readPid(join(path, ownerFile)) !== undefined;
-  return stats !== undefined && (hadOwner || Date.now() - stats.mtimeMs >= newBoxMs);
+  return stats !== undefined && (hadOwner || systemClock.now() - stats.mtimeMs >= newBoxMs);
 }
 
 const ownerFile = "adapter.pid";

@@ -1,5 +1,6 @@
 import { lstatSync, renameSync, rmSync, watch, type FSWatcher } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../../clock.js";
 import { isOwnBox, leaveBox, openBox, type BoxKey } from "./box-folder.js";
 import { bellBytes } from "./limits.js";
 import { overwriteSmallFile, readSmallFile, writeSmallFile } from "./small-file.js";
@@ -11,8 +12,8 @@ export type Turn = "busy" | "idle";
 export interface BoxListener {
   /** A hook of the host took the bell, to show it to the model. */
   taken(): void;
-  /** A hook told that a turn began or ended. `atMs` is when, since the epoch. */
-  turned(turn: Turn, atMs: number): void;
+  /** A hook told that a turn began or ended, this long ago. */
+  turned(turn: Turn, agoMs: number): void;
 }
 
 /**
@@ -106,7 +107,7 @@ export class DoorbellBox {
     const turn = this.#readTurn();
     if (turn === undefined || turn.atMs === this.#turnMs) return;
     this.#turnMs = turn.atMs;
-    this.#listener.turned(turn.word, turn.atMs);
+    this.#listener.turned(turn.word, Math.max(0, systemClock.now() - turn.atMs));
   }
 
   /** Undefined also while it is being written: then there is another change to come. */

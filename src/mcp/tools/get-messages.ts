@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AbortScope } from "../../abort-scope.js";
-import { sleep } from "../../clock.js";
+import { sleep, systemClock } from "../../clock.js";
 import type { HeldMessage } from "../held-message.js";
 import { flag, wholeNumber } from "../lenient.js";
 import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
@@ -31,12 +31,12 @@ export const getMessages = defineTool({
 
   async run(parameters, call) {
     const waitMs = Math.min(parameters.wait_ms ?? 0, call.host.maxWaitMs);
-    const startMs = performance.now();
+    const startMs = systemClock.monotonic();
     await call.session.ready(call.signal);
     const matches = senderFilter(parameters.from);
     if (parameters.peek === true) return peek(call, matches);
     // The host counts from the call's beginning.
-    const restMs = Math.max(0, Math.ceil(startMs + waitMs - performance.now()));
+    const restMs = Math.max(0, Math.ceil(startMs + waitMs - systemClock.monotonic()));
     await waitForMail(call, matches, parameters.from, restMs);
     const waiting = call.mail.inbox.list().filter(matches);
     const { messages, pieces } = makePage(waiting, {

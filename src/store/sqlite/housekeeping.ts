@@ -30,10 +30,10 @@ export class Housekeeping {
 
   /** Begins a round if one is due. */
   begin(): void {
-    const nowMs = this.#clock.now();
-    if (nowMs - this.#lastRoundMs < this.#limits.pruneIntervalMs) return;
-    this.#lastRoundMs = nowMs;
-    void this.#round(nowMs - this.#limits.retentionMs);
+    const monotonicMs = this.#clock.monotonic();
+    if (monotonicMs - this.#lastRoundMs < this.#limits.pruneIntervalMs) return;
+    this.#lastRoundMs = monotonicMs;
+    void this.#round(this.#clock.now() - this.#limits.retentionMs);
   }
 
   async #round(beforeMs: number): Promise<void> {

@@ -26,6 +26,23 @@ test("a defect of housekeeping is told, and stops nothing", async () => {
   expect(await listTexts(store)).toEqual(["2", "1"]);
 });
 
+test("the next round comes in time though the clock is set back", async () => {
+  const path = temporaryDatabase();
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const rounds: unknown[] = [];
+  const store = await openStore(path, {
+    clock,
+    limits: { pruneIntervalMs: 1000 },
+    workerUrl: workerThatCannotPrune(path),
+    onDefect: (error) => rounds.push(error),
+  });
+  await vi.waitFor(() => expect(rounds).toHaveLength(1));
+  clock.setForward(-3_600_000);
+  clock.advance(1001);
+  await send(store);
+  await vi.waitFor(() => expect(rounds).toHaveLength(2));
+});
+
 test("housekeeping that the close interrupts is no defect", async () => {
   const path = temporaryDatabase();
   const defects: unknown[] = [];
