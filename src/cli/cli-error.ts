@@ -20,6 +20,10 @@ export type CliErrorCode =
   | "DEMO_FAILED"
   /** The directory that the command is about was removed. */
   | "NO_PROJECT"
+  /** It removes what cannot be brought back, and nobody has agreed to that. */
+  | "NOT_CONFIRMED"
+  /** What is in the home's place is no home of Peerline's, or another's. */
+  | "NOT_OWN_HOME"
   /** No coding agent is on this machine. */
   | "NO_HOST"
   | "INTERRUPTED";

@@ -3,11 +3,14 @@ import { readConfig, readUserPlaces } from "../endpoint/config.js";
 import { allInstallers } from "../hosts/all-installers.js";
 import { Backups } from "../hosts/backups.js";
 import { install, planInstall, type ConfigEdit } from "../hosts/config-edit.js";
+import { findEntries } from "../hosts/find-entries.js";
+import { findPlugin, type FoundPlugin } from "../hosts/find-plugin.js";
 import { findHosts } from "../hosts/find-hosts.js";
 import type { Installer, InstallOptions } from "../hosts/installer.js";
 import { serverCommand } from "../hosts/server-command.js";
-import { editLines } from "./edit-lines.js";
+import { editLines, placeOf } from "./edit-lines.js";
 import { forEachHost } from "./each-host.js";
+import { pluginLines } from "./plugin-lines.js";
 import { projectFolder } from "./project-folder.js";
 import { selfCommand } from "./self.js";
 import type { Define, Shell } from "./shell.js";
@@ -18,6 +21,7 @@ interface Options {
   readonly trust: boolean;
   readonly hooks: boolean;
   readonly dryRun: boolean;
+  readonly verbose: boolean;
   readonly force: boolean;
 }
 
@@ -38,12 +42,18 @@ export const defineInstall: Define = (command, shell) => {
     )
     .option("--trust", "the agent may use peerline's tools without asking you", false)
     .option("--no-hooks", "without the hooks that tell the agent of mail while it works or is idle")
-    .option("--dry-run", "print the exact change and make none", false)
-    .option("--force", "replace an entry of that name that is not as peerline writes it", false)
+    .option("--dry-run", "say for each file what would change, and change none", false)
+    .option("--verbose", "with that, also the exact text", false)
+    .option(
+      "--force",
+      "replace an entry of that name that is not as peerline writes it, and follow links out of the project",
+      false,
+    )
     .addHelpText(
       "after",
       `
-The file as it was is kept in the home, under backups.
+The file as it was is kept in the home, under backups. Where peerline's plugin is in use, nothing is added: with both,
+every agent would be two peers.
 
 Examples:
   peerline install
@@ -61,21 +71,28 @@ async function run(shell: Shell, names: readonly string[], options: Options): Pr
   const hosts =
     names.length > 0 ? allInstallers.filter(({ name }) => names.includes(name)) : findHosts(places);
   const dry = options.dryRun || !chosen;
-  const task = { ...options, places, server, project: projectFolder(options, places), dry };
+  const self = selfCommand(shell.program, places);
+  const task = { ...options, places, server, project: projectFolder(options, places), dry, self };
   const backups = new Backups(readConfig().home);
   const open: string[] = [];
   await forEachHost(shell, hosts, async (host) => {
     if (await installInto(host, task, { shell, backups })) open.push(host.name);
   });
+  if (!dry) return;
+  const text = task.verbose || open.length === 0 ? "" : " With --verbose it prints the whole text.";
+  await shell.out.lines("", `Nothing was changed.${text}`);
   if (!chosen && open.length > 0) {
-    await shell.out.lines("", "Nothing was changed. Name the agents you want, or give --all:");
-    await shell.out.exact(`  ${selfCommand(shell.program, places)} install ${open.join(" ")}`);
+    await shell.out.lines("Name the agents you want, or give --all:");
+    await shell.out.exact(`  ${task.self} install ${open.join(" ")}`);
   }
 }
 
 interface Task extends InstallOptions {
   readonly dry: boolean;
+  readonly verbose: boolean;
   readonly force: boolean;
+  /** How a person calls this program here. */
+  readonly self: string;
 }
 
 /**
@@ -87,9 +104,15 @@ async function installInto(
   task: Task,
   { shell, backups }: { shell: Shell; backups: Backups },
 ): Promise<boolean> {
+  const plugin = await findPlugin(host, task);
+  if (plugin !== undefined) {
+    await tellOfPlugin(host, plugin, task, shell);
+    return false;
+  }
   const edits: ConfigEdit[] = [];
+  const within = task.scope === "project" ? task.project : undefined;
   for (const change of host.changes(task)) {
-    edits.push(await planInstall(change, { backups, force: task.force }));
+    edits.push(await planInstall(change, { backups, force: task.force, within }));
   }
   const pending = edits.filter(({ file, after }) => file.text !== after);
   const { out, notes } = shell;
@@ -102,16 +125,35 @@ async function installInto(
     await out.lines(`${host.title}: peerline is installed already, in ${edits[0]?.file.path}.`);
     return false;
   }
-  for (const edit of pending) {
-    if (task.dry) await out.exact(...editLines(host, edit, out));
-    else await write(host, edit, { shell, backups });
+  if (task.dry) {
+    await out.exact(...editLines(host, pending, { color: out.color, verbose: task.verbose }));
+    return true;
   }
-  if (task.dry) return true;
+  for (const edit of pending) await write(host, edit, { shell, backups });
   await out.lines(`  ${host.nextStep(task)}`);
   if (task.scope === "project") {
     await out.lines("  The paths in it are this machine's: keep it out of version control.");
   }
   return true;
+}
+
+/** An entry beside the plugin would start a second server for every agent. */
+async function tellOfPlugin(
+  host: Installer,
+  plugin: FoundPlugin,
+  { self, ...task }: Task,
+  { out }: Shell,
+): Promise<void> {
+  const says = "starts peerline already: no entry was added, or every agent would be two peers";
+  const after = `${self} install ${host.name}`;
+  await out.lines(...pluginLines(host, plugin, { says, after }));
+  const { entries } = await findEntries(host, task);
+  const beside = entries.find(({ scope }) => scope !== "ignored");
+  if (beside === undefined) return;
+  const scope = beside.scope === "project" ? " --scope project" : "";
+  await out.lines(
+    `  There is an entry beside it, in ${beside.path}. To take the entry out: ${self} uninstall ${host.name}${scope}`,
+  );
 }
 
 async function write(
@@ -121,7 +163,7 @@ async function write(
 ): Promise<void> {
   const backup = await install(edit, backups);
   await shell.out.lines(
-    `${host.title}: wrote ${edit.file.path}${edit.file.text === undefined ? ", a new file" : ""}.`,
+    `${host.title}: wrote ${placeOf(edit)}${edit.file.text === undefined ? ", a new file" : ""}.`,
     ...(backup === undefined ? [] : [`  As it was: ${backup}`]),
   );
 }

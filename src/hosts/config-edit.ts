@@ -1,5 +1,6 @@
 import { sha256, type Backups, type InstallRecord } from "./backups.js";
 import {
+  assertWithin,
   makeFolder,
   readConfigFile,
   removeFolders,
@@ -25,13 +26,16 @@ export interface PlanOptions {
   readonly backups: Backups;
   /** An entry that this program did not write may be replaced, and one that was edited may be removed. */
   readonly force: boolean;
+  /** The project's folder, where the file is to be in it; a link out of it takes force. */
+  readonly within?: string | undefined;
 }
 
 /** Plans to put the entry into its file; FOREIGN_ENTRY where that takes force. */
 export async function planInstall(
   change: ConfigChange,
-  { backups, force }: PlanOptions,
+  { backups, force, within }: PlanOptions,
 ): Promise<ConfigEdit> {
+  if (!force && within !== undefined) await assertWithin(change.path, within);
   const file = await readConfigFile(change.path);
   const { kind, shown } = change.entry(file.text);
   if (!force && (kind === "edited" || kind === "foreign")) {
@@ -49,8 +53,9 @@ export async function planInstall(
 /** Plans to take the entry out of its file, and only what this program wrote. */
 export async function planUninstall(
   change: ConfigChange,
-  { backups, force }: PlanOptions,
+  { backups, force, within }: PlanOptions,
 ): Promise<ConfigEdit> {
+  if (!force && within !== undefined) await assertWithin(change.path, within);
   const file = await readConfigFile(change.path);
   const { kind, shown } = change.entry(file.text);
   const nothing = kind === "absent" || kind === "foreign";

@@ -1,7 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import { access, link, lstat, mkdir, open, realpath, rename, rm, rmdir } from "node:fs/promises";
-import { dirname, sep } from "node:path";
+import {
+  access,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+} from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { errnoOf } from "../endpoint/errno.js";
 import { readRegularFile } from "../endpoint/regular-file.js";
 import { syncDirectory } from "../endpoint/secret-file.js";
@@ -30,6 +41,34 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
   } catch (cause) {
     throw named(cause, path, "cannot be read");
   }
+}
+
+/**
+ * LINK_OUTSIDE where the file, or what is there of the folders on the way to it, is not within a folder:
+ * who made a checkout may have put a link into it that leads to a file of the user's.
+ */
+export async function assertWithin(path: string, folder: string): Promise<void> {
+  const real = await resolveWhatIsThere(path);
+  if (isWithin(real, await realpath(folder))) return;
+  throw new HostError(
+    "LINK_OUTSIDE",
+    `${path} leads out of the project, to ${real}. Nothing was changed. ` +
+      "Put a file of the project in the place of the link, or follow it with --force.",
+  );
+}
+
+/** A path with links resolved, as far as it is there; a link to nothing counts as where it leads. */
+async function resolveWhatIsThere(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw named(error, path, "cannot be read");
+  }
+  const folder = await resolveWhatIsThere(dirname(path));
+  const link = await readlink(path).catch(() => undefined);
+  return link === undefined
+    ? join(folder, basename(path))
+    : resolveWhatIsThere(resolve(folder, link));
 }
 
 /**

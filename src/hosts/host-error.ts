@@ -8,6 +8,8 @@ export type HostErrorCode =
   | "CONFIG_CHANGED"
   /** The file cannot be read or written. */
   | "CONFIG_UNUSABLE"
+  /** A link on the way to the file leads out of the project's folder. */
+  | "LINK_OUTSIDE"
   /** There is an entry of that name which this program did not write, or which was edited since. */
   | "FOREIGN_ENTRY"
   /** This program runs from a folder that will be deleted. */

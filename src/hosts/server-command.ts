@@ -16,7 +16,7 @@ export interface ServerCommand {
 /** The command that starts this program again, later; PROGRAM_FLEETING where it will be gone by then. */
 export function serverCommand(node: string, program: string): ServerCommand {
   for (const path of [program, node]) {
-    if (fleeting.test(path)) {
+    if (isFleetingPath(path)) {
       throw new HostError(
         "PROGRAM_FLEETING",
         `${path} is in the cache of a package runner and will be deleted. ` +
@@ -33,6 +33,11 @@ export function entryKind(entry: unknown, written: readonly object[]): ConfigEnt
   if (!isObject(entry) || !startsPeerline(entry["args"])) return "foreign";
   const own = written.some((form) => isDeepStrictEqual(settingsOf(entry), settingsOf(form)));
   return own ? "own" : "edited";
+}
+
+/** Whether a path is in a folder that a package runner deletes again. */
+export function isFleetingPath(path: string): boolean {
+  return fleeting.test(path);
 }
 
 // Caches of npx, of pnpm's and yarn's dlx, and of bunx.

@@ -33,6 +33,10 @@ export class DoctorMachine implements AsyncDisposable {
     return this.#machine.write(name, text);
   }
 
+  read(name: string): Promise<string> {
+    return this.#machine.read(name);
+  }
+
   contents(): Promise<Record<string, string>> {
     return this.#machine.contents();
   }

@@ -14,7 +14,7 @@ describe("the command of an entry", () => {
     const { severity, seen, mend } = await machine.finding("entry-noise");
     expect([severity, mend]).toEqual([
       "problem",
-      expect.stringContaining("Let it write them to standard error"),
+      expect.stringContaining("let it write them to standard error"),
     ]);
     expect(seen).toContain("18 bytes");
     expect(seen).not.toContain("hunter2");
@@ -32,7 +32,7 @@ describe("the command of an entry", () => {
     expect(await machine.finding("entry-ended")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining("(exit code 3)"),
-      mend: `See what it says: ${machine.path("bin/wrapper")}; or ${install} claude --force`,
+      mend: `${install} claude --force (or see what it says: ${machine.path("bin/wrapper")})`,
     });
   });
 

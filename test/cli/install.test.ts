@@ -1,22 +1,28 @@
 import { symlink } from "node:fs/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { program } from "../support/program.js";
 import { AgentsMachine } from "./agents-machine.js";
 
 const claude = `{\n  "numStartups": 3,\n  "mcpServers": {\n    "fs": { "command": "mcp-fs" }\n  }\n}\n`;
 const codex = `model = "gpt-5.2" # the usual\n`;
 
-test("a dry run prints the exact change and makes none", async () => {
+test("a dry run has a line for each file, the exact text with --verbose, and changes nothing", async () => {
   await using machine = await AgentsMachine.make({ ".claude.json": claude });
   const before = await machine.contents();
-  const { code, stdout, stderr } = await machine.peerline(
-    "install",
-    "claude",
-    "--no-hooks",
-    "--dry-run",
-  );
+  const short = await machine.peerline("install", "claude", "codex", "--dry-run");
+  expect([short.code, short.stderr]).toEqual([0, ""]);
+  expect(short.stdout.replaceAll(/file of \d+/g, "file of N"))
+    .toBe(`Claude Code: ${machine.path(".claude.json")}: 9 lines added
+Claude Code: ${machine.path(".claude/settings.json")}: a new file of N lines
+Codex: ${machine.path(".codex/config.toml")}: a new file of N lines
+Codex: ${machine.path(".codex/hooks.json")}: a new file of N lines
+
+Nothing was changed. With --verbose it prints the whole text.
+`);
+  const args = ["install", "claude", "--no-hooks", "--dry-run", "--verbose"];
+  const { code, stdout, stderr } = await machine.peerline(...args);
   expect([code, stderr]).toEqual([0, ""]);
-  expect(stdout).toBe(`Claude Code: ${machine.path(".claude.json")}
+  expect(stdout).toBe(`Claude Code: ${machine.path(".claude.json")}: 9 lines added
 @@ line 4 @@
 +    "peerline": {
 +      "type": "stdio",
@@ -27,8 +33,19 @@ test("a dry run prints the exact change and makes none", async () => {
 +      ],
 +      "env": {}
 +    },
+
+Nothing was changed.
 `);
   expect(await machine.contents()).toEqual(before);
+
+  await machine.peerline("install", "claude", "--no-hooks");
+  const installed = await machine.contents();
+  const out = await machine.peerline("uninstall", "claude", "--dry-run");
+  expect(out.stdout).toBe(`Claude Code: ${machine.path(".claude.json")}: 9 lines removed
+
+Nothing was changed. With --verbose it prints the whole text.
+`);
+  expect(await machine.contents()).toEqual(installed);
 });
 
 test("installed and uninstalled everywhere, all is as it was", async () => {
@@ -72,9 +89,9 @@ test("without an agent it shows what it found and what it would do, and does not
   const before = await machine.contents();
   const { code, stdout } = await machine.peerline("install");
   expect(code).toBe(0);
-  expect(stdout).toContain(`Codex: ${machine.path(".codex/config.toml")}\n@@ line 2 @@\n+\n+# >>>`);
-  expect(stdout).toContain(`Gemini CLI: ${machine.path(".gemini/settings.json")} (a new file)`);
-  expect(stdout).toMatch(/Nothing was changed\..*\n {2}\S.* install codex gemini\n$/);
+  expect(stdout).toMatch(/^Codex: \S+\.codex\/config\.toml: \d lines added$/m);
+  expect(stdout).toContain(`Gemini CLI: ${machine.path(".gemini/settings.json")}: a new file`);
+  expect(stdout).toMatch(/Nothing was changed\..*\n.*:\n {2}\S.* install codex gemini\n$/);
   const [told = ""] = stdout.trimEnd().split("\n").slice(-1);
   expect(told).toBe(`  ${process.execPath} ${program} install codex gemini`);
   expect(stdout).not.toContain("Claude");
@@ -170,6 +187,118 @@ test("a link to a file is followed and stays", async () => {
   expect((await machine.contents())[".claude.json"]).toBe(before[".claude.json"]);
   await machine.peerline("uninstall", "claude");
   expect(await machine.contents()).toEqual(before);
+});
+
+describe("a link out of the project", () => {
+  const project = ["--scope", "project"];
+
+  test.each([
+    [".mcp.json", "claude"],
+    [".claude", "claude"],
+    [".codex", "codex"],
+    [".gemini/settings.json", "gemini"],
+    [".cursor", "cursor"],
+    [".vscode/mcp.json", "vscode"],
+  ])("that stands for %s is followed by force alone", async (link, agent) => {
+    await using machine = await AgentsMachine.make();
+    const isFile = link.endsWith(".json");
+    await machine.write(isFile ? "theirs.json" : "theirs/settings.json", "{}");
+    await machine.write("shop/.gemini/x", "");
+    await machine.write("shop/.vscode/x", "");
+    const target = machine.path(isFile ? "theirs.json" : "theirs");
+    await symlink(target, machine.path(`shop/${link}`));
+    const before = await machine.contents();
+    for (const command of ["install", "uninstall"]) {
+      const { code, stderr } = await machine.peerline(command, agent, ...project);
+      expect([code, stderr]).toEqual([1, expect.stringContaining("leads out of the project, to")]);
+      expect(stderr).toContain(target);
+    }
+    expect(await machine.contents()).toEqual(before);
+    const { code, stdout } = await machine.peerline("install", agent, ...project, "--force");
+    expect(code).toBe(0);
+    if (isFile) expect(stdout).toContain(`(${target})`);
+  });
+
+  test("that leads to nothing yet is followed no more, and one within it is", async () => {
+    await using machine = await AgentsMachine.make({ "shop/config/x": "" });
+    await symlink(machine.path("elsewhere"), machine.path("shop/.codex"));
+    const { code, stderr } = await machine.peerline("install", "codex", ...project);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(machine.path("elsewhere"))]);
+    await symlink("config", machine.path("shop/.cursor"));
+    expect(await machine.peerline("install", "cursor", ...project)).toMatchObject({ code: 0 });
+    expect(await machine.read("shop/config/mcp.json")).toContain(program);
+  });
+});
+
+describe("a plugin in use", () => {
+  const plugins = {
+    claude: {
+      files: { ".claude/settings.json": `{"enabledPlugins":{"peerline@peerline":true}}` },
+      removal: "claude plugin uninstall peerline@peerline",
+    },
+    codex: {
+      files: { ".codex/config.toml": `[plugins."peerline@here"]\nenabled = true\n` },
+      removal: "codex plugin remove peerline@here",
+    },
+    gemini: {
+      files: { ".gemini/extensions/peerline/gemini-extension.json": "{}" },
+      removal: "gemini extensions uninstall peerline",
+    },
+  } as const;
+
+  test.each(["claude", "codex", "gemini"] as const)(
+    "of %s gets no entry beside it, and is told of by uninstall",
+    async (agent) => {
+      const { files, removal } = plugins[agent];
+      await using machine = await AgentsMachine.make(files);
+      const before = await machine.contents();
+      const { code, stdout } = await machine.peerline("install", agent);
+      expect([code, stdout]).toEqual([
+        0,
+        expect.stringContaining("every agent would be two peers"),
+      ]);
+      expect(stdout).toContain(`To take the plugin out: ${removal}; then `);
+      expect(await machine.contents()).toEqual(before);
+      const out = await machine.peerline("uninstall", agent);
+      expect(out.stdout).toContain("its plugin still starts peerline");
+      expect(out.stdout).toContain(`To take the plugin out: ${removal}\n`);
+      expect(await machine.contents()).toEqual(before);
+    },
+  );
+
+  test("beside an entry is told with how to take either out", async () => {
+    await using machine = await AgentsMachine.make();
+    await machine.peerline("install", "claude");
+    await machine.peerline("install", "claude", "--scope", "project");
+    await machine.write(
+      ".claude/settings.local.json",
+      `{"enabledPlugins":{"peerline@peerline":true}}`,
+    );
+    const { stdout } = await machine.peerline("install", "claude");
+    expect(stdout).toContain("claude plugin uninstall peerline@peerline");
+    expect(stdout).toMatch(/To take the entry out: \S.* uninstall claude\n$/);
+    const out = await machine.peerline("uninstall", "claude");
+    expect(out.stdout).toContain("its plugin still starts peerline");
+    expect(out.stdout).toContain(`stays in ${machine.path("shop/.mcp.json")}: `);
+    expect(out.stdout).toMatch(/ uninstall claude --scope project\n/);
+  });
+
+  test.each([
+    [
+      "claude",
+      { "shop/.claude/settings.local.json": `{"enabledPlugins":{"peerline@peerline":false}}` },
+    ],
+    ["codex", { ".codex/config.toml": `[plugins."peerline@here"]\nenabled = false\n` }],
+    ["gemini", { ".gemini/extensions/extension-enablement.json": "" }],
+  ] as const)("of %s that is switched off here is none", async (agent, off) => {
+    await using machine = await AgentsMachine.make({ ...plugins[agent].files, ...off });
+    if (agent === "gemini") {
+      const rules = { peerline: { overrides: [`${machine.home}/*`, `!${machine.home}/shop/*`] } };
+      await machine.write(".gemini/extensions/extension-enablement.json", JSON.stringify(rules));
+    }
+    const { stdout } = await machine.peerline("install", agent);
+    expect(stdout).toContain(": wrote ");
+  });
 });
 
 test("an agent that cannot be told to trust says so", async () => {

@@ -1,5 +1,6 @@
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { advise } from "./advice.js";
 import { isExpanded, type EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
@@ -38,18 +39,18 @@ function disabled({ host }: HostView, { path, settings }: EntryView): Finding[] 
 function paths(evidence: Evidence, view: HostView, entry: EntryView): Finding[] {
   const { missing, fleeting, relative, path } = entry;
   const subject = view.host.title;
-  const mend = reinstall(evidence, view, entry);
+  const advice = advise(reinstall(evidence, view, entry));
   if (missing !== undefined) {
     const seen = `the entry in ${path} starts ${missing}, which is not there`;
-    return [{ id: "entry-program-missing", severity: "problem", subject, seen, mend }];
+    return [{ id: "entry-program-missing", severity: "problem", subject, seen, ...advice }];
   }
   if (fleeting !== undefined) {
     const seen = `the entry in ${path} starts ${fleeting}: a package runner's copy is fetched anew, or deleted`;
-    return [{ id: "entry-fleeting", severity: "problem", subject, seen, mend }];
+    return [{ id: "entry-fleeting", severity: "problem", subject, seen, ...advice }];
   }
   if (relative !== undefined) {
     const seen = `the entry in ${path} starts ${relative}, which is another file in each directory`;
-    return [{ id: "entry-relative", severity: "warning", subject, seen, mend }];
+    return [{ id: "entry-relative", severity: "warning", subject, seen, ...advice }];
   }
   return [];
 }
@@ -57,13 +58,18 @@ function paths(evidence: Evidence, view: HostView, entry: EntryView): Finding[] 
 /** Codex shows its servers only those variables that are listed. */
 function hiddenVariables(evidence: Evidence, view: HostView, entry: EntryView): Finding[] {
   if (view.host.name !== "codex") return [];
-  const listed = JSON.stringify(entry.settings["env_vars"] ?? []);
-  const hidden = variables.filter((name) => !(name in entry.env) && !listed.includes(`"${name}"`));
+  const { env_vars: given } = entry.settings;
+  const listed: unknown[] = Array.isArray(given) ? given : [];
+  const shown = JSON.stringify(listed);
+  const hidden = variables.filter((name) => !(name in entry.env) && !shown.includes(`"${name}"`));
   if (hidden.length === 0) return [];
   const seen = `Codex hides ${hidden.join(", ")} from the server that ${entry.path} names`;
-  const line = `env_vars = ${JSON.stringify(variables)}`;
-  const mend = `Add ${line} under [mcp_servers.peerline], or ${reinstall(evidence, view, entry)}`;
-  return [{ id: "entry-env-vars", severity: "warning", subject: view.host.title, seen, mend }];
+  const line = `env_vars = ${JSON.stringify([...listed, ...hidden])}`;
+  const advice = advise(
+    reinstall(evidence, view, entry),
+    `or, to keep what was added to the entry, write ${line} in it`,
+  );
+  return [{ id: "entry-env-vars", severity: "warning", subject: view.host.title, seen, ...advice }];
 }
 
 const variables = ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER"];

@@ -1,53 +1,90 @@
+import { advise } from "./advice.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { HostView } from "./host-view.js";
+import { isPlainStart } from "./plain-start.js";
+import { commandLine } from "./quoted.js";
+import { installCommands, removal } from "./reinstall.js";
 
 /** Which hosts are told of Peerline, and where. */
-export function checkHosts({ hosts, self }: Evidence): Finding[] {
-  if (hosts.length > 0) return hosts.flatMap((view) => judge(view, self));
+export function checkHosts(evidence: Evidence): Finding[] {
+  const { hosts, self } = evidence;
+  if (hosts.length > 0) return hosts.flatMap((view) => judge(view, evidence));
   const seen = "no coding agent was found on this machine";
   const mend = `Install one, then ${self} install --all`;
   return [{ id: "host-none", severity: "note", subject: "hosts", seen, mend }];
 }
 
-function judge({ host, entries, plugin }: HostView, self: string): Finding[] {
+function judge(view: HostView, evidence: Evidence): Finding[] {
+  const { host, entries, plugin } = view;
   const subject = host.title;
   const used = entries.filter(({ scope }) => scope !== "ignored");
-  const ignored = entries.filter(({ scope }) => scope === "ignored");
-  const findings = ignored.map(({ path }) =>
-    ignoredEntry(subject, path, `${self} install ${host.name}`),
-  );
+  const known = used.filter((entry) => entry.scope !== "project" || isPlainStart(entry, evidence));
+  const findings = [
+    ...entries
+      .filter(({ scope }) => scope === "ignored")
+      .map((entry) => ignored(view, entry, evidence)),
+    ...used
+      .filter((entry) => !known.includes(entry))
+      .map((entry) => strange(view, entry, evidence)),
+    ...twice(view, used, evidence),
+  ];
   const places = [
-    ...used.map(placeOf),
-    ...(plugin === undefined ? [] : [`its plugin (${plugin})`]),
+    ...known.map(placeOf),
+    ...(plugin === undefined ? [] : [`its plugin (${plugin.path})`]),
   ];
   if (places.length === 0) {
     const seen = "it is not told of Peerline";
-    const mend = `${self} install ${host.name}`;
-    return [{ id: "host-unconfigured", severity: "note", subject, seen, mend }, ...findings];
+    const advice = advise(installCommands(evidence, host.name));
+    return [{ id: "host-unconfigured", severity: "note", subject, seen, ...advice }, ...findings];
   }
   const seen = `it is told by ${places.join(" and ")}`;
-  const configured: Finding = { id: "host-configured", severity: "ok", subject, seen };
-  return [configured, ...findings, ...twice(subject, used, plugin)];
+  return [{ id: "host-configured", severity: "ok", subject, seen }, ...findings];
 }
 
-function ignoredEntry(subject: string, path: string, install: string): Finding {
+function ignored({ host }: HostView, { path }: EntryView, evidence: Evidence): Finding {
   return {
     id: "entry-ignored",
     severity: "problem",
-    subject,
+    subject: host.title,
     seen: `an entry for peerline is in ${path}, where the host does not look for servers`,
-    mend: `${install}, and remove the entry from that file`,
+    ...advise(installCommands(evidence, host.name), "and remove the entry from that file"),
   };
 }
 
-function twice(subject: string, used: readonly EntryView[], plugin: string | undefined): Finding[] {
+/** Who made a checkout may have put anything under Peerline's name. The host starts it once its user agrees. */
+function strange(view: HostView, entry: EntryView, evidence: Evidence): Finding {
+  const { path, command } = entry;
+  const what = command === undefined ? "something that is no command" : commandLine(command);
+  return {
+    id: "entry-strange",
+    severity: "warning",
+    subject: view.host.title,
+    seen: `the entry peerline in ${path} comes with the project and starts ${what}, which is not this program: look at it before you allow it`,
+    ...advise(
+      installCommands(evidence, view.host.name, { scope: "project", force: true }),
+      "that puts this program in its place, and keeps a copy",
+    ),
+  };
+}
+
+function twice(view: HostView, used: readonly EntryView[], evidence: Evidence): Finding[] {
+  const { host, plugin, hooks } = view;
+  const subject = host.title;
   const [first, second] = used;
-  if (first !== undefined && plugin !== undefined) {
-    const seen = "its plugin and an entry each start a server: every agent is two peers";
-    const mend = `Remove the entry peerline from ${first.path}, or disable the plugin`;
-    return [{ id: "entry-twice", severity: "warning", subject, seen, mend }];
+  if (plugin !== undefined && (first !== undefined || hooks[0] !== undefined)) {
+    const seen =
+      first === undefined
+        ? `its plugin and the hooks in ${hooks[0]?.path} each tell of mail`
+        : "its plugin and an entry each start a server: every agent is two peers";
+    const commands = removal(evidence, view);
+    const remove = commandLine(...plugin.removal);
+    const advice =
+      commands.length === 0
+        ? { mend: `Remove the entry from ${first?.path}, or ${remove}` }
+        : advise(commands, `or, to keep that, ${remove}`);
+    return [{ id: "entry-twice", severity: "warning", subject, seen, ...advice }];
   }
   if (first === undefined || second === undefined) return [];
   const isSame = first.command === second.command && first.args.join() === second.args.join();

@@ -12,12 +12,14 @@ export function checkPlugins({ hosts, places, program }: Evidence): Finding[] {
     if (plugin === undefined) return [];
     const subject = host.title;
     if (findProgram("peerline", places.programs) !== undefined) {
-      return [{ id: "plugin", severity: "ok", subject, seen: `its plugin is in use (${plugin})` }];
+      return [
+        { id: "plugin", severity: "ok", subject, seen: `its plugin is in use (${plugin.path})` },
+      ];
     }
     const forbidden = findForbidden("peerline", places.programs);
     const what =
       forbidden === undefined ? "is not on PATH" : `may not be executed where it is (${forbidden})`;
-    const seen = `its plugin is in use (${plugin}) and starts \`peerline\`, which ${what}`;
+    const seen = `its plugin is in use (${plugin.path}) and starts \`peerline\`, which ${what}`;
     const command =
       forbidden === undefined
         ? commandLine("npm", "install", "--global", dirname(dirname(program)))

@@ -1,5 +1,6 @@
 import { VERSION } from "../../endpoint/version.js";
 import { serverName } from "../../hosts/server-command.js";
+import { advise } from "./advice.js";
 import { isExpanded, type EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
@@ -70,28 +71,28 @@ async function judge(options: {
 }): Promise<Finding[]> {
   const { evidence, view, entry, command, outcome, signal } = options;
   const subject = view.host.title;
-  const mend = reinstall(evidence, view, entry);
+  const advice = advise(reinstall(evidence, view, entry));
   const what = `what the entry in ${entry.path} starts`;
   switch (outcome.kind) {
     case "answered": {
       if (outcome.name !== serverName) {
         const seen = `${what} is another server, ${outcome.name}`;
-        return [{ id: "entry-foreign", severity: "problem", subject, seen, mend }];
+        return [{ id: "entry-foreign", severity: "problem", subject, seen, ...advice }];
       }
       const seen = `${what} answers`;
       const answers: Finding = { id: "entry-answers", severity: "ok", subject, seen };
       if (outcome.version === VERSION) return [answers];
       const other = `${what} is version ${outcome.version}, and this is ${VERSION}`;
-      return [{ id: "entry-version", severity: "warning", subject, seen: other, mend }];
+      return [{ id: "entry-version", severity: "warning", subject, seen: other, ...advice }];
     }
     case "noise": {
       const seen = `${what} writes ${outcome.bytes} bytes to its standard output that are no JSON-RPC`;
-      const quiet = `Let it write them to standard error, or ${mend}`;
-      return [{ id: "entry-noise", severity: "problem", subject, seen, mend: quiet }];
+      const quiet = advise(advice.commands, "or let it write them to standard error");
+      return [{ id: "entry-noise", severity: "problem", subject, seen, ...quiet }];
     }
     case "silent": {
       const seen = `${what} does not answer within ${startTimeoutMs / 1000} s`;
-      return [{ id: "entry-silent", severity: "problem", subject, seen, mend }];
+      return [{ id: "entry-silent", severity: "problem", subject, seen, ...advice }];
     }
     case "ended": {
       const version = isNode(command)
@@ -99,11 +100,11 @@ async function judge(options: {
         : undefined;
       if (version !== undefined && isNodeTooOld(version)) {
         const seen = `the entry in ${entry.path} runs on Node ${version}, and needs 20.19 or newer`;
-        return [{ id: "entry-node", severity: "problem", subject, seen, mend }];
+        return [{ id: "entry-node", severity: "problem", subject, seen, ...advice }];
       }
       const seen = `${what} ends before it answers (${outcome.how})`;
-      const see = `See what it says: ${shown(command, entry.args)}; or ${mend}`;
-      return [{ id: "entry-ended", severity: "problem", subject, seen, mend: see }];
+      const see = advise(advice.commands, `or see what it says: ${shown(command, entry.args)}`);
+      return [{ id: "entry-ended", severity: "problem", subject, seen, ...see }];
     }
   }
 }

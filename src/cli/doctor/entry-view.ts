@@ -3,8 +3,7 @@ import { existsSync } from "node:fs";
 import type { UserPlaces } from "../../endpoint/config.js";
 import type { FoundEntry } from "../../hosts/find-entries.js";
 import { findProgram, isProgram } from "../../hosts/find-program.js";
-import { HostError } from "../../hosts/host-error.js";
-import { serverCommand } from "../../hosts/server-command.js";
+import { isFleetingPath } from "../../hosts/server-command.js";
 
 /** An entry, and what can be said of its command without starting it. */
 export interface EntryView extends FoundEntry {
@@ -61,14 +60,7 @@ function isThere(command: string, programs: readonly string[]): boolean {
 }
 
 function isFleeting(path: string): boolean {
-  if (runners.has(basename(path))) return true;
-  try {
-    serverCommand(path, path);
-    return false;
-  } catch (error) {
-    if (error instanceof HostError) return true;
-    throw error;
-  }
+  return runners.has(basename(path)) || isFleetingPath(path);
 }
 
 /** They may fetch another version at each start, and take their time for it. */

@@ -47,6 +47,7 @@ export const groups = {
   "config-broken": "Hosts",
   "entry-ignored": "Hosts",
   "entry-twice": "Hosts",
+  "entry-strange": "Hosts",
   "entry-disabled": "Hosts",
   "entry-fleeting": "Hosts",
   "entry-relative": "Hosts",

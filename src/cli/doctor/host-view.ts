@@ -4,7 +4,7 @@ import { isHookTrusted, isPluginTrusted } from "../../hosts/codex/hook-trust.js"
 import { findEntries } from "../../hosts/find-entries.js";
 import { findHooks, type FoundHook } from "../../hosts/find-hooks.js";
 import { findHosts } from "../../hosts/find-hosts.js";
-import { findPlugin } from "../../hosts/find-plugin.js";
+import { findPlugin, type FoundPlugin } from "../../hosts/find-plugin.js";
 import { folderTrust, type FolderTrust } from "../../hosts/gemini-cli/folder-trust.js";
 import { findHooksSwitch, type HooksSwitch } from "../../hosts/hooks-switch.js";
 import { HostError } from "../../hosts/host-error.js";
@@ -22,8 +22,8 @@ export interface HostView {
   readonly hooksSwitch: HooksSwitch | undefined;
   /** Its user allows the hooks of the plugin, where that takes a word. */
   readonly isPluginTrusted: boolean;
-  /** The file that says that the plugin is in use. */
-  readonly plugin: string | undefined;
+  /** Undefined where no plugin of Peerline's is in use. */
+  readonly plugin: FoundPlugin | undefined;
   /** Whether the host starts servers in this folder; undefined where it does so in each. */
   readonly folder: { readonly trust: FolderTrust; readonly path: string } | undefined;
   /** Of the files that cannot be read. */

@@ -1,13 +1,57 @@
+import { isFleetingPath } from "../../hosts/server-command.js";
+import type { Scope } from "../../hosts/installer.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import type { HostView } from "./host-view.js";
 
-/** The command that writes an entry anew as it should be. */
-export function reinstall({ self }: Evidence, { host }: HostView, { scope, kind }: EntryView) {
-  const options = [
-    ...(scope === "project" ? [" --scope project"] : []),
-    ...(kind === "own" ? [] : [" --force"]),
-  ];
-  const install = `${self} install ${host.name}${options.join("")}`;
-  return scope === "local" ? `claude mcp remove --scope local peerline; then ${install}` : install;
+/** The commands that write an entry anew as it should be. */
+export function reinstall(
+  evidence: Evidence,
+  { host }: HostView,
+  { scope, kind }: EntryView,
+): string[] {
+  const install = installCommands(evidence, host.name, {
+    scope: scope === "project" ? scope : "user",
+    force: kind !== "own",
+  });
+  return scope === "local" ? [removeLocal, ...install] : install;
 }
+
+/** The commands that install Peerline into a host. A program that will be deleted is installed first. */
+export function installCommands(
+  { self, program }: Pick<Evidence, "self" | "program">,
+  host: string,
+  { scope = "user", force = false }: { scope?: Scope; force?: boolean } = {},
+): string[] {
+  const options = optionsOf(scope, force);
+  return isFleetingPath(program)
+    ? ["npm install --global peerline", `peerline install ${host}${options}`]
+    : [`${self} install ${host}${options}`];
+}
+
+/** The commands that take all that `install` wrote out of a host's files. */
+export function removal({ self }: Evidence, { host, entries, hooks }: HostView): string[] {
+  const written = [
+    ...entries.map(({ scope, kind }) => ({
+      scope,
+      isOwn: kind === "own",
+      isOurs: kind !== "foreign",
+    })),
+    ...hooks.map(({ scope, isOwn }) => ({ scope, isOwn, isOurs: true })),
+  ].filter(({ isOurs }) => isOurs);
+  const local = written.some(({ scope }) => scope === "local") ? [removeLocal] : [];
+  const scopes = (["user", "project"] as const).flatMap((scope) => {
+    const there = written.filter((one) => one.scope === scope);
+    if (there.length === 0) return [];
+    const force = there.some(({ isOwn }) => !isOwn);
+    return [`${self} uninstall ${host.name}${optionsOf(scope, force)}`];
+  });
+  return [...local, ...scopes];
+}
+
+function optionsOf(scope: Scope, force: boolean): string {
+  return `${scope === "project" ? " --scope project" : ""}${force ? " --force" : ""}`;
+}
+
+/** Claude Code alone has servers of that scope. */
+const removeLocal = "claude mcp remove --scope local peerline";

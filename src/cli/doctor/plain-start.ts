@@ -1,0 +1,47 @@
+import { realpathSync } from "node:fs";
+import { basename, isAbsolute, sep } from "node:path";
+import { findProgram } from "../../hosts/find-program.js";
+import type { EntryView } from "./entry-view.js";
+import type { Evidence } from "./evidence.js";
+import { isNode } from "./node-version.js";
+import { programVersion } from "./program-version.js";
+
+/**
+ * Whether an entry starts a Peerline of this machine, and nothing else: this program, `peerline` on the
+ * search path, or another one that is installed outside of the project. What a checkout brings along may
+ * start anything else.
+ */
+export function isPlainStart(
+  { command, args, env }: Pick<EntryView, "command" | "args" | "env">,
+  evidence: Pick<Evidence, "program" | "project" | "places">,
+): boolean {
+  const isPlain = Object.keys(env).every((name) => name.startsWith("PEERLINE_"));
+  if (!isPlain || command === undefined || args.at(-1) !== "mcp") return false;
+  const { places, project, program } = evidence;
+  if (args.length === 1) return isInstalled(fileOf(command, places.programs), project);
+  const [script = ""] = args;
+  if (args.length !== 2 || !isAbsolute(script) || !isNode(basename(command))) return false;
+  const isOwnNode =
+    command === process.execPath || isOutside(fileOf(command, places.programs), project);
+  return isOwnNode && (script === program || isInstalled(script, project));
+}
+
+function fileOf(command: string, folders: readonly string[]): string | undefined {
+  return isAbsolute(command) ? command : findProgram(command, folders);
+}
+
+function isInstalled(path: string | undefined, project: string): boolean {
+  return isOutside(path, project) && path !== undefined && programVersion(path) !== undefined;
+}
+
+/** Neither the path nor what it leads to is in the project: a link in it may lead elsewhere tomorrow. */
+function isOutside(path: string | undefined, project: string): boolean {
+  try {
+    if (path === undefined) return false;
+    const folders = [project, realpathSync(project)];
+    const paths = [path, realpathSync(path)];
+    return folders.every((folder) => paths.every((one) => !one.startsWith(folder + sep)));
+  } catch {
+    return false;
+  }
+}
