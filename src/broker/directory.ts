@@ -4,9 +4,10 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import type { PeerRef } from "../../gen/peerline/v1/message_pb.js";
 import { PeerRefSchema } from "../../gen/peerline/v1/message_pb.js";
 import { PeerSchema, Reach, type Peer } from "../../gen/peerline/v1/peer_pb.js";
+import { isUuid, readName } from "../contract/names.js";
 import { BrokerError, translateStoreErrors } from "./broker-error.js";
 import { maxNamesTold, minShortIdLength } from "./limits.js";
-import { isUuid, nearNames, numberedName } from "./names.js";
+import { nearNames, numberedName } from "./names.js";
 import type { Store, StoredPeer } from "./store.js";
 
 /** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
@@ -75,7 +76,11 @@ export class Directory {
   /** Every peer that `wanted` fits: by its name, `name@host` or id one, by the beginning of an id several. */
   find(wanted: string): PeerEntry[] {
     const text = wanted.trim().toLowerCase();
-    const named = this.#byName.get(text) ?? this.#byHost(text);
+    const named =
+      this.#byName.get(text) ??
+      this.#byHost(text) ??
+      // As whoever asks for a name may write it.
+      this.#byName.get(readName(text).name ?? "");
     return named === undefined ? this.#byIdPrefix(text) : [named];
   }
 

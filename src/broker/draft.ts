@@ -4,6 +4,7 @@ import { durationMs, StructSchema } from "@bufbuild/protobuf/wkt";
 import { v7 as uuidv7 } from "uuid";
 import type { SendMessageRequest } from "../../gen/peerline/v1/broker_service_pb.js";
 import { Urgency, type Message } from "../../gen/peerline/v1/message_pb.js";
+import { isUuid } from "../contract/names.js";
 import { refTo, type PeerEntry } from "./directory.js";
 import { boundBytes, invalidField, matchField, requireField } from "./fields.js";
 import {
@@ -14,7 +15,6 @@ import {
   maxThreadIdBytes,
   minExpiresInMs,
 } from "./limits.js";
-import { isUuid } from "./names.js";
 import type { Draft } from "./store.js";
 
 /** Checks a message that a peer wants to send, and fills in what it left to the broker. */

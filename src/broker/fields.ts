@@ -1,7 +1,8 @@
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
+import { readName } from "../contract/names.js";
 import { BrokerError } from "./broker-error.js";
-import { isName, nameFrom } from "./names.js";
+import { maxBaseNameBytes } from "./limits.js";
 
 /** Checks of a request's fields. Each names the field and the mend. */
 
@@ -26,10 +27,12 @@ export function matchField(field: string, value: string, pattern: RegExp, form: 
   if (!pattern.test(value)) throw invalidField(field, `${field} must be ${form}`);
 }
 
-export function requireName(name: string): void {
-  if (isName(name)) return;
-  const form = "1 to 40 of a-z 0-9 . _ - beginning with a letter or digit, and no UUID";
-  throw invalidField("name", `name must be ${form}: "${nameFrom(name)}" would do`);
+/** The name that is meant. */
+export function requireName(text: string): string {
+  boundBytes("name", text, maxBaseNameBytes);
+  const { name, problem } = readName(text);
+  if (problem !== undefined) throw invalidField("name", `name ${problem}`);
+  return name;
 }
 
 export function requireReach(reach: Reach): void {

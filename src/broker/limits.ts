@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { LimitSchema, type Limit } from "../../gen/peerline/v1/broker_service_pb.js";
+import { maxNameLength } from "../contract/limits.js";
 import { maxMessageBytes } from "../rpc/limits.js";
 import type { Store } from "./store.js";
 
@@ -24,7 +25,6 @@ export const maxConversationIdBytes = 128;
 /** Host sessions remembered for one peer; the oldest binding is forgotten first. */
 export const maxConversationsPerPeer = 64;
 export const maxBaseNameBytes = 255;
-export const maxNameLength = 40;
 export const maxPeers = 10_000;
 
 export const maxClientNameBytes = 64;

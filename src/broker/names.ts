@@ -1,27 +1,5 @@
-import { maxNameLength, maxNamesTold } from "./limits.js";
-
-const namePattern = /^[a-z0-9][a-z0-9._-]{0,39}$/;
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/** A name that a peer may have. What looks like an id is none, so that `to` is never in doubt. */
-export function isName(value: string): boolean {
-  return namePattern.test(value) && !isUuid(value);
-}
-
-export function isUuid(value: string): boolean {
-  return uuidPattern.test(value);
-}
-
-/** Makes a name of any text: what a name cannot hold becomes `-`; `peer` where nothing is left. */
-export function nameFrom(text: string): string {
-  const name = text
-    .normalize("NFKD")
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9._-]+/g, "-")
-    .replaceAll(/^[^a-z0-9]+|[._-]+$/g, "")
-    .slice(0, maxNameLength);
-  return isName(name) ? name : "peer";
-}
+import { maxNameLength } from "../contract/limits.js";
+import { maxNamesTold } from "./limits.js";
 
 /** The `number`th name of a base: `api`, `api-2`, `api-3`, within the length of a name. */
 export function numberedName(baseName: string, number: number): string {

@@ -1,5 +1,6 @@
 import type { RegisterRequest } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind, type Profile } from "../../gen/peerline/v1/peer_pb.js";
+import { automaticName } from "../contract/names.js";
 import {
   boundBytes,
   boundCount,
@@ -16,7 +17,6 @@ import {
   maxSecretBytes,
   minSecretBytes,
 } from "./limits.js";
-import { nameFrom } from "./names.js";
 import { readProfile } from "./profile.js";
 import { sha256 } from "./sessions.js";
 
@@ -39,7 +39,7 @@ export interface Registration {
 }
 
 export function readRegistration(request: RegisterRequest): Registration {
-  const { secret, keyring, instanceId, conversationId, name, baseName } = request;
+  const { secret, keyring, instanceId, conversationId, baseName } = request;
   boundCount("keyring", keyring.length, maxKeyring);
   if (keyring.length === 0) requireField("secret", secret);
   if (secret !== "") matchField("secret", secret, secretPattern, secretForm);
@@ -50,18 +50,19 @@ export function readRegistration(request: RegisterRequest): Registration {
   if (secret === "") requireField("instance_id", instanceId);
   boundBytes("conversation_id", conversationId, maxConversationIdBytes);
   matchField("conversation_id", conversationId, /^[A-Za-z0-9._:/-]*$/, "of A-Z a-z 0-9 . _ : / -");
-  if (name !== "") requireName(name);
+  const name = request.name === "" ? "" : requireName(request.name);
   boundBytes("base_name", baseName, maxBaseNameBytes);
   if (PeerKind[request.kind] === undefined) throw invalidField("kind", "kind is none of PeerKind");
+  const kind = request.kind === PeerKind.UNSPECIFIED ? PeerKind.PROGRAM : request.kind;
   return {
     secretHash: secret === "" ? "" : hashOf(secret),
     keyringHashes: keyring.map(hashOf),
     instanceId: instanceId === "" ? hashOf(secret) : instanceId,
     conversationId,
     name,
-    baseName: name === "" ? nameFrom(baseName) : name,
+    baseName: name === "" ? automaticName(baseName, kind) : name,
     hasProject: [name, baseName, request.profile?.root ?? ""].some((text) => text !== ""),
-    kind: request.kind === PeerKind.UNSPECIFIED ? PeerKind.PROGRAM : request.kind,
+    kind,
     profile: readProfile(request.profile),
   };
 }

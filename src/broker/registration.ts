@@ -8,6 +8,7 @@ import {
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { v7 as uuidv7 } from "uuid";
 import { sleep, type Clock } from "../clock.js";
+import { automaticName } from "../contract/names.js";
 import { BrokerError } from "./broker-error.js";
 import type { BrokerLog } from "./broker-log.js";
 import type { Connection } from "../rpc/server.js";
@@ -125,7 +126,10 @@ export class Registrar {
     const sameBase = [...held.keys()]
       .filter(
         ({ stored }) =>
-          wish.hasProject && stored.baseName === wish.baseName && stored.kind === wish.kind,
+          wish.hasProject &&
+          // Older brokers gave names that are reserved now.
+          automaticName(stored.baseName, stored.kind) === wish.baseName &&
+          stored.kind === wish.kind,
       )
       .filter(({ stored }) => stored.profile.root === wish.profile.root)
       .filter((entry) => this.#sessions.liveOf(entry) === undefined)

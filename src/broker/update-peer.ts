@@ -16,8 +16,8 @@ export async function updatePeer(
   request: UpdatePeerRequest,
 ): Promise<UpdatePeerResponse> {
   const { entry } = session;
-  const { name, summary, cwd, root, branch, repository, reach } = request;
-  if (name !== undefined) requireName(name);
+  const { summary, cwd, root, branch, repository, reach } = request;
+  const name = request.name === undefined ? undefined : requireName(request.name);
   if (reach !== undefined) requireReach(reach);
   const { profile } = entry.stored;
   const changed = readProfile({

@@ -1,4 +1,5 @@
-import { readConfig } from "../endpoint/config.js";
+import { readConfig, type Config } from "../endpoint/config.js";
+import { EndpointError } from "../endpoint/endpoint-error.js";
 import { reportFailure } from "./failure.js";
 import { Output } from "./output.js";
 import type { Define } from "./shell.js";
@@ -19,17 +20,35 @@ Environment:
 Example, in a host's configuration:
   { "mcpServers": { "peerline": { "command": "peerline", "args": ["mcp"] } } }`,
     )
+    .allowUnknownOption()
+    .allowExcessArguments()
     .action(async () => {
-      shell.exitCode = await runMcp(shell.program);
+      shell.exitCode = await runMcp(shell.program, command.args);
     });
 };
 
-/** The command without a command line to parse: a host waits for its MCP servers only briefly. */
-export async function runMcp(program: string): Promise<number> {
+/**
+ * The command without a command line to parse: a host waits for its MCP servers only briefly. What is
+ * wrong with the settings is said in answers: hosts show little of a server that ends.
+ */
+export async function runMcp(program: string, args: readonly string[] = []): Promise<number> {
   try {
     const { runAdapter } = await import("../mcp/run-adapter.js");
-    return await runAdapter({ config: readConfig(), program });
+    return await runAdapter({ config: settings(args), program });
   } catch (error) {
     return reportFailure(error, new Output(process.stderr));
+  }
+}
+
+function settings(args: readonly string[]): Config | EndpointError {
+  try {
+    if (args.length === 0) return readConfig();
+    return new EndpointError(
+      "CONFIG_INVALID",
+      `\`peerline mcp\` takes no arguments, and was given ${args.join(" ")}. Its settings are the variables PEERLINE_NAME, PEERLINE_HOME and PEERLINE_BROKER.`,
+    );
+  } catch (error) {
+    if (error instanceof EndpointError) return error;
+    throw error;
   }
 }

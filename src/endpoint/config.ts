@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
+import { readName, type AskedName } from "../contract/names.js";
 import { EndpointError } from "./endpoint-error.js";
 import { scrubEnvironment } from "./scrub-environment.js";
 import { checkSocketPath } from "./socket-path.js";
@@ -9,8 +10,8 @@ import { workingDirectory } from "./working-directory.js";
 export interface Config {
   /** The home's path, absolute, as given: links in it are not resolved. */
   readonly home: string;
-  /** The peer name asked for; undefined when any will do. */
-  readonly name: string | undefined;
+  /** The name asked for, and how it was written; undefined when any will do. */
+  readonly name: (AskedName & { readonly written: string }) | undefined;
   /** Where the broker answers: `unix:/absolute/path`. */
   readonly endpoint: string;
   /** The endpoint is the home's own, so that a broker may be started for it. */
@@ -29,7 +30,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const endpoint = readEndpoint(env["PEERLINE_BROKER"]);
   return {
     home,
-    name: readName(env["PEERLINE_NAME"]),
+    name: readNameSetting(env["PEERLINE_NAME"]),
     endpoint: endpoint ?? `unix:${join(home, "broker.sock")}`,
     ownsBroker: endpoint === undefined,
     claudeCodeSessionId: env["CLAUDE_CODE_SESSION_ID"] || undefined,
@@ -95,16 +96,9 @@ function readHome(value: string | undefined): string {
   );
 }
 
-const namePattern = /^[a-z0-9][a-z0-9._-]{0,39}$/;
-
-function readName(value: string | undefined): string | undefined {
-  if (!value) return undefined;
-  if (namePattern.test(value)) return value;
-  throw invalid(
-    "PEERLINE_NAME",
-    value,
-    "is not a name: use 1 to 40 of a-z, 0-9, dot, underscore and hyphen, beginning with a letter or digit",
-  );
+/** A name that can be nobody's is no reason to fail: the agent is told, and has another. */
+function readNameSetting(value: string | undefined): Config["name"] {
+  return value?.trim() ? { ...readName(value), written: value } : undefined;
 }
 
 function readEndpoint(value: string | undefined): string | undefined {

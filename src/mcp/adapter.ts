@@ -1,8 +1,6 @@
-import type { Readable, Writable } from "node:stream";
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import {
   CancelledNotificationSchema,
-  EmptyResultSchema,
   isJSONRPCErrorResponse,
   isJSONRPCRequest,
   isJSONRPCResultResponse,
@@ -18,35 +16,25 @@ import { RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
 import { announce } from "./channel.js";
 import { Doorbells, type Waker } from "./doorbells.js";
-import { watchHost } from "./host-watch.js";
 import { Identity } from "./identity.js";
 import { Mail } from "./mail.js";
 import { readParameters } from "./parameters.js";
 import { explainRefusal } from "./refusal.js";
 import { makeFailure, makeResult } from "./result.js";
 import { Session } from "./session.js";
-import { StdioTransport } from "./stdio-transport.js";
+import { serve, type HostStreams } from "./serve.js";
 import { createToolServer, type CallExtra } from "./tool-server.js";
 import type { Tool } from "./tools/tool.js";
 import { UnansweredSends } from "./unanswered-sends.js";
 
-export interface AdapterOptions {
+export interface AdapterOptions extends HostStreams {
   readonly config: Config;
   /** Absolute path of the program, with which a broker is started. */
   readonly program: string;
   /** The agent's working directory; undefined where it was removed. */
   readonly cwd: string | undefined;
-  /** What the host writes, and what it reads. */
-  readonly input: Readable;
-  readonly output: Writable;
   /** The process of the host. */
   readonly hostPid: number;
-  /** The process that is the adapter's parent now. */
-  readonly parentPid: () => number;
-  /** Asks the adapter to end. */
-  readonly signal: AbortSignal;
-  /** Takes one line for whoever looks into the host's log. */
-  readonly log: (line: string) => void;
 }
 
 /** What there is once the host has said who it is. */
@@ -87,29 +75,11 @@ class Adapter {
   }
 
   async run(): Promise<void> {
-    const { input, output, signal, log } = this.#options;
-    const transport = new StdioTransport(input, output, {
+    this.#server.oninitialized = () => void this.#attach();
+    await serve(this.#server, this.#options, {
       received: (message) => this.#received(message),
       written: (message) => this.#written(message),
     });
-    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's server is no EventTarget
-    this.#server.onerror = (error) => log(error.message);
-    this.#server.oninitialized = () => void this.#attach();
-    const close = (): void => void transport.close();
-    signal.addEventListener("abort", close);
-    if (signal.aborted) close();
-    await this.#server.connect(transport);
-    const stopWatching = watchHost({
-      parentPid: this.#options.parentPid,
-      ask: (timeout) => this.#server.request({ method: "ping" }, EmptyResultSchema, { timeout }),
-      onLost: () => {
-        log("the host is gone: its process ended and it answers no ping");
-        close();
-      },
-    });
-    await transport.closed;
-    stopWatching();
-    signal.removeEventListener("abort", close);
     await this.#attached?.session.close();
   }
 

@@ -150,6 +150,7 @@ export class Identity {
     signal: AbortSignal,
     conversationId = this.#conversationId ?? "",
   ): Promise<RegisterResponse> {
+    const name = this.#config.name?.name ?? "";
     const profile = await this.profile.describe();
     const response = await client.register(
       {
@@ -157,8 +158,8 @@ export class Identity {
         keyring: keyring.map((other) => other.secret),
         instanceId: this.#instanceId,
         conversationId,
-        name: this.#config.name ?? "",
-        baseName: this.#config.name ?? basename(profile.root),
+        name,
+        baseName: name === "" ? basename(profile.root) : name,
         kind: PeerKind.AGENT,
         profile,
       },

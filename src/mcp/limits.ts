@@ -16,9 +16,6 @@ export const maxReports = 1024;
 /** Text of a message, in UTF-8, as the broker takes it. */
 export const maxTextBytes = 16 * KiB;
 
-/** A peer's name, in characters, as the broker takes it. */
-export const maxNameLength = 40;
-
 /** One line of JSON-RPC from the host. */
 export const maxLineBytes = 4 * MiB;
 
@@ -113,3 +110,6 @@ export const hostAnswerMs = 10_000;
 
 /** The longest wait for what expires next: the clock may be set forward, or the machine sleep, meanwhile. */
 export const maxExpiryWaitMs = 600_000;
+
+/** What an agent or its user wrote, quoted in an answer, in characters. */
+export const maxShownCharacters = 60;

@@ -1,15 +1,36 @@
+import { visibleLine } from "../contract/peer-text.js";
+import type { Config } from "../endpoint/config.js";
+import { maxShownCharacters } from "./limits.js";
+
 /** What an agent has to be told when its name is not the one that it, or others, count on. */
 export function explainName(names: {
   now: string;
   /** The name of the peer that the agent was until now. */
   before: string | undefined;
   /** What PEERLINE_NAME asks for. */
-  asked: string | undefined;
+  asked: Config["name"];
 }): string | undefined {
   const { now, before, asked } = names;
   if (before !== undefined) return `you are ${now} now: ${before} is another agent from here on`;
-  if (asked === undefined || asked === now) return undefined;
-  const isNumbered = now.startsWith(`${asked}-`) && /^\d+$/.test(now.slice(asked.length + 1));
-  if (isNumbered) return `you are ${now}: ${asked} is another agent`;
-  return `you are ${now}, as before in this conversation, though PEERLINE_NAME asks for ${asked}`;
+  if (asked === undefined) return undefined;
+  if (asked.problem !== undefined) {
+    return `you are ${now}, since PEERLINE_NAME=${shown(asked.written)} ${asked.problem}`;
+  }
+  const { name, written } = asked;
+  if (name === now) return explainSpelling("PEERLINE_NAME", written, now);
+  const isNumbered = now.startsWith(`${name}-`) && /^\d+$/.test(now.slice(name.length + 1));
+  if (isNumbered) return `you are ${now}: ${name} is another agent`;
+  return `you are ${now}, as before in this conversation, though PEERLINE_NAME asks for ${name}`;
+}
+
+/** What an agent has to be told when its name is not spelt as it was asked for. */
+export function explainSpelling(where: string, written: string, now: string): string | undefined {
+  if (written === now) return undefined;
+  return `you are ${now}: ${where} was ${JSON.stringify(shown(written))}, and names hold only a-z, 0-9, dot, underscore and hyphen`;
+}
+
+/** As much of what somebody wrote as helps to find it. */
+function shown(written: string): string {
+  const text = visibleLine(written);
+  return text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text;
 }

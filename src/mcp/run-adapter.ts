@@ -1,16 +1,20 @@
 import { Console } from "node:console";
 import type { Config } from "../endpoint/config.js";
 import { workingDirectory } from "../endpoint/working-directory.js";
+import { EndpointError } from "../endpoint/endpoint-error.js";
 import { serveAgent } from "./adapter.js";
 import { greetTerminal } from "./greeting.js";
 import { lingerMs } from "./limits.js";
+import type { HostStreams } from "./serve.js";
+import { serveProblem } from "./serve-problem.js";
 
 /**
  * Runs the MCP server of one agent on the process's own streams, until its host closes them or asks the
  * process to end. Resolves to the exit code.
  */
 export async function runAdapter(options: {
-  config: Config;
+  /** The settings, or why they cannot be used. */
+  config: Config | EndpointError;
   /** Absolute path of the program, with which a broker is started. */
   program: string;
 }): Promise<number> {
@@ -22,7 +26,18 @@ export async function runAdapter(options: {
   const ending = new AbortController();
   const end = (): void => ending.abort();
   for (const name of endingSignals) process.on(name, end);
+  const streams: HostStreams = {
+    input: process.stdin,
+    output: process.stdout,
+    parentPid: () => process.ppid,
+    signal: ending.signal,
+    log: writeLine,
+  };
   try {
+    if (config instanceof EndpointError) {
+      await serveProblem(config.message, streams);
+      return 0;
+    }
     const cwd = workingDirectory();
     if (cwd === undefined) writeLine(unknownDirectory);
     if (process.stdin.isTTY) void greetTerminal({ config, program, log: writeLine });
@@ -31,11 +46,7 @@ export async function runAdapter(options: {
       program,
       cwd,
       hostPid: process.ppid,
-      parentPid: () => process.ppid,
-      input: process.stdin,
-      output: process.stdout,
-      signal: ending.signal,
-      log: writeLine,
+      ...streams,
     });
     return 0;
   } finally {

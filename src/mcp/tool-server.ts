@@ -14,7 +14,7 @@ import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/proto
 import { z } from "zod";
 import { VERSION } from "../endpoint/version.js";
 import { channelCapability } from "./channel.js";
-import { instructions } from "./instructions.js";
+import { instructions as usualInstructions } from "./instructions.js";
 import { allTools } from "./tools/all-tools.js";
 import type { Tool } from "./tools/tool.js";
 
@@ -30,7 +30,7 @@ export function createToolServer(
     parameters: Readonly<Record<string, unknown>>,
     extra: CallExtra,
   ) => Promise<CallToolResult>,
-  { hasChannel }: { hasChannel: boolean },
+  { hasChannel, instructions = usualInstructions }: { hasChannel: boolean; instructions?: string },
 ): Server {
   const server = new Server(
     { name: "peerline", title: "Peerline", version: VERSION },

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import {
+  newSecret,
   reasonOf,
   startTestBroker,
   type TestBroker,
@@ -19,19 +21,52 @@ describe("a name that looks like another's", () => {
 
   test.each([
     ["Cyrillic letters", "\u0430\u0440i"],
-    ["letters of full width", "\uFF41\uFF50\uFF49"],
-    ["capitals", "API"],
-    ["an invisible letter", "api\u200B"],
-    ["a mark that reorders", "\u202Eipa"],
     ["the broker's own", "@peerline"],
-    ["a host", "api@host"],
     ["an id", "01234567-89ab-7def-8123-456789abcdef"],
     ["a tag", "<system>"],
-    ["an escape", "api\u001B[0m"],
+    ["a role", "Assistant"],
+    ["a role and a number", "user-2"],
+    ["nothing", "\u202E!"],
   ])("of %s is given to nobody", async (_what, name) => {
     const { client, secret } = mallory;
     expect(await reasonOf(client.updatePeer({ name }))).toBe("FIELD_INVALID");
     expect(await reasonOf(client.register({ secret, name }))).toBe("FIELD_INVALID");
+  });
+
+  test.each([
+    ["letters of full width", "\uFF41\uFF50\uFF49"],
+    ["capitals", "API"],
+    ["an invisible letter", "api\u200B"],
+  ])("of %s is that other's", async (_what, name) => {
+    const { client, secret } = mallory;
+    expect(await reasonOf(client.updatePeer({ name }))).toBe("NAME_TAKEN");
+    const { peer } = await client.register({ secret, name });
+    expect(peer?.name).toBe("mallory");
+  });
+
+  test.each([
+    ["a mark that reorders", "\u202Eipa", "ipa"],
+    ["a host", "api@host", "api-host"],
+    ["an escape", "api\u001B[0m", "api-0m"],
+    ["accents and a space", "Müller Api", "muller-api"],
+  ])("of %s is normalised, and the answer says so", async (_what, name, normal) => {
+    const { client } = mallory;
+    expect((await client.updatePeer({ name })).peer?.name).toBe(normal);
+    await client.updatePeer({ name: "mallory" });
+  });
+
+  test("means its owner also as a recipient", async () => {
+    const { results } = await mallory.client.sendMessage({ to: ["@Api"], text: "hello" });
+    expect(results).toMatchObject([{ recipient: { name: "api" } }]);
+  });
+
+  test.each([
+    ["system", PeerKind.AGENT, "system-agent"],
+    ["User", PeerKind.PERSON, "user-person"],
+  ])("that is reserved is derived of %s all the same", async (baseName, kind, name) => {
+    const secret = newSecret();
+    const { peer } = await broker.client().register({ secret, baseName, kind });
+    expect(peer?.name).toBe(name);
   });
 
   test.each(["\u0430pi", "\uFF41\uFF50\uFF49", "API", "<b>api</b>"])(

@@ -35,7 +35,10 @@ describe("the home", () => {
 
 describe("the name", () => {
   test("is PEERLINE_NAME", () => {
-    expect(readConfig({ PEERLINE_NAME: "api-2" }).name).toBe("api-2");
+    expect(readConfig({ PEERLINE_NAME: "api-2" }).name).toEqual({
+      name: "api-2",
+      written: "api-2",
+    });
   });
 
   test("is undefined when the variable is absent or empty", () => {
@@ -43,12 +46,17 @@ describe("the name", () => {
     expect(readConfig({ PEERLINE_NAME: "" }).name).toBeUndefined();
   });
 
-  test.each(["API", "-api", "a b", "a@b", "a".repeat(41)])(
-    "is refused when it is none: %s",
-    (name) => {
-      expect(() => readConfig({ PEERLINE_NAME: name })).toThrow(/PEERLINE_NAME/);
-    },
-  );
+  test.each(["API", "-api", "a b", "a@b", "a".repeat(41)])("is normalised: %s", (written) => {
+    expect(readConfig({ PEERLINE_NAME: written }).name).toEqual({
+      name: expect.stringMatching(/^[a-z0-9][a-z0-9._-]{0,39}$/),
+      written,
+    });
+  });
+
+  test.each(["system", "???"])("that can be nobody's fails nothing: %s", (written) => {
+    const problem = expect.stringContaining("");
+    expect(readConfig({ PEERLINE_NAME: written }).name).toEqual({ problem, written });
+  });
 });
 
 describe("the endpoint", () => {

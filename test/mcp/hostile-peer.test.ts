@@ -65,8 +65,11 @@ describe("what a hostile peer can bring before a model", () => {
   });
 
   test("an agent takes no name that only looks like another", async () => {
-    expect(await agent.facts("set_name", { name: "\u0430\u0440i <b>" })).toMatchObject({
-      name: expect.stringMatching(/^[a-z0-9][a-z0-9._-]*$/),
+    expect(await agent.failure("set_name", { name: "\u0430\u0440i <b>" })).toContain(
+      "`name` has letters",
+    );
+    expect(await agent.facts("set_name", { name: "api\u200B <b>" })).toMatchObject({
+      name: "api-b",
     });
     expect((await agent.facts("list_peers")).you.name).not.toBe("api");
   });

@@ -16,7 +16,7 @@ setInterval(() => {
 
 const sessions = Array.from({ length: agents }, (_, index) => {
   const name = `idle-${index}`;
-  const config = { ...readConfig(), name };
+  const config = { ...readConfig(), name: { name, written: name } };
   const client = { name: "test", version: "1" };
   const identity = new Identity({ config, client, cwd: config.home, conversationId: undefined });
   return new Session({ config, program, identity, mail: new Mail(systemClock), log: () => {} });

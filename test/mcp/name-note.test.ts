@@ -1,17 +1,31 @@
 import { expect, test } from "vitest";
 import { explainName } from "../../src/mcp/name-note.js";
 
+const x = { name: "x", written: "x" };
+
 test.each([
-  [{ now: "x", before: undefined, asked: "x" }, undefined],
+  [{ now: "x", before: undefined, asked: x }, undefined],
   [{ now: "api", before: undefined, asked: undefined }, undefined],
-  [{ now: "x-2", before: undefined, asked: "x" }, "you are x-2: x is another agent"],
+  [{ now: "x-2", before: undefined, asked: x }, "you are x-2: x is another agent"],
   [
-    { now: "backend", before: undefined, asked: "x" },
+    { now: "backend", before: undefined, asked: x },
     "you are backend, as before in this conversation, though PEERLINE_NAME asks for x",
   ],
   [
     { now: "api-2", before: "api", asked: undefined },
     "you are api-2 now: api is another agent from here on",
+  ],
+  [
+    {
+      now: "back-end",
+      before: undefined,
+      asked: { name: "back-end", written: "Back\u0007 <End>" },
+    },
+    'you are back-end: PEERLINE_NAME was "Back <End>", and names hold only a-z, 0-9, dot, underscore and hyphen',
+  ],
+  [
+    { now: "proj", before: undefined, asked: { problem: "is reserved", written: "y".repeat(200) } },
+    `you are proj, since PEERLINE_NAME=${"y".repeat(60)}… is reserved`,
   ],
 ])("%j", (names, note) => {
   expect(explainName(names)).toBe(note);

@@ -62,7 +62,8 @@ export type RegisterRequest = Message<"peerline.v1.RegisterRequest"> & {
   conversationId: string;
 
   /**
-   * Set by the client: the name wanted, as `Peer.name`; empty when any will do.
+   * Set by the client: the name wanted, as `Peer.name` says; at most 255 bytes;
+   * empty when any will do.
    *
    * @generated from field: string name = 5;
    */
@@ -70,8 +71,9 @@ export type RegisterRequest = Message<"peerline.v1.RegisterRequest"> & {
 
   /**
    * Set by the client: the name to derive one from when `name` is empty, usually the
-   * project's; at most 255 bytes; what a name cannot hold becomes `-`. Empty: `name`,
-   * else `peer`.
+   * project's; at most 255 bytes; normalised as `name`, and never refused: what is
+   * reserved gets the peer's kind (`system-agent`), and where nothing is left it is
+   * `peer`. Empty: `name`, else `peer`.
    *
    * @generated from field: string base_name = 6;
    */
@@ -189,7 +191,7 @@ export const UnregisterResponseSchema: GenMessage<UnregisterResponse> = /*@__PUR
  */
 export type UpdatePeerRequest = Message<"peerline.v1.UpdatePeerRequest"> & {
   /**
-   * Set by the client: the new name, as `Peer.name`.
+   * Set by the client: the new name, as `Peer.name` says; at most 255 bytes.
    *
    * @generated from field: optional string name = 1;
    */

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { nameForm, readName } from "../../contract/names.js";
 import { AdapterError } from "../adapter-error.js";
-import { maxNameLength } from "../limits.js";
+import { explainSpelling } from "../name-note.js";
 import { defineTool } from "./tool.js";
 
 export const setName = defineTool({
@@ -11,33 +12,19 @@ export const setName = defineTool({
   isReadOnly: false,
   isIdempotent: true,
   parameters: z.strictObject({
-    name: z
-      .string()
-      .min(1)
-      .describe(`the new name: 1 to ${maxNameLength} of a-z, 0-9, dot, underscore, hyphen`),
+    name: z.string().min(1).describe(`the new name: ${nameForm}`),
   }),
   aliases: { role: "name", new_name: "name" },
 
   async run(parameters, { session, identity, signal }) {
-    const name = nameFrom(parameters.name);
+    const { name, problem } = readName(parameters.name);
+    if (problem !== undefined) throw new AdapterError("BAD_PARAMETER", `\`name\` ${problem}.`);
     const { peer } = await session.call(
       (client, options) => client.updatePeer({ name }, options),
       signal,
     );
     if (peer !== undefined) identity.update(peer);
-    return { name: peer?.name };
+    const note = explainSpelling("`name`", parameters.name, peer?.name ?? name);
+    return { name: peer?.name, note };
   },
 });
-
-/** Makes a name of a role as people write it: `Backend Engineer` becomes `backend-engineer`. */
-function nameFrom(text: string): string {
-  const name = text
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9._-]+/g, "-")
-    .replaceAll(/^[^a-z0-9]+|-+$/g, "");
-  if (name !== "" && name.length <= maxNameLength) return name;
-  throw new AdapterError(
-    "BAD_PARAMETER",
-    `\`name\` cannot be ${JSON.stringify(text.slice(0, 60))}: use 1 to ${maxNameLength} of a-z, 0-9, dot, underscore and hyphen.`,
-  );
-}

@@ -1,0 +1,2 @@
+/** A peer's name, in characters. */
+export const maxNameLength = 40;

@@ -1,0 +1,92 @@
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { maxNameLength } from "./limits.js";
+
+/** The form of a name, for people. */
+export const nameForm = `1 to ${maxNameLength} of a-z, 0-9, dot, underscore and hyphen`;
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+export function isUuid(value: string): boolean {
+  return uuidPattern.test(value);
+}
+
+/** What becomes of a name that somebody asks for. */
+export type AskedName =
+  | { readonly name: string; readonly problem?: undefined }
+  /** Why it can be nobody's name, as the end of a sentence, and what would do. */
+  | { readonly name?: undefined; readonly problem: string };
+
+/**
+ * The name that somebody means who asks for this one: `Back End` for `back-end`, `Müller` for `muller`,
+ * `@api` for `api`. It is refused where nothing is left, where letters of another script would be lost,
+ * where it looks like an id, so that a recipient is never in doubt, and where it is reserved.
+ */
+export function readName(text: string): AskedName {
+  const { name, isWhole } = fold(text);
+  if (name === "") return { problem: `holds nothing that a name may have: use ${nameForm}` };
+  if (!isWhole) {
+    const mend = isReserved(name) || isUuid(name) ? "" : `: "${name}" would do`;
+    return { problem: `has letters that a name cannot have (use ${nameForm})${mend}` };
+  }
+  if (isUuid(name)) return { problem: 'looks like an id: "peer" would do' };
+  if (!isReserved(name)) return { name };
+  return {
+    problem: `is reserved, since agents would take its word for another's than an agent's: "${name}-agent" would do`,
+  };
+}
+
+/** The name that is made of a project's or a user's when none is asked for. It never fails. */
+export function automaticName(text: string, kind: PeerKind): string {
+  const { name } = fold(text);
+  if (name === "" || isUuid(name)) return "peer";
+  return isReserved(name) ? `${name}-${kindWords[kind] ?? "program"}` : name;
+}
+
+const kindWords: Partial<Record<PeerKind, string>> = {
+  [PeerKind.AGENT]: "agent",
+  [PeerKind.PERSON]: "person",
+};
+
+/**
+ * Roles of a conversation, words of the hosts' and of Peerline's own, whose word would weigh more than
+ * a peer's; and words that mean nobody in particular, or everybody. A number behind one makes no other.
+ */
+function isReserved(name: string): boolean {
+  return reserved.has(name.replace(/[._-]*\d*$/, ""));
+}
+
+const reserved = new Set(
+  [
+    "user human system assistant developer tool function model system-reminder anthropic openai google",
+    "peerline broker operator admin administrator",
+    "all everyone everybody anyone anybody nobody here channel me myself you self",
+  ].flatMap((words) => words.split(" ")),
+);
+
+/** The text in the form of a name, and whether each of its letters and digits is in it. */
+function fold(text: string): { name: string; isWhole: boolean } {
+  const plain = text
+    .toLowerCase()
+    .replaceAll(/[ßæœøđðłıþ]/g, (letter) => plainLetters[letter] ?? letter)
+    .normalize("NFKD")
+    .replaceAll(/\p{M}+/gu, "");
+  const name = plain
+    .replaceAll(/[^a-z0-9._-]+/g, "-")
+    .replaceAll(/^[^a-z0-9]+/g, "")
+    .slice(0, maxNameLength)
+    .replaceAll(/[._-]+$/g, "");
+  return { name, isWhole: !/(?![a-z0-9])[\p{L}\p{N}]/u.test(plain) };
+}
+
+/** Letters that have no accent to take off. */
+const plainLetters: Readonly<Record<string, string>> = {
+  ß: "ss",
+  æ: "ae",
+  œ: "oe",
+  ø: "o",
+  đ: "d",
+  ð: "d",
+  ł: "l",
+  ı: "i",
+  þ: "th",
+};

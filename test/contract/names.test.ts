@@ -1,0 +1,84 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { automaticName, readName } from "../../src/contract/names.js";
+
+const form = /^[a-z0-9][a-z0-9._-]{0,39}$/;
+
+describe("a name that is asked for", () => {
+  test.each([
+    ["api", "api"],
+    ["Backend", "backend"],
+    ["Back End", "back-end"],
+    ["@api", "api"],
+    ["  web  ", "web"],
+    ["Müller & Søn", "muller-son"],
+    ["Straße", "strasse"],
+    ["Łódź", "lodz"],
+    ["\uFF41\uFF50\uFF49", "api"],
+    ["-api-", "api"],
+    ["v1.2_x", "v1.2_x"],
+    ["api\u200B", "api"],
+    [`${"x".repeat(39)} y`, "x".repeat(39)],
+    ["user-service", "user-service"],
+    ["toolbox", "toolbox"],
+  ])("%j is %s", (text, name) => {
+    expect(readName(text)).toEqual({ name });
+  });
+
+  test.each([
+    ["???", "nothing that a name may have"],
+    ["", "nothing that a name may have"],
+    ["後端", "nothing that a name may have"],
+    ["\u0430pi", '"pi" would do'],
+    ["後端 backend", '"backend" would do'],
+    ["01234567-89ab-7def-8123-456789abcdef", "looks like an id"],
+    ["system", '"system-agent" would do'],
+    ["User", '"user-agent" would do'],
+    ["@peerline", "is reserved"],
+    ["ASSISTANT", "is reserved"],
+    ["<system>", "is reserved"],
+    ["user-2", "is reserved"],
+    ["system_", "is reserved"],
+    ["human.1", "is reserved"],
+    ["system-reminder", "is reserved"],
+    ["all", "is reserved"],
+  ])("%j is refused: %s", (text, problem) => {
+    expect(readName(text).problem).toContain(problem);
+  });
+
+  test("is a name or none, and a name stays what it is", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme" }), (text) => {
+        const { name } = readName(text);
+        if (name === undefined) return;
+        expect(name).toMatch(form);
+        expect(readName(name)).toEqual({ name });
+      }),
+    );
+  });
+});
+
+describe("a name that nobody asks for", () => {
+  test.each([
+    ["system", PeerKind.AGENT, "system-agent"],
+    ["user", PeerKind.PERSON, "user-person"],
+    ["tool", PeerKind.PROGRAM, "tool-program"],
+    ["Müller", PeerKind.AGENT, "muller"],
+    ["後端", PeerKind.AGENT, "peer"],
+    ["", PeerKind.AGENT, "peer"],
+    ["01234567-89ab-7def-8123-456789abcdef", PeerKind.AGENT, "peer"],
+  ])("%j of kind %i is %s", (text, kind, name) => {
+    expect(automaticName(text, kind)).toBe(name);
+  });
+
+  test("is always one that may be asked for, and stays what it is", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme" }), (text) => {
+        const name = automaticName(text, PeerKind.AGENT);
+        expect(readName(name)).toEqual({ name });
+        expect(automaticName(name, PeerKind.AGENT)).toBe(name);
+      }),
+    );
+  });
+});
