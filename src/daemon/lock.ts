@@ -1,5 +1,10 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import Database from "libsql";
+import { EndpointError } from "../endpoint/endpoint-error.js";
 import { errnoOf } from "../endpoint/errno.js";
+import { fileSystemOf } from "../endpoint/file-system.js";
 
 /**
  * Claims a home for this process; undefined when another process holds it. Whoever holds the lock is
@@ -8,15 +13,78 @@ import { errnoOf } from "../endpoint/errno.js";
  * SQLite holds the lock through the operating system, which frees it however the process ends. The
  * file stays, empty. The process must not open it by other means: to close any handle of a file frees
  * all of the process's locks on it.
+ *
+ * LOCKS_REFUSED where the file system has no locks to give. There is no other way that is safe: a file
+ * that says who is alone outlives its process, and the database needs the same locks.
  */
 export function takeLock(path: string): Disposable | undefined {
+  const taken = tryLock(path);
+  if (taken === "refused" || (taken === "held" && areLocksRefused(path))) {
+    throw locksRefused(dirname(path));
+  }
+  return taken === "held" ? undefined : taken;
+}
+
+/**
+ * Whether locks are refused beside this path. SQLite says of a lock that NFS refuses (ENOLCK) the same
+ * as of one that another process holds; a file of a new name nobody else can hold.
+ */
+export function areLocksRefused(path: string): boolean {
+  const probePath = `${path}.${randomUUID()}.probe`;
+  try {
+    const probe = tryLock(probePath);
+    if (typeof probe !== "string") probe[Symbol.dispose]();
+    return typeof probe === "string";
+  } catch {
+    // There is no room for the probe: that tells nothing of locks.
+    return false;
+  } finally {
+    rmSync(probePath, { force: true });
+  }
+}
+
+/** The lock as it is found. To look takes nothing from anyone, and makes no file that stays. */
+export type LockState = "free" | "held" | "refused";
+
+export function lookAtLock(path: string): LockState {
+  if (!existsSync(path)) return areLocksRefused(path) ? "refused" : "free";
+  const database = new Database(path);
+  try {
+    database.prepare("SELECT 1 FROM sqlite_schema").all();
+    return "free";
+  } catch (error) {
+    const code = errnoOf(error) ?? "";
+    if (code === "SQLITE_BUSY") return areLocksRefused(path) ? "refused" : "held";
+    return isRefusal(code) ? "refused" : "free";
+  } finally {
+    database.close();
+  }
+}
+
+function tryLock(path: string): Disposable | "held" | "refused" {
   const database = new Database(path);
   try {
     database.exec("PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
-    if (errnoOf(error) === "SQLITE_BUSY") return undefined;
+    const code = errnoOf(error) ?? "";
+    if (code === "SQLITE_BUSY") return "held";
+    if (isRefusal(code)) return "refused";
     throw error;
   }
   return { [Symbol.dispose]: () => database.close() };
+}
+
+/** What SQLite says of another error than ENOLCK: SQLITE_IOERR_LOCK and the like. */
+function isRefusal(code: string): boolean {
+  return /^SQLITE_IOERR_.*LOCK$/.test(code);
+}
+
+function locksRefused(home: string): EndpointError {
+  const name = fileSystemOf(home);
+  return new EndpointError(
+    "LOCKS_REFUSED",
+    `The file system of ${home}${name === "" ? "" : ` (${name})`} refuses locks, without which no broker knows that it is alone. ` +
+      "Set PEERLINE_HOME to a directory on a local disk, the same for all agents; or have the file system mounted with locks (NFS: as version 4, or with rpc.statd running).",
+  );
 }

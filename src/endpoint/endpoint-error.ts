@@ -4,6 +4,8 @@ export type EndpointErrorCode =
   | "CONFIG_INVALID"
   /** The home cannot be made, or is not private, or is not writable. */
   | "HOME_UNUSABLE"
+  /** The file system of the home refuses locks, by which a broker knows that it is alone. */
+  | "LOCKS_REFUSED"
   /** The socket's path exceeds what the operating system takes. */
   | "SOCKET_PATH_TOO_LONG"
   /** No broker answers, and none may be started here. */

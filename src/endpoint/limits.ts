@@ -17,5 +17,9 @@ export const maxRetryDelayMs = 1_000;
 /** Secrets that are read from one home; the broker accepts no longer keyring. */
 export const maxSecrets = 4096;
 
+/** Looks at a secret that another process is about to write, and the time between two. */
+export const secretLooks = 20;
+export const secretLookMs = 25;
+
 /** A secret with its line end has 44 bytes; a file with more is none. */
 export const maxSecretFileBytes = 64;

@@ -1,9 +1,11 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { link, open, unlink } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { sleep } from "../clock.js";
 import { EndpointError } from "./endpoint-error.js";
 import { errnoOf } from "./errno.js";
-import { maxSecretFileBytes } from "./limits.js";
+import { maxSecretFileBytes, secretLookMs, secretLooks } from "./limits.js";
+import { placeFile } from "./place-file.js";
 import { readRegularFile } from "./regular-file.js";
 
 /**
@@ -17,8 +19,12 @@ export async function openSecretFile(path: string): Promise<string> {
     return await createSecretFile(path);
   } catch (cause) {
     if (errnoOf(cause) !== "EEXIST") throw cause;
-    const winner = await readSecretFile(path);
-    if (winner !== undefined) return winner;
+    for (let look = 1; look <= secretLooks; look += 1) {
+      const winner = await readSecretFile(path);
+      if (winner !== undefined) return winner;
+      // Where there are no hard links its name comes before its text.
+      await sleep(secretLookMs);
+    }
     throw new EndpointError("HOME_UNUSABLE", `${path} is damaged. Remove it.`, { cause });
   }
 }
@@ -35,19 +41,25 @@ export async function createSecretFile(path: string): Promise<string> {
   const draft = `${path}.${randomUUID()}.new`;
   try {
     await writeDurably(draft, `${secret}\n`);
-    await link(draft, path);
-  } finally {
-    await unlink(draft).catch(() => {});
+    await placeFile(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw error;
   }
   await syncDirectory(dirname(path));
   return secret;
 }
 
-/** Makes the names in a directory survive the loss of power. */
+/**
+ * Makes the names in a directory survive the loss of power. On SMB and the like a directory cannot be
+ * synced: there the server answers for its names.
+ */
 export async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {
     await handle.sync();
+  } catch (error) {
+    if (!["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errnoOf(error) ?? "")) throw error;
   } finally {
     await handle.close();
   }

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import {
   access,
-  link,
   lstat,
   mkdir,
   open,
@@ -15,6 +14,7 @@ import {
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { errnoOf } from "../endpoint/errno.js";
 import { readRegularFile } from "../endpoint/regular-file.js";
+import { placeFile } from "../endpoint/place-file.js";
 import { syncDirectory } from "../endpoint/secret-file.js";
 import { HostError } from "./host-error.js";
 import { maxConfigFileBytes } from "./limits.js";
@@ -125,7 +125,7 @@ async function replace({ path, target, text: known, stats }: ConfigFile, text: s
   try {
     await writeDraft(draft, text, stats);
     await checkUnchanged({ path, text: known });
-    if (known === undefined) await link(draft, target);
+    if (known === undefined) await placeFile(draft, target);
     else await rename(draft, target);
   } finally {
     await rm(draft, { force: true });

@@ -6,7 +6,7 @@ import { join } from "node:path";
  * that says why not where that is impossible here.
  */
 export function compilePreload(
-  name: "record-writes" | "slow-sync",
+  name: "record-writes" | "refuse-calls" | "slow-sync",
   folder: string,
 ): { path: string } | { impossible: string } {
   if (process.platform !== "linux") return { impossible: "LD_PRELOAD is tested on Linux only" };

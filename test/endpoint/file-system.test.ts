@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { fileSystemOf, typeAt } from "../../src/endpoint/file-system.js";
+
+const mounts = `
+21 1 254:0 / / rw,relatime - ext4 /dev/root rw
+40 21 0:35 / /home rw,relatime shared:1 - nfs4 server:/home rw,vers=4.2
+41 40 0:36 / /home/ann/my\\040share rw - cifs //server/share rw
+42 40 0:37 / /home/ann/my\\040share rw - virtiofs over rw
+`;
+
+test.each([
+  ["/var/lib", "ext4"],
+  ["/", "ext4"],
+  ["/home", "nfs4"],
+  ["/homes/ann", "ext4"],
+  ["/home/ann/.peerline", "nfs4"],
+  ["/home/ann/my share/x", "virtiofs"],
+])("%s is on %s", (path, type) => {
+  expect(typeAt(path, mounts)).toBe(type);
+});
+
+test("nothing is said of a path that is not there", () => {
+  expect(fileSystemOf("/no/such/path")).toBe("");
+});
+
+test.runIf(process.platform === "linux")("a file system of this machine has a name", () => {
+  expect(fileSystemOf("/proc")).toBe("proc");
+});
