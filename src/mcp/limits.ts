@@ -19,6 +19,18 @@ export const maxTextBytes = 16 * KiB;
 /** One line of JSON-RPC from the host. */
 export const maxLineBytes = 4 * MiB;
 
+/** Pieces in which a line is kept until it ends. */
+export const maxLinePieces = 1024;
+
+/** Of a longer line: each key and value of its outermost object. */
+export const maxKeptTokenBytes = 256;
+
+/** Requests of one batch that are answered, each with an error. */
+export const maxBatchAnswers = 64;
+
+/** Errors for what cannot be read that the host has not taken yet; more are not written. */
+export const maxWaitingRefusals = 64;
+
 /** A tool call's time to reach the broker and be answered by it, with all its retries. */
 export const callTimeoutMs = 10_000;
 

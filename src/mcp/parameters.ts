@@ -1,20 +1,21 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { AdapterError } from "./adapter-error.js";
 import type { Tool } from "./tools/tool.js";
 
 /**
- * The parameters of a call, checked. Models guess names and types: known other names are understood,
- * null counts as absent, and what is wrong is answered with the parameter and the mend.
+ * The parameters of a call, checked. Models guess names and types: known other names are understood, in
+ * any spelling (`inReplyTo`, `wait-ms`), null counts as absent, and so does nothing in text for what may
+ * be left out. What is wrong is answered with the parameter and the fix.
  */
 export function readParameters<Parameters extends z.ZodObject>(
   tool: Tool<Parameters>,
   raw: Readonly<Record<string, unknown>>,
 ): z.output<Parameters> {
   const given: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(raw)) {
-    if (value === null) continue;
-    const known = Object.hasOwn(tool.aliases, name) ? (tool.aliases[name] ?? name) : name;
-    if (!Object.hasOwn(tool.parameters.shape, known)) throw unknownParameter(tool, name);
+  for (const [name, value] of Object.entries(unwrapped(tool, raw))) {
+    const known = knownName(tool, name);
+    if (value === null || (isNothing(value) && mayBeAbsent(tool, known))) continue;
+    if (known === undefined) throw unknownParameter(tool, name);
     if (Object.hasOwn(given, known)) {
       throw bad(`\`${name}\` and \`${known}\` are the same parameter: give one of them.`);
     }
@@ -23,6 +24,41 @@ export function readParameters<Parameters extends z.ZodObject>(
   const parsed = tool.parameters.safeParse(given);
   if (!parsed.success) throw wrongValue(tool, given, parsed.error);
   return parsed.data;
+}
+
+/** Some models wrap the parameters once more. */
+function unwrapped(
+  tool: Tool,
+  raw: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const [entry, ...others] = Object.entries(raw);
+  if (entry === undefined || others.length > 0) return raw;
+  const [name, value] = entry;
+  const isWrapper = /^(?:input|params|parameters|arguments|args)$/.test(name);
+  if (!isWrapper || knownName(tool, name) !== undefined) return raw;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return raw;
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function knownName(tool: Tool, name: string): string | undefined {
+  const snake = name
+    .replaceAll(/([a-z])([A-Z])/g, "$1_$2")
+    .replaceAll("-", "_")
+    .toLowerCase();
+  for (const spelling of [name, snake]) {
+    if (Object.hasOwn(tool.parameters.shape, spelling)) return spelling;
+    if (Object.hasOwn(tool.aliases, spelling)) return tool.aliases[spelling];
+  }
+  return undefined;
+}
+
+function isNothing(value: unknown): boolean {
+  return typeof value === "string" && /^\s*(?:null|undefined|none)?\s*$/i.test(value);
+}
+
+function mayBeAbsent(tool: Tool, name: string | undefined): boolean {
+  const schema = name === undefined ? undefined : tool.parameters.shape[name];
+  return schema instanceof z.ZodOptional;
 }
 
 function unknownParameter(tool: Tool, name: string): AdapterError {

@@ -1,8 +1,10 @@
 import type { Readable, Writable } from "node:stream";
-import { ReadBuffer, serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js";
+import { serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
-import { maxLineBytes } from "./limits.js";
+import { maxLineBytes, maxWaitingRefusals } from "./limits.js";
+import { LineReader, type Line } from "./line-reader.js";
+import { readLine, type Refusal } from "./unreadable.js";
 
 /** Hears of every message at the moment that counts for cause and effect. */
 export interface TransportObserver {
@@ -14,7 +16,7 @@ export interface TransportObserver {
 
 /**
  * JSON-RPC over the process's own streams, one message a line. Unlike the SDK's it says when a message
- * has left the process, and it closes when either stream does.
+ * has left the process, it closes when either stream does, and it answers what cannot be read.
  */
 export class StdioTransport implements Transport {
   onmessage?: Transport["onmessage"];
@@ -25,9 +27,9 @@ export class StdioTransport implements Transport {
   readonly #input: Readable;
   readonly #output: Writable;
   readonly #observer: TransportObserver;
-  readonly #buffer = new ReadBuffer({ maxBufferSize: maxLineBytes });
-  /** The rest of a line that was too long is passed over. */
-  #isSkipping = false;
+  readonly #lines = new LineReader(maxLineBytes);
+  /** Refusals that the host has not taken yet. */
+  #waitingRefusals = 0;
   #isClosed = false;
   #resolveClosed = (): void => {};
 
@@ -61,40 +63,31 @@ export class StdioTransport implements Transport {
   }
 
   readonly #read = (chunk: Buffer): void => {
-    this.#append(chunk);
-    while (!this.#isClosed) {
-      try {
-        const message = this.#buffer.readMessage();
-        if (message === null) return;
-        this.#observer.received(message);
-        this.onmessage?.(message);
-      } catch (error) {
-        // A line that is no message. The next may be one.
-        this.#report(error);
-      }
+    for (const line of this.#lines.read(chunk)) {
+      if (this.#isClosed) return;
+      this.#take(line);
     }
   };
 
-  /** What a line has beyond the bound costs that line, not the agent its server. */
-  #append(chunk: Buffer): void {
-    if (this.#isSkipping) {
-      const end = chunk.indexOf("\n");
-      if (end === -1) return;
-      this.#isSkipping = false;
-      return this.#append(chunk.subarray(end + 1));
+  #take(line: Line): void {
+    const { message, refusals = [] } = readLine(line);
+    if (message !== undefined) {
+      this.#observer.received(message);
+      this.onmessage?.(message);
     }
-    try {
-      this.#buffer.append(chunk);
-    } catch (error) {
-      // The buffer is empty now: whole lines had been taken out of it, and the long one is dropped.
-      this.#report(error);
-      this.#isSkipping = true;
-      this.#append(chunk);
-    }
+    for (const refusal of refusals) this.#refuse(refusal);
   }
 
-  #report(error: unknown): void {
-    this.onerror?.(error instanceof Error ? error : new Error(String(error)));
+  /** What is wrong with a line costs that line, not the agent its server, whether or not the host listens. */
+  #refuse({ id, code, message }: Refusal): void {
+    this.onerror?.(new Error(`a line of the host is refused: ${message}`));
+    if (this.#waitingRefusals >= maxWaitingRefusals) return;
+    this.#waitingRefusals++;
+    const answer = JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
+    this.#output.write(`${answer}\n`, (error) => {
+      this.#waitingRefusals--;
+      if (error) this.#end();
+    });
   }
 
   /** The listeners of the output stay: what it may still say of a broken pipe must not end the process. */
@@ -103,7 +96,7 @@ export class StdioTransport implements Transport {
     this.#isClosed = true;
     this.#input.off("data", this.#read);
     this.#input.pause();
-    this.#buffer.clear();
+    this.#lines.clear();
     this.onclose?.();
     this.#resolveClosed();
   };

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { AbortScope } from "../../abort-scope.js";
 import { sleep, systemClock } from "../../clock.js";
 import type { HeldMessage } from "../held-message.js";
-import { flag, wholeNumber } from "../lenient.js";
+import { flag, peer, wholeNumber } from "../lenient.js";
 import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
 import { makePage } from "../page.js";
 import type { Facts } from "../result.js";
@@ -21,7 +21,7 @@ export const getMessages = defineTool({
       .describe(
         "milliseconds to wait for mail if there is none, such as 30000; default 0; shortened to what your program allows",
       ),
-    from: z.string().min(1).optional().describe("only messages from this agent"),
+    from: peer(z.string().min(1)).optional().describe("only messages from this agent"),
     limit: wholeNumber(z.int().min(1))
       .optional()
       .describe("at most this many messages; default: as many as fit"),

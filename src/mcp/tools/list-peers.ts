@@ -2,7 +2,7 @@ import { z } from "zod";
 import { PeerScope } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { AdapterError } from "../adapter-error.js";
-import { flag } from "../lenient.js";
+import { choice, flag } from "../lenient.js";
 import { maxListedPeers } from "../limits.js";
 import { peerText } from "../../contract/peer-text.js";
 import { wireTime } from "../wire-time.js";
@@ -23,8 +23,7 @@ export const listPeers = defineTool({
   isReadOnly: true,
   isIdempotent: true,
   parameters: z.strictObject({
-    scope: z
-      .enum(["all", "machine", "repository", "directory"])
+    scope: choice(["all", "machine", "repository", "directory"])
       .optional()
       .describe("all (default), or those on your machine, in your repository or directory"),
     online_only: flag().optional().describe("true leaves out agents that are offline"),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Receipt } from "../../../gen/peerline/v1/message_pb.js";
 import { peerText } from "../../contract/peer-text.js";
+import { messageId } from "../lenient.js";
 import { shortId } from "../short-id.js";
 import { wireTime } from "../wire-time.js";
 import { evidenceWord, stateWord } from "../words.js";
@@ -14,7 +15,7 @@ export const messageStatus = defineTool({
   isReadOnly: true,
   isIdempotent: true,
   parameters: z.strictObject({
-    message_id: z.string().min(8).describe("its id from send_message or get_messages"),
+    message_id: messageId(z.string().min(8)).describe("its id from send_message or get_messages"),
   }),
   aliases: { id: "message_id" },
 

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { SendResult } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { AdapterError } from "../adapter-error.js";
 import { readSeconds } from "../duration.js";
+import { choice, messageId, peers, text } from "../lenient.js";
 import { maxTextBytes } from "../limits.js";
 import { explainEntry } from "../refusal.js";
 import { shortId } from "../short-id.js";
@@ -18,21 +19,17 @@ export const sendMessage = defineTool({
   isReadOnly: false,
   isIdempotent: false,
   parameters: z.strictObject({
-    to: z
-      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
-      .describe("the recipient's name as in list_peers, or a list of names"),
-    message: z
-      .string()
-      .min(1)
-      .describe(`the text, at most ${maxTextBytes} bytes; put more into a file and send its path`),
-    in_reply_to: z.string().min(1).optional().describe("the id of the message this answers"),
-    thread_id: z
-      .string()
-      .min(1)
+    to: peers().describe("the recipient's name as in list_peers, or a list of names"),
+    message: text(z.string().min(1)).describe(
+      `the text, at most ${maxTextBytes} bytes; put more into a file and send its path`,
+    ),
+    in_reply_to: messageId(z.string().min(1))
+      .optional()
+      .describe("the id of the message this answers"),
+    thread_id: text(z.string().min(1))
       .optional()
       .describe("a name for the exchange; an answer joins its question's thread without"),
-    urgency: z
-      .enum(["fyi", "normal", "interrupt"])
+    urgency: choice(["fyi", "normal", "interrupt"])
       .optional()
       .describe(
         "fyi (wakes nobody, needs no answer), normal (default) or interrupt (you are blocked)",
@@ -55,7 +52,7 @@ export const sendMessage = defineTool({
 
   async run(parameters, { session, unanswered, signal }) {
     const request = {
-      to: [parameters.to].flat().flatMap((names) => names.split(",")),
+      to: [parameters.to].flat(),
       text: checkText(parameters.message),
       inReplyTo: parameters.in_reply_to ?? "",
       threadId: parameters.thread_id ?? "",

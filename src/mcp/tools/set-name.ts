@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { nameForm, readName } from "../../contract/names.js";
 import { AdapterError } from "../adapter-error.js";
+import { text } from "../lenient.js";
 import { explainSpelling } from "../name-note.js";
 import { defineTool } from "./tool.js";
 
@@ -12,7 +13,7 @@ export const setName = defineTool({
   isReadOnly: false,
   isIdempotent: true,
   parameters: z.strictObject({
-    name: z.string().min(1).describe(`the new name: ${nameForm}`),
+    name: text(z.string().min(1)).describe(`the new name: ${nameForm}`),
   }),
   aliases: { role: "name", new_name: "name" },
 

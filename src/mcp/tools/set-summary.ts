@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { text } from "../lenient.js";
 import { defineTool } from "./tool.js";
 
 export const setSummary = defineTool({
@@ -9,7 +10,7 @@ export const setSummary = defineTool({
   isReadOnly: false,
   isIdempotent: true,
   parameters: z.strictObject({
-    summary: z.string().describe("one or two sentences, at most 500 bytes; empty removes it"),
+    summary: text(z.string()).describe("one or two sentences, at most 500 bytes; empty removes it"),
   }),
   aliases: { text: "summary", description: "summary" },
 
