@@ -12,7 +12,7 @@ import { Signal } from "./signal.js";
 
 /** Streams what is accepted and what moves, from now on. A reader that lags too far is ended. */
 export async function* watchMessages(
-  core: Core,
+  core: Pick<Core, "receipts" | "stopping">,
   callSignal: AbortSignal,
 ): AsyncGenerator<WatchMessagesResponse> {
   const waiting: WatchMessagesResponse[] = [];

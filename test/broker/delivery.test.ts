@@ -175,7 +175,9 @@ describe("delivery", () => {
     const successor = await restart("r2");
     const again = await open(successor);
     const offered = await again.expect("delivery");
-    expect(await ack(delivery, Outcome.CONFIRMED, successor)).toBe("DELIVERY_STALE");
+    for (const outcome of [Outcome.PRESENTED, Outcome.CONFIRMED, Outcome.REJECTED]) {
+      expect(await ack(delivery, outcome, successor)).toBe("DELIVERY_STALE");
+    }
     const { results } = await successor.client.ackMessages({
       acks: [
         { deliveryId: "invented" },

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState, type Receipt } from "../../gen/peerline/v1/message_pb.js";
+import { defaultExpiresInMs } from "../../src/broker/limits.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
@@ -124,6 +125,19 @@ describe("the dead-letter queue", () => {
     expect(await reasonOf(sender.client.getMessage({ messageId: second }))).toBe(
       "MESSAGE_NOT_FOUND",
     );
+  });
+
+  test("puts nothing back whose time to wait is over", async () => {
+    await broker[Symbol.asyncDispose]();
+    const clock = new StoppedClock();
+    broker = await startTestBroker({ clock });
+    sender = await broker.join({ name: "sender" });
+    reader = await broker.join({ name: "reader" });
+    const operator = broker.client(operatorToken);
+    const messageId = await deadLetter("late");
+    clock.advance(defaultExpiresInMs);
+    expect(await reasonOf(operator.redriveMessage({ messageId }))).toBe("FIELD_INVALID");
+    expect((await receiptOf(messageId))?.state).toBe(ReceiptState.DEAD_LETTERED);
   });
 
   test("asks which recipient is meant", async () => {

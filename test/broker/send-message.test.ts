@@ -115,6 +115,17 @@ describe("SendMessage", () => {
     await stream.cancel();
   });
 
+  test("an answer that goes to others than who asked leaves the question open", async () => {
+    await broker.join({ name: "other" });
+    const { messageId } = await api.client.sendMessage({ to: ["web"], text: "ready?" });
+    await web.client.sendMessage({ to: ["other"], text: "is it?", inReplyTo: messageId });
+    const state = async (): Promise<ReceiptState | undefined> =>
+      (await api.client.getMessage({ messageId })).record?.receipts[0]?.state;
+    expect(await state()).toBe(ReceiptState.QUEUED);
+    await web.client.sendMessage({ to: ["other", "api"], text: "yes", inReplyTo: messageId });
+    expect(await state()).toBe(ReceiptState.ANSWERED);
+  });
+
   test("answers only what the caller sent or received", async () => {
     const other = await broker.join({ name: "other" });
     const { messageId } = await api.client.sendMessage({ to: ["web"], text: "secret" });

@@ -33,6 +33,7 @@ test("never takes more than two files of the given size, and keeps the newest li
   }
   file[Symbol.dispose]();
   expect(readdirSync(directory).toSorted()).toEqual(["broker.log", "broker.log.1"]);
+  expect(statSync(path).mode & 0o777, "of the file that was begun anew").toBe(0o600);
   const kept = readFileSync(`${path}.1`, "utf8") + readFileSync(path, "utf8");
   expect(kept.length).toBeGreaterThan(100);
   expect(kept.endsWith("line 1098\nline 1099\n")).toBe(true);
