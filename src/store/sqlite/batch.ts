@@ -1,6 +1,6 @@
 import type Database from "libsql";
 import { StoreError } from "../../broker/store.js";
-import { isStructural, toStoreError } from "./failure.js";
+import { isRefusedWrite, isStructural, toStoreError } from "./failure.js";
 import type { Call, Operations } from "./operations.js";
 import { type Outcome, toOutcome } from "./outcome.js";
 
@@ -12,23 +12,29 @@ import { type Outcome, toOutcome } from "./outcome.js";
  *   that a report is not refused for a message's sake.
  * - A page that cannot be read is told to `onDamage`, and every call is refused from then on: who opens
  *   the database next salvages what is on the others.
- * - After a failed write or sync nobody knows what is on the disk, and a second sync that succeeds
- *   would prove nothing: every call is refused from then on, until the database is opened again.
+ * - A write that is refused for want of room (a quota, a bound on the size of a file, a disk that has
+ *   become read-only) is taken like one that does not fit: `explainFailure` tells which it is.
+ * - After any other failed write, and any failed sync, nobody knows what is on the disk, and a second sync
+ *   that succeeds would prove nothing: every call is refused from then on, until the database is opened
+ *   again.
  */
 export class Batches {
   readonly #database: Database.Database;
   readonly #operations: Operations;
   readonly #onDamage: () => void;
+  readonly #explainFailure: () => string | undefined;
   #broken: StoreError | undefined;
 
   constructor(
     database: Database.Database,
     operations: Operations,
     onDamage: () => void = () => {},
+    explainFailure: () => string | undefined = () => undefined,
   ) {
     this.#database = database;
     this.#operations = operations;
     this.#onDamage = onDamage;
+    this.#explainFailure = explainFailure;
   }
 
   run(calls: readonly Call[]): Outcome[] {
@@ -37,7 +43,7 @@ export class Batches {
     try {
       return this.#transact(calls);
     } catch (error) {
-      return this.#recover(calls, error);
+      return this.#recover(calls, this.#explain(error));
     }
   }
 
@@ -62,6 +68,11 @@ export class Batches {
       this.#database.exec("ROLLBACK TO call; RELEASE call");
       return toOutcome(error);
     }
+  }
+
+  #explain(error: unknown): unknown {
+    const words = isRefusedWrite(error) ? this.#explainFailure() : undefined;
+    return words === undefined ? error : new StoreError("FULL", words, { cause: error });
   }
 
   #recover(calls: readonly Call[], error: unknown): Outcome[] {

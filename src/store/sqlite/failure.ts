@@ -12,6 +12,14 @@ const SQLITE_CONSTRAINT = 19;
 const SQLITE_NOTADB = 26;
 const SQLITE_IOERR_READ = 266;
 const SQLITE_IOERR_SHORT_READ = 522;
+const SQLITE_IOERR_WRITE = 778;
+
+/** A file that cannot be made, opened or written. None of these is a sync that failed. */
+const refusedWrites: ReadonlySet<number> = new Set([
+  SQLITE_READONLY,
+  SQLITE_IOERR_WRITE,
+  SQLITE_CANTOPEN,
+]);
 
 /** An error of SQLite as the contract says it; undefined for what is none of ours to expect. */
 export function toStoreError(error: unknown): StoreError | undefined {
@@ -39,6 +47,15 @@ export function toStoreError(error: unknown): StoreError | undefined {
     default:
       return undefined;
   }
+}
+
+/**
+ * Whether a write failed, for a reason that SQLite does not tell. What it was to write is not in the
+ * database, and all that was synced before is: a transaction that is undone then has never been.
+ */
+export function isRefusedWrite(error: unknown): boolean {
+  if (!(error instanceof Error) || !("rawCode" in error)) return false;
+  return refusedWrites.has(Number(error.rawCode));
 }
 
 /** Whether the database itself cannot be read as it should: no row's damage, which is a StoreError. */

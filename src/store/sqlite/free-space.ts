@@ -1,22 +1,105 @@
-import { statfsSync } from "node:fs";
+import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import { constants } from "node:os";
 import { dirname } from "node:path";
+import { systemClock } from "../../clock.js";
+import { probeBytes, probeIntervalMs } from "./limits.js";
 
-/** The file system of the database, and the room on it that messages must leave to everything else. */
+/**
+ * The file system of the database, and the room on it that messages must leave to everything else.
+ *
+ * Of a write that failed SQLite tells ENOSPC alone: a quota that is used up, a bound on the size of a file
+ * and a disk that has become read-only look like one that is broken. They are told apart by a file beside
+ * the database, as large as what was to be written, and until that can be written there is no room.
+ */
 export class FreeSpace {
-  readonly #folder: string;
+  readonly #databasePath: string;
   readonly #reserveBytes: number;
+  #refusal: string | undefined;
+  #probedMs = Number.NEGATIVE_INFINITY;
 
   constructor(databasePath: string, reserveBytes: number) {
-    this.#folder = dirname(databasePath);
+    this.#databasePath = databasePath;
     this.#reserveBytes = reserveBytes;
   }
 
   /** Why messages are refused now, as one sentence; undefined while there is room. */
   problem(): string | undefined {
-    const { bavail, bsize } = statfsSync(this.#folder);
+    const isDue = systemClock.monotonic() - this.#probedMs >= probeIntervalMs;
+    if (this.#refusal !== undefined && isDue) this.explainFailure();
+    if (this.#refusal !== undefined) return this.#refusal;
+    const { bavail, bsize } = statfsSync(dirname(this.#databasePath));
     const freeBytes = bavail * bsize;
     if (freeBytes >= this.#reserveBytes) return undefined;
     return `The disk is full: ${mebibytes(freeBytes)} are free, and messages are taken from ${mebibytes(this.#reserveBytes)} on.`;
+  }
+
+  /** After a write that failed: why there is no room, as one sentence; undefined where it is not for that. */
+  explainFailure(): string | undefined {
+    this.#refusal = explainRefusedWrite(this.#databasePath);
+    this.#probedMs = systemClock.monotonic();
+    return this.#refusal;
+  }
+}
+
+/** Why nothing can be written beside a database, as one sentence; undefined where it can, or fails otherwise. */
+export function explainRefusedWrite(databasePath: string): string | undefined {
+  const probePath = `${databasePath}.write-probe`;
+  try {
+    const file = openSync(probePath, "w", 0o600);
+    try {
+      // Behind the end of the largest file, so that a bound on the size of one is met as well.
+      fill(file, Math.max(...["", "-wal"].map((suffix) => sizeOf(databasePath + suffix))));
+    } finally {
+      closeSync(file);
+    }
+    return undefined;
+  } catch (error) {
+    const number = error instanceof Error && "errno" in error ? -Number(error.errno) : 0;
+    return refusals.get(number)?.(dirname(databasePath));
+  } finally {
+    removeIfPossible(probePath);
+  }
+}
+
+/** By number: Node has no name for EDQUOT. */
+const refusals: ReadonlyMap<number, (folder: string) => string> = new Map<
+  number,
+  (folder: string) => string
+>([
+  [constants.errno.ENOSPC, () => "The disk is full."],
+  [
+    constants.errno.EDQUOT,
+    (folder) =>
+      `The quota of disk space is used up: writes to ${folder} are refused (EDQUOT). Free some room, or have it raised.`,
+  ],
+  [
+    constants.errno.EFBIG,
+    (folder) =>
+      `Files in ${folder} may not grow further (EFBIG): the broker runs under a bound on their size (ulimit -f). Stop it, and start it without one.`,
+  ],
+  [
+    constants.errno.EROFS,
+    (folder) =>
+      `The file system of ${folder} has become read-only (EROFS): have it checked, and mounted so that it can be written.`,
+  ],
+]);
+
+function fill(file: number, from: number): void {
+  const bytes = Buffer.alloc(probeBytes);
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(file, bytes, done, bytes.length - done, from + done);
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // A read-only file system has none.
   }
 }
 

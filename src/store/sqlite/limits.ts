@@ -12,6 +12,12 @@ export interface SqliteLimits extends StoreLimits {
 
 export const sqliteLimits: SqliteLimits = { ...storeLimits, reserveBytes: 32 * 1024 * 1024 };
 
+/** What is written to learn why a write failed, in bytes: as much as a batch of messages may take, and its log. */
+export const probeBytes = 4 * 1024 * 1024;
+
+/** Between two looks whether there is room again. */
+export const probeIntervalMs = 250;
+
 /** Calls in one transaction. */
 export const maxBatchCalls = 256;
 

@@ -1,12 +1,14 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Database } from "libsql";
+import { StoreError } from "../../broker/store.js";
 import { Batches } from "./batch.js";
 import { MessageCheck } from "./checksum.js";
 import { openDatabase } from "./database.js";
 import { deadLetterOperations } from "./dead-letters.js";
 import { enqueueOperation } from "./enqueue.js";
 import { expiryOperations } from "./expiry.js";
-import { FreeSpace } from "./free-space.js";
+import { toStoreError } from "./failure.js";
+import { explainRefusedWrite, FreeSpace } from "./free-space.js";
 import { healthOperation } from "./health.js";
 import { historyOperations } from "./history.js";
 import type { SqliteLimits } from "./limits.js";
@@ -41,8 +43,10 @@ function serve(port: MessagePort, { path, limits }: WorkerInput): string[] {
   const found: string[] = [];
   const database = openDatabase(path, migrations, (words) => found.push(words));
   const tell = (damage: string): void => port.postMessage({ damage } satisfies FromWorker);
-  const operations = operationsOn(database, path, limits, tell);
-  const batches = new Batches(database, operations, () => markDamaged(path));
+  const freeSpace = new FreeSpace(path, limits.reserveBytes);
+  const operations = operationsOn(database, freeSpace, limits, tell);
+  const onDamage = (): void => markDamaged(path);
+  const batches = new Batches(database, operations, onDamage, () => freeSpace.explainFailure());
   port.on("message", (message: ToWorker) => {
     if (message !== "close") return port.postMessage(batches.run(message));
     // The lock is freed with the last prepared statement, when the thread ends.
@@ -54,13 +58,12 @@ function serve(port: MessagePort, { path, limits }: WorkerInput): string[] {
 
 function operationsOn(
   database: Database,
-  path: string,
+  freeSpace: FreeSpace,
   limits: SqliteLimits,
   tell: (words: string) => void,
 ): Operations {
   const statements = prepareStatements(database);
   const check = new MessageCheck(tell);
-  const freeSpace = new FreeSpace(path, limits.reserveBytes);
   return {
     checkHealth: healthOperation(statements, check, freeSpace),
     enqueue: enqueueOperation(statements, check, limits, freeSpace),
@@ -79,9 +82,16 @@ function start(port: MessagePort): void {
   try {
     opened = { ok: true, value: serve(port, workerData as WorkerInput) };
   } catch (error) {
-    opened = toOutcome(error);
+    opened = toOutcome(explainOpening(error));
   }
   port.postMessage(opened);
+}
+
+/** What cannot be opened for want of room says so. */
+function explainOpening(error: unknown): unknown {
+  if (toStoreError(error)?.code !== "UNAVAILABLE") return error;
+  const words = explainRefusedWrite((workerData as WorkerInput).path);
+  return words === undefined ? error : new StoreError("FULL", words, { cause: error });
 }
 
 if (parentPort !== null) start(parentPort);

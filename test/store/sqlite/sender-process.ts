@@ -18,7 +18,10 @@ export class SenderProcess {
     this.#lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   }
 
-  static async start(path: string): Promise<SenderProcess> {
+  static async start(
+    path: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<SenderProcess> {
     const program = join(dirname(path), "sender.mjs");
     const input = fileURLToPath(new URL("sender.ts", import.meta.url));
     const bundle = await rolldown({ input, platform: "node" });
@@ -27,6 +30,7 @@ export class SenderProcess {
     // The thread that serves the other agents loads no database: the worker does.
     if (output[0].imports.includes("libsql")) throw new Error("the calling side loads libsql");
     const child = spawn(process.execPath, [program, path, workerUrl.href], {
+      env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "inherit"],
     });
     onTestFinished(() => void child.kill("SIGKILL"));
