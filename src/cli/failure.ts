@@ -1,5 +1,6 @@
 import { visibleText } from "../contract/peer-text.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
+import { explainStorage } from "../endpoint/storage-trouble.js";
 import { HostError } from "../hosts/host-error.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError } from "./cli-error.js";
@@ -17,7 +18,8 @@ export async function reportFailure(error: unknown, notes: Output): Promise<Exit
   return exitCode;
 }
 
-function describe(error: unknown): { sentence: string; exitCode: ExitCode } {
+function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
+  const error = explainStorage(raw, pathOf(raw));
   if (error instanceof CliError) return { sentence: error.message, exitCode: error.exitCode };
   if (error instanceof EndpointError) {
     return error.code === "BROKER_UNREACHABLE"
@@ -30,4 +32,10 @@ function describe(error: unknown): { sentence: string; exitCode: ExitCode } {
   }
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { sentence: `This is a defect of peerline. ${trace}`, exitCode: ExitCode.failure };
+}
+
+/** What an error of the system was about. */
+function pathOf(error: unknown): string {
+  const path = error instanceof Error && "path" in error ? error.path : undefined;
+  return typeof path === "string" ? path : "A file of Peerline's";
 }

@@ -7,5 +7,8 @@ export const maxLogDepth = 6;
 /** Calls under way when the broker stops are let finish for this long, then cut off. */
 export const stopGraceMs = 2_000;
 
+/** A broker that fails sooner than this after its start is not started again at once. */
+export const provenMs = 60_000;
+
 /** Stopping as a whole. A process that hangs beyond this ends by force: its lock must become free. */
 export const stopTimeoutMs = 10_000;

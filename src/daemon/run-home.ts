@@ -1,8 +1,10 @@
 import type { Logger } from "pino";
+import { systemClock } from "../clock.js";
 import { brokerExit } from "../endpoint/exit-codes.js";
 import type { Home } from "../endpoint/home.js";
+import { noteStartFailure } from "../endpoint/start-failure.js";
 import { VERSION } from "../endpoint/version.js";
-import { stopTimeoutMs } from "./limits.js";
+import { provenMs, stopTimeoutMs } from "./limits.js";
 import { openLog } from "./log.js";
 import { reportStart } from "./report-start.js";
 import { serveBroker } from "./serve-broker.js";
@@ -14,11 +16,20 @@ export async function runHome(home: Home, abort: AbortSignal | undefined): Promi
   const { logger, [Symbol.dispose]: closeLog } = openLog(home.logPath);
   const insist = (by: string) => endNow(logger, brokerExit.failed, { by }, "told twice to stop");
   const stop = new StopRequest({ abort, insist });
-  const crash = (error: unknown) => endNow(logger, brokerExit.crashed, { err: error }, "crashed");
+  const startedMs = systemClock.monotonic();
+  const noteIfYoung = (words: string) => {
+    if (systemClock.monotonic() - startedMs > provenMs) return;
+    const message = `The broker failed soon after its start: ${words} Its log is ${home.logPath}.`;
+    noteStartFailure(home.startFailurePath, { code: "BROKER_START_FAILED", message });
+  };
+  const crash = (error: unknown) => {
+    noteIfYoung("it met a defect.");
+    endNow(logger, brokerExit.crashed, { err: error }, "crashed");
+  };
   process.on("uncaughtException", crash);
   const shutdown = new Shutdown();
   try {
-    await start(home, logger, shutdown, stop.ask);
+    await start({ home, logger, shutdown, askStop: stop.ask, onBroken: noteIfYoung });
     const by = await stop.asked;
     return await end(by, logger, shutdown);
   } finally {
@@ -28,14 +39,10 @@ export async function runHome(home: Home, abort: AbortSignal | undefined): Promi
   }
 }
 
-async function start(
-  home: Home,
-  logger: Logger,
-  shutdown: Shutdown,
-  askStop: (by: string) => void,
-): Promise<void> {
+async function start(options: Parameters<typeof serveBroker>[0]): Promise<void> {
+  const { home, logger, shutdown } = options;
   try {
-    await serveBroker({ home, logger, shutdown, askStop });
+    await serveBroker(options);
   } catch (error) {
     logger.fatal({ err: error, version: VERSION }, "did not start");
     await shutdown

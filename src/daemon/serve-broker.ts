@@ -25,8 +25,10 @@ export async function serveBroker(options: {
   shutdown: Shutdown;
   /** Asks for the whole process to stop, and says on whose behalf. */
   askStop: (by: string) => void;
+  /** Is told why the store takes nothing any more, before that ends the process. */
+  onBroken: (words: string) => void;
 }): Promise<void> {
-  const { home, logger, shutdown, askStop } = options;
+  const { home, logger, shutdown, askStop, onBroken } = options;
   const operatorToken = await openOperatorToken(home);
 
   const store = await openSqliteStore({
@@ -37,6 +39,7 @@ export async function serveBroker(options: {
     // The next broker, which the agents start by themselves, finds out what is on the disk.
     onBroken: (error) => {
       logger.fatal({ err: error }, "the store failed");
+      onBroken(error.message);
       askStop("a failure of the store");
     },
   });

@@ -13,6 +13,8 @@ import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } f
 import { probeSocket } from "./probe-socket.js";
 import { startBroker } from "./start-broker.js";
 import { claimStart } from "./start-claim.js";
+import { forgetStartFailure, noteStartFailure, recentStartFailure } from "./start-failure.js";
+import { explainStorage } from "./storage-trouble.js";
 import { waitForSocket } from "./wait-for-socket.js";
 
 /** A channel to a broker that has answered on it. */
@@ -43,6 +45,8 @@ export async function connectBroker(options: {
   program: string;
   /** Whether a broker may be started when none answers. */
   start: boolean;
+  /** It is not started again soon after it failed: for who tries again by itself. */
+  paced?: boolean;
   signal?: AbortSignal;
 }): Promise<BrokerConnection> {
   using search = new AbortScope(options.signal ? [options.signal] : [], connectTimeoutMs);
@@ -63,9 +67,10 @@ async function findBroker(options: {
   config: Config;
   program: string;
   start: boolean;
+  paced?: boolean;
   signal: AbortSignal;
 }): Promise<BrokerConnection> {
-  const { config, program, signal } = options;
+  const { config, program, paced = false, signal } = options;
   const home = config.ownsBroker ? openHome(config.home) : undefined;
   const socketPath = home?.socketPath ?? config.endpoint.slice("unix:".length);
   if (home === undefined) requireOwnSocket(socketPath);
@@ -75,7 +80,7 @@ async function findBroker(options: {
     if (home === undefined || !options.start) {
       throw unreachable(config.endpoint, "is not running");
     }
-    if (await startUnlessClaimed({ home, program, config, signal })) {
+    if (await startUnlessClaimed({ home, program, config, paced, signal })) {
       const started = await askBroker(socketPath, signal);
       if (started !== undefined) return started;
     }
@@ -98,16 +103,31 @@ async function startUnlessClaimed(options: {
   home: Home;
   program: string;
   config: Config;
+  paced: boolean;
   signal: AbortSignal;
 }): Promise<boolean> {
-  const { home, program, config, signal } = options;
-  const claim = claimStart(home.startClaimPath);
-  if (claim === undefined) return false;
+  const { home, program, config, paced, signal } = options;
   try {
-    const environment = config.brokerEnvironment;
-    return (await startBroker({ home, program, environment, signal })) === "listening";
-  } finally {
-    claim[Symbol.dispose]();
+    using claim = claimStart(home.startClaimPath);
+    if (claim === undefined) return false;
+    const failure = paced ? await recentStartFailure(home.startFailurePath) : undefined;
+    if (failure !== undefined) throw failure;
+    return await start({ home, program, environment: config.brokerEnvironment, signal });
+  } catch (error) {
+    throw explainStorage(error, home.path);
+  }
+}
+
+/** Starts a broker; what keeps it from coming up is left for others to know. */
+async function start(options: Parameters<typeof startBroker>[0]): Promise<boolean> {
+  const { startFailurePath } = options.home;
+  try {
+    const isListening = (await startBroker(options)) === "listening";
+    if (isListening) forgetStartFailure(startFailurePath);
+    return isListening;
+  } catch (error) {
+    if (error instanceof EndpointError) noteStartFailure(startFailurePath, error);
+    throw error;
   }
 }
 

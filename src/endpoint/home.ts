@@ -20,6 +20,7 @@ export interface Home {
   readonly socketPath: string;
   readonly lockPath: string;
   readonly startClaimPath: string;
+  readonly startFailurePath: string;
   readonly databasePath: string;
   readonly logPath: string;
   readonly operatorTokenPath: string;
@@ -33,7 +34,8 @@ export interface Home {
 
 /**
  * Makes the home if it is missing and checks that it is usable: a directory of this user, closed to
- * all others, writable, and short enough for a socket in it.
+ * all others, writable, and short enough for a socket in it. On a file system that has become read-only a
+ * broker that runs still answers: it is refused when something is to be written.
  *
  * An empty directory that others may enter is closed to them. One that is not empty is refused: what
  * it holds may have been read already, and it may be a directory that others need.
@@ -49,6 +51,7 @@ export function openHome(path: string): Home {
     socketPath,
     lockPath: join(resolved, "lock.db"),
     startClaimPath: join(resolved, "broker.starting"),
+    startFailurePath: join(resolved, "broker.failed"),
     databasePath: join(resolved, "peerline.db"),
     logPath: join(resolved, "broker.log"),
     operatorTokenPath: join(resolved, "operator.token"),
@@ -102,6 +105,7 @@ function checkWritable(path: string): void {
   try {
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
+    if (errnoOf(cause) === "EROFS") return;
     throw unusable(path, "is not writable", "Set PEERLINE_HOME to a directory that is.", cause);
   }
 }

@@ -10,6 +10,12 @@ export const answerTimeoutMs = 5_000;
 /** How long one process's start of a broker keeps others from starting theirs. */
 export const startClaimMs = 5_000;
 
+/** How long agents leave a home without a broker after one has failed at its start, or soon after it. */
+export const startPauseMs = 15_000;
+
+/** What is read of why it failed. */
+export const maxStartFailureBytes = 4096;
+
 /** Waits between two looks for another process's broker: the first, doubled each time, at most the second. */
 export const minRetryDelayMs = 50;
 export const maxRetryDelayMs = 1_000;

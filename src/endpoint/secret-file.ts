@@ -7,6 +7,7 @@ import { errnoOf } from "./errno.js";
 import { maxSecretFileBytes, secretLookMs, secretLooks } from "./limits.js";
 import { placeFile } from "./place-file.js";
 import { readRegularFile } from "./regular-file.js";
+import { explainStorage } from "./storage-trouble.js";
 
 /**
  * The secret in a file, made on first use. Processes that come at once all get the same one, and a
@@ -44,7 +45,7 @@ export async function createSecretFile(path: string): Promise<string> {
     await placeFile(draft, path);
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
-    throw error;
+    throw explainStorage(error, path);
   }
   await syncDirectory(dirname(path));
   return secret;

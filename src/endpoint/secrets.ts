@@ -5,6 +5,7 @@ import { errnoOf } from "./errno.js";
 import type { Home } from "./home.js";
 import { maxSecrets } from "./limits.js";
 import { createSecretFile, openSecretFile, readSecretFile, syncDirectory } from "./secret-file.js";
+import { explainStorage } from "./storage-trouble.js";
 
 /** Proof of one peer's identity, in a file of its own. */
 export interface PeerSecret {
@@ -25,8 +26,12 @@ export async function listSecrets(home: Home): Promise<PeerSecret[]> {
 
 /** Makes a secret for a new peer. It is on the disk before it is returned. */
 export async function createSecret(home: Home): Promise<PeerSecret> {
-  const made = await mkdir(home.peersPath, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await syncDirectory(home.path);
+  try {
+    const made = await mkdir(home.peersPath, { recursive: true, mode: 0o700 });
+    if (made !== undefined) await syncDirectory(home.path);
+  } catch (error) {
+    throw explainStorage(error, home.peersPath);
+  }
   const path = join(home.peersPath, `${randomUUID()}.secret`);
   return { secret: await createSecretFile(path), path };
 }

@@ -138,7 +138,13 @@ export class Session implements AsyncDisposable {
     const { signal } = this.#stop;
     const config = this.#config;
     const start = config.ownsBroker;
-    const connection = await connectBroker({ config, program: this.#program, start, signal });
+    const connection = await connectBroker({
+      config,
+      program: this.#program,
+      start,
+      paced: true,
+      signal,
+    });
     try {
       const registration = await this.#identity.register(connection.client, signal);
       this.#mail.belongTo(registration.peer?.peerId ?? "");
