@@ -1,5 +1,5 @@
 import type { UserPlaces } from "../endpoint/config.js";
-import { findProgram } from "../hosts/find-program.js";
+import { findProgram } from "../endpoint/find-program.js";
 import { commandLine } from "./doctor/quoted.js";
 
 /** How a person calls this program here. */

@@ -29,3 +29,9 @@ export const secretLookMs = 25;
 
 /** A secret with its line end has 44 bytes; a file with more is none. */
 export const maxSecretFileBytes = 64;
+
+/** How long `--version` of a Node may take, in milliseconds. */
+export const versionTimeoutMs = 5_000;
+
+/** The end of the broker's log, in bytes: a start that fails again for the same reason is not told again. */
+export const toldLogBytes = 4096;

@@ -1,7 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { appendFileSync, closeSync, openSync } from "node:fs";
+import { systemClock } from "../clock.js";
+import { chooseBrokerCommand, type BrokerCommand } from "./broker-command.js";
 import { EndpointError } from "./endpoint-error.js";
 import type { Home } from "./home.js";
+import { toldLogBytes } from "./limits.js";
+import { openRegularFile } from "./regular-file.js";
 import type { StartReport } from "./start-report.js";
 
 /**
@@ -10,14 +14,21 @@ import type { StartReport } from "./start-report.js";
  */
 export async function startBroker(options: {
   home: Home;
-  /** Absolute path of the program, which is run as `node program broker`. */
+  /** Absolute path of the program, which is run as `node program broker` as long as both are there. */
   program: string;
+  /** Absolute path of the Node. Default: this process's own. */
+  node?: string;
   /** The broker's whole environment, but for its home. */
   environment: Readonly<Record<string, string>>;
   signal: AbortSignal;
 }): Promise<"listening" | "held"> {
-  options.signal.throwIfAborted();
-  const child = spawnBroker(options);
+  const { home, node = process.execPath, environment, signal } = options;
+  signal.throwIfAborted();
+  const command = await chooseBrokerCommand({ ...options, node }).catch((error: unknown) => {
+    noteFailure(home, error);
+    throw error;
+  });
+  const child = spawnBroker(command, home, environment);
   try {
     const report = await nextReport(child, options);
     if (report.state === "failed") throw new EndpointError(report.code, report.message);
@@ -29,15 +40,14 @@ export async function startBroker(options: {
 }
 
 // What the broker writes to stderr before its log is open, or as it dies, goes to the log's file.
-function spawnBroker(options: {
-  home: Home;
-  program: string;
-  environment: Readonly<Record<string, string>>;
-}): ChildProcess {
-  const { home, program, environment } = options;
+function spawnBroker(
+  { file, args }: BrokerCommand,
+  home: Home,
+  environment: Readonly<Record<string, string>>,
+): ChildProcess {
   const stderr = openSync(home.logPath, "a", 0o600);
   try {
-    return spawn(process.execPath, [program, "broker"], {
+    return spawn(file, [...args, "broker"], {
       cwd: home.path,
       env: { ...environment, PEERLINE_HOME: home.path },
       detached: true,
@@ -58,7 +68,9 @@ function nextReport(
     // The parent's end of the channel is always closed at the end: by the broker's end or by startBroker.
     child.once("disconnect", () => signal.removeEventListener("abort", abort));
     child.once("message", (report) => resolve(report as StartReport));
-    child.on("error", (cause) => reject(startFailed("could not be started", home, cause)));
+    child.on("error", (cause) => {
+      reject(startFailed(`could not be started (${cause.message})`, home, cause));
+    });
     // The channel has been read to its end by now: no report was sent.
     child.once("close", (exitCode, killedBy) => {
       const how = killedBy ?? `exit code ${exitCode}`;
@@ -70,4 +82,25 @@ function nextReport(
 function startFailed(what: string, home: Home, cause?: unknown): EndpointError {
   const message = `The broker ${what}. Its log is ${home.logPath}`;
   return new EndpointError("BROKER_START_FAILED", message, { cause });
+}
+
+/**
+ * Writes to the broker's log why none was started, as a broker itself writes it: who looks there, and
+ * doctor, finds it. Many agents try again and again, so that what is there already is not repeated.
+ */
+function noteFailure({ logPath }: Home, error: unknown): void {
+  if (!(error instanceof EndpointError)) return;
+  const { code, message } = error;
+  try {
+    using log = openRegularFile(logPath);
+    const size = log?.stats.size ?? 0;
+    const end = log?.read(Math.max(0, size - toldLogBytes), toldLogBytes).toString() ?? "";
+    if (end.includes(JSON.stringify(message))) return;
+    const time = new Date(systemClock.now()).toISOString();
+    const entry = { level: "error", time, pid: process.pid, err: { code, message } };
+    const line = JSON.stringify({ ...entry, msg: "did not start" });
+    appendFileSync(logPath, `${line}\n`, { mode: 0o600 });
+  } catch {
+    // The log cannot be written: who started it is told all the same.
+  }
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { UserPlaces } from "../endpoint/config.js";
 import { allInstallers } from "./all-installers.js";
-import { findProgram } from "./find-program.js";
+import { findProgram } from "../endpoint/find-program.js";
 import type { Installer } from "./installer.js";
 
 /** The hosts on this machine: installed, or used by this user before. */

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { lastStart } from "../../src/cli/doctor/last-start.js";
 import { openHome, type Home } from "../../src/endpoint/home.js";
 import { startBroker } from "../../src/endpoint/start-broker.js";
 import { temporaryDirectory } from "./temporary-directory.js";
@@ -37,6 +38,20 @@ test("fails when there is no such program", async () => {
   await expect(
     startBroker({ home, program: missing, environment: {}, signal: never }),
   ).rejects.toMatchObject({ code: "BROKER_START_FAILED" });
+});
+
+test("a program that is gone is told in the log, for doctor too, and not again", async () => {
+  const { home, program } = newProgram("");
+  const missing = `${program}.missing`;
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    const started = startBroker({ home, program: missing, environment: {}, signal: never });
+    await expect(started).rejects.toThrow(`${missing} is gone`);
+  }
+  expect(readFileSync(home.logPath, "utf8").trim().split("\n")).toHaveLength(1);
+  expect(lastStart(home.path)).toMatchObject({
+    outcome: "did not start",
+    message: expect.stringContaining(`${missing} is gone`),
+  });
 });
 
 test("runs it in the home, detached, with the environment given and no other", async () => {

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { findForbidden, findProgram } from "../../hosts/find-program.js";
+import { findForbidden, findProgram } from "../../endpoint/find-program.js";
 import { advise } from "./advice.js";
 import { makeExecutable } from "./check-program.js";
 import type { Evidence } from "./evidence.js";

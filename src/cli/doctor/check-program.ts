@@ -2,11 +2,11 @@ import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { openRegularFile } from "../../endpoint/regular-file.js";
 import { VERSION } from "../../endpoint/version.js";
-import { findForbidden, findProgram } from "../../hosts/find-program.js";
+import { findForbidden, findProgram } from "../../endpoint/find-program.js";
 import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { isNodeTooOld, nodeVersion } from "./node-version.js";
+import { isNodeTooOld, nodeVersion } from "../../endpoint/node-version.js";
 import { programVersion } from "./program-version.js";
 import { commandLine } from "./quoted.js";
 
@@ -72,7 +72,7 @@ async function checkNode(
     const seen = `${script} needs \`node\` on the search path, and there is none`;
     return [{ id: "program-node", severity: "problem", subject: "PATH", seen, mend }];
   }
-  const version = await nodeVersion(node, { config, signal });
+  const version = await nodeVersion(node, { env: config.brokerEnvironment, signal });
   if (version !== undefined && !isNodeTooOld(version)) return [];
   const seen = `\`peerline\` would run on Node ${version ?? "of unknown version"}, and needs 20.19 or newer`;
   return [{ id: "program-node", severity: "problem", subject: node, seen, mend }];

@@ -6,7 +6,7 @@ import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { HostView } from "./host-view.js";
 import { startTimeoutMs } from "./limits.js";
-import { isNode, isNodeTooOld, nodeVersion } from "./node-version.js";
+import { isNode, isNodeTooOld, nodeVersion } from "../../endpoint/node-version.js";
 import { commandLine } from "./quoted.js";
 import { reinstall } from "./reinstall.js";
 import { startCommand, type StartOutcome } from "./start-command.js";
@@ -96,7 +96,7 @@ async function judge(options: {
     }
     case "ended": {
       const version = isNode(command)
-        ? await nodeVersion(command, { config: evidence.config, signal })
+        ? await nodeVersion(command, { env: evidence.config.brokerEnvironment, signal })
         : undefined;
       if (version !== undefined && isNodeTooOld(version)) {
         const seen = `the entry in ${entry.path} runs on Node ${version}, and needs 20.19 or newer`;

@@ -2,7 +2,7 @@ import { basename, isAbsolute } from "node:path";
 import { existsSync } from "node:fs";
 import type { UserPlaces } from "../../endpoint/config.js";
 import type { FoundEntry } from "../../hosts/find-entries.js";
-import { findProgram, isProgram } from "../../hosts/find-program.js";
+import { findProgram, isProgram } from "../../endpoint/find-program.js";
 import { isFleetingPath } from "../../hosts/server-command.js";
 
 /** An entry, and what can be said of its command without starting it. */

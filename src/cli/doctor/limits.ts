@@ -34,9 +34,6 @@ export const endTimeoutMs = 1_000;
 /** What a started command may write, in bytes; the rest is not read. */
 export const maxStartBytes = 256 * 1024;
 
-/** How long `--version` of a program may take, in milliseconds. */
-export const versionTimeoutMs = 5_000;
-
 /** Frames of a write-ahead log that are looked through: the log of a broker has some thousand. */
 export const maxLogFrames = 65_536;
 

@@ -1,9 +1,9 @@
 import { realpathSync } from "node:fs";
 import { basename, isAbsolute, sep } from "node:path";
-import { findProgram } from "../../hosts/find-program.js";
+import { findProgram } from "../../endpoint/find-program.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
-import { isNode } from "./node-version.js";
+import { isNode } from "../../endpoint/node-version.js";
 import { programVersion } from "./program-version.js";
 
 /**

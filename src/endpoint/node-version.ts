@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { basename } from "node:path";
 import { promisify } from "node:util";
-import type { Config } from "../../endpoint/config.js";
 import { versionTimeoutMs } from "./limits.js";
 
 export function isNode(command: string): boolean {
@@ -11,11 +10,11 @@ export function isNode(command: string): boolean {
 /** The version of a Node, for example `v20.19.0`; undefined where it does not say one. */
 export async function nodeVersion(
   command: string,
-  { config, signal }: { config: Config; signal: AbortSignal },
+  { env, signal }: { env: Readonly<Record<string, string>>; signal: AbortSignal },
 ): Promise<string | undefined> {
   try {
     const { stdout } = await promisify(execFile)(command, ["--version"], {
-      env: config.brokerEnvironment,
+      env,
       timeout: versionTimeoutMs,
       killSignal: "SIGKILL",
       signal,

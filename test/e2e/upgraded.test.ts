@@ -1,0 +1,72 @@
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { program } from "../support/program.js";
+import { RawAgent } from "../mcp/raw-agent.js";
+import { TestHome } from "../mcp/test-home.js";
+
+/** An agent that goes on while an upgrade removes the Node and the Peerline that it runs. */
+describe("an agent whose own files an upgrade has removed", () => {
+  let home: TestHome;
+  let agent: RawAgent;
+  /** Where the old files were. */
+  let old: string;
+  /** A folder on the agent's PATH. */
+  let bin: string;
+  let calls = 1;
+
+  beforeEach(async () => {
+    home = await TestHome.open();
+    old = join(home.path, "old");
+    bin = join(home.path, "bin");
+    mkdirSync(join(old, "bin"), { recursive: true });
+    mkdirSync(bin);
+    copyFileSync(process.execPath, join(old, "bin/node"));
+    const installed = join(old, "lib/node_modules/peerline");
+    const root = dirname(dirname(program));
+    cpSync(dirname(program), join(installed, "dist"), { recursive: true });
+    copyFileSync(join(root, "package.json"), join(installed, "package.json"));
+    symlinkSync(join(root, "node_modules"), join(installed, "node_modules"));
+    const command = [join(old, "bin/node"), join(installed, "dist/peerline.js"), "mcp"];
+    agent = new RawAgent(home.path, { PATH: bin }, command);
+    const params = {
+      protocolVersion: "2025-06-18",
+      capabilities: {},
+      clientInfo: { name: "test", version: "1" },
+    };
+    agent.write({ jsonrpc: "2.0", id: 1, method: "initialize", params });
+    agent.write({ jsonrpc: "2.0", method: "notifications/initialized" });
+    expect(await call()).toContain('"you"');
+    rmSync(old, { recursive: true });
+    await home.killBroker("SIGTERM");
+  });
+
+  afterEach(async () => {
+    await agent[Symbol.asyncDispose]();
+    await home[Symbol.asyncDispose]();
+  });
+
+  async function call(): Promise<string> {
+    const id = ++calls;
+    const params = { name: "list_peers", arguments: {} };
+    agent.write({ jsonrpc: "2.0", id, method: "tools/call", params });
+    return JSON.stringify((await agent.answer(id)).result);
+  }
+
+  test("starts the broker with what is on PATH", async () => {
+    symlinkSync(process.execPath, join(bin, "node"));
+    symlinkSync(program, join(bin, "peerline"));
+    expect(await call()).toContain('"you"');
+    const words = readFileSync(`/proc/${await home.brokerPid()}/cmdline`, "utf8").split("\0");
+    expect(words.slice(0, 3)).toEqual([join(bin, "node"), program, "broker"]);
+  });
+
+  test("names the file that is gone, in its answer, its own log and the broker's", async () => {
+    const gone = join(old, "lib/node_modules/peerline/dist/peerline.js");
+    const said = await call();
+    for (const text of [said, agent.log, readFileSync(join(home.path, "broker.log"), "utf8")]) {
+      expect(text).toContain(`${gone} is gone`);
+      expect(text).toContain("there is no `peerline` on PATH");
+    }
+  });
+});
