@@ -4,6 +4,7 @@ import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_det
 import { EntryErrorSchema, type EntryError } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Code, RpcError, type ErrorDetail } from "../rpc/error.js";
+import { mailRetryMs, queueRetryMs } from "./limits.js";
 import { StoreError } from "./store.js";
 
 const errorDomain = "peerline.v1";
@@ -36,10 +37,14 @@ const codes: Record<ErrorReason, Code> = {
   [ErrorReason.RATE_LIMITED]: Code.ResourceExhausted,
   [ErrorReason.HOP_LIMIT]: Code.ResourceExhausted,
   [ErrorReason.REPEATED_TEXT]: Code.ResourceExhausted,
+  [ErrorReason.MUTED]: Code.PermissionDenied,
+  [ErrorReason.PEER_RENAMED]: Code.FailedPrecondition,
 };
 
 /** What the broker refuses, and why: the reason decides the gRPC status. */
 export class BrokerError extends RpcError {
+  readonly retryAfterMs: number | undefined;
+
   constructor(
     readonly reason: ErrorReason,
     message: string,
@@ -59,6 +64,7 @@ export class BrokerError extends RpcError {
       details: [{ schema: ErrorInfoSchema, message: info }, ...retryDetail(options.retryAfterMs)],
       ...(options.cause === undefined ? {} : { cause: options.cause }),
     });
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 
@@ -81,13 +87,26 @@ export async function translateStoreErrors<T>(call: () => Promise<T>): Promise<T
 export function fromStoreError(error: StoreError): BrokerError | StoreError {
   const reason = storeReasons[error.code];
   if (reason === undefined) return error;
-  return new BrokerError(reason, error.message, { cause: error });
+  const retryAfterMs = retryTimes[error.code];
+  const limit = error.code === "MAIL_FULL" ? { metadata: { limit: "mail_bytes" } } : {};
+  return new BrokerError(reason, error.message, {
+    ...limit,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    cause: error,
+  });
 }
+
+/** When it is worth another try, though nobody can know. */
+const retryTimes: Partial<Record<StoreError["code"], number>> = {
+  QUEUE_FULL: queueRetryMs,
+  MAIL_FULL: mailRetryMs,
+};
 
 const storeReasons: Partial<Record<StoreError["code"], ErrorReason>> = {
   NAME_TAKEN: ErrorReason.NAME_TAKEN,
   MESSAGE_ID_REUSED: ErrorReason.MESSAGE_ID_REUSED,
   QUEUE_FULL: ErrorReason.QUEUE_FULL,
+  MAIL_FULL: ErrorReason.LIMIT_REACHED,
   FULL: ErrorReason.STORE_FULL,
   UNAVAILABLE: ErrorReason.STORE_UNAVAILABLE,
   DATA_LOSS: ErrorReason.DATA_LOSS,
@@ -95,5 +114,10 @@ const storeReasons: Partial<Record<StoreError["code"], ErrorReason>> = {
 
 /** An error as one entry's of a call whose other entries may have succeeded. */
 export function entryError(error: BrokerError): EntryError {
-  return create(EntryErrorSchema, { reason: error.reason, message: error.message });
+  const { reason, message, retryAfterMs } = error;
+  return create(EntryErrorSchema, {
+    reason,
+    message,
+    ...(retryAfterMs === undefined ? {} : { retryDelay: durationFromMs(retryAfterMs) }),
+  });
 }

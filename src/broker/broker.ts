@@ -40,7 +40,7 @@ export async function createBroker(options: {
   onStop: () => void;
 }): Promise<Broker> {
   const { store, clock, log, version, operatorToken } = options;
-  const directory = await Directory.load(store);
+  const directory = await Directory.load(store, clock);
   const sessions = new Sessions({ directory, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });

@@ -4,9 +4,10 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import type { PeerRef } from "../../gen/peerline/v1/message_pb.js";
 import { PeerRefSchema } from "../../gen/peerline/v1/message_pb.js";
 import { PeerSchema, Reach, type Peer } from "../../gen/peerline/v1/peer_pb.js";
+import type { Clock } from "../clock.js";
 import { isUuid, readName } from "../contract/names.js";
 import { BrokerError, translateStoreErrors } from "./broker-error.js";
-import { maxNamesTold, minShortIdLength } from "./limits.js";
+import { maxFormerNames, maxNamesTold, minShortIdLength } from "./limits.js";
 import { nearNames, numberedName } from "./names.js";
 import type { Store, StoredPeer } from "./store.js";
 
@@ -29,20 +30,25 @@ export type PeerChange = Partial<
  */
 export class Directory {
   readonly #store: Store;
+  readonly #clock: Clock;
   readonly #byId = new Map<string, PeerEntry>();
   readonly #byName = new Map<string, PeerEntry>();
+  /** Who had a name before and has another now; who gave it up last is last. */
+  readonly #byFormerName = new Map<string, PeerEntry[]>();
   readonly #bySecretHash = new Map<string, PeerEntry>();
   readonly #updates = new Map<string, Promise<unknown>>();
   readonly #listeners = new Set<(peerId: string) => void>();
+  readonly #renameListeners = new Set<(entry: PeerEntry) => void>();
 
-  static async load(store: Store): Promise<Directory> {
-    const directory = new Directory(store);
+  static async load(store: Store, clock: Clock): Promise<Directory> {
+    const directory = new Directory(store, clock);
     for (const stored of await store.loadPeers()) directory.#index(newEntry(stored));
     return directory;
   }
 
-  private constructor(store: Store) {
+  private constructor(store: Store, clock: Clock) {
     this.#store = store;
+    this.#clock = clock;
   }
 
   get size(): number {
@@ -71,6 +77,18 @@ export class Directory {
       const name = numberedName(baseName, number);
       if (!this.#byName.has(name)) return { name, number };
     }
+  }
+
+  /** Who had the name before and is another peer than the one that has it now; the last one first. */
+  formerOwners(name: string): PeerEntry[] {
+    const owner = this.#byName.get(name);
+    const former = this.#byFormerName.get(name) ?? [];
+    return former.filter((entry) => entry !== owner).toReversed();
+  }
+
+  /** Calls the listener with each peer that has another name than before. */
+  onRename(listener: (entry: PeerEntry) => void): void {
+    this.#renameListeners.add(listener);
   }
 
   /** Every peer that `wanted` fits: by its name, `name@host` or id one, by the beginning of an id several. */
@@ -108,6 +126,8 @@ export class Directory {
         { metadata: { field, candidates: names.join(",") } },
       );
     }
+    const [former] = this.formerOwners(readName(text).name ?? "");
+    if (former !== undefined) throw renamed(field, shown(text), former);
     const near = nearNames(text, this.#byName.keys());
     const mend =
       near.length === 0 ? "list the peers to see their names" : `did you mean ${near.join(", ")}?`;
@@ -142,7 +162,12 @@ export class Directory {
       if (!isWanted(current)) return;
       const other = change.name === undefined ? undefined : this.#byName.get(change.name);
       if (other !== undefined && other !== entry) throw this.#nameTaken(other.stored.name);
-      const next: StoredPeer = { ...current, ...change, revision: current.revision + 1 };
+      const next: StoredPeer = {
+        ...current,
+        ...change,
+        formerNames: formerNamesAfter(current, change),
+        revision: current.revision + 1,
+      };
       await translateStoreErrors(() => this.#store.updatePeer(next));
       this.#replace(entry, next);
     });
@@ -196,7 +221,10 @@ export class Directory {
   async describe(entries: readonly PeerEntry[]): Promise<Peer[]> {
     const ids = entries.map((entry) => entry.stored.peerId);
     const waiting = await translateStoreErrors(() => this.#store.countWaiting(ids));
-    return entries.map((entry) => describePeer(entry, waiting.get(entry.stored.peerId) ?? 0));
+    const nowMs = this.#clock.now();
+    return entries.map((entry) =>
+      describePeer(entry, waiting.get(entry.stored.peerId) ?? 0, nowMs),
+    );
   }
 
   #byHost(text: string): PeerEntry | undefined {
@@ -224,22 +252,42 @@ export class Directory {
 
   #replace(entry: PeerEntry, next: StoredPeer): void {
     if (this.#byId.get(next.peerId) !== entry) return;
-    this.#byName.delete(entry.stored.name);
+    const isRenamed = entry.stored.name !== next.name;
+    this.#unindexNames(entry);
     entry.stored = next;
-    this.#byName.set(next.name, entry);
+    this.#indexNames(entry);
     this.#changed(next.peerId);
+    if (isRenamed) for (const listener of this.#renameListeners) listener(entry);
   }
 
-  #unindex({ stored }: PeerEntry): void {
+  #unindex(entry: PeerEntry): void {
+    const { stored } = entry;
     this.#byId.delete(stored.peerId);
-    this.#byName.delete(stored.name);
+    this.#unindexNames(entry);
     this.#bySecretHash.delete(stored.secretHash);
   }
 
   #index(entry: PeerEntry): void {
     this.#byId.set(entry.stored.peerId, entry);
-    this.#byName.set(entry.stored.name, entry);
+    this.#indexNames(entry);
     this.#bySecretHash.set(entry.stored.secretHash, entry);
+  }
+
+  #indexNames(entry: PeerEntry): void {
+    this.#byName.set(entry.stored.name, entry);
+    for (const { name } of entry.stored.formerNames) {
+      const owners = this.#byFormerName.get(name) ?? [];
+      this.#byFormerName.set(name, [...owners, entry].toSorted(byEndOf(name)));
+    }
+  }
+
+  #unindexNames(entry: PeerEntry): void {
+    this.#byName.delete(entry.stored.name);
+    for (const { name } of entry.stored.formerNames) {
+      const others = this.#byFormerName.get(name)?.filter((owner) => owner !== entry) ?? [];
+      if (others.length === 0) this.#byFormerName.delete(name);
+      else this.#byFormerName.set(name, others);
+    }
   }
 
   #changed(peerId: string): void {
@@ -259,6 +307,25 @@ export class Directory {
   }
 }
 
+/** Without the one that it has again. */
+function formerNamesAfter(current: StoredPeer, change: PeerChange): StoredPeer["formerNames"] {
+  const { name = current.name, lastSeenMs: untilMs = current.lastSeenMs } = change;
+  if (name === current.name) return current.formerNames;
+  const others = current.formerNames.filter(
+    (former) => former.name !== name && former.name !== current.name,
+  );
+  return [...others, { name: current.name, untilMs }].slice(-maxFormerNames);
+}
+
+/** When the peer gave the name up. */
+export function untilMs(entry: PeerEntry, name: string): number {
+  return entry.stored.formerNames.find((former) => former.name === name)?.untilMs ?? 0;
+}
+
+function byEndOf(name: string): (a: PeerEntry, b: PeerEntry) => number {
+  return (a, b) => untilMs(a, name) - untilMs(b, name);
+}
+
 export function refTo(entry: PeerEntry): PeerRef {
   return create(PeerRefSchema, { peerId: entry.stored.peerId, name: entry.stored.name });
 }
@@ -267,7 +334,7 @@ export function reachOf(entry: PeerEntry): Reach {
   return entry.online ? entry.reach : Reach.STORED;
 }
 
-export function describePeer(entry: PeerEntry, waiting: number): Peer {
+function describePeer(entry: PeerEntry, waiting: number, nowMs: number): Peer {
   const { stored } = entry;
   return create(PeerSchema, {
     peerId: stored.peerId,
@@ -277,13 +344,28 @@ export function describePeer(entry: PeerEntry, waiting: number): Peer {
     online: entry.online,
     lastSeenTime: timestampFromMs(stored.lastSeenMs),
     createTime: timestampFromMs(stored.createTimeMs),
+    ...describeMute(stored.mutedUntilMs, nowMs),
     reach: reachOf(entry),
     waitingMessages: BigInt(waiting),
   });
 }
 
+function describeMute(mutedUntilMs: number, nowMs: number): Pick<Peer, "muted" | "muteEndTime"> {
+  const muted = mutedUntilMs > nowMs;
+  const isTimed = muted && mutedUntilMs < Number.MAX_SAFE_INTEGER;
+  return isTimed ? { muted, muteEndTime: timestampFromMs(mutedUntilMs) } : { muted };
+}
+
 function newEntry(stored: StoredPeer): PeerEntry {
   return { stored, online: false, reach: Reach.STORED };
+}
+
+function renamed(field: string, name: string, { stored }: PeerEntry): BrokerError {
+  return new BrokerError(
+    ErrorReason.PEER_NOT_FOUND,
+    `${field}: no peer is named "${name}" any more: the one that was is "${stored.name}" now`,
+    { metadata: { field, candidates: stored.name } },
+  );
 }
 
 function shown(text: string): string {

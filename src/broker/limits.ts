@@ -72,6 +72,16 @@ export const hopWindowMs = minuteMs;
 /** How long the same text from one peer to another counts as a repeat. */
 export const repeatWindowMs = 10_000;
 
+/** After how long a sender may try again what a full queue, or the bound of all mail, refused. */
+export const queueRetryMs = 30_000;
+export const mailRetryMs = 10 * minuteMs;
+
+/** Earlier names that are remembered of one peer; the oldest is forgotten first. */
+export const maxFormerNames = 8;
+/** Messages between two peers that are looked at to tell whether they know each other. */
+export const maxAcquaintance = 20;
+export const maxMuteMs = 365 * dayMs;
+
 /** How long ended messages are collected before their sender is told, and how many one notice names. */
 export const noticeDelayMs = 1000;
 export const maxEndsTold = 20;

@@ -9,6 +9,7 @@ import {
   type Receipt,
 } from "../../gen/peerline/v1/message_pb.js";
 import type { BrokerLog } from "./broker-log.js";
+import { purgedReason } from "./moderation.js";
 import { refTo, type Directory, type PeerEntry } from "./directory.js";
 import { defaultExpiresInMs, maxEndsTold, noticeDelayMs } from "./limits.js";
 import type { Receipts } from "./receipts.js";
@@ -137,6 +138,7 @@ function draftNotice(to: PeerEntry, ends: readonly End[]): Draft {
 
 /** Without the recipient's own reason: a peer's words are not to be read as the broker's. */
 function why(receipt: Receipt): string {
+  if (receipt.reason === purgedReason) return purgedReason;
   return receipt.state === ReceiptState.EXPIRED
     ? "it expired unread"
     : "it was given up (message_status tells the recipient's reason)";

@@ -185,6 +185,8 @@ export class Registrar {
       epoch: 0,
       instanceId: "",
       conversations: [],
+      formerNames: [],
+      mutedUntilMs: 0,
       revision: 1,
     };
     const entry = await this.#directory.create(stored);

@@ -9,13 +9,15 @@ import {
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ConfirmedBy, ReceiptState, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
+import { readName } from "../contract/names.js";
 import { BrokerError, entryError, fromStoreError, translateStoreErrors } from "./broker-error.js";
 import type { Core } from "./core.js";
 import { reachOf, refTo, type PeerEntry } from "./directory.js";
 import { dataBytes, readDraft } from "./draft.js";
-import { boundCount, requireField } from "./fields.js";
 import { findMessage } from "./find-message.js";
-import { maxDataBytes, maxRecipients, maxTextBytes } from "./limits.js";
+import { maxDataBytes, maxTextBytes } from "./limits.js";
+import { requireUnmuted } from "./moderation.js";
+import { findRecipients, readRecipients, refuseStrangers } from "./recipients.js";
 import type { Session } from "./sessions.js";
 import type { Draft, EnqueueResult } from "./store.js";
 import type { MessageKey, Reservation } from "./storms.js";
@@ -30,7 +32,7 @@ type Placed =
  *
  * 1. Reserve it from what the sender may send, before anything waits.
  * 2. Find the message that is answered, then every recipient, and check the request: an error here
- *    stores nothing.
+ *    stores nothing. So does a name that is another's by now.
  * 3. Refuse it where it is part of a storm.
  * 4. Store the message for each recipient; durable when the store answers.
  * 5. Note that the answered message was answered.
@@ -43,9 +45,11 @@ export async function sendMessage(
 ): Promise<SendMessageResponse> {
   const from = session.entry;
   session.isSure = true;
+  requireUnmuted(core, from);
   const wanted = readRecipients(request);
   using reservation = core.storms.reserve(from.stored.peerId, wanted.length, bodyBytes(request));
   const answered = await findAnswered(core, session, request, wanted);
+  await refuseStrangers(core, from, request, wanted, answered);
   // From here to the store nothing waits, so that no recipient is removed in between.
   const recipients = findRecipients(core, wanted, answered);
   const draft = readDraft({ from, request, recipients, answered: answered?.message });
@@ -65,35 +69,9 @@ export async function sendMessage(
   });
 }
 
-/** What the caller calls its recipients, each once. */
-function readRecipients(request: SendMessageRequest): string[] {
-  if (request.to.length === 0) requireField("to", "");
-  boundCount("to", request.to.length, maxRecipients);
-  const wanted = request.to.map((text) => text.trim().toLowerCase());
-  for (const text of wanted) requireField("to", text);
-  return [...new Set(wanted)];
-}
-
 /** What counts against the sender's rate; more than that is refused in a moment. */
 function bodyBytes({ text, data }: SendMessageRequest): number {
   return Math.min(Buffer.byteLength(text) + dataBytes(data), maxTextBytes + maxDataBytes);
-}
-
-/** A name that somebody had in the answered message means that peer, whoever has the name now. */
-function findRecipients(
-  core: Core,
-  wanted: readonly string[],
-  answered: MessageRecord | undefined,
-): PeerEntry[] {
-  const { from, to = [] } = answered?.message ?? {};
-  const participants = from === undefined ? to : [from, ...to];
-  const found = wanted.map((text) => {
-    const known = participants.find(({ name }) => name === text);
-    return known === undefined
-      ? core.directory.resolve("to", text)
-      : core.directory.resolveKnown("to", known);
-  });
-  return [...new Set(found)];
 }
 
 async function findAnswered(
@@ -110,7 +88,10 @@ async function findAnswered(
     from: "",
     viewer: session.entry.stored.peerId,
     // Under the names they have, or had.
-    likelyFrom: [...wanted, ...present.map(({ stored }) => stored.peerId)],
+    likelyFrom: [
+      ...wanted.map((text) => readName(text).name ?? text),
+      ...present.map(({ stored }) => stored.peerId),
+    ],
   });
 }
 

@@ -15,6 +15,7 @@ import { dropMessage, redriveMessage } from "./dead-letters.js";
 import { findMessage } from "./find-message.js";
 import { listMessages } from "./list-messages.js";
 import { listPeers } from "./list-peers.js";
+import { mutePeer, purgeMessages, unmutePeer } from "./moderation.js";
 import { sendMessage } from "./send-message.js";
 import { getServerInfo } from "./server-info.js";
 import type { Credential, Session } from "./sessions.js";
@@ -63,6 +64,18 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     dropMessage: async (request, context) => {
       operatorOf(context);
       return dropMessage(core, request);
+    },
+    mutePeer: async (request, context) => {
+      operatorOf(context);
+      return mutePeer(core, request);
+    },
+    unmutePeer: async (request, context) => {
+      operatorOf(context);
+      return unmutePeer(core, request);
+    },
+    purgeMessages: async (request, context) => {
+      operatorOf(context);
+      return purgeMessages(core, request);
     },
     async *watchMessages(_request, context) {
       operatorOf(context);

@@ -52,7 +52,9 @@ export interface Store extends AsyncDisposable {
    * Stores one message for each recipient, and stamps it. The results are in the recipients' order;
    * one that fails does not stop the others. (`draft.from`, `draft.messageId`) met again for a
    * recipient within the dedupe window changes nothing and is a duplicate; with another fingerprint it
-   * is MESSAGE_ID_REUSED for every recipient. A message that no recipient accepted is not kept. First
+   * is MESSAGE_ID_REUSED for every recipient. A message that no recipient accepted is not kept. A
+   * sender may have, in a queue and of all that is kept, a quarter of what is free and one message: so
+   * there is room for others. First
    * messages of one sender keep their order in each queue.
    */
   enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]>;
@@ -85,6 +87,17 @@ export interface Store extends AsyncDisposable {
 
   /** Removes a DEAD_LETTERED delivery, and its message with the last one. NOT_FOUND where it is not dead-lettered. */
   drop(peerId: string, seq: bigint): Promise<void>;
+
+  /**
+   * Removes messages that the peer sent, in the order of acceptance from the one after `after` on: of
+   * `waiting` those deliveries alone that were never presented, and each message with its last delivery.
+   * Looks at a bounded number; `next` says where to go on, undefined at the end.
+   */
+  purge(query: {
+    from: string;
+    waiting: boolean;
+    after: number;
+  }): Promise<{ removed: AdvancedReceipt[]; next: number | undefined }>;
 
   /**
    * Deliveries that were never presented (QUEUED or LEASED) and whose expire time has passed, the
@@ -158,6 +171,10 @@ export interface StoredPeer {
   readonly epoch: number;
   /** The instance whose session was live when this record was written; empty when none was. */
   readonly instanceId: string;
+  /** Names that it had before, and until when; newest last; bounded by the core. */
+  readonly formerNames: readonly { name: string; untilMs: number }[];
+  /** Until when it may not send; 0 while it may, `Number.MAX_SAFE_INTEGER` without an end. */
+  readonly mutedUntilMs: number;
   /** Host sessions that the peer was bound to, newest last; bounded by the core. */
   readonly conversations: readonly { id: string; boundAtMs: number }[];
   /** 1 at creation, then one more with each update. */
@@ -280,8 +297,10 @@ export type StoreErrorCode =
   | "CONFLICT"
   | "NOT_FOUND"
   | "MESSAGE_ID_REUSED"
-  /** The recipient's queue has reached its bound. */
+  /** The recipient's queue has reached its bound, or the sender its share of it. */
   | "QUEUE_FULL"
+  /** All messages that are kept have reached their bound, or the sender its share of it. */
+  | "MAIL_FULL"
   /** No room: disk full, quota. Reports and reads still work. */
   | "FULL"
   /** Not now: input or output failed, or the engine does not answer. */

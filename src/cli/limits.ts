@@ -17,6 +17,12 @@ export const maxAcks = 1024;
 /** How long one unary call may take, in milliseconds. */
 export const callTimeoutMs = 10_000;
 
+/** How long a purge may take, in milliseconds: it goes through all that a peer sent. */
+export const purgeTimeoutMs = 120_000;
+
+/** The longest time for which a peer may be muted: 365 days. */
+export const maxMuteSeconds = 365 * 86_400;
+
 /** After this long without a message that waited, in milliseconds, `read` without --wait begins again. */
 export const readQuietMs = 1000;
 

@@ -69,7 +69,7 @@ function cells(peer: Peer, color: Output["color"], nowMs: number): string[] {
   return [
     peer.online ? color.green("●") : color.dim("○"),
     peer.online ? color.bold(peer.name) : peer.name,
-    reachLabel(peer.reach),
+    peer.muted ? color.yellow("muted") : reachLabel(peer.reach),
     waiting > 0 ? color.yellow(String(waiting)) : "-",
     client(peer),
     place(peer),

@@ -62,6 +62,24 @@ const commands: readonly {
     load: async () => (await import("./dead-letters.js")).defineDeadLetters,
   },
   {
+    name: "mute",
+    synopsis: "mute PEER",
+    summary: "forbid a peer to send",
+    load: async () => (await import("./mute.js")).defineMute,
+  },
+  {
+    name: "unmute",
+    synopsis: "unmute PEER",
+    summary: "let it send again",
+    load: async () => (await import("./unmute.js")).defineUnmute,
+  },
+  {
+    name: "purge",
+    synopsis: "purge --from PEER",
+    summary: "remove what a peer sent and nobody has read",
+    load: async () => (await import("./purge-messages.js")).definePurge,
+  },
+  {
     name: "stop",
     synopsis: "stop",
     summary: "stop the broker in good order",

@@ -7,6 +7,11 @@ export interface StoreLimits {
   /** Bytes of encoded open messages in one queue; what would exceed them is QUEUE_FULL. */
   readonly maxQueueBytes: number;
   /**
+   * Bytes of all messages that are kept, open or not: encoded, and `deliveryBytes` more for each
+   * recipient. What would exceed them is MAIL_FULL.
+   */
+  readonly maxMailBytes: number;
+  /**
    * How long a message whose every receipt is closed is kept, in milliseconds from its acceptance. It
    * is also the dedupe window: a repeated message id is known as long as its message is.
    */
@@ -18,25 +23,42 @@ export interface StoreLimits {
 export const storeLimits: StoreLimits = {
   maxQueueMessages: 10_000,
   maxQueueBytes: 64 * 1024 * 1024,
+  maxMailBytes: 1024 * 1024 * 1024,
   retentionMs: 30 * 24 * 60 * 60 * 1000,
   pruneIntervalMs: 10 * 60 * 1000,
 };
 
+/** Of what is free, in a queue or of all mail, one sender may use one part of so many. */
+export const freeShare = 4;
+
+/** What one more recipient of a message takes, about: its receipt and its places in the indices. */
+export const deliveryBytes = 512;
+
+/** Messages that one call of `purge` looks at, where they are on a disk. */
+export const purgeSliceMessages = 100;
+
 /** Senders that a backlog names. */
 export const maxBacklogSenders = 8;
 
-/** The bounds of a queue, as GetServerInfo states them. */
+/** The bounds of a queue and of all mail, as GetServerInfo states them. */
 export function describeLimits(limits: StoreLimits): StoreInfo["limits"] {
   return [
     {
       name: "queue_messages",
       maximum: limits.maxQueueMessages,
-      description: "messages that wait or are being handled in one queue",
+      description:
+        "messages that wait or are being handled in one queue; of one sender at most a quarter of what is free",
     },
     {
       name: "queue_bytes",
       maximum: limits.maxQueueBytes,
-      description: "bytes of those messages, encoded",
+      description:
+        "bytes of those messages, encoded; of one sender at most a quarter of what is free",
+    },
+    {
+      name: "mail_bytes",
+      maximum: limits.maxMailBytes,
+      description: `bytes of all messages that are kept, encoded, and ${deliveryBytes} for each recipient; of one sender at most a quarter of what is free`,
     },
   ];
 }

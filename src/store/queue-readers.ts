@@ -25,7 +25,7 @@ export interface Taken {
   readonly reach: number;
 }
 
-/** Where a reader stands: it has handed out everything up to `after` save what was `returned`. */
+/** Where a reader stands: it has handed out everything up to `after` except what was `returned`. */
 export interface Position {
   readonly after: number;
   /** Ascending. */

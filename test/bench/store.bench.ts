@@ -10,6 +10,7 @@ import { MessageCheck } from "../../src/store/sqlite/checksum.js";
 import { openDatabase } from "../../src/store/sqlite/database.js";
 import { enqueueOperation } from "../../src/store/sqlite/enqueue.js";
 import { FreeSpace } from "../../src/store/sqlite/free-space.js";
+import { Room } from "../../src/store/sqlite/room.js";
 import { sqliteLimits } from "../../src/store/sqlite/limits.js";
 import type { Operations } from "../../src/store/sqlite/operations.js";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.js";
@@ -22,7 +23,7 @@ import { workerUrl } from "../store/sqlite/built-worker.js";
 // second. They compare with one transaction per message, without a thread between.
 const messages = 1000;
 const text = "x".repeat(1024);
-const boundless = { maxQueueMessages: 1e9, maxQueueBytes: 1e12 };
+const boundless = { maxQueueMessages: 1e9, maxQueueBytes: 1e12, maxMailBytes: 1e12 };
 
 const folder = mkdtempSync(join(tmpdir(), "pl-"));
 const path = join(folder, "grouped.db");
@@ -58,9 +59,9 @@ async function sendAll(senders: number): Promise<void> {
 function oneTransactionEach(databasePath: string): (count: number) => void {
   const database = openDatabase(databasePath);
   const freeSpace = new FreeSpace(databasePath, sqliteLimits.reserveBytes);
-  const limits = { ...sqliteLimits, ...boundless };
   const statements = prepareStatements(database);
-  const enqueue = enqueueOperation(statements, new MessageCheck(), limits, freeSpace);
+  const room = new Room(statements, { ...sqliteLimits, ...boundless });
+  const enqueue = enqueueOperation(statements, new MessageCheck(), room, freeSpace);
   const batches = new Batches(database, { enqueue } as Operations);
   return (count) => {
     for (let sent = 0; sent < count; sent += 1) {

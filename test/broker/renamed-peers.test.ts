@@ -1,7 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { systemClock } from "../../src/clock.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import {
+  operatorToken,
   reasonOf,
   startTestBroker,
   type TestBroker,
@@ -62,13 +66,74 @@ describe("an answer to a peer that was renamed", () => {
     expect(await textsTo(other)).toEqual(["I do", "who does it?"]);
     expect(await textsTo(newcomer)).toEqual([]);
   });
+});
 
-  test("does not reach a newcomer where the peer is gone", async () => {
-    const messageId = await ask();
-    const newcomer = await broker.join({ name: "newcomer" });
-    const answer = { to: ["newcomer"], text: "to you", inReplyTo: messageId };
-    await worker.client.sendMessage(answer);
-    expect(await textsTo(newcomer)).toEqual(["to you"]);
+describe("a name that was given up", () => {
+  test("leads to who had it, while nobody has it", async () => {
+    await rename(asker, "asker-2");
+    const send = worker.client.sendMessage({ to: ["asker"], text: "hello" });
+    expect(await reasonOf(send)).toBe("PEER_NOT_FOUND");
+    await expect(send).rejects.toThrow('"asker" any more: the one that was is "asker-2" now');
+    await rename(asker, "asker-3");
+    await expect(worker.client.sendMessage({ to: ["asker"], text: "hello" })).rejects.toThrow(
+      '"asker-3" now',
+    );
+    await rename(asker, "asker");
+    await worker.client.sendMessage({ to: ["asker"], text: "hello" });
+  });
+
+  test("is not somebody else's for a peer that wrote with who had it", async () => {
+    await ask();
+    await rename(asker, "asker-2");
+    const newcomer = await broker.join({ name: "asker" });
+    const newId = newcomer.registered.peer?.peerId ?? "";
+    await newcomer.client.sendMessage({ to: ["worker"], text: "hi, it is me" });
+    const send = worker.client.sendMessage({ to: ["asker"], text: "for the asker" });
+    expect(await reasonOf(send)).toBe("PEER_RENAMED");
+    await expect(send).rejects.toThrow(
+      `"asker" is another peer now, and the one you know is "asker-2" now: send to "asker-2", or to the id ${newId}`,
+    );
+    expect(await textsTo(newcomer)).toEqual([]);
+    await worker.client.sendMessage({ to: ["asker-2"], text: "for you" });
+    // Who has written to the newcomer knows it by its name.
+    await worker.client.sendMessage({ to: [newId], text: "who are you?" });
+    await worker.client.sendMessage({ to: ["asker"], text: "and now?" });
+    expect(await textsTo(newcomer)).toEqual(["and now?", "who are you?"]);
+  });
+
+  test("is the newcomer's for everybody else", async () => {
+    await rename(asker, "asker-2");
+    const newcomer = await broker.join({ name: "asker" });
+    await worker.client.sendMessage({ to: ["asker"], text: "hello" });
+    await asker.client.sendMessage({ to: ["asker"], text: "you have my name" });
+    expect(await textsTo(newcomer)).toEqual(["you have my name", "hello"]);
+  });
+
+  test("is whose the caller says that it knows it to be", async () => {
+    const send = (knownPeers: Record<string, string>) =>
+      worker.client.sendMessage({ to: ["Asker"], text: `${texts++}`, knownPeers });
+    let texts = 0;
+    await send(asAsker(asker));
+    await rename(asker, "asker-2");
+    const newcomer = await broker.join({ name: "asker" });
+    expect(await reasonOf(send(asAsker(asker)))).toBe("PEER_RENAMED");
+    await send(asAsker(newcomer));
+    expect(await reasonOf(send({ asker: "nobody" }))).toBe("PEER_RENAMED");
+  });
+
+  test("is remembered by a broker that starts anew, and of many names the last ones", async () => {
+    const store = openMemoryStore({ clock: systemClock });
+    {
+      await using before = await startTestBroker({ store, keepStore: true });
+      const peer = await before.join({ name: "n0" });
+      for (let number = 1; number <= 10; number++) await rename(peer, `n${number}`);
+    }
+    await using after = await startTestBroker({ store });
+    const other = await after.join({ name: "other" });
+    const sendTo = (to: string) => other.client.sendMessage({ to: [to], text: "hello" });
+    await expect(sendTo("n9")).rejects.toThrow('"n10" now');
+    await expect(sendTo("n2")).rejects.toThrow('"n10" now');
+    await expect(sendTo("n1")).rejects.toThrow("did you mean");
   });
 });
 
@@ -103,8 +168,8 @@ describe("a message id that another sender used too", () => {
     const stream = worker.subscribe();
     await stream.expect("started");
     const { deliveryId } = await stream.expect("delivery");
-    await worker.client.ackMessages({ acks: [{ deliveryId, outcome: 4 }] });
-    await broker.client("operator-token-of-the-tests-0123456789").redriveMessage({ messageId });
+    await worker.client.ackMessages({ acks: [{ deliveryId, outcome: Outcome.REJECTED }] });
+    await broker.client(operatorToken).redriveMessage({ messageId });
     expect((await stream.expect("delivery")).message?.text).toBe("what is it?");
     await stream.cancel();
   });
@@ -132,6 +197,11 @@ function sameEnding(messageId: string, count: number): string[] {
 
 async function rename(peer: TestPeer, name: string): Promise<void> {
   await peer.client.updatePeer({ name });
+}
+
+/** As a client that knows this peer by the name. */
+function asAsker(peer: TestPeer): Record<string, string> {
+  return { asker: peer.registered.peer?.peerId ?? "" };
 }
 
 /** What the peer was sent, newest first. */

@@ -1,4 +1,5 @@
 import { describe } from "vitest";
+import { defineBoundContract } from "./store/bounds.js";
 import { definePeerContract } from "./store/peers.js";
 import { defineDeadLetterContract } from "./store/dead-letters.js";
 import { defineEndContract } from "./store/end.js";
@@ -6,6 +7,7 @@ import { defineEnqueueContract } from "./store/enqueue.js";
 import { defineExpiryContract } from "./store/expiry.js";
 import { defineHistoryContract } from "./store/history.js";
 import { defineLookupContract } from "./store/lookup.js";
+import { definePurgeContract } from "./store/purge.js";
 import { defineQueueContract } from "./store/queue.js";
 import { defineReceiptContract } from "./store/receipts.js";
 import { defineRetentionContract } from "./store/retention.js";
@@ -23,6 +25,8 @@ export function defineStoreContract(technology: StoreTechnology): void {
     defineHistoryContract(technology);
     defineLookupContract(technology);
     defineRetentionContract(technology);
+    defineBoundContract(technology);
+    definePurgeContract(technology);
     defineEndContract(technology);
   });
 }

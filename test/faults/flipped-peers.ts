@@ -17,5 +17,7 @@ export const peersOfTrial: readonly StoredPeer[] = Array.from({ length: 12 }, (_
   epoch: 3,
   instanceId: "",
   conversations: [{ id: `conversation-${index}`, boundAtMs: Date.UTC(2026, 0, 2) }],
+  formerNames: [],
+  mutedUntilMs: 0,
   revision: 1,
 }));

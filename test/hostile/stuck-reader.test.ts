@@ -39,7 +39,8 @@ describe.concurrent("a reader that is stuck", () => {
 
       expect(accepted.size + full).toBe(load.messages);
       expect(full).toBeGreaterThan(0);
-      expect(accepted.size * load.bytes).toBeGreaterThan(56 * MiB);
+      // What is left is kept for others than the crowd.
+      expect(accepted.size * load.bytes).toBeGreaterThan(48 * MiB);
       expect(accepted.size * load.bytes).toBeLessThanOrEqual(64 * MiB);
       expect(after.rssMiB - before.rssMiB).toBeLessThan(maxGrowthMiB);
       expect(besideMs).toBeLessThan(usualMs * 5 + 50);

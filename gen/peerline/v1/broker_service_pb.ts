@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/broker_service.proto.
  */
 export const file_peerline_v1_broker_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIoABChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyInUKEExpc3RQZWVyc1JlcXVlc3QSJQoFc2NvcGUYASABKA4yFi5wZWVybGluZS52MS5QZWVyU2NvcGUSEwoLb25saW5lX29ubHkYAiABKAgSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiYgoRTGlzdFBlZXJzUmVzcG9uc2USIAoFcGVlcnMYASADKAsyES5wZWVybGluZS52MS5QZWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgNIjoKEVdhdGNoUGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlIp8BChJXYXRjaFBlZXJzUmVzcG9uc2USIQoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXJIABI4CgZzeW5jZWQYAiABKAsyJi5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVzcG9uc2UuU3luY2VkSAASGQoPcmVtb3ZlZF9wZWVyX2lkGAMgASgJSAAaCAoGU3luY2VkQgcKBWV2ZW50IucBChJTZW5kTWVzc2FnZVJlcXVlc3QSCgoCdG8YASADKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIMCgR0ZXh0GAMgASgJEiUKBGRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhEKCXRocmVhZF9pZBgFIAEoCRITCgtpbl9yZXBseV90bxgGIAEoCRIlCgd1cmdlbmN5GAcgASgOMhQucGVlcmxpbmUudjEuVXJnZW5jeRItCgpleHBpcmVzX2luGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIpcBChNTZW5kTWVzc2FnZVJlc3BvbnNlEhIKCm1lc3NhZ2VfaWQYASABKAkSKAoHcmVzdWx0cxgCIAMoCzIXLnBlZXJsaW5lLnYxLlNlbmRSZXN1bHQSLwoLYWNjZXB0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRocmVhZF9pZBgEIAEoCSK9AQoKU2VuZFJlc3VsdBInCglyZWNpcGllbnQYASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiEKBXJlYWNoGAMgASgOMhIucGVlcmxpbmUudjEuUmVhY2gSEQoJZHVwbGljYXRlGAQgASgIEiYKBWVycm9yGAUgASgLMhcucGVlcmxpbmUudjEuRW50cnlFcnJvciJHCgpFbnRyeUVycm9yEigKBnJlYXNvbhgBIAEoDjIYLnBlZXJsaW5lLnYxLkVycm9yUmVhc29uEg8KB21lc3NhZ2UYAiABKAkiXgoQU3Vic2NyaWJlUmVxdWVzdBIUCgxtYXhfbWVzc2FnZXMYASABKA0SEQoJbWF4X2J5dGVzGAIgASgEEiEKBXJlYWNoGAMgASgOMhIucGVlcmxpbmUudjEuUmVhY2giwgEKEVN1YnNjcmliZVJlc3BvbnNlEicKB3N0YXJ0ZWQYASABKAsyFC5wZWVybGluZS52MS5TdGFydGVkSAASKQoIZGVsaXZlcnkYAiABKAsyFS5wZWVybGluZS52MS5EZWxpdmVyeUgAEicKB2JhY2tsb2cYAyABKAsyFC5wZWVybGluZS52MS5CYWNrbG9nSAASJwoHY2xvc2luZxgEIAEoCzIULnBlZXJsaW5lLnYxLkNsb3NpbmdIAEIHCgVldmVudCJiCgdTdGFydGVkEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEg0KBWVwb2NoGAIgASgEEhQKDG1heF9tZXNzYWdlcxgDIAEoDRIRCgltYXhfYnl0ZXMYBCABKAQiegoIRGVsaXZlcnkSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHbWVzc2FnZRgCIAEoCzIULnBlZXJsaW5lLnYxLk1lc3NhZ2USCwoDc2VxGAMgASgEEhAKCGF0dGVtcHRzGAQgASgNEhMKC3JlZGVsaXZlcmVkGAUgASgIIioKB0JhY2tsb2cSDgoGdW5yZWFkGAEgASgEEg8KB3NlbmRlcnMYAiADKAkirQEKB0Nsb3NpbmcSKwoGcmVhc29uGAEgASgOMhsucGVlcmxpbmUudjEuQ2xvc2luZy5SZWFzb24SDgoGZGV0YWlsGAIgASgJImUKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIVChFSRUFTT05fU1VQRVJTRURFRBABEhMKD1JFQVNPTl9TVE9QUElORxACEhcKE1JFQVNPTl9VTlJFR0lTVEVSRUQQAyI0ChJBY2tNZXNzYWdlc1JlcXVlc3QSHgoEYWNrcxgBIAMoCzIQLnBlZXJsaW5lLnYxLkFjayKBAQoDQWNrEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEiUKB291dGNvbWUYAiABKA4yFC5wZWVybGluZS52MS5PdXRjb21lEi4KDGNvbmZpcm1lZF9ieRgDIAEoDjIYLnBlZXJsaW5lLnYxLkNvbmZpcm1lZEJ5Eg4KBnJlYXNvbhgEIAEoCSI+ChNBY2tNZXNzYWdlc1Jlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi5wZWVybGluZS52MS5BY2tSZXN1bHQicgoJQWNrUmVzdWx0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiYKBWVycm9yGAMgASgLMhcucGVlcmxpbmUudjEuRW50cnlFcnJvciI9ChFHZXRNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhQKDGZyb21fcGVlcl9pZBgCIAEoCSJAChJHZXRNZXNzYWdlUmVzcG9uc2USKgoGcmVjb3JkGAEgASgLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZCKHAQoTTGlzdE1lc3NhZ2VzUmVxdWVzdBIMCgRwZWVyGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCRIoCgVzdGF0ZRgFIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZSI+ChVSZWRyaXZlTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiPwoWUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQucGVlcmxpbmUudjEuUmVjZWlwdCI7ChJEcm9wTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiFQoTRHJvcE1lc3NhZ2VSZXNwb25zZSJcChRMaXN0TWVzc2FnZXNSZXNwb25zZRIrCgdyZWNvcmRzGAEgAygLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFgoUV2F0Y2hNZXNzYWdlc1JlcXVlc3Qi0wIKFVdhdGNoTWVzc2FnZXNSZXNwb25zZRI9CgdzdGFydGVkGAEgASgLMioucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlN0YXJ0ZWRIABIuCghhY2NlcHRlZBgCIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmRIABJICg1yZWNlaXB0X21vdmVkGAMgASgLMi8ucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlJlY2VpcHRNb3ZlZEgAGgkKB1N0YXJ0ZWQabQoMUmVjZWlwdE1vdmVkEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhIKCm1lc3NhZ2VfaWQYAiABKAkSJQoHcmVjZWlwdBgDIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHRCBwoFZXZlbnQiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi0wIKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhEKCWJyb2tlcl9pZBgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNwaWQYBCABKA0SJQoFc3RvcmUYBSABKAsyFi5wZWVybGluZS52MS5TdG9yZUluZm8SMAoNZGVkdXBlX3dpbmRvdxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5kZWZhdWx0X2V4cGlyeRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIiCgZsaW1pdHMYCCADKAsyEi5wZWVybGluZS52MS5MaW1pdBIUCgxvbmxpbmVfcGVlcnMYCSABKA0SEwoLa25vd25fcGVlcnMYCiABKA0inQIKCVN0b3JlSW5mbxISCgp0ZWNobm9sb2d5GAEgASgJEjUKCmR1cmFiaWxpdHkYAiABKA4yIS5wZWVybGluZS52MS5TdG9yZUluZm8uRHVyYWJpbGl0eRIQCgh3cml0YWJsZRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJEg0KBWJ5dGVzGAUgASgEEhIKCmZyZWVfYnl0ZXMYBiABKAQSGAoQZGFtYWdlZF9tZXNzYWdlcxgHIAEoBBIPCgdkYW1hZ2VzGAggAygJIlQKCkR1cmFiaWxpdHkSGgoWRFVSQUJJTElUWV9VTlNQRUNJRklFRBAAEhUKEURVUkFCSUxJVFlfTUVNT1JZEAESEwoPRFVSQUJJTElUWV9ESVNLEAIiOwoFTGltaXQSDAoEbmFtZRgBIAEoCRIPCgdtYXhpbXVtGAIgASgEEhMKC2Rlc2NyaXB0aW9uGAMgASgJIhMKEVN0b3BCcm9rZXJSZXF1ZXN0IiEKElN0b3BCcm9rZXJSZXNwb25zZRILCgNwaWQYASABKA0qiAEKCVBlZXJTY29wZRIaChZQRUVSX1NDT1BFX1VOU1BFQ0lGSUVEEAASEgoOUEVFUl9TQ09QRV9BTEwQARIWChJQRUVSX1NDT1BFX01BQ0hJTkUQAhIYChRQRUVSX1NDT1BFX0RJUkVDVE9SWRADEhkKFVBFRVJfU0NPUEVfUkVQT1NJVE9SWRAEKpEBCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIVChFPVVRDT01FX1BSRVNFTlRFRBABEhUKEU9VVENPTUVfQ09ORklSTUVEEAISFAoQT1VUQ09NRV9SRVRVUk5FRBADEhQKEE9VVENPTUVfUkVKRUNURUQQBBITCg9PVVRDT01FX0VYUElSRUQQBTLXCQoNQnJva2VyU2VydmljZRJHCghSZWdpc3RlchIcLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVxdWVzdBodLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVzcG9uc2USTQoKVW5yZWdpc3RlchIeLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVW5yZWdpc3RlclJlc3BvbnNlEk0KClVwZGF0ZVBlZXISHi5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVwZGF0ZVBlZXJSZXNwb25zZRJKCglMaXN0UGVlcnMSHS5wZWVybGluZS52MS5MaXN0UGVlcnNSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVzcG9uc2USTwoKV2F0Y2hQZWVycxIeLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlMAESUAoLU2VuZE1lc3NhZ2USHy5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEkwKCVN1YnNjcmliZRIdLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlcXVlc3QaHi5wZWVybGluZS52MS5TdWJzY3JpYmVSZXNwb25zZTABElAKC0Fja01lc3NhZ2VzEh8ucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXF1ZXN0GiAucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXNwb25zZRJNCgpHZXRNZXNzYWdlEh4ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlcXVlc3QaHy5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVzcG9uc2USUwoMTGlzdE1lc3NhZ2VzEiAucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVxdWVzdBohLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlElkKDlJlZHJpdmVNZXNzYWdlEiIucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0GiMucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRJQCgtEcm9wTWVzc2FnZRIfLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVzcG9uc2USWAoNV2F0Y2hNZXNzYWdlcxIhLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXF1ZXN0GiIucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlMAESVgoNR2V0U2VydmVySW5mbxIhLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiIucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlEk0KClN0b3BCcm9rZXISHi5wZWVybGluZS52MS5TdG9wQnJva2VyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlN0b3BCcm9rZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_peerline_v1_error_reason, file_peerline_v1_message, file_peerline_v1_peer]);
+  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIoABChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyInUKEExpc3RQZWVyc1JlcXVlc3QSJQoFc2NvcGUYASABKA4yFi5wZWVybGluZS52MS5QZWVyU2NvcGUSEwoLb25saW5lX29ubHkYAiABKAgSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiYgoRTGlzdFBlZXJzUmVzcG9uc2USIAoFcGVlcnMYASADKAsyES5wZWVybGluZS52MS5QZWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgNIjoKEVdhdGNoUGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlIp8BChJXYXRjaFBlZXJzUmVzcG9uc2USIQoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXJIABI4CgZzeW5jZWQYAiABKAsyJi5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVzcG9uc2UuU3luY2VkSAASGQoPcmVtb3ZlZF9wZWVyX2lkGAMgASgJSAAaCAoGU3luY2VkQgcKBWV2ZW50IuACChJTZW5kTWVzc2FnZVJlcXVlc3QSCgoCdG8YASADKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIMCgR0ZXh0GAMgASgJEiUKBGRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhEKCXRocmVhZF9pZBgFIAEoCRITCgtpbl9yZXBseV90bxgGIAEoCRIlCgd1cmdlbmN5GAcgASgOMhQucGVlcmxpbmUudjEuVXJnZW5jeRItCgpleHBpcmVzX2luGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkQKC2tub3duX3BlZXJzGAkgAygLMi8ucGVlcmxpbmUudjEuU2VuZE1lc3NhZ2VSZXF1ZXN0Lktub3duUGVlcnNFbnRyeRoxCg9Lbm93blBlZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKXAQoTU2VuZE1lc3NhZ2VSZXNwb25zZRISCgptZXNzYWdlX2lkGAEgASgJEigKB3Jlc3VsdHMYAiADKAsyFy5wZWVybGluZS52MS5TZW5kUmVzdWx0Ei8KC2FjY2VwdF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aHJlYWRfaWQYBCABKAkivQEKClNlbmRSZXN1bHQSJwoJcmVjaXBpZW50GAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhIoCgVzdGF0ZRgCIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZRIhCgVyZWFjaBgDIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoEhEKCWR1cGxpY2F0ZRgEIAEoCBImCgVlcnJvchgFIAEoCzIXLnBlZXJsaW5lLnYxLkVudHJ5RXJyb3IidwoKRW50cnlFcnJvchIoCgZyZWFzb24YASABKA4yGC5wZWVybGluZS52MS5FcnJvclJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEi4KC3JldHJ5X2RlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIl4KEFN1YnNjcmliZVJlcXVlc3QSFAoMbWF4X21lc3NhZ2VzGAEgASgNEhEKCW1heF9ieXRlcxgCIAEoBBIhCgVyZWFjaBgDIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoIvgBChFTdWJzY3JpYmVSZXNwb25zZRInCgdzdGFydGVkGAEgASgLMhQucGVlcmxpbmUudjEuU3RhcnRlZEgAEikKCGRlbGl2ZXJ5GAIgASgLMhUucGVlcmxpbmUudjEuRGVsaXZlcnlIABInCgdiYWNrbG9nGAMgASgLMhQucGVlcmxpbmUudjEuQmFja2xvZ0gAEicKB2Nsb3NpbmcYBCABKAsyFC5wZWVybGluZS52MS5DbG9zaW5nSAASNAoOc2VuZGVyX3JlbmFtZWQYBSABKAsyGi5wZWVybGluZS52MS5TZW5kZXJSZW5hbWVkSABCBwoFZXZlbnQiYgoHU3RhcnRlZBIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchINCgVlcG9jaBgCIAEoBBIUCgxtYXhfbWVzc2FnZXMYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgEIqABCghEZWxpdmVyeRITCgtkZWxpdmVyeV9pZBgBIAEoCRIlCgdtZXNzYWdlGAIgASgLMhQucGVlcmxpbmUudjEuTWVzc2FnZRILCgNzZXEYAyABKAQSEAoIYXR0ZW1wdHMYBCABKA0SEwoLcmVkZWxpdmVyZWQYBSABKAgSJAoGc2VuZGVyGAYgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZiI1Cg1TZW5kZXJSZW5hbWVkEiQKBnNlbmRlchgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiKgoHQmFja2xvZxIOCgZ1bnJlYWQYASABKAQSDwoHc2VuZGVycxgCIAMoCSKtAQoHQ2xvc2luZxIrCgZyZWFzb24YASABKA4yGy5wZWVybGluZS52MS5DbG9zaW5nLlJlYXNvbhIOCgZkZXRhaWwYAiABKAkiZQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhUKEVJFQVNPTl9TVVBFUlNFREVEEAESEwoPUkVBU09OX1NUT1BQSU5HEAISFwoTUkVBU09OX1VOUkVHSVNURVJFRBADIjQKEkFja01lc3NhZ2VzUmVxdWVzdBIeCgRhY2tzGAEgAygLMhAucGVlcmxpbmUudjEuQWNrIoEBCgNBY2sSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHb3V0Y29tZRgCIAEoDjIULnBlZXJsaW5lLnYxLk91dGNvbWUSLgoMY29uZmlybWVkX2J5GAMgASgOMhgucGVlcmxpbmUudjEuQ29uZmlybWVkQnkSDgoGcmVhc29uGAQgASgJIj4KE0Fja01lc3NhZ2VzUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLnBlZXJsaW5lLnYxLkFja1Jlc3VsdCJyCglBY2tSZXN1bHQSEwoLZGVsaXZlcnlfaWQYASABKAkSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSJgoFZXJyb3IYAyABKAsyFy5wZWVybGluZS52MS5FbnRyeUVycm9yIj0KEUdldE1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSFAoMZnJvbV9wZWVyX2lkGAIgASgJIkAKEkdldE1lc3NhZ2VSZXNwb25zZRIqCgZyZWNvcmQYASABKAsyGi5wZWVybGluZS52MS5NZXNzYWdlUmVjb3JkIocBChNMaXN0TWVzc2FnZXNSZXF1ZXN0EgwKBHBlZXIYASABKAkSEQoJdGhyZWFkX2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJEigKBXN0YXRlGAUgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlIj4KFVJlZHJpdmVNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhEKCXJlY2lwaWVudBgCIAEoCSI/ChZSZWRyaXZlTWVzc2FnZVJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5wZWVybGluZS52MS5SZWNlaXB0IjsKEkRyb3BNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhEKCXJlY2lwaWVudBgCIAEoCSIVChNEcm9wTWVzc2FnZVJlc3BvbnNlIlwKFExpc3RNZXNzYWdlc1Jlc3BvbnNlEisKB3JlY29yZHMYASADKAsyGi5wZWVybGluZS52MS5NZXNzYWdlUmVjb3JkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIWChRXYXRjaE1lc3NhZ2VzUmVxdWVzdCLTAgoVV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlEj0KB3N0YXJ0ZWQYASABKAsyKi5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVzcG9uc2UuU3RhcnRlZEgAEi4KCGFjY2VwdGVkGAIgASgLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZEgAEkgKDXJlY2VpcHRfbW92ZWQYAyABKAsyLy5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVzcG9uc2UuUmVjZWlwdE1vdmVkSAAaCQoHU3RhcnRlZBptCgxSZWNlaXB0TW92ZWQSIgoEZnJvbRgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSEgoKbWVzc2FnZV9pZBgCIAEoCRIlCgdyZWNlaXB0GAMgASgLMhQucGVlcmxpbmUudjEuUmVjZWlwdEIHCgVldmVudCIWChRHZXRTZXJ2ZXJJbmZvUmVxdWVzdCLTAgoVR2V0U2VydmVySW5mb1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEQoJYnJva2VyX2lkGAIgASgJEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3BpZBgEIAEoDRIlCgVzdG9yZRgFIAEoCzIWLnBlZXJsaW5lLnYxLlN0b3JlSW5mbxIwCg1kZWR1cGVfd2luZG93GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDmRlZmF1bHRfZXhwaXJ5GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiIKBmxpbWl0cxgIIAMoCzISLnBlZXJsaW5lLnYxLkxpbWl0EhQKDG9ubGluZV9wZWVycxgJIAEoDRITCgtrbm93bl9wZWVycxgKIAEoDSKdAgoJU3RvcmVJbmZvEhIKCnRlY2hub2xvZ3kYASABKAkSNQoKZHVyYWJpbGl0eRgCIAEoDjIhLnBlZXJsaW5lLnYxLlN0b3JlSW5mby5EdXJhYmlsaXR5EhAKCHdyaXRhYmxlGAMgASgIEg8KB3Byb2JsZW0YBCABKAkSDQoFYnl0ZXMYBSABKAQSEgoKZnJlZV9ieXRlcxgGIAEoBBIYChBkYW1hZ2VkX21lc3NhZ2VzGAcgASgEEg8KB2RhbWFnZXMYCCADKAkiVAoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASFQoRRFVSQUJJTElUWV9NRU1PUlkQARITCg9EVVJBQklMSVRZX0RJU0sQAiI7CgVMaW1pdBIMCgRuYW1lGAEgASgJEg8KB21heGltdW0YAiABKAQSEwoLZGVzY3JpcHRpb24YAyABKAkiTAoPTXV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSKwoIZHVyYXRpb24YAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iMwoQTXV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlciIhChFVbm11dGVQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJIjUKElVubXV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlciIxChRQdXJnZU1lc3NhZ2VzUmVxdWVzdBIMCgRmcm9tGAEgASgJEgsKA2FsbBgCIAEoCCJXChVQdXJnZU1lc3NhZ2VzUmVzcG9uc2USIgoEZnJvbRgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSGgoScmVtb3ZlZF9kZWxpdmVyaWVzGAIgASgEIhMKEVN0b3BCcm9rZXJSZXF1ZXN0IiEKElN0b3BCcm9rZXJSZXNwb25zZRILCgNwaWQYASABKA0qiAEKCVBlZXJTY29wZRIaChZQRUVSX1NDT1BFX1VOU1BFQ0lGSUVEEAASEgoOUEVFUl9TQ09QRV9BTEwQARIWChJQRUVSX1NDT1BFX01BQ0hJTkUQAhIYChRQRUVSX1NDT1BFX0RJUkVDVE9SWRADEhkKFVBFRVJfU0NPUEVfUkVQT1NJVE9SWRAEKpEBCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIVChFPVVRDT01FX1BSRVNFTlRFRBABEhUKEU9VVENPTUVfQ09ORklSTUVEEAISFAoQT1VUQ09NRV9SRVRVUk5FRBADEhQKEE9VVENPTUVfUkVKRUNURUQQBBITCg9PVVRDT01FX0VYUElSRUQQBTLHCwoNQnJva2VyU2VydmljZRJHCghSZWdpc3RlchIcLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVxdWVzdBodLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVzcG9uc2USTQoKVW5yZWdpc3RlchIeLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVW5yZWdpc3RlclJlc3BvbnNlEk0KClVwZGF0ZVBlZXISHi5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVwZGF0ZVBlZXJSZXNwb25zZRJKCglMaXN0UGVlcnMSHS5wZWVybGluZS52MS5MaXN0UGVlcnNSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVzcG9uc2USTwoKV2F0Y2hQZWVycxIeLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlMAESUAoLU2VuZE1lc3NhZ2USHy5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEkwKCVN1YnNjcmliZRIdLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlcXVlc3QaHi5wZWVybGluZS52MS5TdWJzY3JpYmVSZXNwb25zZTABElAKC0Fja01lc3NhZ2VzEh8ucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXF1ZXN0GiAucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXNwb25zZRJNCgpHZXRNZXNzYWdlEh4ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlcXVlc3QaHy5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVzcG9uc2USUwoMTGlzdE1lc3NhZ2VzEiAucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVxdWVzdBohLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlElkKDlJlZHJpdmVNZXNzYWdlEiIucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0GiMucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRJQCgtEcm9wTWVzc2FnZRIfLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVzcG9uc2USRwoITXV0ZVBlZXISHC5wZWVybGluZS52MS5NdXRlUGVlclJlcXVlc3QaHS5wZWVybGluZS52MS5NdXRlUGVlclJlc3BvbnNlEk0KClVubXV0ZVBlZXISHi5wZWVybGluZS52MS5Vbm11dGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVubXV0ZVBlZXJSZXNwb25zZRJWCg1QdXJnZU1lc3NhZ2VzEiEucGVlcmxpbmUudjEuUHVyZ2VNZXNzYWdlc1JlcXVlc3QaIi5wZWVybGluZS52MS5QdXJnZU1lc3NhZ2VzUmVzcG9uc2USWAoNV2F0Y2hNZXNzYWdlcxIhLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXF1ZXN0GiIucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlMAESVgoNR2V0U2VydmVySW5mbxIhLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiIucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlEk0KClN0b3BCcm9rZXISHi5wZWVybGluZS52MS5TdG9wQnJva2VyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlN0b3BCcm9rZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_peerline_v1_error_reason, file_peerline_v1_message, file_peerline_v1_peer]);
 
 /**
  * Asks to be a peer.
@@ -497,6 +497,15 @@ export type SendMessageRequest = Message<"peerline.v1.SendMessageRequest"> & {
    * @generated from field: google.protobuf.Duration expires_in = 8;
    */
   expiresIn?: Duration | undefined;
+
+  /**
+   * Set by the client: the peer_id of the peer that it knows by a name of `to`, by
+   * that name in lower case; other names are ignored; at most 256. A name that another
+   * peer has now fails the call with PEER_RENAMED.
+   *
+   * @generated from field: map<string, string> known_peers = 9;
+   */
+  knownPeers: { [key: string]: string };
 };
 
 /**
@@ -616,6 +625,13 @@ export type EntryError = Message<"peerline.v1.EntryError"> & {
    * @generated from field: string message = 2;
    */
   message: string;
+
+  /**
+   * Set by the broker: when the same may succeed; absent where that is not known.
+   *
+   * @generated from field: google.protobuf.Duration retry_delay = 3;
+   */
+  retryDelay?: Duration | undefined;
 };
 
 /**
@@ -706,6 +722,14 @@ export type SubscribeResponse = Message<"peerline.v1.SubscribeResponse"> & {
      */
     value: Closing;
     case: "closing";
+  } | {
+    /**
+     * The sender of a message that this stream holds has another name now.
+     *
+     * @generated from field: peerline.v1.SenderRenamed sender_renamed = 5;
+     */
+    value: SenderRenamed;
+    case: "senderRenamed";
   } | { case: undefined; value?: undefined };
 };
 
@@ -799,6 +823,14 @@ export type Delivery = Message<"peerline.v1.Delivery"> & {
    * @generated from field: bool redelivered = 5;
    */
   redelivered: boolean;
+
+  /**
+   * Set by the broker: the sender as it is called now, where that differs from
+   * `message.from`; absent otherwise, and where the sender is gone.
+   *
+   * @generated from field: peerline.v1.PeerRef sender = 6;
+   */
+  sender?: PeerRef | undefined;
 };
 
 /**
@@ -807,6 +839,27 @@ export type Delivery = Message<"peerline.v1.Delivery"> & {
  */
 export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
   messageDesc(file_peerline_v1_broker_service, 17);
+
+/**
+ * A sender whose message is leased to the subscriber was renamed.
+ *
+ * @generated from message peerline.v1.SenderRenamed
+ */
+export type SenderRenamed = Message<"peerline.v1.SenderRenamed"> & {
+  /**
+   * Set by the broker: the peer, with its new name.
+   *
+   * @generated from field: peerline.v1.PeerRef sender = 1;
+   */
+  sender?: PeerRef | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.SenderRenamed.
+ * Use `create(SenderRenamedSchema)` to create a new message.
+ */
+export const SenderRenamedSchema: GenMessage<SenderRenamed> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 18);
 
 /**
  * What waits for the subscriber beyond its credit.
@@ -822,7 +875,8 @@ export type Backlog = Message<"peerline.v1.Backlog"> & {
   unread: bigint;
 
   /**
-   * Set by the broker: the names of their senders, oldest message first; at most 8.
+   * Set by the broker: the names that their senders have now, oldest message first; at
+   * most 8.
    *
    * @generated from field: repeated string senders = 2;
    */
@@ -834,7 +888,7 @@ export type Backlog = Message<"peerline.v1.Backlog"> & {
  * Use `create(BacklogSchema)` to create a new message.
  */
 export const BacklogSchema: GenMessage<Backlog> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 18);
+  messageDesc(file_peerline_v1_broker_service, 19);
 
 /**
  * The broker ends the stream.
@@ -862,7 +916,7 @@ export type Closing = Message<"peerline.v1.Closing"> & {
  * Use `create(ClosingSchema)` to create a new message.
  */
 export const ClosingSchema: GenMessage<Closing> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 19);
+  messageDesc(file_peerline_v1_broker_service, 20);
 
 /**
  * Why a stream ends. More values may come: treat an unknown one as REASON_STOPPING.
@@ -904,7 +958,7 @@ export enum Closing_Reason {
  * Describes the enum peerline.v1.Closing.Reason.
  */
 export const Closing_ReasonSchema: GenEnum<Closing_Reason> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 19, 0);
+  enumDesc(file_peerline_v1_broker_service, 20, 0);
 
 /**
  * Reports on deliveries.
@@ -925,7 +979,7 @@ export type AckMessagesRequest = Message<"peerline.v1.AckMessagesRequest"> & {
  * Use `create(AckMessagesRequestSchema)` to create a new message.
  */
 export const AckMessagesRequestSchema: GenMessage<AckMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 20);
+  messageDesc(file_peerline_v1_broker_service, 21);
 
 /**
  * The report on one delivery.
@@ -968,7 +1022,7 @@ export type Ack = Message<"peerline.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 21);
+  messageDesc(file_peerline_v1_broker_service, 22);
 
 /**
  * The answers to reports.
@@ -989,7 +1043,7 @@ export type AckMessagesResponse = Message<"peerline.v1.AckMessagesResponse"> & {
  * Use `create(AckMessagesResponseSchema)` to create a new message.
  */
 export const AckMessagesResponseSchema: GenMessage<AckMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 22);
+  messageDesc(file_peerline_v1_broker_service, 23);
 
 /**
  * The answer to one report.
@@ -1024,7 +1078,7 @@ export type AckResult = Message<"peerline.v1.AckResult"> & {
  * Use `create(AckResultSchema)` to create a new message.
  */
 export const AckResultSchema: GenMessage<AckResult> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 23);
+  messageDesc(file_peerline_v1_broker_service, 24);
 
 /**
  * Asks for one message.
@@ -1053,7 +1107,7 @@ export type GetMessageRequest = Message<"peerline.v1.GetMessageRequest"> & {
  * Use `create(GetMessageRequestSchema)` to create a new message.
  */
 export const GetMessageRequestSchema: GenMessage<GetMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 24);
+  messageDesc(file_peerline_v1_broker_service, 25);
 
 /**
  * One message.
@@ -1074,7 +1128,7 @@ export type GetMessageResponse = Message<"peerline.v1.GetMessageResponse"> & {
  * Use `create(GetMessageResponseSchema)` to create a new message.
  */
 export const GetMessageResponseSchema: GenMessage<GetMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 25);
+  messageDesc(file_peerline_v1_broker_service, 26);
 
 /**
  * Asks for history.
@@ -1127,7 +1181,7 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
  * Use `create(ListMessagesRequestSchema)` to create a new message.
  */
 export const ListMessagesRequestSchema: GenMessage<ListMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 26);
+  messageDesc(file_peerline_v1_broker_service, 27);
 
 /**
  * Names a dead-lettered message.
@@ -1156,7 +1210,7 @@ export type RedriveMessageRequest = Message<"peerline.v1.RedriveMessageRequest">
  * Use `create(RedriveMessageRequestSchema)` to create a new message.
  */
 export const RedriveMessageRequestSchema: GenMessage<RedriveMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 27);
+  messageDesc(file_peerline_v1_broker_service, 28);
 
 /**
  * The message waits again.
@@ -1177,7 +1231,7 @@ export type RedriveMessageResponse = Message<"peerline.v1.RedriveMessageResponse
  * Use `create(RedriveMessageResponseSchema)` to create a new message.
  */
 export const RedriveMessageResponseSchema: GenMessage<RedriveMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 28);
+  messageDesc(file_peerline_v1_broker_service, 29);
 
 /**
  * Names a dead-lettered message.
@@ -1205,7 +1259,7 @@ export type DropMessageRequest = Message<"peerline.v1.DropMessageRequest"> & {
  * Use `create(DropMessageRequestSchema)` to create a new message.
  */
 export const DropMessageRequestSchema: GenMessage<DropMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 29);
+  messageDesc(file_peerline_v1_broker_service, 30);
 
 /**
  * The message is forgotten.
@@ -1220,7 +1274,7 @@ export type DropMessageResponse = Message<"peerline.v1.DropMessageResponse"> & {
  * Use `create(DropMessageResponseSchema)` to create a new message.
  */
 export const DropMessageResponseSchema: GenMessage<DropMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 30);
+  messageDesc(file_peerline_v1_broker_service, 31);
 
 /**
  * A page of history.
@@ -1248,7 +1302,7 @@ export type ListMessagesResponse = Message<"peerline.v1.ListMessagesResponse"> &
  * Use `create(ListMessagesResponseSchema)` to create a new message.
  */
 export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 31);
+  messageDesc(file_peerline_v1_broker_service, 32);
 
 /**
  * Asks to watch messages.
@@ -1263,7 +1317,7 @@ export type WatchMessagesRequest = Message<"peerline.v1.WatchMessagesRequest"> &
  * Use `create(WatchMessagesRequestSchema)` to create a new message.
  */
 export const WatchMessagesRequestSchema: GenMessage<WatchMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 32);
+  messageDesc(file_peerline_v1_broker_service, 33);
 
 /**
  * One event of a watch.
@@ -1308,7 +1362,7 @@ export type WatchMessagesResponse = Message<"peerline.v1.WatchMessagesResponse">
  * Use `create(WatchMessagesResponseSchema)` to create a new message.
  */
 export const WatchMessagesResponseSchema: GenMessage<WatchMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 33);
+  messageDesc(file_peerline_v1_broker_service, 34);
 
 /**
  * The watch is live: what is accepted from here on is sent.
@@ -1323,7 +1377,7 @@ export type WatchMessagesResponse_Started = Message<"peerline.v1.WatchMessagesRe
  * Use `create(WatchMessagesResponse_StartedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_StartedSchema: GenMessage<WatchMessagesResponse_Started> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 33, 0);
+  messageDesc(file_peerline_v1_broker_service, 34, 0);
 
 /**
  * A receipt that moved.
@@ -1358,7 +1412,7 @@ export type WatchMessagesResponse_ReceiptMoved = Message<"peerline.v1.WatchMessa
  * Use `create(WatchMessagesResponse_ReceiptMovedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_ReceiptMovedSchema: GenMessage<WatchMessagesResponse_ReceiptMoved> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 33, 1);
+  messageDesc(file_peerline_v1_broker_service, 34, 1);
 
 /**
  * Asks what the broker is.
@@ -1373,7 +1427,7 @@ export type GetServerInfoRequest = Message<"peerline.v1.GetServerInfoRequest"> &
  * Use `create(GetServerInfoRequestSchema)` to create a new message.
  */
 export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 34);
+  messageDesc(file_peerline_v1_broker_service, 35);
 
 /**
  * What the broker is.
@@ -1458,7 +1512,7 @@ export type GetServerInfoResponse = Message<"peerline.v1.GetServerInfoResponse">
  * Use `create(GetServerInfoResponseSchema)` to create a new message.
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 35);
+  messageDesc(file_peerline_v1_broker_service, 36);
 
 /**
  * Where messages are kept.
@@ -1530,7 +1584,7 @@ export type StoreInfo = Message<"peerline.v1.StoreInfo"> & {
  * Use `create(StoreInfoSchema)` to create a new message.
  */
 export const StoreInfoSchema: GenMessage<StoreInfo> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 36);
+  messageDesc(file_peerline_v1_broker_service, 37);
 
 /**
  * What an accepted message survives.
@@ -1564,7 +1618,7 @@ export enum StoreInfo_Durability {
  * Describes the enum peerline.v1.StoreInfo.Durability.
  */
 export const StoreInfo_DurabilitySchema: GenEnum<StoreInfo_Durability> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 36, 0);
+  enumDesc(file_peerline_v1_broker_service, 37, 0);
 
 /**
  * One bound.
@@ -1599,7 +1653,156 @@ export type Limit = Message<"peerline.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 37);
+  messageDesc(file_peerline_v1_broker_service, 38);
+
+/**
+ * Which peer may not send.
+ *
+ * @generated from message peerline.v1.MutePeerRequest
+ */
+export type MutePeerRequest = Message<"peerline.v1.MutePeerRequest"> & {
+  /**
+   * Set by the client, as one of SendMessageRequest.to.
+   *
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+
+  /**
+   * Set by the client: for how long; 1 second to 365 days; absent means until
+   * UnmutePeer.
+   *
+   * @generated from field: google.protobuf.Duration duration = 2;
+   */
+  duration?: Duration | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.MutePeerRequest.
+ * Use `create(MutePeerRequestSchema)` to create a new message.
+ */
+export const MutePeerRequestSchema: GenMessage<MutePeerRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 39);
+
+/**
+ * It may not send.
+ *
+ * @generated from message peerline.v1.MutePeerResponse
+ */
+export type MutePeerResponse = Message<"peerline.v1.MutePeerResponse"> & {
+  /**
+   * Set by the broker: the peer as it stands.
+   *
+   * @generated from field: peerline.v1.Peer peer = 1;
+   */
+  peer?: Peer | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.MutePeerResponse.
+ * Use `create(MutePeerResponseSchema)` to create a new message.
+ */
+export const MutePeerResponseSchema: GenMessage<MutePeerResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 40);
+
+/**
+ * Which peer may send again.
+ *
+ * @generated from message peerline.v1.UnmutePeerRequest
+ */
+export type UnmutePeerRequest = Message<"peerline.v1.UnmutePeerRequest"> & {
+  /**
+   * Set by the client, as one of SendMessageRequest.to.
+   *
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+};
+
+/**
+ * Describes the message peerline.v1.UnmutePeerRequest.
+ * Use `create(UnmutePeerRequestSchema)` to create a new message.
+ */
+export const UnmutePeerRequestSchema: GenMessage<UnmutePeerRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 41);
+
+/**
+ * It may send.
+ *
+ * @generated from message peerline.v1.UnmutePeerResponse
+ */
+export type UnmutePeerResponse = Message<"peerline.v1.UnmutePeerResponse"> & {
+  /**
+   * Set by the broker: the peer as it stands.
+   *
+   * @generated from field: peerline.v1.Peer peer = 1;
+   */
+  peer?: Peer | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.UnmutePeerResponse.
+ * Use `create(UnmutePeerResponseSchema)` to create a new message.
+ */
+export const UnmutePeerResponseSchema: GenMessage<UnmutePeerResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 42);
+
+/**
+ * What to remove.
+ *
+ * @generated from message peerline.v1.PurgeMessagesRequest
+ */
+export type PurgeMessagesRequest = Message<"peerline.v1.PurgeMessagesRequest"> & {
+  /**
+   * Set by the client: the sender, as one of SendMessageRequest.to.
+   *
+   * @generated from field: string from = 1;
+   */
+  from: string;
+
+  /**
+   * Set by the client: also what was presented or has ended, so that nothing that the
+   * peer sent is kept.
+   *
+   * @generated from field: bool all = 2;
+   */
+  all: boolean;
+};
+
+/**
+ * Describes the message peerline.v1.PurgeMessagesRequest.
+ * Use `create(PurgeMessagesRequestSchema)` to create a new message.
+ */
+export const PurgeMessagesRequestSchema: GenMessage<PurgeMessagesRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 43);
+
+/**
+ * What was removed.
+ *
+ * @generated from message peerline.v1.PurgeMessagesResponse
+ */
+export type PurgeMessagesResponse = Message<"peerline.v1.PurgeMessagesResponse"> & {
+  /**
+   * Set by the broker: the sender.
+   *
+   * @generated from field: peerline.v1.PeerRef from = 1;
+   */
+  from?: PeerRef | undefined;
+
+  /**
+   * Set by the broker: deliveries, one for each recipient of a message.
+   *
+   * @generated from field: uint64 removed_deliveries = 2;
+   */
+  removedDeliveries: bigint;
+};
+
+/**
+ * Describes the message peerline.v1.PurgeMessagesResponse.
+ * Use `create(PurgeMessagesResponseSchema)` to create a new message.
+ */
+export const PurgeMessagesResponseSchema: GenMessage<PurgeMessagesResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 44);
 
 /**
  * Asks the broker to stop.
@@ -1614,7 +1817,7 @@ export type StopBrokerRequest = Message<"peerline.v1.StopBrokerRequest"> & {
  * Use `create(StopBrokerRequestSchema)` to create a new message.
  */
 export const StopBrokerRequestSchema: GenMessage<StopBrokerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 38);
+  messageDesc(file_peerline_v1_broker_service, 45);
 
 /**
  * The broker is about to stop.
@@ -1635,7 +1838,7 @@ export type StopBrokerResponse = Message<"peerline.v1.StopBrokerResponse"> & {
  * Use `create(StopBrokerResponseSchema)` to create a new message.
  */
 export const StopBrokerResponseSchema: GenMessage<StopBrokerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 39);
+  messageDesc(file_peerline_v1_broker_service, 46);
 
 /**
  * Which peers are meant, seen from the caller.
@@ -1873,7 +2076,9 @@ export const BrokerService: GenService<{
    * of `StoreInfo.durability`.
    *
    * An unknown or ambiguous recipient fails the whole call before anything is
-   * stored. Otherwise each recipient has a result of its own, and the call fails only
+   * stored. So does a name that has another owner than the peer with which the caller
+   * wrote under it, or than `known_peers` says: send to one of the two that the error
+   * names. Otherwise each recipient has a result of its own, and the call fails only
    * if no recipient accepted the message, with the first recipient's error.
    *
    * Credential: session. Repeatable: yes, with the same `message_id`: the message is
@@ -1881,7 +2086,9 @@ export const BrokerService: GenService<{
    * the repeat answers with where it stands now and `duplicate`. Errors:
    * INVALID_ARGUMENT (FIELD_*, PEER_AMBIGUOUS, MESSAGE_AMBIGUOUS), NOT_FOUND
    * (PEER_NOT_FOUND, MESSAGE_NOT_FOUND for `in_reply_to`), ALREADY_EXISTS
-   * (MESSAGE_ID_REUSED), RESOURCE_EXHAUSTED (QUEUE_FULL, STORE_FULL; RATE_LIMITED,
+   * (MESSAGE_ID_REUSED), FAILED_PRECONDITION (PEER_RENAMED), PERMISSION_DENIED
+   * (MUTED), RESOURCE_EXHAUSTED (STORE_FULL, LIMIT_REACHED: all mail together;
+   * QUEUE_FULL, RATE_LIMITED,
    * HOP_LIMIT, REPEATED_TEXT: with a `google.rpc.RetryInfo`). What is refused does
    * not count against a rate, and what is under way does.
    *
@@ -1984,6 +2191,47 @@ export const BrokerService: GenService<{
     methodKind: "unary";
     input: typeof DropMessageRequestSchema;
     output: typeof DropMessageResponseSchema;
+  },
+  /**
+   * Forbids a peer to send, for a time or until UnmutePeer; it may read and report.
+   * Outlives the broker. Muted again, the newer call counts.
+   *
+   * Credential: operator. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*,
+   * PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND), RESOURCE_EXHAUSTED (STORE_FULL).
+   *
+   * @generated from rpc peerline.v1.BrokerService.MutePeer
+   */
+  mutePeer: {
+    methodKind: "unary";
+    input: typeof MutePeerRequestSchema;
+    output: typeof MutePeerResponseSchema;
+  },
+  /**
+   * Lets a peer send again.
+   *
+   * Credential: operator. Repeatable: yes. Errors: as MutePeer.
+   *
+   * @generated from rpc peerline.v1.BrokerService.UnmutePeer
+   */
+  unmutePeer: {
+    methodKind: "unary";
+    input: typeof UnmutePeerRequestSchema;
+    output: typeof UnmutePeerResponseSchema;
+  },
+  /**
+   * Removes messages that a peer sent: those that were not presented yet, or all. What
+   * a session holds already may still be shown. The sender is told in one notice of
+   * what was not presented; a watch of messages sees each as dead-lettered.
+   *
+   * Credential: operator. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*,
+   * PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND).
+   *
+   * @generated from rpc peerline.v1.BrokerService.PurgeMessages
+   */
+  purgeMessages: {
+    methodKind: "unary";
+    input: typeof PurgeMessagesRequestSchema;
+    output: typeof PurgeMessagesResponseSchema;
   },
   /**
    * Streams each message as it is accepted and each receipt as it moves, of all

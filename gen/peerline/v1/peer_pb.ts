@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/peer.proto.
  */
 export const file_peerline_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("ChZwZWVybGluZS92MS9wZWVyLnByb3RvEgtwZWVybGluZS52MSKjAgoEUGVlchIPCgdwZWVyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSIwoEa2luZBgDIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYBCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlEg4KBm9ubGluZRgFIAEoCBIyCg5sYXN0X3NlZW5fdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBXJlYWNoGAggASgOMhIucGVlcmxpbmUudjEuUmVhY2gSGAoQd2FpdGluZ19tZXNzYWdlcxgJIAEoBCKUAQoHUHJvZmlsZRITCgtjbGllbnRfbmFtZRgBIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgCIAEoCRIMCgRob3N0GAMgASgJEgsKA2N3ZBgEIAEoCRIMCgRyb290GAUgASgJEg4KBmJyYW5jaBgGIAEoCRIPCgdzdW1tYXJ5GAcgASgJEhIKCnJlcG9zaXRvcnkYCCABKAkqZwoIUGVlcktpbmQSGQoVUEVFUl9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPUEVFUl9LSU5EX0FHRU5UEAESFQoRUEVFUl9LSU5EX1BST0dSQU0QAhIUChBQRUVSX0tJTkRfUEVSU09OEAMqVgoFUmVhY2gSFQoRUkVBQ0hfVU5TUEVDSUZJRUQQABIQCgxSRUFDSF9TVE9SRUQQARITCg9SRUFDSF9ORVhUX1RVUk4QAhIPCgtSRUFDSF9XQUtFUxADYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChZwZWVybGluZS92MS9wZWVyLnByb3RvEgtwZWVybGluZS52MSLlAgoEUGVlchIPCgdwZWVyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSIwoEa2luZBgDIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYBCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlEg4KBm9ubGluZRgFIAEoCBIyCg5sYXN0X3NlZW5fdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBXJlYWNoGAggASgOMhIucGVlcmxpbmUudjEuUmVhY2gSGAoQd2FpdGluZ19tZXNzYWdlcxgJIAEoBBINCgVtdXRlZBgKIAEoCBIxCg1tdXRlX2VuZF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKUAQoHUHJvZmlsZRITCgtjbGllbnRfbmFtZRgBIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgCIAEoCRIMCgRob3N0GAMgASgJEgsKA2N3ZBgEIAEoCRIMCgRyb290GAUgASgJEg4KBmJyYW5jaBgGIAEoCRIPCgdzdW1tYXJ5GAcgASgJEhIKCnJlcG9zaXRvcnkYCCABKAkqZwoIUGVlcktpbmQSGQoVUEVFUl9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPUEVFUl9LSU5EX0FHRU5UEAESFQoRUEVFUl9LSU5EX1BST0dSQU0QAhIUChBQRUVSX0tJTkRfUEVSU09OEAMqVgoFUmVhY2gSFQoRUkVBQ0hfVU5TUEVDSUZJRUQQABIQCgxSRUFDSF9TVE9SRUQQARITCg9SRUFDSF9ORVhUX1RVUk4QAhIPCgtSRUFDSF9XQUtFUxADYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A durable identity that can be addressed by name or id. It outlives the
@@ -92,6 +92,21 @@ export type Peer = Message<"peerline.v1.Peer"> & {
    * @generated from field: uint64 waiting_messages = 9;
    */
   waitingMessages: bigint;
+
+  /**
+   * Set by the broker: the operator has forbidden it to send.
+   *
+   * @generated from field: bool muted = 10;
+   */
+  muted: boolean;
+
+  /**
+   * Set by the broker: until when; absent while it is not muted, or muted until the
+   * operator says otherwise.
+   *
+   * @generated from field: google.protobuf.Timestamp mute_end_time = 11;
+   */
+  muteEndTime?: Timestamp | undefined;
 };
 
 /**

@@ -125,6 +125,11 @@ class MemoryStore implements Store {
     this.#log.drop(peerId, Number(seq));
   }
 
+  async purge({ from, waiting }: Parameters<Store["purge"]>[0]): ReturnType<Store["purge"]> {
+    this.#assertOpen();
+    return { removed: this.#log.purge(from, waiting), next: undefined };
+  }
+
   async listExpired(query: Parameters<Store["listExpired"]>[0]): Promise<ExpiryKey[]> {
     this.#assertOpen();
     return listExpired(this.#log.expiries(), query, this.#clock.now());

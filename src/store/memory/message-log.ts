@@ -6,9 +6,11 @@ import {
   type ExpiryKey,
   type ReceiptChange,
   StoreError,
+  type StoreErrorCode,
 } from "../../broker/store.js";
-import { climb, isOpen } from "../ladder.js";
-import type { StoreLimits } from "../limits.js";
+import { climb, isOpen, isWaiting } from "../ladder.js";
+import { deliveryBytes, type StoreLimits } from "../limits.js";
+import { mailProblem, queueProblem } from "../room.js";
 import { queuedReceipt, toReceipt } from "../stored-receipt.js";
 import { type Delivery, type Entry, isParticipant, newEntry } from "./entry.js";
 import { Queue } from "./queue.js";
@@ -21,6 +23,9 @@ export class MessageLog {
   readonly #queues = new Map<string, Queue>();
   /** Oldest first. */
   #entries: Entry[] = [];
+  #bytes = 0;
+  /** The same by sender. */
+  readonly #bytesOf = new Map<string, number>();
   #lastPosition = 0;
   #lastSeq = 0;
   #lastPruneMs = 0;
@@ -37,9 +42,9 @@ export class MessageLog {
     return this.#entries.toReversed();
   }
 
-  /** Of all messages, encoded. */
+  /** Of all messages, as `maxMailBytes` counts them. */
   get bytes(): number {
-    return this.#entries.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+    return this.#bytes;
   }
 
   queue(peerId: string): Queue {
@@ -81,9 +86,10 @@ export class MessageLog {
   redrive(peerId: string, seq: number): AdvancedReceipt {
     const delivery = this.#deadLetter(peerId, seq);
     const queue = this.queue(peerId);
-    if (queue.isFullFor(delivery.entry.sizeBytes, this.#limits)) {
-      throw new StoreError("QUEUE_FULL", `The queue of ${delivery.receipt.peerName} is full.`);
-    }
+    const { entry } = delivery;
+    const use = queue.useOf(entry.from.peerId);
+    const problem = queueProblem(delivery.receipt.peerName, use, entry.sizeBytes, this.#limits);
+    if (problem !== undefined) throw new StoreError("QUEUE_FULL", problem);
     delivery.receipt = queuedReceipt(delivery.receipt);
     delivery.isRedriven = true;
     queue.add(delivery);
@@ -91,12 +97,35 @@ export class MessageLog {
   }
 
   drop(peerId: string, seq: number): void {
-    const { entry } = this.#deadLetter(peerId, seq);
-    this.#bySeq.delete(seq);
-    entry.deliveries.delete(peerId);
+    this.#remove(this.#deadLetter(peerId, seq));
+  }
+
+  /** In one slice: what has a position has it for good. */
+  purge(from: string, waiting: boolean): AdvancedReceipt[] {
+    const deliveries = this.#entries
+      .filter((entry) => entry.from.peerId === from)
+      .flatMap((entry) => [...entry.deliveries.values()])
+      .filter(({ receipt }) => !waiting || isWaiting(receipt.state));
+    for (const delivery of deliveries) this.#remove(delivery);
+    return deliveries.map((delivery) => toAdvanced(delivery, true));
+  }
+
+  /** Removes one delivery, and its message with the last one. */
+  #remove(delivery: Delivery): void {
+    const { entry, receipt } = delivery;
+    this.queue(receipt.peerId).remove(delivery);
+    this.#bySeq.delete(receipt.seq);
+    entry.deliveries.delete(receipt.peerId);
+    this.#count(entry, -deliveryBytes);
     if (entry.deliveries.size > 0) return;
     this.#byKey.delete(keyOf(entry.from, entry.message.messageId));
     this.#entries = this.#entries.filter((kept) => kept !== entry);
+    this.#count(entry, -entry.sizeBytes);
+  }
+
+  #count({ from }: Entry, bytes: number): void {
+    this.#bytes += bytes;
+    this.#bytesOf.set(from.peerId, (this.#bytesOf.get(from.peerId) ?? 0) + bytes);
   }
 
   /** Where what was never presented expires, the earliest first. */
@@ -135,12 +164,21 @@ export class MessageLog {
       return { ok: false, error: new StoreError("MESSAGE_ID_REUSED", words) };
     }
     const queue = this.queue(recipient.peerId);
-    if (queue.isFullFor(entry.sizeBytes, this.#limits)) {
-      const error = new StoreError("QUEUE_FULL", `The queue of ${recipient.name} is full.`);
-      return { ok: false, error };
-    }
+    const sender = entry.from.peerId;
+    const noQueueRoom = queueProblem(
+      recipient.name,
+      queue.useOf(sender),
+      entry.sizeBytes,
+      this.#limits,
+    );
+    if (noQueueRoom !== undefined) return refused("QUEUE_FULL", noQueueRoom);
+    const isNew = entry.deliveries.size === 0;
+    const kept = { own: this.#bytesOf.get(sender) ?? 0, all: this.#bytes };
+    const noMailRoom = mailProblem(kept, isNew ? entry.sizeBytes : 0, this.#limits);
+    if (noMailRoom !== undefined) return refused("MAIL_FULL", noMailRoom);
     // A message that nobody accepts is not kept.
-    if (entry.deliveries.size === 0) {
+    if (isNew) {
+      this.#count(entry, entry.sizeBytes);
       this.#entries.push(entry);
       this.#byKey.set(keyOf(entry.from, entry.message.messageId), entry);
     }
@@ -153,6 +191,7 @@ export class MessageLog {
     const delivery = { entry, receipt, isRedriven: false };
     entry.deliveries.set(recipient.peerId, delivery);
     this.#bySeq.set(delivery.receipt.seq, delivery);
+    this.#count(entry, deliveryBytes);
     queue.add(delivery);
     return toAccepted(delivery, false);
   }
@@ -168,9 +207,14 @@ export class MessageLog {
       if (isKept(entry)) continue;
       this.#byKey.delete(keyOf(entry.from, entry.message.messageId));
       for (const { receipt } of entry.deliveries.values()) this.#bySeq.delete(receipt.seq);
+      this.#count(entry, -entry.sizeBytes - entry.deliveries.size * deliveryBytes);
     }
     this.#entries = this.#entries.filter(isKept);
   }
+}
+
+function refused(code: StoreErrorCode, words: string): EnqueueResult {
+  return { ok: false, error: new StoreError(code, words) };
 }
 
 function keyOf(from: PeerRef, messageId: string): string {

@@ -10,7 +10,7 @@ import {
 } from "./row-checksums.js";
 import { maxMigratedRows } from "./limits.js";
 import { toPeerRow } from "./peers.js";
-import { deliverySelect, messageSelect, sql } from "./sql.js";
+import { checkedPeers, deliverySelect, messageSelect } from "./sql.js";
 import { type DeliveryColumns, type PeerColumns, Statement } from "./statements.js";
 
 /**
@@ -34,8 +34,8 @@ function checkPeers(database: Database.Database): void {
     database,
     "UPDATE peer SET identity_checksum = ?2, name_checksum = ?3, checksum = ?4 WHERE rowid = ?1",
   );
-  for (const columns of prepare<PeerColumns>(database, sql.listPeers).all()) {
-    const row = toPeerRow(columns);
+  for (const columns of prepare<PeerColumns>(database, checkedPeers).all()) {
+    const row = toPeerRow({ ...columns, formerNames: "[]", mutedUntilMs: 0 });
     update.run(columns.place, identityChecksum(row), nameChecksum(row), peerChecksum(row));
   }
 }

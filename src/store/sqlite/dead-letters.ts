@@ -1,18 +1,18 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
-import type { StoreLimits } from "../limits.js";
 import { queuedReceipt } from "../stored-receipt.js";
 import type { MessageCheck } from "./checksum.js";
-import { isQueueFull } from "./full-queue.js";
 import type { Operations } from "./operations.js";
 import { soundDelivery, toAdvanced, writeReceipt } from "./receipts.js";
+import type { Room } from "./room.js";
+import type { DeliveryRow } from "./row-checksums.js";
 import type { DeliveryColumns, Statements } from "./statements.js";
 
 /** What becomes of dead letters when somebody decides on them. */
 export function deadLetterOperations(
   statements: Statements,
   check: MessageCheck,
-  limits: StoreLimits,
+  room: Room,
 ): Pick<Operations, "redrive" | "drop"> {
   return {
     redrive(peerId, seq) {
@@ -21,21 +21,20 @@ export function deadLetterOperations(
       if (sound.isVoid) {
         throw new StoreError("DATA_LOSS", `The message ${seq} of ${peerId} is damaged.`);
       }
-      if (isQueueFull(statements, limits, peerId, sound.sizeBytes)) {
-        throw new StoreError("QUEUE_FULL", `The queue of ${sound.peerName} is full.`);
-      }
+      const { senderPeerId, sizeBytes } = sound;
+      const problem = room.problemOfQueue(
+        { peerId, name: sound.peerName },
+        senderPeerId,
+        sizeBytes,
+      );
+      if (problem !== undefined) throw new StoreError("QUEUE_FULL", problem);
       const receipt = queuedReceipt(sound);
       writeReceipt(statements, { ...sound, redriven: 1 }, receipt);
       return toAdvanced(row, sound, receipt, true);
     },
 
     drop(peerId, seq) {
-      const { id, senderPeerId } = deadLetter(peerId, seq);
-      statements.deleteDelivery.run(seq);
-      if (peerId !== senderPeerId) statements.deleteParticipant.run(peerId, id);
-      if (statements.recipientsOf.one(id) !== undefined) return;
-      statements.deleteParticipant.run(senderPeerId, id);
-      statements.deleteMessage.run(id);
+      removeDelivery(statements, deadLetter(peerId, seq));
     },
   };
 
@@ -44,4 +43,16 @@ export function deadLetterOperations(
     if (row?.state === ReceiptState.DEAD_LETTERED) return row;
     throw new StoreError("NOT_FOUND", `The message ${seq} of ${peerId} is not dead-lettered.`);
   }
+}
+
+/** Removes one delivery, and its message with the last one. */
+export function removeDelivery(
+  statements: Statements,
+  { seq, id, peerId, senderPeerId }: DeliveryRow,
+): void {
+  statements.deleteDelivery.run(seq);
+  if (peerId !== senderPeerId) statements.deleteParticipant.run(peerId, id);
+  if (statements.recipientsOf.one(id) !== undefined) return;
+  statements.deleteParticipant.run(senderPeerId, id);
+  statements.deleteMessage.run(id);
 }

@@ -2,10 +2,9 @@ import type { StoreErrorCode } from "../../broker/store.js";
 import { queuedReceipt, type StoredReceipt } from "../stored-receipt.js";
 import type { MessageCheck } from "./checksum.js";
 import type { FreeSpace } from "./free-space.js";
-import { isQueueFull } from "./full-queue.js";
 import { insertDelivery, insertMessage } from "./insert-rows.js";
-import type { SqliteLimits } from "./limits.js";
 import type { EnqueueOutcome, Operations, Recipient } from "./operations.js";
+import type { Room } from "./room.js";
 import { receiptOf, soundDelivery } from "./receipts.js";
 import { deliveryChecksum, messageChecksum, type MessageRow } from "./row-checksums.js";
 import type { Statements } from "./statements.js";
@@ -17,7 +16,7 @@ import type { Statements } from "./statements.js";
 export function enqueueOperation(
   statements: Statements,
   check: MessageCheck,
-  limits: SqliteLimits,
+  room: Room,
   freeSpace: FreeSpace,
 ): Operations["enqueue"] {
   // The keys are given out here, and by nobody else: a row's checksum covers its own.
@@ -48,9 +47,10 @@ export function enqueueOperation(
         return refused("MESSAGE_ID_REUSED", words);
       }
       if (noRoom !== undefined) return refused("FULL", noRoom);
-      if (isQueueFull(statements, limits, recipient.peerId, sizeBytes)) {
-        return refused("QUEUE_FULL", `The queue of ${recipient.name} is full.`);
-      }
+      const noQueueRoom = room.problemOfQueue(recipient, message.fromPeerId, sizeBytes);
+      if (noQueueRoom !== undefined) return refused("QUEUE_FULL", noQueueRoom);
+      const noMailRoom = room.problemOfMail(message.fromPeerId, id === undefined ? sizeBytes : 0);
+      if (noMailRoom !== undefined) return refused("MAIL_FULL", noMailRoom);
       id ??= storeMessage(message);
       const receipt = storeDelivery(id, message, expireMs, recipient, sizeBytes);
       return { ok: true, duplicate: false, receipt, earlierBody };

@@ -21,6 +21,8 @@ export function insertPeer(statements: Statements, row: PeerRow, sums: PeerSums)
     sums.identity,
     sums.name,
     sums.all,
+    row.formerNames,
+    row.mutedUntilMs,
   );
 }
 

@@ -1,4 +1,5 @@
 import Database from "libsql";
+import { deliveryBytes } from "../limits.js";
 import { damagedFile } from "./damaged-file.js";
 import { maxCheckedBytes, maxKey } from "./limits.js";
 import type { Migration } from "./schema.js";
@@ -22,7 +23,7 @@ export function checkIntegrity(
   const scope = bytesOf(database) > maxCheckedBytes ? "'peer'" : "1";
   const problem = findProblem(database, scope);
   if (problem !== undefined) throw damagedFile(path, problem);
-  if (scope === "1" && !agrees(database))
+  if (scope === "1" && !agrees(database, steps.length))
     throw damagedFile(path, "its tables contradict each other");
 }
 
@@ -74,7 +75,7 @@ function readSchema(database: Database.Database): string[] {
 }
 
 /** Whether what the tables tell of each other is the same. */
-function agrees(database: Database.Database): boolean {
+function agrees(database: Database.Database, version: number): boolean {
   const [row] = database
     .prepare(
       `SELECT
@@ -87,6 +88,7 @@ function agrees(database: Database.Database): boolean {
           EXCEPT SELECT peer_id, open_messages, open_bytes, waiting_messages FROM queue)
         OR EXISTS (SELECT peer_id FROM queue WHERE open_messages <> 0 EXCEPT
           SELECT peer_id FROM delivery WHERE state <= 3)
+        OR ${version < sharesVersion ? "0" : sharesDiffer}
         OR EXISTS (SELECT 1 FROM sqlite_sequence WHERE seq NOT BETWEEN 0 AND ${maxKey}
           OR name NOT IN ('message', 'delivery'))
         AS differs`,
@@ -94,3 +96,18 @@ function agrees(database: Database.Database): boolean {
     .all() as { differs: number }[];
   return row?.differs === 0;
 }
+
+/** The version of the schema from which on the use of queues and of all mail is told by sender. */
+const sharesVersion = 3;
+
+const keptBytes = `SELECT from_peer_id, sum(bytes) FROM (
+  SELECT from_peer_id, length(body) AS bytes FROM message
+  UNION ALL SELECT from_peer_id, ${deliveryBytes} FROM delivery
+  UNION ALL SELECT '', length(body) FROM message
+  UNION ALL SELECT '', ${deliveryBytes} FROM delivery) GROUP BY from_peer_id`;
+const openShares = `SELECT peer_id, from_peer_id, count(*), sum(size_bytes)
+  FROM delivery WHERE state <= 3 GROUP BY peer_id, from_peer_id`;
+const sharesDiffer = `EXISTS (${openShares} EXCEPT SELECT * FROM queue_share)
+  OR EXISTS (SELECT * FROM queue_share EXCEPT ${openShares})
+  OR EXISTS (SELECT * FROM (${keptBytes}) EXCEPT SELECT * FROM mail)
+  OR EXISTS (SELECT * FROM mail WHERE bytes <> 0 EXCEPT SELECT * FROM (${keptBytes}))`;

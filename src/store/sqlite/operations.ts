@@ -32,6 +32,11 @@ export interface Operations {
 
   redrive(peerId: string, seq: number): AdvancedRow;
   drop(peerId: string, seq: number): void;
+  purge(
+    from: string,
+    waiting: boolean,
+    after: number,
+  ): { removed: AdvancedRow[]; next: number | undefined };
 
   listExpired(after: Omit<ExpiryRow, "peerId">, limit: number, nowMs: number): ExpiryRow[];
   nextExpiryMs(): number | undefined;
@@ -63,10 +68,11 @@ export interface ExpiryRow {
   readonly expireTimeMs: number;
 }
 
-/** A peer, its profile encoded and its conversations as JSON. */
-export type PeerRow = Omit<StoredPeer, "profile" | "conversations"> & {
+/** A peer, its profile encoded, its conversations and former names as JSON. */
+export type PeerRow = Omit<StoredPeer, "profile" | "conversations" | "formerNames"> & {
   readonly profile: Uint8Array;
   readonly conversations: string;
+  readonly formerNames: string;
 };
 
 export interface Recipient {

@@ -89,7 +89,7 @@ export function peerOperations(
 
 export function toPeerRow(columns: PeerColumns): PeerRow {
   const { peerId, name, kind, createTimeMs, lastSeenMs, secretHash, baseName, number } = columns;
-  const { epoch, instanceId, conversations, revision } = columns;
+  const { epoch, instanceId, conversations, revision, formerNames, mutedUntilMs } = columns;
   const profile = new Uint8Array(columns.profile ?? new ArrayBuffer(0));
   return {
     peerId,
@@ -105,6 +105,8 @@ export function toPeerRow(columns: PeerColumns): PeerRow {
     instanceId,
     conversations,
     revision,
+    formerNames,
+    mutedUntilMs,
   };
 }
 
@@ -131,6 +133,8 @@ function blankPeer({ peerId, secretHash }: PeerRow, names: Names, nowMs: number)
     epoch: 0,
     instanceId: "",
     revision: 1,
+    formerNames: "[]",
+    mutedUntilMs: 0,
   };
 }
 

@@ -54,9 +54,12 @@ export function deliveryChecksum(row: DeliveryRow): number {
 
 export function peerChecksum(row: PeerRow): number {
   const { peerId, name, kind, createTimeMs, lastSeenMs, secretHash, baseName, number } = row;
-  const { epoch, instanceId, conversations, revision, profile } = row;
+  const { epoch, instanceId, conversations, revision, profile, formerNames, mutedUntilMs } = row;
   const columns = [peerId, name, kind, createTimeMs, lastSeenMs, secretHash, baseName, number];
-  return add(profile, sum([...columns, epoch, instanceId, conversations, revision]));
+  // Where a later version added nothing, the checksum is that of the version before.
+  const isPlain = formerNames === "[]" && mutedUntilMs === 0;
+  const later = isPlain ? [] : [formerNames, mutedUntilMs];
+  return add(profile, sum([...columns, epoch, instanceId, conversations, revision, ...later]));
 }
 
 /** Of what makes a peer who it is, whatever becomes of what it says of itself. */

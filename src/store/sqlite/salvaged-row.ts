@@ -33,7 +33,8 @@ export interface PeerSums {
 
 /**
  * Which table a row is of, told by the number of its columns; undefined where it is of none that is
- * salvaged. Those of the first version of the schema had fewer, and a checksum for messages alone.
+ * salvaged. Those of the first version of the schema had fewer, and a checksum for messages alone. The
+ * first column of a delivery is its row's number, which is not stored in the row.
  */
 export function recognise({ rowid, values }: RawRow): SalvagedRow | undefined {
   switch (values.length) {
@@ -45,6 +46,7 @@ export function recognise({ rowid, values }: RawRow): SalvagedRow | undefined {
     case 16:
       return toPeer(values);
     case 18:
+      return values[0] === null ? toDelivery(rowid, values) : toPeer(values);
     case 19:
       return toDelivery(rowid, values);
     default:
@@ -74,7 +76,8 @@ function toMessage(id: number, values: readonly RawValue[]): SalvagedRow {
 
 function toPeer(values: readonly RawValue[]): SalvagedRow {
   const [peerId, name, secretHash, kind, profile, createTimeMs, lastSeenMs, ...rest] = values;
-  const [baseName, number, epoch, instanceId, conversations, revision, ...sums] = rest;
+  const [baseName, number, epoch, instanceId, conversations, revision, ...more] = rest;
+  const [identitySum, nameSum, allSum, formerNames, mutedUntilMs] = more;
   const row = {
     peerId: text(peerId),
     name: text(name),
@@ -89,16 +92,21 @@ function toPeer(values: readonly RawValue[]): SalvagedRow {
     instanceId: text(instanceId),
     conversations: text(conversations),
     revision: integer(revision),
+    formerNames: formerNames === undefined ? "[]" : text(formerNames),
+    mutedUntilMs: mutedUntilMs === undefined ? 0 : integer(mutedUntilMs),
   };
   const computed = {
     identity: identityChecksum(row),
     name: nameChecksum(row),
     all: peerChecksum(row),
   };
-  const [identity = noChecksum, named = noChecksum, all] = sums.map(integer);
-  const stored = { identity, name: named, all: all ?? noChecksum };
-  const isProven = all === computed.all;
-  const isIntact = isProven || all === undefined;
+  const stored = {
+    identity: integer(identitySum),
+    name: integer(nameSum),
+    all: integer(allSum),
+  };
+  const isProven = stored.all === computed.all;
+  const isIntact = isProven || allSum === undefined;
   return { kind: "peer", row, sums: isIntact ? computed : stored, isIntact, isProven };
 }
 

@@ -113,6 +113,80 @@ export const migrations: readonly Migration[] = [
   END;
   `,
   addChecksums,
+  `
+  ALTER TABLE peer ADD COLUMN former_names TEXT NOT NULL DEFAULT '[]'; -- JSON
+  ALTER TABLE peer ADD COLUMN muted_until_ms INTEGER NOT NULL DEFAULT 0;
+
+  -- What is open of each sender in each queue; kept by the triggers.
+  CREATE TABLE queue_share (
+    peer_id TEXT NOT NULL,
+    from_peer_id TEXT NOT NULL,
+    open_messages INTEGER NOT NULL,
+    open_bytes INTEGER NOT NULL,
+    PRIMARY KEY (peer_id, from_peer_id)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO queue_share SELECT peer_id, from_peer_id, count(*), sum(size_bytes)
+    FROM delivery WHERE state <= 3 GROUP BY peer_id, from_peer_id;
+  CREATE TRIGGER share_queued AFTER INSERT ON delivery BEGIN
+    INSERT INTO queue_share VALUES (NEW.peer_id, NEW.from_peer_id, 1, NEW.size_bytes)
+    ON CONFLICT (peer_id, from_peer_id) DO UPDATE SET
+      open_messages = open_messages + 1, open_bytes = open_bytes + NEW.size_bytes;
+  END;
+  CREATE TRIGGER share_closed AFTER UPDATE OF state ON delivery
+  WHEN OLD.state <= 3 AND NEW.state > 3 BEGIN
+    UPDATE queue_share SET
+      open_messages = open_messages - 1, open_bytes = open_bytes - NEW.size_bytes
+    WHERE peer_id = NEW.peer_id AND from_peer_id = NEW.from_peer_id;
+    DELETE FROM queue_share WHERE peer_id = NEW.peer_id AND from_peer_id = NEW.from_peer_id
+      AND open_messages = 0;
+  END;
+  CREATE TRIGGER share_redriven AFTER UPDATE OF state ON delivery
+  WHEN OLD.state > 3 AND NEW.state <= 2 BEGIN
+    INSERT INTO queue_share VALUES (NEW.peer_id, NEW.from_peer_id, 1, NEW.size_bytes)
+    ON CONFLICT (peer_id, from_peer_id) DO UPDATE SET
+      open_messages = open_messages + 1, open_bytes = open_bytes + NEW.size_bytes;
+  END;
+  CREATE TRIGGER delivery_removed AFTER DELETE ON delivery WHEN OLD.state <= 3 BEGIN
+    UPDATE queue SET
+      open_messages = open_messages - 1,
+      open_bytes = open_bytes - OLD.size_bytes,
+      waiting_messages = waiting_messages - (OLD.state <= 2)
+    WHERE peer_id = OLD.peer_id;
+    UPDATE queue_share SET
+      open_messages = open_messages - 1, open_bytes = open_bytes - OLD.size_bytes
+    WHERE peer_id = OLD.peer_id AND from_peer_id = OLD.from_peer_id;
+    DELETE FROM queue_share WHERE peer_id = OLD.peer_id AND from_peer_id = OLD.from_peer_id
+      AND open_messages = 0;
+  END;
+
+  -- The bytes that are kept of each sender's messages, whatever their state, and under '' of all;
+  -- kept by the triggers. Each recipient counts as 512.
+  CREATE TABLE mail (
+    from_peer_id TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO mail SELECT from_peer_id, sum(bytes) FROM (
+    SELECT from_peer_id, length(body) AS bytes FROM message
+    UNION ALL SELECT from_peer_id, 512 FROM delivery
+    UNION ALL SELECT '', length(body) FROM message
+    UNION ALL SELECT '', 512 FROM delivery) GROUP BY from_peer_id;
+  CREATE TRIGGER message_kept AFTER INSERT ON message BEGIN
+    INSERT INTO mail VALUES (NEW.from_peer_id, length(NEW.body)), ('', length(NEW.body))
+    ON CONFLICT (from_peer_id) DO UPDATE SET bytes = bytes + excluded.bytes;
+  END;
+  CREATE TRIGGER message_forgotten AFTER DELETE ON message BEGIN
+    UPDATE mail SET bytes = bytes - length(OLD.body) WHERE from_peer_id IN ('', OLD.from_peer_id);
+    DELETE FROM mail WHERE from_peer_id = OLD.from_peer_id AND bytes = 0;
+  END;
+  CREATE TRIGGER delivery_kept AFTER INSERT ON delivery BEGIN
+    INSERT INTO mail VALUES (NEW.from_peer_id, 512), ('', 512)
+    ON CONFLICT (from_peer_id) DO UPDATE SET bytes = bytes + excluded.bytes;
+  END;
+  CREATE TRIGGER delivery_forgotten AFTER DELETE ON delivery BEGIN
+    UPDATE mail SET bytes = bytes - 512 WHERE from_peer_id IN ('', OLD.from_peer_id);
+    DELETE FROM mail WHERE from_peer_id = OLD.from_peer_id AND bytes = 0;
+  END;
+  `,
 ];
 
 /** SQL, or what is done to the database inside the transaction of the migration. */

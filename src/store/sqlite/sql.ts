@@ -23,6 +23,11 @@ const peerColumns = [
   text("conversations", "conversations"),
   integer("revision", "revision"),
 ];
+/** What later versions of the schema added to them. */
+const laterPeerColumns = [
+  text("former_names", "formerNames"),
+  integer("muted_until_ms", "mutedUntilMs"),
+];
 const peerChecksums = [
   integer("identity_checksum", "identityChecksum"),
   integer("name_checksum", "nameChecksum"),
@@ -88,23 +93,32 @@ function sequence(table: string): string {
   return `coalesce((SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = '${table}'), 0)`;
 }
 
+const peerSelect = `SELECT rowid AS place,
+  ${[...peerColumns, ...peerChecksums, ...laterPeerColumns].join()} FROM peer`;
+
+/** As the second version of the schema had them. */
+export const checkedPeers = `SELECT rowid AS place, ${[...peerColumns, ...peerChecksums].join()}
+  FROM peer`;
+
 /** Every statement of the store; `?N` are the parameters of the method of the same name. */
 export const sql = {
-  listPeers: `SELECT rowid AS place, ${[...peerColumns, ...peerChecksums].join()} FROM peer`,
-  getPeer: `SELECT rowid AS place, ${[...peerColumns, ...peerChecksums].join()} FROM peer
-    WHERE peer_id = ?1`,
+  listPeers: peerSelect,
+  getPeer: `${peerSelect} WHERE peer_id = ?1`,
   peerByName: `SELECT ${text("peer_id", "peerId")} FROM peer WHERE name = ?1`,
   peerBySecret: `SELECT ${text("peer_id", "peerId")} FROM peer WHERE secret_hash = ?1`,
   insertPeer: `INSERT INTO peer (peer_id, name, kind, profile, create_time_ms, last_seen_ms,
     secret_hash, base_name, number, epoch, instance_id, conversations, revision,
-    identity_checksum, name_checksum, checksum)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)`,
+    identity_checksum, name_checksum, checksum, former_names, muted_until_ms)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)`,
   deletePeerAt: `DELETE FROM peer WHERE rowid = ?1`,
   deletePeer: `DELETE FROM peer WHERE peer_id = ?1`,
   deleteQueue: `DELETE FROM queue WHERE peer_id = ?1`,
   getQueue: `SELECT ${integer("open_messages", "openMessages")},
     ${integer("open_bytes", "openBytes")}, ${integer("waiting_messages", "waitingMessages")}
     FROM queue WHERE peer_id = ?1`,
+  getShare: `SELECT ${integer("open_messages", "openMessages")}, ${integer("open_bytes", "openBytes")}
+    FROM queue_share WHERE peer_id = ?1 AND from_peer_id = ?2`,
+  getMail: `SELECT ${integer("bytes", "bytes")} FROM mail WHERE from_peer_id = ?1`,
 
   getMessage: `${messageSelect} WHERE m.id = ?1`,
   messageByKey: `${messageSelect}
@@ -177,6 +191,9 @@ export const sql = {
     FROM message INDEXED BY message_by_accept_time
     WHERE (accept_time_ms, id) > (?1, ?2) AND accept_time_ms < ?3
     ORDER BY accept_time_ms, id LIMIT ?4`,
+  /** What a peer sent or received, in the order of acceptance. */
+  messagesOf: `SELECT ${integer("message", "id")} FROM participant
+    WHERE peer_id = ?1 AND message > ?2 ORDER BY message LIMIT ?3`,
   recipientsOf: `SELECT ${text("peer_id", "peerId")}, ${integer("state", "state")}
     FROM delivery WHERE message = ?1`,
   deleteMessage: `DELETE FROM message WHERE id = ?1`,

@@ -193,6 +193,12 @@ class SqliteStore implements Store {
     return this.#calls.call("drop", peerId, Number(seq));
   }
 
+  async purge(query: Parameters<Store["purge"]>[0]): ReturnType<Store["purge"]> {
+    const { from, waiting, after } = query;
+    const { removed, next } = await this.#calls.call("purge", from, waiting, after);
+    return { removed: removed.map(toAdvanced), next };
+  }
+
   async listExpired({ after, limit }: Parameters<Store["listExpired"]>[0]): Promise<ExpiryKey[]> {
     const from = { expireTimeMs: after?.expireTimeMs ?? 0, seq: Number(after?.seq ?? 0) };
     const rows = await this.#calls.call("listExpired", from, limit, this.#clock.now());
@@ -236,12 +242,14 @@ function throwUncaught(error: unknown): void {
 
 function toPeerRow(peer: StoredPeer): PeerRow {
   const profile = toBinary(ProfileSchema, peer.profile);
-  return { ...peer, profile, conversations: JSON.stringify(peer.conversations) };
+  const conversations = JSON.stringify(peer.conversations);
+  return { ...peer, profile, conversations, formerNames: JSON.stringify(peer.formerNames) };
 }
 
 function fromPeerRow(row: PeerRow): StoredPeer {
   const conversations = JSON.parse(row.conversations) as StoredPeer["conversations"];
-  return { ...row, profile: fromBinary(ProfileSchema, row.profile), conversations };
+  const formerNames = JSON.parse(row.formerNames) as StoredPeer["formerNames"];
+  return { ...row, profile: fromBinary(ProfileSchema, row.profile), conversations, formerNames };
 }
 
 function toEnqueueResult(outcome: EnqueueOutcome, body: Uint8Array): EnqueueResult {

@@ -21,6 +21,8 @@ interface Rows {
   peerByName: { peerId: string };
   peerBySecret: { peerId: string };
   getQueue: { openMessages: number; openBytes: number; waitingMessages: number };
+  getShare: { openMessages: number; openBytes: number };
+  getMail: { bytes: number };
   getMessage: CheckedMessage;
   messageByKey: CheckedMessage;
   lastKeys: { id: number; seq: number };
@@ -39,6 +41,7 @@ interface Rows {
   listOfPeer: { id: number };
   listOfThread: { id: number };
   listEnded: { id: number };
+  messagesOf: { id: number };
   agedMessages: { id: number; acceptTimeMs: number; fromPeerId: string };
   recipientsOf: { peerId: string; state: number };
   size: { pages: number; freePages: number; pageBytes: number };
@@ -59,6 +62,8 @@ export interface PeerColumns {
   readonly instanceId: string;
   readonly conversations: string;
   readonly revision: number;
+  readonly formerNames: string;
+  readonly mutedUntilMs: number;
   readonly identityChecksum: number;
   readonly nameChecksum: number;
   readonly checksum: number;

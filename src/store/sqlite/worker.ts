@@ -17,7 +17,9 @@ import type { Call, Operations } from "./operations.js";
 import { type Outcome, toOutcome } from "./outcome.js";
 import { peerOperations } from "./peers.js";
 import { pruneOperations } from "./prune.js";
+import { purgeOperation } from "./purge.js";
 import { receiptOperations } from "./receipts.js";
+import { Room } from "./room.js";
 import { markDamaged } from "./salvage.js";
 import { migrations } from "./schema.js";
 import { prepareStatements } from "./statements.js";
@@ -64,12 +66,14 @@ function operationsOn(
 ): Operations {
   const statements = prepareStatements(database);
   const check = new MessageCheck(tell);
+  const room = new Room(statements, limits);
   return {
     checkHealth: healthOperation(statements, check, freeSpace),
-    enqueue: enqueueOperation(statements, check, limits, freeSpace),
+    enqueue: enqueueOperation(statements, check, room, freeSpace),
     ...peerOperations(statements, tell),
     ...receiptOperations(statements, check),
-    ...deadLetterOperations(statements, check, limits),
+    ...deadLetterOperations(statements, check, room),
+    ...purgeOperation(statements, check),
     ...expiryOperations(statements),
     ...openMailOperations(statements, check),
     ...historyOperations(statements, check),

@@ -17,6 +17,7 @@ export function defineEndContract(technology: StoreTechnology): void {
       const maxima = store.info.limits.map(({ name, maximum }) => [name, maximum]);
       expect(maxima).toContainEqual(["queue_messages", 7]);
       expect(maxima.map(([name]) => name)).toContain("queue_bytes");
+      expect(maxima.map(([name]) => name)).toContain("mail_bytes");
     });
 
     test("finishes what was called before it was closed", async () => {

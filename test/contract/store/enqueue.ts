@@ -107,7 +107,7 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
     test("a full queue refuses without harm to the other recipients, until there is room", async () => {
       const { store } = await openStore(technology, { maxQueueMessages: 2 });
       const first = await sendFirst(store);
-      await send(store);
+      await send(store, { from: carol });
       const both = draft({ to: [bob, carol] });
       const [full, taken] = await store.enqueue(both, both.to);
       expect(full).toMatchObject({ ok: false, error: { code: "QUEUE_FULL" } });
@@ -124,8 +124,8 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology, { maxQueueBytes: 2500 });
       const text = "x".repeat(1000);
       await send(store, { text });
-      const { peerId, seq } = await sendFirst(store, { text });
-      const third = draft({ text });
+      const { peerId, seq } = await sendFirst(store, { text, from: carol });
+      const third = draft({ text, from: peerRef("dave") });
       const [full] = await store.enqueue(third, third.to);
       expect(full).toMatchObject({ ok: false, error: { code: "QUEUE_FULL" } });
       await store.advance(peerId, seq, { state: ReceiptState.EXPIRED });

@@ -49,6 +49,8 @@ export function definePeerContract(technology: StoreTechnology): void {
         name: "backend",
         profile: create(ProfileSchema, { summary: "auth" }),
         conversations: [],
+        formerNames: [{ name: "api", untilMs: 1_767_225_600_003 }],
+        mutedUntilMs: Number.MAX_SAFE_INTEGER,
         epoch: 4,
         revision: 2,
       };
@@ -133,6 +135,8 @@ function peer(name: string): StoredPeer {
     epoch: 3,
     instanceId: "instance",
     conversations: [{ id: "claude-code:1", boundAtMs: 1_767_225_600_002 }],
+    formerNames: [],
+    mutedUntilMs: 0,
     revision: 1,
   };
 }
