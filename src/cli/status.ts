@@ -10,6 +10,8 @@ import { systemClock } from "../clock.js";
 import { visibleLine } from "../contract/peer-text.js";
 import { readConfig, type Config } from "../endpoint/config.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
+import { openHome } from "../endpoint/home.js";
+import { findBrokerProcess, processWords, type BrokerProcess } from "./broker-process.js";
 import { ExitCode } from "./exit-codes.js";
 import { connectAsOperator, listPeers } from "./operator.js";
 import { count } from "./receipt-words.js";
@@ -43,7 +45,15 @@ async function status(shell: Shell, json: boolean): Promise<void> {
     await sayAbsent(shell, config, found.message, json);
   } else if (json) {
     const info = toJson(GetServerInfoResponseSchema, found.info, { alwaysEmitImplicit: true });
-    await shell.out.json({ running: true, endpoint: config.endpoint, ...found, info });
+    const { waitingMessages, process } = found;
+    const { pid, place } = process;
+    await shell.out.json({
+      running: true,
+      endpoint: config.endpoint,
+      info,
+      process: { pid, place },
+      waitingMessages,
+    });
   } else {
     await shell.out.lines(...table(describe(shell, config, found)));
   }
@@ -51,6 +61,7 @@ async function status(shell: Shell, json: boolean): Promise<void> {
 
 interface Found {
   readonly info: GetServerInfoResponse;
+  readonly process: BrokerProcess;
   readonly waitingMessages: number;
 }
 
@@ -59,7 +70,8 @@ async function inspect({ program }: Shell, config: Config): Promise<Found | Endp
     await using operator = await connectAsOperator({ config, program });
     const peers = await listPeers(operator, false);
     const waitingMessages = peers.reduce((sum, peer) => sum + Number(peer.waitingMessages), 0);
-    return { info: operator.info, waitingMessages };
+    const process = await findBrokerProcess(openHome(config.home), operator.info.pid);
+    return { info: operator.info, process, waitingMessages };
   } catch (error) {
     if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") return error;
     throw error;
@@ -82,7 +94,11 @@ async function sayAbsent(
   await out.lines(out.color.yellow(visibleLine(problem)), mend);
 }
 
-function describe({ out }: Shell, config: Config, { info, waitingMessages }: Found): string[][] {
+function describe(
+  { out }: Shell,
+  config: Config,
+  { info, process, waitingMessages }: Found,
+): string[][] {
   const { color } = out;
   const startMs = info.startTime ? timestampMs(info.startTime) : systemClock.now();
   // The clock may have been set back since.
@@ -90,7 +106,7 @@ function describe({ out }: Shell, config: Config, { info, waitingMessages }: Fou
   const facts = [
     [
       "broker",
-      `${color.green("running")}, version ${info.version}, pid ${info.pid}, up ${span(uptimeMs)}`,
+      `${color.green("running")}, version ${info.version}, ${processWords(process)}, up ${span(uptimeMs)}`,
     ],
     ["endpoint", config.endpoint],
     ["home", config.home],

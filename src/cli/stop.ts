@@ -1,8 +1,15 @@
 import { readConfig, type Config } from "../endpoint/config.js";
+import { openHome, type Home } from "../endpoint/home.js";
+import {
+  endWords,
+  findBrokerProcess,
+  processWords,
+  waitForBrokerEnd,
+  type BrokerProcess,
+} from "./broker-process.js";
 import { CliError } from "./cli-error.js";
 import { callTimeoutMs, stopLookMs, stopWaitMs } from "./limits.js";
 import { connectAsOperator } from "./operator.js";
-import { waitForProcessEnd } from "./process-end.js";
 import { count } from "./receipt-words.js";
 import type { Define, Shell } from "./shell.js";
 
@@ -16,27 +23,34 @@ export const defineStop: Define = (command, shell) => {
 };
 
 async function stop({ program, out }: Shell): Promise<void> {
-  const { pid, onlinePeers } = await stopBroker({ config: readConfig(), program });
+  const { process, onlinePeers } = await stopBroker({ config: readConfig(), program });
   const again = `${count(onlinePeers, "peer")} online: agents that still run start it again.`;
-  await out.lines(`Stopped the broker (pid ${pid}).`, ...(onlinePeers > 0 ? [again] : []));
+  await out.lines(
+    `Stopped the broker (${processWords(process)}).`,
+    ...(onlinePeers > 0 ? [again] : []),
+  );
 }
 
 /** Tells the broker to stop and resolves when its process has ended. */
 export async function stopBroker(options: {
   config: Config;
   program: string;
-}): Promise<{ pid: number; onlinePeers: number }> {
-  const stopped = await tellToStop(options);
-  if (await waitForProcessEnd(stopped.pid, { ms: stopWaitMs, lookMs: stopLookMs })) return stopped;
+}): Promise<{ process: BrokerProcess; onlinePeers: number }> {
+  const home = openHome(options.config.home);
+  const stopped = await tellToStop(options, home);
+  const waited = { ms: stopWaitMs, lookMs: stopLookMs };
+  if (await waitForBrokerEnd(home, stopped.process, waited)) return stopped;
   throw new CliError(
     "STILL_RUNNING",
-    `The broker was told to stop and still runs after ${stopWaitMs / 1000} s: end it with \`kill ${stopped.pid}\`.`,
+    `The broker was told to stop and still runs after ${stopWaitMs / 1000} s: ${endWords(stopped.process)}.`,
   );
 }
 
-async function tellToStop(options: { config: Config; program: string }) {
+async function tellToStop(options: { config: Config; program: string }, home: Home) {
   await using operator = await connectAsOperator(options);
+  // Afterwards it may say no more which one it was.
+  const process = await findBrokerProcess(home, operator.info.pid);
   const { onlinePeers } = operator.info;
   const { pid } = await operator.client.stopBroker({}, { timeoutMs: callTimeoutMs });
-  return { pid, onlinePeers };
+  return { pid, onlinePeers, process: { ...process, pid } };
 }

@@ -4,6 +4,10 @@ export const maxLogBytes = 8 * 1024 * 1024;
 /** What is logged is followed to this depth; below it stands a mark. */
 export const maxLogDepth = 6;
 
+/** Attempts at a home's lock that another process has, and the pause between two. */
+export const lockAttempts = 3;
+export const lockPauseMs = 10;
+
 /** Calls under way when the broker stops are let finish for this long, then cut off. */
 export const stopGraceMs = 2_000;
 

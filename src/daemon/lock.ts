@@ -5,6 +5,8 @@ import Database from "libsql";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { errnoOf } from "../endpoint/errno.js";
 import { fileSystemOf } from "../endpoint/file-system.js";
+import type { LockState } from "../endpoint/home-holder.js";
+import { lockAttempts, lockPauseMs } from "./limits.js";
 
 /**
  * Claims a home for this process; undefined when another process holds it. Whoever holds the lock is
@@ -18,7 +20,7 @@ import { fileSystemOf } from "../endpoint/file-system.js";
  * that says who is alone outlives its process, and the database needs the same locks.
  */
 export function takeLock(path: string): Disposable | undefined {
-  const taken = tryLock(path);
+  const taken = tryLockPatiently(path);
   if (taken === "refused" || (taken === "held" && areLocksRefused(path))) {
     throw locksRefused(dirname(path));
   }
@@ -44,8 +46,6 @@ export function areLocksRefused(path: string): boolean {
 }
 
 /** The lock as it is found. To look takes nothing from anyone, and makes no file that stays. */
-export type LockState = "free" | "held" | "refused";
-
 export function lookAtLock(path: string): LockState {
   if (!existsSync(path)) return areLocksRefused(path) ? "refused" : "free";
   const database = new Database(path);
@@ -58,6 +58,15 @@ export function lookAtLock(path: string): LockState {
     return isRefusal(code) ? "refused" : "free";
   } finally {
     database.close();
+  }
+}
+
+/** Whoever only looks at the lock has it for a moment: see lookAtLock. */
+function tryLockPatiently(path: string): ReturnType<typeof tryLock> {
+  for (let attempt = 1; ; attempt += 1) {
+    const taken = tryLock(path);
+    if (taken !== "held" || attempt === lockAttempts) return taken;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lockPauseMs);
   }
 }
 

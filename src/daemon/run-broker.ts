@@ -2,6 +2,7 @@ import { StoreError } from "../broker/store.js";
 import type { Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
 import { brokerExit } from "../endpoint/exit-codes.js";
+import { noteHolder } from "../endpoint/home-holder.js";
 import { openHome, type Home } from "../endpoint/home.js";
 import { VERSION } from "../endpoint/version.js";
 import { takeLock } from "./lock.js";
@@ -25,10 +26,12 @@ export async function runBroker(options: {
       await reportStart({ state: "held" }, `A broker already serves ${home.path}.`);
       return brokerExit.done;
     }
+    const holder = noteHolder(home.holderPath);
     try {
       const { runHome } = await import("./run-home.js");
       return await runHome(home, options.signal);
     } finally {
+      holder[Symbol.dispose]();
       lock[Symbol.dispose]();
     }
   } catch (error) {

@@ -49,15 +49,17 @@ export async function connectBroker(options: {
   paced?: boolean;
   signal?: AbortSignal;
 }): Promise<BrokerConnection> {
+  const seen = { isHeld: false };
   using search = new AbortScope(options.signal ? [options.signal] : [], connectTimeoutMs);
   try {
-    return await findBroker({ ...options, signal: search.signal });
+    return await findBroker({ ...options, seen, signal: search.signal });
   } catch (cause) {
     options.signal?.throwIfAborted();
     if (!search.isTimeUp || cause instanceof EndpointError) throw cause;
+    const held = "; a process holds the home all the same: `peerline doctor` names it";
     throw unreachable(
       options.config.endpoint,
-      `did not answer within ${connectTimeoutMs} ms`,
+      `did not answer within ${connectTimeoutMs} ms${seen.isHeld ? held : ""}`,
       cause,
     );
   }
@@ -68,6 +70,8 @@ async function findBroker(options: {
   program: string;
   start: boolean;
   paced?: boolean;
+  /** Is told whether another process held the home when a broker was last started. */
+  seen: { isHeld: boolean };
   signal: AbortSignal;
 }): Promise<BrokerConnection> {
   const { config, program, paced = false, signal } = options;
@@ -80,7 +84,9 @@ async function findBroker(options: {
     if (home === undefined || !options.start) {
       throw unreachable(config.endpoint, "is not running");
     }
-    if (await startUnlessClaimed({ home, program, config, paced, signal })) {
+    const outcome = await startUnlessClaimed({ home, program, config, paced, signal });
+    if (outcome !== "claimed") options.seen.isHeld = outcome === "held";
+    if (outcome === "listening") {
       const started = await askBroker(socketPath, signal);
       if (started !== undefined) return started;
     }
@@ -98,18 +104,18 @@ function requireOwnSocket(path: string): void {
   );
 }
 
-/** Whether a broker was started from here and listens now. */
+/** What became of a start from here; `claimed` where another process starts one. */
 async function startUnlessClaimed(options: {
   home: Home;
   program: string;
   config: Config;
   paced: boolean;
   signal: AbortSignal;
-}): Promise<boolean> {
+}): Promise<"listening" | "held" | "claimed"> {
   const { home, program, config, paced, signal } = options;
   try {
     using claim = claimStart(home.startClaimPath);
-    if (claim === undefined) return false;
+    if (claim === undefined) return "claimed";
     const failure = paced ? await recentStartFailure(home.startFailurePath) : undefined;
     if (failure !== undefined) throw failure;
     return await start({ home, program, environment: config.brokerEnvironment, signal });
@@ -119,12 +125,12 @@ async function startUnlessClaimed(options: {
 }
 
 /** Starts a broker; what keeps it from coming up is left for others to know. */
-async function start(options: Parameters<typeof startBroker>[0]): Promise<boolean> {
+async function start(options: Parameters<typeof startBroker>[0]): Promise<"listening" | "held"> {
   const { startFailurePath } = options.home;
   try {
-    const isListening = (await startBroker(options)) === "listening";
-    if (isListening) forgetStartFailure(startFailurePath);
-    return isListening;
+    const outcome = await startBroker(options);
+    if (outcome === "listening") forgetStartFailure(startFailurePath);
+    return outcome;
   } catch (error) {
     if (error instanceof EndpointError) noteStartFailure(startFailurePath, error);
     throw error;

@@ -19,6 +19,7 @@ export interface Home {
   readonly path: string;
   readonly socketPath: string;
   readonly lockPath: string;
+  readonly holderPath: string;
   readonly startClaimPath: string;
   readonly startFailurePath: string;
   readonly databasePath: string;
@@ -50,6 +51,7 @@ export function openHome(path: string): Home {
     path: resolved,
     socketPath,
     lockPath: join(resolved, "lock.db"),
+    holderPath: join(resolved, "broker.pid"),
     startClaimPath: join(resolved, "broker.starting"),
     startFailurePath: join(resolved, "broker.failed"),
     databasePath: join(resolved, "peerline.db"),

@@ -16,6 +16,9 @@ export const startPauseMs = 15_000;
 /** What is read of why it failed. */
 export const maxStartFailureBytes = 4096;
 
+/** A process's stamp in a file, in bytes: it has about 70. */
+export const maxStampBytes = 256;
+
 /** Waits between two looks for another process's broker: the first, doubled each time, at most the second. */
 export const minRetryDelayMs = 50;
 export const maxRetryDelayMs = 1_000;

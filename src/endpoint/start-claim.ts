@@ -1,20 +1,23 @@
-import { closeSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { systemClock } from "../clock.js";
 import { errnoOf } from "./errno.js";
-import { startClaimMs } from "./limits.js";
+import { maxStampBytes, startClaimMs } from "./limits.js";
+import { lifeOf, readStamp, stampProcess } from "./process-stamp.js";
+import { openRegularFile } from "./regular-file.js";
 
 /**
  * Claims the start of a broker, so that of many agents which come at once only one goes to the cost
  * of a process; undefined while another has the claim. This saves work and guards nothing: that is
- * the lock's part. A claim whose owner was killed lapses.
+ * the lock's part. A claim whose owner has ended lapses: at once where its process counts here, else, as
+ * for that of another container, after a while.
  */
 export function claimStart(path: string): Disposable | undefined {
   try {
-    closeSync(openSync(path, "wx", 0o600));
+    sign(openSync(path, "wx", 0o600));
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") throw error;
-    if (isFresh(path)) return undefined;
-    closeSync(openSync(path, "w", 0o600));
+    if (isClaimed(path, systemClock.now())) return undefined;
+    sign(openSync(path, "w", 0o600));
   }
   let isHeld = true;
   return {
@@ -25,8 +28,20 @@ export function claimStart(path: string): Disposable | undefined {
   };
 }
 
-// By the distance, so that a clock that was set back does not make a claim last.
-function isFresh(path: string): boolean {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats !== undefined && Math.abs(systemClock.now() - stats.mtimeMs) < startClaimMs;
+/** Whether a claim stands. By the distance, so that a clock that was set back does not make it last. */
+export function isClaimed(path: string, nowMs: number): boolean {
+  using file = openRegularFile(path, "refuse");
+  if (file === undefined || Math.abs(nowMs - file.stats.mtimeMs) >= startClaimMs) return false;
+  const stamp = readStamp(file.read(0, maxStampBytes).toString());
+  return stamp === undefined || lifeOf(stamp) !== "ended";
+}
+
+function sign(claim: number): void {
+  try {
+    writeSync(claim, `${stampProcess()}\n`);
+  } catch {
+    // On a full disk the time alone counts.
+  } finally {
+    closeSync(claim);
+  }
 }

@@ -14,9 +14,9 @@ export async function greetTerminal(options: {
   );
   try {
     const connection = await connectBroker({ config, program, start: false });
-    const { version, pid } = connection.info;
+    const { version } = connection.info;
     await connection.close();
-    log(`broker ${version} runs at ${config.endpoint}, process ${pid}.`);
+    log(`broker ${version} runs at ${config.endpoint}.`);
   } catch (error) {
     log(error instanceof Error ? error.message : String(error));
   }

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { takeLock } from "../../src/daemon/lock.js";
+import { lookAtLock, takeLock } from "../../src/daemon/lock.js";
 import { temporaryDirectory } from "../endpoint/temporary-directory.js";
 
 test("one holder at a time", () => {
@@ -22,6 +22,19 @@ test("a holder that is killed frees the lock", async () => {
   expect(takeLock(path)).toBeUndefined();
   holder.kill("SIGKILL");
   await once(holder, "exit");
+  const lock = takeLock(path);
+  expect(lock).toBeDefined();
+  lock?.[Symbol.dispose]();
+});
+
+test("looking at a lock tells who has it, and keeps nobody from it", async () => {
+  const path = join(temporaryDirectory(), "lock.db");
+  expect(lookAtLock(path)).toBe("free");
+  const holder = await startHolder(path);
+  expect(lookAtLock(path)).toBe("held");
+  holder.kill("SIGKILL");
+  await once(holder, "exit");
+  expect(lookAtLock(path)).toBe("free");
   const lock = takeLock(path);
   expect(lock).toBeDefined();
   lock?.[Symbol.dispose]();

@@ -1,7 +1,10 @@
-import { existsSync, utimesSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startClaimMs } from "../../src/endpoint/limits.js";
+import { ownRealm, stampProcess } from "../../src/endpoint/process-stamp.js";
 import { claimStart } from "../../src/endpoint/start-claim.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
@@ -26,6 +29,21 @@ test.each([-1, 1])(
     expect(claimStart(path)).toBeUndefined();
   },
 );
+
+test("a claim of a process that has ended lapses at once, and one of elsewhere does not", async () => {
+  const path = join(temporaryDirectory(), "broker.starting");
+  const child = spawn("sleep", ["60"]);
+  await once(child, "spawn");
+  writeFileSync(path, stampProcess(child.pid));
+  expect(claimStart(path)).toBeUndefined();
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  const stamp = readFileSync(path, "utf8");
+  writeFileSync(path, stamp.replace(/ \S{8}/, " 00000000"));
+  expect(claimStart(path) === undefined).toBe(ownRealm() !== "");
+  writeFileSync(path, stamp);
+  expect(claimStart(path)).toBeDefined();
+});
 
 test("giving back a claim twice is no error, and takes none from its next owner", () => {
   const path = join(temporaryDirectory(), "broker.starting");

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
+import type { Finding } from "../../src/cli/doctor/finding.js";
 import { brokerExit } from "../../src/endpoint/exit-codes.js";
 import { program, run } from "../support/program.js";
 import { compilePreload } from "./preload.js";
@@ -63,6 +64,27 @@ test.skipIf(impossible !== undefined).each([
   const names = readdirSync(home.path, { recursive: true, encoding: "utf8" });
   expect(names.filter((name) => name.endsWith(".new"))).toEqual([]);
 });
+
+test.skipIf(impossible !== undefined)(
+  "the doctor looks for both, and leaves nothing behind",
+  { timeout: timeoutMs },
+  async () => {
+    const home = await newHome(preloaded({ FAULT_LOCK_ERRNO: 37, FAULT_LINK_ERRNO: 1 }));
+    const { stdout } = await home.peerline("doctor", "--json");
+    const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        id: "locks-refused",
+        severity: "problem",
+        mend: expect.stringContaining("PEERLINE_HOME"),
+      }),
+    );
+    expect(findings).toContainEqual(
+      expect.objectContaining({ id: "links-refused", severity: "note" }),
+    );
+    expect(readdirSync(home.path)).toEqual([]);
+  },
+);
 
 function preloaded(faults: Readonly<Record<string, number>>): Record<string, string> {
   const path = "path" in preload ? preload.path : "";

@@ -13,6 +13,8 @@ import { checkHomeFiles } from "./check-home-files.js";
 import { checkHomes } from "./check-homes.js";
 import { checkHooks } from "./check-hooks.js";
 import { checkHosts } from "./check-hosts.js";
+import { checkLinks } from "./check-links.js";
+import { checkLock } from "./check-lock.js";
 import { checkPeers } from "./check-peers.js";
 import { checkPlugins } from "./check-plugins.js";
 import { checkProgram } from "./check-program.js";
@@ -35,10 +37,12 @@ export const allChecks: readonly Check[] = [
   checkHome,
   checkHomeFiles,
   checkDisk,
+  checkLinks,
   checkStartClaim,
   checkSecrets,
   checkDoorbells,
   checkBroker,
+  checkLock,
   checkBrokerLog,
   checkDatabase,
   checkStore,

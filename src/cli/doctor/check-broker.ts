@@ -1,9 +1,12 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { VERSION } from "../../endpoint/version.js";
 import { span } from "../relative-time.js";
+import { advise, asidePath } from "./advice.js";
 import type { RunningBroker } from "./broker-view.js";
+import { endHolder } from "./check-lock.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
+import type { LockHolder } from "./lock-view.js";
 import { commandLine } from "./quoted.js";
 import { socketOf } from "./running-programs.js";
 
@@ -44,8 +47,7 @@ function judge(evidence: Evidence): Finding[] {
       return [{ id: "broker-socket-foreign", severity: "problem", subject, seen, mend }];
     }
     case "silent": {
-      const seen = "it takes connections and does not answer";
-      return [{ id: "broker-silent", severity: "problem", subject, seen, mend: end(evidence) }];
+      return [{ id: "broker-silent", severity: "problem", subject, ...silent(evidence) }];
     }
     case "unseen": {
       const mend = `${self} stop`;
@@ -54,10 +56,17 @@ function judge(evidence: Evidence): Finding[] {
   }
 }
 
-function running({ config, nowMs }: Evidence, { info }: RunningBroker): Finding {
+function running({ config, nowMs, lock }: Evidence, { info }: RunningBroker): Finding {
+  const where = `pid ${info.pid}${placeWords(info.pid, lock.holder)}`;
   const upMs = info.startTime === undefined ? 0 : nowMs - timestampMs(info.startTime);
-  const seen = `version ${info.version}, pid ${info.pid}, up ${span(Math.max(upMs, 0))}, ${info.onlinePeers} online`;
+  const seen = `version ${info.version}, ${where}, up ${span(Math.max(upMs, 0))}, ${info.onlinePeers} online`;
   return { id: "broker", severity: "ok", subject: config.endpoint, seen };
+}
+
+/** From outside of a container its processes are seen, with other numbers. */
+function placeWords(pid: number, holder: LockHolder | undefined): string {
+  if (holder === undefined || (holder.place === "here" && holder.pid === pid)) return "";
+  return ` in another container${holder.place === "here" ? `, ${holder.pid} here` : ""}`;
 }
 
 function otherVersion({ config, self }: Evidence, { info }: RunningBroker): Finding[] {
@@ -78,10 +87,17 @@ function absent({ config }: Evidence): Finding {
   return { id: "broker-absent", severity: "problem", subject, seen, mend };
 }
 
-/** It does not answer, so it cannot be asked to stop. */
-function end({ config, running }: Evidence): string {
+/** It does not answer, so it cannot be asked to stop. What has no lock of the home is no broker of it. */
+function silent({ config, running, lock }: Evidence): Pick<Finding, "seen" | "mend" | "commands"> {
+  const seen = "it takes connections and does not answer";
+  const socket = config.endpoint.slice("unix:".length);
+  if (config.ownsBroker && lock.state === "free") {
+    const foreign = `${seen}, and it is no broker of this home, whose lock is free`;
+    return { seen: foreign, ...advise([commandLine("mv", socket, asidePath(socket, "was"))]) };
+  }
+  if (config.ownsBroker && lock.holder !== undefined) return { seen, ...endHolder(lock.holder) };
   const here = socketOf(config.endpoint);
   const pid = running?.find(({ kind, socket }) => kind === "broker" && socket === here)?.pid;
-  if (pid !== undefined) return commandLine("kill", "-KILL", String(pid));
-  return `End its process: ${commandLine("fuser", "-k", config.endpoint.slice("unix:".length))}`;
+  if (pid !== undefined) return { seen, ...endHolder({ pid, place: "here" }) };
+  return { seen, mend: `End its process: ${commandLine("fuser", "-k", socket)}` };
 }

@@ -1,6 +1,6 @@
-import { statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { startClaimMs } from "../../endpoint/limits.js";
+import { isClaimed } from "../../endpoint/start-claim.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { commandLine } from "./quoted.js";
@@ -9,8 +9,7 @@ import { commandLine } from "./quoted.js";
 export function checkStartClaim({ home, nowMs }: Evidence): Finding[] {
   if (home.state !== "usable") return [];
   const path = join(home.path, "broker.starting");
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined || Math.abs(nowMs - stats.mtimeMs) < startClaimMs) return [];
+  if (!existsSync(path) || isClaimed(path, nowMs)) return [];
   const seen = "left by a process that ended while it started a broker; the next start takes it";
   const mend = commandLine("rm", path);
   return [{ id: "start-claim", severity: "note", subject: path, seen, mend }];

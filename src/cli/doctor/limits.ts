@@ -37,5 +37,9 @@ export const maxStartBytes = 256 * 1024;
 /** Frames of a write-ahead log that are looked through: the log of a broker has some thousand. */
 export const maxLogFrames = 65_536;
 
+/** Looks at a home whose lock is held and whose socket nobody serves, and the time between two. */
+export const lockSettleLooks = 10;
+export const lockSettleMs = 200;
+
 /** The system's list of locks, in bytes: each has about sixty. */
 export const maxLocksBytes = 4 * 1024 * 1024;
