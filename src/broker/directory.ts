@@ -5,7 +5,7 @@ import type { PeerRef } from "../../gen/peerline/v1/message_pb.js";
 import { PeerRefSchema } from "../../gen/peerline/v1/message_pb.js";
 import { PeerSchema, Reach, type Peer } from "../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../clock.js";
-import { isUuid, readName } from "../contract/names.js";
+import { isUuid, meansEverybody, readName } from "../contract/names.js";
 import { BrokerError, translateStoreErrors } from "./broker-error.js";
 import { maxFormerNames, maxNamesTold, minShortIdLength } from "./limits.js";
 import { nearNames, numberedName } from "./names.js";
@@ -128,9 +128,10 @@ export class Directory {
     }
     const [former] = this.formerOwners(readName(text).name ?? "");
     if (former !== undefined) throw renamed(field, shown(text), former);
-    const near = nearNames(text, this.#byName.keys());
-    const mend =
-      near.length === 0 ? "list the peers to see their names" : `did you mean ${near.join(", ")}?`;
+    const near = meansEverybody(text) ? [] : nearNames(text, this.#byName.keys());
+    let mend = "list the peers to see their names";
+    if (meansEverybody(text)) mend = "name each recipient";
+    else if (near.length > 0) mend = `did you mean ${near.join(", ")}?`;
     throw new BrokerError(
       ErrorReason.PEER_NOT_FOUND,
       `${field}: no peer is named "${shown(text)}": ${mend}`,

@@ -13,10 +13,15 @@ export function nearNames(wanted: string, names: Iterable<string>): string[] {
   const text = wanted.toLowerCase();
   return [...names]
     .map((name) => ({ name, distance: distance(text, name) }))
-    .filter(({ name, distance }) => distance <= Math.max(2, Math.floor(name.length / 3)))
+    .filter(({ name, distance }) => distance <= mostEdits(Math.min(text.length, name.length)))
     .toSorted((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, maxNamesTold)
     .map(({ name }) => name);
+}
+
+/** Beyond these, two short names have nothing in common but their length: `all` is no slip for `api`. */
+function mostEdits(length: number): number {
+  return length <= 3 ? 1 : Math.max(2, Math.floor(length / 3));
 }
 
 /** Edits between two texts (Levenshtein); one that contains the other counts as a single edit. */

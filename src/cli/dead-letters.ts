@@ -7,6 +7,7 @@ import { connectAsOperator, type Operator } from "./operator.js";
 import { receiptPhrase } from "./receipt-words.js";
 import { systemClock } from "../clock.js";
 import type { Define, Shell } from "./shell.js";
+import { showMessage } from "./show.js";
 
 export const defineDeadLetters: Define = (command, shell) => {
   command
@@ -31,7 +32,7 @@ Examples:
     .command("show <id>")
     .description("print one message with all that is known of where it stands")
     .option("--json", "print the contract's WatchMessagesResponse")
-    .action((id: string, { json = false }: { json?: boolean }) => show(shell, id, json));
+    .action((id: string, { json = false }: { json?: boolean }) => showMessage(shell, id, json));
   command
     .command("redrive <id>")
     .description("put it back into its recipient's queue, as if it were new")
@@ -46,15 +47,9 @@ Examples:
 
 async function list(shell: Shell, json: boolean): Promise<void> {
   await using operator = await connect(shell);
-  const records = await readHistory(operator, maxLogCount, ReceiptState.DEAD_LETTERED);
+  const records = await readHistory(operator, maxLogCount, { state: ReceiptState.DEAD_LETTERED });
   for (const record of records) await printRecord(shell.out, record, json);
   if (records.length === 0 && !json) await shell.out.lines("There are no dead letters.");
-}
-
-async function show(shell: Shell, messageId: string, json: boolean): Promise<void> {
-  await using operator = await connect(shell);
-  const { record } = await operator.client.getMessage({ messageId }, { timeoutMs: callTimeoutMs });
-  if (record !== undefined) await printRecord(shell.out, record, json);
 }
 
 async function redrive(shell: Shell, messageId: string, recipient: string): Promise<void> {

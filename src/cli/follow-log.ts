@@ -1,7 +1,7 @@
 import type { WatchMessagesResponse_ReceiptMoved } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { Code, RpcError } from "../rpc/error.js";
-import { readHistory } from "./history.js";
+import { readHistory, type HistoryQuery } from "./history.js";
 import { maxLogCount, maxLogMemory } from "./limits.js";
 import type { Operator } from "./operator.js";
 
@@ -25,9 +25,10 @@ export async function followLog(
   operator: Operator,
   options: {
     progress: LogProgress;
-    /** Messages to list at first. */
+    /** Messages to list at first, and which. */
     number: number;
-    onLive: () => void;
+    query?: HistoryQuery;
+    onLive: () => Promise<void> | void;
     onRecord: (record: MessageRecord) => Promise<void>;
     onMoved: (moved: WatchMessagesResponse_ReceiptMoved) => Promise<void>;
     signal: AbortSignal;
@@ -38,8 +39,8 @@ export async function followLog(
     try {
       for await (const { event } of operator.client.watchMessages({}, { signal: options.signal })) {
         if (event.case === "started") {
-          options.onLive();
-          for (const record of await listNew(operator, progress, options.number)) {
+          await options.onLive();
+          for (const record of await listNew(operator, options)) {
             await onRecord(record);
           }
         }
@@ -56,15 +57,15 @@ export async function followLog(
 /** At first the newest `number` messages; later those that came since. */
 async function listNew(
   operator: Operator,
-  progress: LogProgress,
-  number: number,
+  { progress, number, query = {} }: { progress: LogProgress; number: number; query?: HistoryQuery },
 ): Promise<MessageRecord[]> {
   if (!progress.hasListed) {
-    // One at least, to know from where on messages are new.
-    const records = await readHistory(operator, Math.max(1, number));
+    // The newest of all, to know from where on messages are new.
+    for (const record of await readHistory(operator, 1)) learn(progress, record);
+    const records = await readHistory(operator, number, query);
     progress.hasListed = true;
     for (const record of records) learn(progress, record);
-    return records.slice(records.length - number);
+    return records;
   }
   // In the order of acceptance, and not by their times: the broker's clock may have been set back.
   const records = await readHistory(operator, maxLogCount);

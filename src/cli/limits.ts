@@ -37,6 +37,9 @@ export const stopLookMs = 25;
 export const defaultLogCount = 20;
 export const maxLogCount = 2000;
 
+/** Messages that a search of the history looks at. */
+export const maxSearched = 20_000;
+
 /** Messages that `log -f` knows as shown, so that it shows none twice after a lost connection. */
 export const maxLogMemory = 2 * maxLogCount;
 
@@ -46,3 +49,6 @@ export const peersPageSize = 1000;
 
 /** Longer lines are not shown whole where a part of one changes, in characters: a configuration may be one line. */
 export const maxDifferenceLineLength = 200;
+
+/** Of a command line that was not understood, what is quoted to show how it is written, in characters. */
+export const maxQuotedCharacters = 60;

@@ -56,7 +56,7 @@ function sentAt(timeMs: number, nowMs: number): string {
 
 function urgencyMarks(color: Output["color"]): Partial<Record<Urgency, string>> {
   return {
-    [Urgency.INTERRUPT]: `${color.red("urgent")}  `,
+    [Urgency.INTERRUPT]: `${color.red("interrupt")}  `,
     [Urgency.FYI]: `${color.dim("fyi")}  `,
   };
 }

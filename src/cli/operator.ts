@@ -5,7 +5,7 @@ import {
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
-import { openHome } from "../endpoint/home.js";
+import { hasHome, openHome } from "../endpoint/home.js";
 import { readOperatorToken } from "../endpoint/secrets.js";
 import { createClient, type Client } from "../rpc/client.js";
 import { CliError } from "./cli-error.js";
@@ -25,12 +25,13 @@ export async function connectAsOperator(options: {
 }): Promise<Operator> {
   const connection = await connectBroker({ ...options, start: false });
   try {
-    const home = openHome(options.config.home);
-    const token = await readOperatorToken(home);
+    const { home, endpoint } = options.config;
+    // A broker elsewhere may answer where this home was never made.
+    const token = hasHome(home) ? await readOperatorToken(openHome(home)) : undefined;
     if (token === undefined) {
       throw new CliError(
         "NO_OPERATOR_TOKEN",
-        `${home.operatorTokenPath} is missing: set PEERLINE_HOME to the home of the broker at ${options.config.endpoint}.`,
+        `The operator's token is not in ${home}: set PEERLINE_HOME to the home of the broker at ${endpoint}.`,
       );
     }
     const headers = () => ({ authorization: `Bearer ${token}` });

@@ -1,6 +1,7 @@
 import { homedir, hostname } from "node:os";
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import stringWidth from "string-width";
 import { PeerKind, PeerSchema, type Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../clock.js";
 import { peerLine } from "../contract/peer-text.js";
@@ -47,14 +48,15 @@ async function peers({ program, out }: Shell, options: PeersOptions): Promise<vo
   }
 }
 
+const header = ["", "NAME", "REACH", "WAITING", "CLIENT", "WHERE", "SEEN"];
+
 /** A table with a line of its own below each peer that says what it works on. */
 export function peerLines(
   peers: readonly Peer[],
   { color, width }: Pick<Output, "color" | "width">,
   nowMs: number,
 ): string[] {
-  const header = ["", "NAME", "REACH", "WAITING", "CLIENT", "WHERE", "SEEN"];
-  const rows = table([header, ...peers.map((peer) => cells(peer, color, nowMs))]);
+  const rows = table(fit([header, ...peers.map((peer) => cells(peer, color, nowMs))], width));
   return rows.flatMap((row, index) => {
     if (index === 0) return color.dim(row);
     const summary = peerLine(peers[index - 1]?.profile?.summary ?? "");
@@ -62,6 +64,25 @@ export function peerLines(
     return summary === "" ? row : [row, color.dim(below)];
   });
 }
+
+/**
+ * The rows with what peers say of themselves cut so that each is one line of the terminal: a line that
+ * went on at the edge could pass for another peer.
+ */
+function fit(rows: string[][], width: number): string[][] {
+  let fitting = rows;
+  for (const column of [header.indexOf("WHERE"), header.indexOf("CLIENT")]) {
+    const tooWide = Math.max(...table(fitting).map((row) => stringWidth(row))) - width;
+    if (tooWide <= 0) return fitting;
+    const widest = Math.max(...fitting.map((row) => stringWidth(row[column] ?? "")));
+    const room = Math.max(minColumnWidth, widest - tooWide);
+    fitting = fitting.map((row) => row.with(column, cut(row[column] ?? "", room)));
+  }
+  return fitting;
+}
+
+/** What is left of a column, in columns of the terminal. */
+const minColumnWidth = 8;
 
 function cells(peer: Peer, color: Output["color"], nowMs: number): string[] {
   const waiting = Number(peer.waitingMessages);

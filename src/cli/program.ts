@@ -12,8 +12,13 @@ export async function runProgram(argv: readonly string[], program: string): Prom
     await root.parseAsync(argv, { from: "user" });
     return shell.exitCode;
   } catch (error) {
-    // Commander has said what is wrong.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return ExitCode.ok;
+      // Commander has said what is wrong.
+      const more = shell.explainUsage?.(error.code);
+      if (more !== undefined) await shell.notes.lines(more).catch(() => {});
+      return ExitCode.usage;
+    }
     return reportFailure(error, shell.notes);
   }
 }
@@ -54,6 +59,12 @@ const commands: readonly {
     synopsis: "log [-f]",
     summary: "print the messages of all peers and where they stand",
     load: async () => (await import("./log.js")).defineLog,
+  },
+  {
+    name: "show",
+    synopsis: "show ID",
+    summary: "print one message and where it stands",
+    load: async () => (await import("./show.js")).defineShow,
   },
   {
     name: "dead-letters",

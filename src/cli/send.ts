@@ -7,25 +7,38 @@ import {
   type SendResult,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { visibleLine } from "../contract/peer-text.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { readConfig } from "../endpoint/config.js";
 import { readSeconds } from "../mcp/duration.js";
 import { shortId } from "../mcp/short-id.js";
-import { readUrgency, stateWord } from "../mcp/words.js";
+import { readUrgency } from "../mcp/words.js";
 import { CliError } from "./cli-error.js";
-import { callTimeoutMs, maxExpirySeconds, maxReconnects, maxTextBytes } from "./limits.js";
+import { commandLine } from "./doctor/quoted.js";
+import {
+  callTimeoutMs,
+  maxExpirySeconds,
+  maxQuotedCharacters,
+  maxReconnects,
+  maxTextBytes,
+} from "./limits.js";
 import { retryLostBroker } from "./lost-broker.js";
 import { joinAsPerson } from "./person.js";
 import { reachClause } from "./reach-words.js";
+import { stateLabel } from "./receipt-words.js";
 import { readStdin } from "./read-stdin.js";
 import type { Define, Shell } from "./shell.js";
 
 export const defineSend: Define = (command, shell) => {
+  shell.explainUsage = (code) => {
+    if (code === "commander.unknownOption") return dashHint;
+    return code === "commander.excessArguments" ? quoteHint(command.args) : undefined;
+  };
   command
     .description(
       "Sends a message as you, and says where it stands for each recipient. A broker is started if none runs.",
     )
     .argument("<to>", "names or ids of peers, separated by commas")
-    .argument("<text>", "what to say; - reads it from stdin")
+    .argument("<text>", "what to say, in quotes; - reads it from stdin")
     .option(
       "--reply-to <id>",
       "the message that this answers: its id, or the last 8 characters of it",
@@ -45,10 +58,21 @@ export const defineSend: Define = (command, shell) => {
 Examples:
   peerline send api "UserResponse: removed legacyId, added uuid"
   git diff | peerline send api,web - --thread refactor
-  peerline send api "yes, go on" --reply-to 3f2a9c01`,
+  peerline send api "yes, go on" --reply-to 3f2a9c01
+  peerline send api -- "-1 is what it returned"`,
     )
     .action((to: string, text: string, options: SendOptions) => send(shell, to, text, options));
 };
+
+const dashHint =
+  'A text that begins with a dash goes after --: `peerline send api -- "-1 is what it returned"`; or pipe it into `peerline send api -`.';
+
+/** The shell took the words of an unquoted text apart. */
+function quoteHint([to = "", ...words]: readonly string[]): string {
+  const text = visibleLine(words.join(" "));
+  const example = text.length <= maxQuotedCharacters ? text : "all that you have to say";
+  return `The text is one argument: put it in quotes, as in \`${commandLine("peerline", "send", visibleLine(to), example)}\`.`;
+}
 
 interface SendOptions {
   readonly replyTo?: string;
@@ -90,7 +114,8 @@ function readRecipients(to: string): string[] {
 }
 
 function readExpiry(text: string): number {
-  const seconds = readSeconds(text) ?? 0;
+  // A bare number would be seconds to some and minutes to others.
+  const seconds = (/[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined) ?? 0;
   if (seconds >= 1 && seconds <= maxExpirySeconds) return seconds;
   throw new CliError(
     "USAGE",
@@ -130,7 +155,7 @@ async function show(
 
 function standing({ state, recipient, reach, duplicate }: SendResult): string {
   const earlier = duplicate ? ", by an attempt before" : "";
-  return `${stateWord(state) ?? "sent"} for ${recipient?.name} (${reachClause(reach)}${earlier})`;
+  return `${stateLabel(state)} ${state === ReceiptState.LEASED ? "to" : "for"} ${recipient?.name} (${reachClause(reach)}${earlier})`;
 }
 
 function refusal({ recipient, error }: SendResult): string {

@@ -1,5 +1,6 @@
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import stringWidth from "string-width";
 import {
   GetServerInfoResponseSchema,
   StoreInfo_Durability,
@@ -17,7 +18,8 @@ import { connectAsOperator, listPeers } from "./operator.js";
 import { count } from "./receipt-words.js";
 import { span } from "./relative-time.js";
 import type { Define, Shell } from "./shell.js";
-import { table } from "./table.js";
+import { gap, table } from "./table.js";
+import { wrap } from "./wrap.js";
 
 export const defineStatus: Define = (command, shell) => {
   command
@@ -55,7 +57,10 @@ async function status(shell: Shell, json: boolean): Promise<void> {
       waitingMessages,
     });
   } else {
-    await shell.out.lines(...table(describe(shell, config, found)));
+    const facts = describe(shell, config, found);
+    const hanging = Math.max(...facts.map(([name = ""]) => stringWidth(name))) + gap.length;
+    const { width } = shell.out;
+    await shell.out.lines(...table(facts).flatMap((line) => wrap(line, width, { hanging })));
   }
 }
 

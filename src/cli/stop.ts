@@ -1,5 +1,5 @@
 import { readConfig, type Config } from "../endpoint/config.js";
-import { openHome, type Home } from "../endpoint/home.js";
+import { openHome } from "../endpoint/home.js";
 import {
   endWords,
   findBrokerProcess,
@@ -36,21 +36,21 @@ export async function stopBroker(options: {
   config: Config;
   program: string;
 }): Promise<{ process: BrokerProcess; onlinePeers: number }> {
-  const home = openHome(options.config.home);
-  const stopped = await tellToStop(options, home);
+  const stopped = await tellToStop(options);
   const waited = { ms: stopWaitMs, lookMs: stopLookMs };
-  if (await waitForBrokerEnd(home, stopped.process, waited)) return stopped;
+  if (await waitForBrokerEnd(stopped.home, stopped.process, waited)) return stopped;
   throw new CliError(
     "STILL_RUNNING",
     `The broker was told to stop and still runs after ${stopWaitMs / 1000} s: ${endWords(stopped.process)}.`,
   );
 }
 
-async function tellToStop(options: { config: Config; program: string }, home: Home) {
+async function tellToStop(options: { config: Config; program: string }) {
   await using operator = await connectAsOperator(options);
+  const home = openHome(options.config.home);
   // Afterwards it may say no more which one it was.
   const process = await findBrokerProcess(home, operator.info.pid);
   const { onlinePeers } = operator.info;
   const { pid } = await operator.client.stopBroker({}, { timeoutMs: callTimeoutMs });
-  return { pid, onlinePeers, process: { ...process, pid } };
+  return { home, onlinePeers, process: { ...process, pid } };
 }

@@ -31,7 +31,8 @@ export function cut(text: string, width: number): string {
   return `${kept}…`;
 }
 
-const gap = "  ";
+/** Between two columns. */
+export const gap = "  ";
 
 function pad(cell: string, width: number): string {
   return cell + " ".repeat(width - stringWidth(cell));

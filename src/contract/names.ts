@@ -63,6 +63,13 @@ const reserved = new Set(
   ].flatMap((words) => words.split(" ")),
 );
 
+/** Whether a text is a word for all peers, whom no name stands for. */
+export function meansEverybody(text: string): boolean {
+  return ["all", "everyone", "everybody", "*"].includes(
+    text.trim().toLowerCase().replace(/^@/, ""),
+  );
+}
+
 /** The text in the form of a name, and whether each of its letters and digits is in it. */
 function fold(text: string): { name: string; isWhole: boolean } {
   const plain = text

@@ -8,7 +8,7 @@ import { createClient, openChannel, type Channel, type Client } from "../rpc/cli
 import { Code, RpcError } from "../rpc/error.js";
 import type { Config } from "./config.js";
 import { EndpointError } from "./endpoint-error.js";
-import { openHome, type Home } from "./home.js";
+import { hasHome, openHome, type Home } from "./home.js";
 import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } from "./limits.js";
 import { probeSocket } from "./probe-socket.js";
 import { startBroker } from "./start-broker.js";
@@ -75,6 +75,10 @@ async function findBroker(options: {
   signal: AbortSignal;
 }): Promise<BrokerConnection> {
   const { config, program, paced = false, signal } = options;
+  // Whoever only looks makes no home.
+  if (config.ownsBroker && !options.start && !hasHome(config.home)) {
+    throw unreachable(config.endpoint, "is not running");
+  }
   const home = config.ownsBroker ? openHome(config.home) : undefined;
   const socketPath = home?.socketPath ?? config.endpoint.slice("unix:".length);
   if (home === undefined) requireOwnSocket(socketPath);

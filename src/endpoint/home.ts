@@ -3,6 +3,7 @@ import {
   chmodSync,
   constants,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   realpathSync,
@@ -61,6 +62,16 @@ export function openHome(path: string): Home {
     peersPath: join(resolved, "peers"),
     doorbellsPath: join(resolved, "doorbells"),
   };
+}
+
+/** Whether there is anything at the path of a home. */
+export function hasHome(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // Whoever opens it learns why it cannot be looked at.
+    return true;
+  }
 }
 
 function makeDirectory(path: string): string {

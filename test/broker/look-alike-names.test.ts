@@ -60,6 +60,19 @@ describe("a name that looks like another's", () => {
     expect(results).toMatchObject([{ recipient: { name: "api" } }]);
   });
 
+  test.each(["all", "@everyone", "*"])("for all peers, %s, suggests none of them", async (to) => {
+    const call = mallory.client.sendMessage({ to: [to], text: "hello" });
+    await expect(call).rejects.toThrow("name each recipient");
+    await expect(call).rejects.not.toThrow("did you mean");
+  });
+
+  test("that is another short word is no slip", async () => {
+    const call = mallory.client.sendMessage({ to: ["apx"], text: "hello" });
+    await expect(call).rejects.toThrow("did you mean api?");
+    const other = mallory.client.sendMessage({ to: ["axx"], text: "hello" });
+    await expect(other).rejects.toThrow("list the peers");
+  });
+
   test.each([
     ["system", PeerKind.AGENT, "system-agent"],
     ["User", PeerKind.PERSON, "user-person"],

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Terminal } from "./terminal.js";
 
@@ -9,6 +10,7 @@ const commands = [
   "send",
   "read",
   "log",
+  "show",
   "stop",
   "install",
   "uninstall",
@@ -47,6 +49,12 @@ test.each([
   [["send", "api,,web", "hi"], "names no recipient"],
   [["send", "api", ""], "The text is empty"],
   [["log", "-n", "many"], "no count of messages"],
+  [["log", "--since", "yesterday"], "write 10m, 2h or 1d for so long ago, 14:30, 2026-11-27"],
+  [["log", "--grep", "("], "--grep: "],
+  [["send", "api", "hi", "there"], "`peerline send api 'hi there'`"],
+  [["send", "api", "-1 is it"], "goes after --"],
+  [["send", "api", "hi", "--reply-too", "x"], "Did you mean --reply-to?"],
+  [["send", "api", "hi", "--expires-in", "5"], "write 45s, 10m, 2h or 1d"],
 ])("%j is refused with the mend, before any broker is started", async (args, mend) => {
   await using terminal = await Terminal.open();
   const { code, stdout, stderr } = await terminal.run(...args);
@@ -55,15 +63,45 @@ test.each([
   expect(await terminal.brokerPid()).toBeUndefined();
 });
 
-test.each(["status", "peers", "log", "stop"])(
+test.each(["status", "peers", "log", "show 12345678", "stop"])(
   "%s starts no broker and says so",
   async (command) => {
     await using terminal = await Terminal.open();
-    const { code, stdout, stderr } = await terminal.run(command);
+    const { code, stdout, stderr } = await terminal.run(...command.split(" "));
     expect([code, stdout + stderr]).toEqual([3, expect.stringContaining("is not running")]);
     expect((await terminal.run("status", "--json")).code).toBe(3);
   },
 );
+
+test.each(["status", "peers", "log", "show 12345678", "stop", "dead-letters list"])(
+  "%s makes no home where there is none",
+  async (command) => {
+    await using terminal = await Terminal.open();
+    const home = join(terminal.home, "none");
+    const env = { ...terminal.environment, PEERLINE_HOME: home };
+    const { code, stdout, stderr } = await terminal.start(command.split(" "), "", env).ended;
+    expect([code, stdout + stderr]).toEqual([3, expect.stringContaining("is not running")]);
+    expect(existsSync(home)).toBe(false);
+  },
+);
+
+test("nor beside a broker that runs elsewhere", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  const home = join(terminal.home, "none");
+  const broker = {
+    PEERLINE_HOME: home,
+    PEERLINE_BROKER: `unix:${join(terminal.home, "broker.sock")}`,
+  };
+  for (const command of ["status", "peers", "stop"]) {
+    const { code, stderr } = await terminal.start([command], "", {
+      ...terminal.environment,
+      ...broker,
+    }).ended;
+    expect([code, stderr]).toEqual([1, expect.stringContaining("set PEERLINE_HOME")]);
+    expect(existsSync(home)).toBe(false);
+  }
+});
 
 test("a bad setting is one sentence that names it", async () => {
   await using terminal = await Terminal.open();

@@ -27,7 +27,7 @@ test("it says what it answers and how urgent it is", () => {
     nowMs,
   );
   expect(line).toBe(
-    "data-layer → api, web  urgent  12:00:05 (3 min ago) · id 3f2a9c01 · answers deadbeef",
+    "data-layer → api, web  interrupt  12:00:05 (3 min ago) · id 3f2a9c01 · answers deadbeef",
   );
 });
 

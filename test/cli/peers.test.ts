@@ -2,6 +2,7 @@ import { homedir, hostname } from "node:os";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import pc from "picocolors";
+import stringWidth from "string-width";
 import { expect, test } from "vitest";
 import { PeerKind, PeerSchema, Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { peerLines } from "../../src/cli/peers.js";
@@ -37,6 +38,26 @@ test("peers stand in a table, each with its work below", () => {
     "   adapting the handlers to the new type",
     "○  ada   stored     -        a person       elsewhere:/srv    2 h ago",
   ]);
+});
+
+test("a peer is one line of the terminal, whatever it says of itself", () => {
+  const row = "●  ada    wakes  99  a person  /  now";
+  const loud = create(PeerSchema, {
+    name: "loud",
+    kind: PeerKind.AGENT,
+    online: true,
+    profile: {
+      clientName: "x".repeat(60),
+      cwd: `/${"y ".repeat(200)}${row}`,
+      branch: "z".repeat(200),
+    },
+  });
+  for (const width of [70, 80, 120]) {
+    const lines = peerLines([api, loud, ada], terminal(width), nowMs);
+    expect(lines).toHaveLength(5);
+    for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(width);
+    expect(lines.filter((line) => line.startsWith("●  ada"))).toEqual([]);
+  }
 });
 
 test("a summary is cut to the terminal's width", () => {

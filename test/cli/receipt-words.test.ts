@@ -25,7 +25,7 @@ test("a confirmation names its evidence", () => {
     confirmedTime: now,
     confirmedBy: ConfirmedBy.NEXT_CALL,
   });
-  expect(receiptPhrase(receipt, nowMs)).toBe("confirmed 12:03:05 (next_call)");
+  expect(receiptPhrase(receipt, nowMs)).toBe("confirmed 12:03:05 (it went on)");
 });
 
 test("a dead letter tells its attempts and its reason, without control characters", () => {
@@ -36,7 +36,7 @@ test("a dead letter tells its attempts and its reason, without control character
     reason: "gave\nup\u001B[2J",
   });
   expect(receiptPhrase(receipt, nowMs)).toBe(
-    "dead_lettered 12:03:05 after 5 failed attempts because gave up",
+    "given up 12:03:05 after 5 failed attempts because gave up",
   );
 });
 

@@ -1,6 +1,8 @@
+import { ConfirmedBy } from "../../../gen/peerline/v1/message_pb.js";
 import { sleep, systemClock } from "../../clock.js";
 import { shortId } from "../../mcp/short-id.js";
 import { CliError } from "../cli-error.js";
+import { evidenceLabels } from "../receipt-words.js";
 import { clockTime } from "../clock-time.js";
 import { listPeers } from "../operator.js";
 import { count } from "../receipt-words.js";
@@ -174,9 +176,10 @@ function isSettled(state: string | undefined): boolean {
   return state === "confirmed" || state === "answered";
 }
 
-/** The rungs that a message reached, with their times: `queued 12:03:01, confirmed 12:03:05 (next_call)`. */
+/** The rungs that a message reached, with their times: `queued 12:03:01, confirmed 12:03:05 (it went on)`. */
 function ladder(receipt: Standing): string[] {
-  const evidence = receipt.confirmed_by === undefined ? "" : ` (${receipt.confirmed_by})`;
+  const word = receipt.confirmed_by?.toUpperCase() as keyof typeof ConfirmedBy | undefined;
+  const evidence = word === undefined ? "" : ` (${evidenceLabels[ConfirmedBy[word]]})`;
   const rungs = [
     rung("queued", receipt.queued_at),
     rung("presented", receipt.presented_at),

@@ -1,0 +1,112 @@
+import { systemClock } from "../clock.js";
+import { readName } from "../contract/names.js";
+import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
+import { readSeconds } from "../mcp/duration.js";
+import { CliError } from "./cli-error.js";
+import type { HistoryQuery } from "./history.js";
+import { listPeers, type Operator } from "./operator.js";
+
+/** What the options of `log` say of the messages that are wanted. */
+export interface FilterOptions {
+  readonly peer?: string;
+  readonly thread?: string;
+  /** Milliseconds since the epoch. */
+  readonly since?: number;
+  readonly unanswered?: true;
+  readonly grep?: RegExp;
+}
+
+export interface LogFilter extends HistoryQuery {
+  readonly isWanted: (record: MessageRecord) => boolean;
+}
+
+export function isFiltered(options: FilterOptions): boolean {
+  const { peer, thread, since, unanswered, grep } = options;
+  return [peer, thread, since, unanswered, grep].some((option) => option !== undefined);
+}
+
+/** The messages that are wanted, for the broker's list and for what comes after it. */
+export async function openFilter(operator: Operator, options: FilterOptions): Promise<LogFilter> {
+  const { peer = "", thread = "", since, unanswered = false, grep } = options;
+  const peerId = peer === "" ? undefined : await peerIdOf(operator, peer);
+  return {
+    peer: peerId ?? "",
+    threadId: thread,
+    sinceMs: since,
+    isWanted: (record) =>
+      (peerId === undefined || isOf(record, peerId)) &&
+      (thread === "" || record.message?.threadId === thread) &&
+      (!unanswered || isUnanswered(record)) &&
+      (grep === undefined || grep.test(textOf(record))),
+  };
+}
+
+async function peerIdOf(operator: Operator, wanted: string): Promise<string> {
+  const text = wanted.trim().toLowerCase();
+  const name = readName(text).name ?? text;
+  const peers = await listPeers(operator, false);
+  const found = peers.filter(
+    (peer) => peer.name === name || (text.length >= minIdLength && peer.peerId.startsWith(text)),
+  );
+  if (found.length === 1 && found[0] !== undefined) return found[0].peerId;
+  throw new CliError(
+    "USAGE",
+    `--peer: ${found.length === 0 ? "no peer is" : "several peers are"} ${wanted}: \`peerline peers\` shows who is there.`,
+  );
+}
+
+const minIdLength = 8;
+
+function isOf({ message, receipts }: MessageRecord, peerId: string): boolean {
+  return (
+    message?.from?.peerId === peerId ||
+    receipts.some(({ recipient }) => recipient?.peerId === peerId)
+  );
+}
+
+/** Nobody has answered it, and somebody might: not what wants no answer, nor the broker's own notices. */
+function isUnanswered({ message, receipts }: MessageRecord): boolean {
+  return (
+    message?.urgency !== Urgency.FYI &&
+    message?.from?.name.startsWith("@") === false &&
+    receipts.every(({ state }) => state !== ReceiptState.ANSWERED)
+  );
+}
+
+function textOf({ message }: MessageRecord): string {
+  const data = message?.data === undefined ? "" : `\n${JSON.stringify(message.data)}`;
+  return `${message?.text ?? ""}${data}`;
+}
+
+/** A moment: so long ago, a time of the last 24 hours, or a date with or without a time, on the local clock. */
+export function readSince(text: string): number {
+  const nowMs = systemClock.now();
+  const seconds = /[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined;
+  if (seconds !== undefined) return nowMs - seconds * 1000;
+  const time = /^\s*(\d{1,2}):(\d{2})\s*$/.exec(text);
+  if (time !== null) {
+    const moment = new Date(nowMs);
+    moment.setHours(Number(time[1]), Number(time[2]), 0, 0);
+    if (moment.getTime() > nowMs) moment.setDate(moment.getDate() - 1);
+    return moment.getTime();
+  }
+  const [date, clock = "00:00"] = text.trim().split(/[T ]+/);
+  const ms = /^\d{4}-\d\d-\d\d$/.test(date ?? "") ? Date.parse(`${date}T${clock}`) : Number.NaN;
+  if (!Number.isNaN(ms)) return ms;
+  throw new CliError(
+    "USAGE",
+    `--since "${text}" is no time: write 10m, 2h or 1d for so long ago, 14:30, 2026-11-27 or "2026-11-27 14:30".`,
+  );
+}
+
+/** A pattern in any case. */
+export function readPattern(text: string): RegExp {
+  try {
+    return new RegExp(text, "iu");
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CliError("USAGE", `--grep: ${why}. A \\ before a sign makes it plain text.`, {
+      cause,
+    });
+  }
+}
