@@ -4,6 +4,7 @@ import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-erro
 import { brokerExit } from "../endpoint/exit-codes.js";
 import { noteHolder } from "../endpoint/home-holder.js";
 import { openHome, type Home } from "../endpoint/home.js";
+import { noteStartFailure } from "../endpoint/start-failure.js";
 import { VERSION } from "../endpoint/version.js";
 import { takeLock } from "./lock.js";
 import { reportStart } from "./report-start.js";
@@ -19,8 +20,9 @@ export async function runBroker(options: {
 }): Promise<number> {
   process.umask(0o077);
   surviveLostReaders();
+  let home: Home | undefined;
   try {
-    const home = openOwnHome(options.config);
+    home = openOwnHome(options.config);
     const lock = takeLock(home.lockPath);
     if (lock === undefined) {
       await reportStart({ state: "held" }, `A broker already serves ${home.path}.`);
@@ -36,6 +38,7 @@ export async function runBroker(options: {
     }
   } catch (error) {
     const { code, message } = describeFailure(error, options.config);
+    if (home !== undefined) noteStartFailure(home.startFailurePath, { code, message });
     await reportStart({ state: "failed", code, message }, message);
     return exitCodes[code] ?? brokerExit.failed;
   }

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { systemClock } from "../clock.js";
 import { brokerExit } from "../endpoint/exit-codes.js";
 import type { Home } from "../endpoint/home.js";
-import { noteStartFailure } from "../endpoint/start-failure.js";
+import { forgetStartFailure, noteStartFailure } from "../endpoint/start-failure.js";
 import { VERSION } from "../endpoint/version.js";
 import { provenMs, stopTimeoutMs } from "./limits.js";
 import { openLog } from "./log.js";
@@ -27,6 +27,7 @@ export async function runHome(home: Home, abort: AbortSignal | undefined): Promi
     endNow(logger, brokerExit.crashed, { err: error }, "crashed");
   };
   process.on("uncaughtException", crash);
+  const proven = setTimeout(() => forgetStartFailure(home.startFailurePath), provenMs).unref();
   const shutdown = new Shutdown();
   try {
     await start({ home, logger, shutdown, askStop: stop.ask, onBroken: noteIfYoung });
@@ -34,6 +35,7 @@ export async function runHome(home: Home, abort: AbortSignal | undefined): Promi
     return await end(by, logger, shutdown);
   } finally {
     process.off("uncaughtException", crash);
+    clearTimeout(proven);
     stop[Symbol.dispose]();
     closeLog();
   }

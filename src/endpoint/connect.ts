@@ -13,7 +13,7 @@ import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } f
 import { probeSocket } from "./probe-socket.js";
 import { startBroker } from "./start-broker.js";
 import { claimStart } from "./start-claim.js";
-import { forgetStartFailure, noteStartFailure, recentStartFailure } from "./start-failure.js";
+import { recentStartFailure } from "./start-failure.js";
 import { explainStorage } from "./storage-trouble.js";
 import { waitForSocket } from "./wait-for-socket.js";
 
@@ -120,24 +120,11 @@ async function startUnlessClaimed(options: {
   try {
     using claim = claimStart(home.startClaimPath);
     if (claim === undefined) return "claimed";
-    const failure = paced ? await recentStartFailure(home.startFailurePath) : undefined;
+    const failure = paced ? recentStartFailure(home.startFailurePath) : undefined;
     if (failure !== undefined) throw failure;
-    return await start({ home, program, environment: config.brokerEnvironment, signal });
+    return await startBroker({ home, program, environment: config.brokerEnvironment, signal });
   } catch (error) {
     throw explainStorage(error, home.path);
-  }
-}
-
-/** Starts a broker; what keeps it from coming up is left for others to know. */
-async function start(options: Parameters<typeof startBroker>[0]): Promise<"listening" | "held"> {
-  const { startFailurePath } = options.home;
-  try {
-    const outcome = await startBroker(options);
-    if (outcome === "listening") forgetStartFailure(startFailurePath);
-    return outcome;
-  } catch (error) {
-    if (error instanceof EndpointError) noteStartFailure(startFailurePath, error);
-    throw error;
   }
 }
 

@@ -10,8 +10,15 @@ export const answerTimeoutMs = 5_000;
 /** How long one process's start of a broker keeps others from starting theirs. */
 export const startClaimMs = 5_000;
 
-/** How long agents leave a home without a broker after one has failed at its start, or soon after it. */
-export const startPauseMs = 15_000;
+/**
+ * How long agents leave a home without a broker after one has failed at its start, or soon after it: the
+ * first time, and at most, as it doubles with each failure in a row.
+ */
+export const firstStartPauseMs = 1_000;
+export const maxStartPauseMs = 15_000;
+
+/** A failure that is older than this begins a new row. */
+export const startFailuresMs = 120_000;
 
 /** What is read of why it failed. */
 export const maxStartFailureBytes = 4096;

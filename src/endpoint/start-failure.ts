@@ -1,13 +1,19 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { systemClock } from "../clock.js";
 import { EndpointError, type EndpointErrorCode } from "./endpoint-error.js";
-import { maxStartFailureBytes, startPauseMs } from "./limits.js";
-import { readRegularFile } from "./regular-file.js";
+import {
+  firstStartPauseMs,
+  maxStartFailureBytes,
+  maxStartPauseMs,
+  startFailuresMs,
+} from "./limits.js";
+import { openRegularFile } from "./regular-file.js";
 
 /**
- * What kept the last broker of a home from coming up, or from staying up. It stands in a file of the home, so
- * that agents which all want a broker do not start one after the other: for `startPauseMs` they hear why
- * instead. Where the file cannot be written, each of them has only its own pauses.
+ * What kept the last broker of a home from coming up, or from staying up. The broker leaves it in a file of
+ * the home, so that agents which all want one do not start it one after the other: for a while they hear
+ * why instead, after each failure in a row for twice as long. Where the file cannot be written, each of
+ * them has only its own pauses.
  */
 export interface StartFailure {
   readonly code: EndpointErrorCode;
@@ -16,14 +22,17 @@ export interface StartFailure {
 }
 
 export function noteStartFailure(path: string, { code, message }: StartFailure): void {
+  // A broker of a newer version would start.
+  if (code === "STORE_NEWER") return;
   try {
-    writeFileSync(path, `${JSON.stringify({ code, message })}\n`, { mode: 0o600 });
+    const failures = 1 + (lastFailure(path)?.failures ?? 0);
+    writeFileSync(path, `${JSON.stringify({ failures, code, message })}\n`, { mode: 0o600 });
   } catch {
     // The failure may be that nothing can be written.
   }
 }
 
-/** A broker came up. */
+/** A broker has shown that it stays up. */
 export function forgetStartFailure(path: string): void {
   try {
     rmSync(path, { force: true });
@@ -33,33 +42,48 @@ export function forgetStartFailure(path: string): void {
 }
 
 /** Why no broker is to be started now, and until when; undefined where nothing speaks against it. */
-export async function recentStartFailure(path: string): Promise<EndpointError | undefined> {
-  const file = await readRegularFile(path, maxStartFailureBytes, "refuse");
-  if (file === undefined) return undefined;
-  // By the distance, so that a clock that was set back does not make it last.
-  const leftMs = startPauseMs - Math.abs(systemClock.now() - file.stats.mtimeMs);
+export function recentStartFailure(path: string): EndpointError | undefined {
+  const last = lastFailure(path);
+  if (last === undefined) return undefined;
+  const pauseMs = Math.min(firstStartPauseMs * 2 ** (last.failures - 1), maxStartPauseMs);
+  const leftMs = pauseMs - last.ageMs;
   if (leftMs <= 0) return undefined;
-  const { code, message } = parse(file.bytes?.toString() ?? "");
   const again = `Agents start it again in ${Math.ceil(leftMs / 1000)} s; \`peerline read\` does at once.`;
-  return new EndpointError(code, `${message} ${again}`);
+  return new EndpointError(last.code, `${last.message} ${again}`);
 }
 
-function parse(text: string): StartFailure {
+interface LastFailure extends StartFailure {
+  /** In a row. */
+  readonly failures: number;
+  readonly ageMs: number;
+}
+
+function lastFailure(path: string): LastFailure | undefined {
+  using file = openRegularFile(path, "refuse");
+  if (file === undefined) return undefined;
+  // By the distance, so that a clock that was set back does not make it last.
+  const ageMs = Math.abs(systemClock.now() - file.stats.mtimeMs);
+  if (ageMs >= startFailuresMs) return undefined;
+  return { ...parse(file.read(0, maxStartFailureBytes).toString()), ageMs };
+}
+
+/** Of a file that could not be written whole only its time counts. */
+function parse(text: string): Omit<LastFailure, "ageMs"> {
   const unknown = { code: "BROKER_START_FAILED", message: "The last broker failed." } as const;
   try {
-    const { code, message } = JSON.parse(text) as Record<string, unknown>;
-    if (typeof message !== "string" || message === "") return unknown;
-    const known = codes.find((one) => one === code);
-    return { code: known ?? unknown.code, message };
+    const { failures, code, message } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof message !== "string" || !Number.isInteger(failures)) {
+      return { ...unknown, failures: maxFailures };
+    }
+    const known = codes.find((one) => one === code) ?? unknown.code;
+    return { failures: Math.min(Math.max(1, Number(failures)), maxFailures), code: known, message };
   } catch {
-    return unknown;
+    return { ...unknown, failures: maxFailures };
   }
 }
 
+/** After so many the pause does not grow any more. */
+const maxFailures = 10;
+
 /** With these a start fails, and the callers' advice differs by them. */
-const codes: readonly EndpointErrorCode[] = [
-  "HOME_UNUSABLE",
-  "LOCKS_REFUSED",
-  "STORE_NEWER",
-  "STORE_DAMAGED",
-];
+const codes: readonly EndpointErrorCode[] = ["HOME_UNUSABLE", "LOCKS_REFUSED", "STORE_DAMAGED"];

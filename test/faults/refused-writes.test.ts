@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Finding } from "../../src/cli/doctor/finding.js";
 import { readConfig } from "../../src/endpoint/config.js";
 import { connectBroker } from "../../src/endpoint/connect.js";
 import { openHome } from "../../src/endpoint/home.js";
@@ -87,6 +88,16 @@ test(
     const there = (...args: string[]) => run(process.execPath, [program, ...args], environment);
     expect(await there("peers")).toMatchObject({ code: 0, stdout: expect.stringContaining("api") });
     expect((await there("status")).stdout).toContain("running");
+    const { findings } = JSON.parse((await there("doctor", "--json")).stdout) as {
+      findings: Finding[];
+    };
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        id: "disk",
+        severity: "problem",
+        seen: "the file system is read-only (EROFS)",
+      }),
+    );
     // Its secret is still to be made.
     expect(await there("read")).toMatchObject({
       code: 1,
@@ -119,7 +130,8 @@ test.skipIf(impossible !== undefined)(
       await register(true, secret).catch((error: unknown) => failures.push(error));
     }
     expect(failures).toHaveLength(12);
-    expect(starts()).toHaveLength(2);
+    // Each pause is twice as long as the one before.
+    expect(starts().length).toBeLessThan(6);
     expect(failures.at(-1)).toMatchObject({
       code: "BROKER_START_FAILED",
       message: expect.stringMatching(/failed soon after its start: .*start it again in \d+ s/),
@@ -147,7 +159,7 @@ test(
     }
     const log = readFileSync(join(home.path, "broker.log"), "utf8");
     const failed = log.split("\n").filter((line) => line.includes("did not start"));
-    expect(failed.length).toBeLessThanOrEqual(2);
+    expect(failed.length).toBeLessThan(6);
   },
 );
 

@@ -13,7 +13,6 @@ import { checkHomeFiles } from "./check-home-files.js";
 import { checkHomes } from "./check-homes.js";
 import { checkHooks } from "./check-hooks.js";
 import { checkHosts } from "./check-hosts.js";
-import { checkLinks } from "./check-links.js";
 import { checkLock } from "./check-lock.js";
 import { checkPeers } from "./check-peers.js";
 import { checkPlugins } from "./check-plugins.js";
@@ -22,6 +21,7 @@ import { checkSecrets } from "./check-secrets.js";
 import { checkStart } from "./check-start.js";
 import { checkStartClaim } from "./check-start-claim.js";
 import { checkStore } from "./check-store.js";
+import { checkWriting } from "./check-writing.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 
@@ -37,7 +37,7 @@ export const allChecks: readonly Check[] = [
   checkHome,
   checkHomeFiles,
   checkDisk,
-  checkLinks,
+  checkWriting,
   checkStartClaim,
   checkSecrets,
   checkDoorbells,

@@ -50,14 +50,20 @@ function stateOf(path: string): HomeState {
   if (!stats.isDirectory()) return "not-a-folder";
   if (stats.uid !== process.getuid?.()) return "not-own";
   if ((stats.mode & 0o077) !== 0) return "open";
-  return isOpenToUs(path) ? "usable" : "locked";
+  // Of one on a read-only file system a broker that runs is asked still, and no mode is to blame.
+  return [undefined, "EROFS"].includes(obstacleIn(path)) ? "usable" : "locked";
 }
 
 function isOpenToUs(path: string): boolean {
+  return obstacleIn(path) === undefined;
+}
+
+/** Why this user may not use a folder; undefined where that is possible. */
+function obstacleIn(path: string): string | undefined {
   try {
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
-    return statSync(path).isDirectory();
-  } catch {
-    return false;
+    return statSync(path).isDirectory() ? undefined : "ENOTDIR";
+  } catch (error) {
+    return errnoOf(error) ?? "";
   }
 }

@@ -6,7 +6,7 @@ import { openRegularFile } from "../../endpoint/regular-file.js";
 export interface LastStart {
   /** The path of the log. */
   readonly path: string;
-  readonly outcome: "listening" | "did not start" | "crashed";
+  readonly outcome: "listening" | "did not start" | "crashed" | "ended: the store failed";
   /** What was said of it; undefined where it did start. */
   readonly message: string | undefined;
   /** The broker could not read its database, and salvaged nothing of it. */
@@ -21,14 +21,21 @@ export function lastStart(home: string): LastStart | undefined {
   const { message, code } = Object(last["err"]) as Record<string, unknown>;
   return {
     path,
-    outcome: last["msg"] as LastStart["outcome"],
+    outcome: outcomes[String(last["msg"])] ?? "crashed",
     message: typeof message === "string" ? message : undefined,
     isStoreLost: last["msg"] === "did not start" && code === "DATA_LOSS",
   };
 }
 
+const outcomes: Readonly<Record<string, LastStart["outcome"]>> = {
+  listening: "listening",
+  "did not start": "did not start",
+  crashed: "crashed",
+  "the store failed": "ended: the store failed",
+};
+
 function isOutcome(words: unknown): boolean {
-  return words === "listening" || words === "did not start" || words === "crashed";
+  return typeof words === "string" && Object.hasOwn(outcomes, words);
 }
 
 /** The last records of a log of JSON lines; what is none is left out. */

@@ -3,18 +3,20 @@ import { linkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../endpoint/errno.js";
 import { fileSystemOf } from "../../endpoint/file-system.js";
+import { storageTrouble } from "../../endpoint/storage-trouble.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 
-/** Whether the home's file system has hard links. Nothing needs them, and other programs may. */
-export function checkLinks({ home }: Evidence): Finding[] {
+/** Whether a file can be made in the home, and has hard links: those nothing needs, and other programs may. */
+export function checkWriting({ home }: Evidence): Finding[] {
   if (home.state !== "usable") return [];
   const path = join(home.path, `doctor-${randomUUID()}`);
   try {
-    writeFileSync(path, "", { mode: 0o600 });
-  } catch {
-    // Where nothing can be written, the broker and the disk say why.
-    return [];
+    writeFileSync(path, "x", { mode: 0o600 });
+  } catch (error) {
+    const { what = "nothing can be written", mend = "Look at that path" } =
+      storageTrouble(error) ?? {};
+    return [{ id: "disk", severity: "problem", subject: home.path, seen: what, mend }];
   }
   try {
     linkSync(path, `${path}.link`);

@@ -1,0 +1,85 @@
+import { existsSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { firstStartPauseMs, maxStartPauseMs, startFailuresMs } from "../../src/endpoint/limits.js";
+import {
+  forgetStartFailure,
+  noteStartFailure,
+  recentStartFailure,
+} from "../../src/endpoint/start-failure.js";
+import { temporaryDirectory } from "./temporary-directory.js";
+
+const failure = { code: "STORE_DAMAGED", message: "It is damaged." } as const;
+
+test("after each failure in a row the pause is twice as long, up to a bound", () => {
+  const path = newPath();
+  const pausesMs = Array.from({ length: 8 }, () => {
+    noteStartFailure(path, failure);
+    return pauseMs(path);
+  });
+  const doubled = pausesMs.map((_, index) =>
+    Math.min(firstStartPauseMs * 2 ** index, maxStartPauseMs),
+  );
+  expect(pausesMs).toEqual(doubled);
+});
+
+test("what failed is told with its code, and when it is tried again", () => {
+  const path = newPath();
+  expect(recentStartFailure(path)).toBeUndefined();
+  noteStartFailure(path, failure);
+  expect(recentStartFailure(path)).toMatchObject({
+    code: "STORE_DAMAGED",
+    message: expect.stringMatching(/^It is damaged\. Agents start it again in 1 s/),
+  });
+  forgetStartFailure(path);
+  forgetStartFailure(path);
+  expect(recentStartFailure(path)).toBeUndefined();
+});
+
+test.each([-1, 1])("an old failure begins a new row, whatever the clock did (%d)", (sign) => {
+  const path = newPath();
+  for (let count = 0; count < 4; count += 1) noteStartFailure(path, failure);
+  setAge(path, sign * 2 * startFailuresMs);
+  expect(recentStartFailure(path)).toBeUndefined();
+  noteStartFailure(path, failure);
+  expect(pauseMs(path)).toBe(firstStartPauseMs);
+});
+
+test.each(["", "{", "[]", '{"failures":1e9,"message":1}', "\0".repeat(9000)])(
+  "of a file that holds %j only the time counts",
+  (text) => {
+    const path = newPath();
+    writeFileSync(path, text);
+    expect(recentStartFailure(path)).toMatchObject({ code: "BROKER_START_FAILED" });
+    expect(pauseMs(path)).toBe(maxStartPauseMs);
+  },
+);
+
+test("a database of a newer version keeps no newer program from starting", () => {
+  const path = newPath();
+  noteStartFailure(path, { code: "STORE_NEWER", message: "Update this one." });
+  expect(existsSync(path)).toBe(false);
+});
+
+test("a folder that cannot be written is no error", () => {
+  noteStartFailure(join(newPath(), "no", "such", "folder"), failure);
+});
+
+function newPath(): string {
+  return join(temporaryDirectory(), "broker.failed");
+}
+
+/** How long it keeps others from a start: the age, in seconds, at which it no longer does. */
+function pauseMs(path: string): number {
+  for (let ageMs = 500; ; ageMs += 500) {
+    setAge(path, ageMs + 50);
+    if (recentStartFailure(path) !== undefined) continue;
+    setAge(path, 0);
+    return ageMs;
+  }
+}
+
+function setAge(path: string, ageMs: number): void {
+  const seconds = (Date.now() - ageMs) / 1000;
+  utimesSync(path, seconds, seconds);
+}
