@@ -9,6 +9,8 @@ export default defineConfig({
     // CI runs on a shared machine, where a process may be held up for seconds. What fails once is
     // printed, what fails twice fails.
     retry: process.env["CI"] === undefined ? 0 : 1,
+    // A test that asserts nothing, or returns before it does, fails.
+    expect: { requireAssertions: true },
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

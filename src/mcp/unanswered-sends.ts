@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { maxUnansweredSends } from "./limits.js";
 
 /**
- * Message ids of sends that failed, by what the call asked for. The broker may have stored such a
- * message all the same: the same call again takes the same id, so that it is stored once.
+ * Message ids of sends that were not answered, or not yet, by what the call asked for. The broker may
+ * have stored such a message all the same: the same call again takes the same id, so that it is stored once.
  */
 export class UnansweredSends {
   readonly #ids = new Map<string, string>();

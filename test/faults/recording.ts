@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rolldown } from "rolldown";
 
@@ -56,9 +56,11 @@ export async function recordProgram(options: {
   const bundle = await rolldown({
     input: join(import.meta.dirname, `${name}.ts`),
     platform: "node",
+    external: ["libsql"],
   });
   await bundle.write({ file, format: "esm" });
   await bundle.close();
+  symlinkSync(join(import.meta.dirname, "../../node_modules"), join(folder, "node_modules"));
   execFileSync(process.execPath, [file, ...parameters], {
     env: { LD_PRELOAD: preload, FAULT_FOLDER: recorded, FAULT_RECORD: record },
     timeout: 60_000,

@@ -110,11 +110,11 @@ describe("Inbox", () => {
     const arrival = inbox.nextChange(signal);
     const message = held();
     inbox.deliver(message);
-    await arrival;
+    await expect(arrival).resolves.toBeUndefined();
     inbox.take([message]);
     const back = inbox.nextChange(signal);
     inbox.putBack([message]);
-    await back;
+    await expect(back).resolves.toBeUndefined();
   });
 
   test("forgets mail, backlog and timer when cleared", () => {

@@ -214,7 +214,7 @@ test("leaving the loop ends the call on the server", async () => {
   for await (const _ of client.repeat({})) break;
   await ended.promise;
   // Nothing is left to wait for, else this would take the whole minute.
-  await server.stop(60_000);
+  await expect(server.stop(60_000)).resolves.toBeUndefined();
 });
 
 test("an error in the loop ends the call on the server", async () => {

@@ -60,14 +60,12 @@ export const sendMessage = defineTool({
       ...readExpiry(parameters.expires_in),
       messageId: unanswered.take(parameters) ?? uuidv7(),
     };
-    try {
-      const send = session.call((client, options) => client.sendMessage(request, options), signal);
-      const { messageId, results } = await send;
-      return { message_id: shortId(messageId), recipients: results.map(describeRecipient) };
-    } catch (error) {
-      unanswered.add(parameters, request.messageId);
-      throw error;
-    }
+    // From here on: the host may give this call up and make it again before this one has ended.
+    unanswered.add(parameters, request.messageId);
+    const send = session.call((client, options) => client.sendMessage(request, options), signal);
+    const { messageId, results } = await send;
+    if (!signal.aborted) unanswered.take(parameters);
+    return { message_id: shortId(messageId), recipients: results.map(describeRecipient) };
   },
 });
 

@@ -44,6 +44,18 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       }
     });
 
+    test("a recipient who is added later waits no longer than the first", async () => {
+      const { store, clock } = await openStore(technology);
+      const sent = draft();
+      const [first] = (await store.enqueue(sent, [bob])).map(accepted);
+      clock.advance(sent.expiresInMs - 1000);
+      const [added] = (await store.enqueue(sent, [carol])).map(accepted);
+      expect(added).toMatchObject({ duplicate: false, message: first!.message });
+      clock.advance(1000);
+      const expired = await store.listExpired({ after: undefined, limit: 10 });
+      expect(expired.map(({ peerId }) => peerId)).toEqual([bob.peerId, carol.peerId]);
+    });
+
     test("a repeat changes nothing and tells the message and receipt as they stand", async () => {
       const { store, clock } = await openStore(technology);
       const sent = draft();

@@ -46,14 +46,17 @@ test("neither a new database nor a present one is backed up", async () => {
   expect(filesBeside(path)).toEqual([]);
 });
 
-test("a step that fails leaves the database as it was", async () => {
+test("a step that fails leaves the database as it was, and the backups of earlier ones", async () => {
   const path = await databaseWith(["1", "2"]);
+  writeFileSync(backupOf(path, version - 1), "");
   const before = readFileSync(path);
   const said = await migrate(path, [addColour, "UPDATE message SET no_such_column = 1;"]);
   expect(said).toMatch(/^UNAVAILABLE .*could not be migrated.*as it was.*no_such_column/);
   expect(readFileSync(path).equals(before)).toBe(true);
   expect(await readTexts(path)).toEqual(["2", "1"]);
+  expect(existsSync(backupOf(path, version - 1))).toBe(true);
   expect(await migrate(path, [addColour, addShape])).toBe("opened");
+  expect(existsSync(backupOf(path, version - 1))).toBe(false);
 });
 
 test("kill -9 in the middle of a migration leaves the database as it was", async () => {
