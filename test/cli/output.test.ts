@@ -12,6 +12,19 @@ test("what was written has been taken by the stream when the write resolves", as
   expect(String(stream.read())).toBe('one\ntwo\n{"three":"\\u009b"}\n');
 });
 
+test("lines for people are broken between words at the terminal's width, what is to be copied is not", async () => {
+  const terminal = Object.assign(new PassThrough(), { isTTY: true, columns: 12 });
+  const out = new Output(terminal);
+  await out.lines("one two three\nfour", "  five six seven");
+  await out.exact("rm one two three");
+  expect(String(terminal.read())).toBe(
+    "one two\n  three\nfour\n  five six\n    seven\nrm one two three\n",
+  );
+  const pipe = new PassThrough();
+  await new Output(pipe).lines("one two three four five six seven eight nine ten ".repeat(20));
+  expect(String(pipe.read()).match(/\n/g)).toHaveLength(1);
+});
+
 test("a reader that has gone is told apart from other failures", async () => {
   const gone = new PassThrough();
   const out = new Output(gone);
