@@ -1,7 +1,7 @@
+import { setMaxListeners } from "node:events";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
-import { AbortScope } from "../../abort-scope.js";
 import { VERSION } from "../../endpoint/version.js";
 import { CliError } from "../cli-error.js";
 import { callTimeoutMs } from "../limits.js";
@@ -19,6 +19,7 @@ export class Agent implements AsyncDisposable {
     this.name = name;
     this.#client = client;
     this.#signal = signal;
+    setMaxListeners(0, signal);
   }
 
   static async start(options: {
@@ -53,10 +54,10 @@ export class Agent implements AsyncDisposable {
     tool: Tool,
     parameters: Record<string, unknown> = {},
   ): Promise<Answers[Tool]> {
-    // The client leaves a listener on the signal of each call: give each call one of its own.
-    using calling = new AbortScope([this.#signal]);
     const result = (await this.#client.callTool({ name: tool, arguments: parameters }, undefined, {
-      signal: calling.signal,
+      // The client leaves a listener on it with each call, and cancels a call even after its answer: a
+      // signal that aborts when the call is over would take back what the call has shown.
+      signal: this.#signal,
       timeout: 2 * callTimeoutMs,
     })) as CallToolResult;
     if (result.isError) {
