@@ -62,23 +62,23 @@ export function parentOf(pid: number): number | undefined {
   return parent > 0 ? parent : undefined;
 }
 
-/** The first part of the boot's id, which is enough in the name of a file; empty where the system does not tell. */
-export function ownBoot(): string {
-  return ownRealm().slice(0, 8);
+/** The id of this boot; empty where the system does not tell. */
+export function bootId(): string {
+  return (boot ??= readKernelLine("/proc/sys/kernel/random/boot_id") ?? "");
 }
 
 /** Places among the words of `/proc/PID/stat` that follow the program's name. */
 const parentField = 1;
 const startField = 19;
 
-/** It does not change while a process runs. */
+// Neither changes while a process runs.
 let realm: string | undefined;
+let boot: string | undefined;
 
 function readRealm(): string {
   try {
-    const boot = readKernelLine("/proc/sys/kernel/random/boot_id") ?? "";
     const space = /^pid:\[(\d+)\]$/.exec(readlinkSync("/proc/self/ns/pid"))?.[1];
-    return space !== undefined && /^[0-9a-f-]{36}$/.test(boot) ? `${boot}/${space}` : "";
+    return space !== undefined && /^[0-9a-f-]{36}$/.test(bootId()) ? `${bootId()}/${space}` : "";
   } catch {
     // Not Linux.
     return "";

@@ -7,6 +7,8 @@ export type AdapterErrorCode =
   | "UNREACHABLE"
   /** A newer session of the same conversation took the peer over. */
   | "SUPERSEDED"
+  /** The host has gone on to another conversation while the call was under way. */
+  | "MOVED"
   /** The adapter is ending. */
   | "CLOSED";
 

@@ -9,7 +9,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { systemClock } from "../clock.js";
 import type { Config } from "../endpoint/config.js";
-import { sessionOf } from "../hosts/conversation.js";
+import { conversationId, sessionOf } from "../hosts/conversation.js";
 import type { Host } from "../hosts/host.js";
 import { recogniseHost } from "../hosts/recognise.js";
 import { RpcError } from "../rpc/error.js";
@@ -85,47 +85,75 @@ class Adapter {
 
   #attach(): Attached {
     if (this.#attached !== undefined) return this.#attached;
-    const { config, program, cwd, log } = this.#options;
+    const { config, program, cwd, hostPid, log } = this.#options;
     const client = this.#server.getClientVersion();
     const host = recogniseHost(client?.name ?? "");
+    const doorbells = new Doorbells({
+      mail: this.#mail,
+      clock: systemClock,
+      wakers: this.#wakersOf(host),
+      onReach: (reach) => this.#attached?.session.tellReach(reach),
+      // What cannot be told now is told before the next call is answered.
+      onMoved: () => void this.#followHost().catch(ignore),
+      threadNow: () =>
+        host.sharesProcess ? this.#attached?.identity.conversationId : this.#conversationNow(),
+    });
+    doorbells.meetAt({ home: config.home, hostPid, session: undefined });
+    const started = host.conversationOfProcess(config);
+    if (started !== undefined) doorbells.assume(sessionOf(started));
     const identity = new Identity({
       config,
       client: { name: host.name, version: client?.version ?? "" },
       cwd,
-      conversationId: host.conversationOfProcess(config),
+      conversationId: namedByHooks(host, doorbells) ?? started,
     });
     const session = new Session({ config, program, identity, mail: this.#mail, log });
-    const doorbells = new Doorbells({
-      mail: this.#mail,
-      clock: systemClock,
-      wakers: this.#wakersOf(host, identity),
-      onReach: (reach) => session.tellReach(reach),
-    });
     // Whoever took over has the mail, and the host's hooks.
     session.ended.addEventListener("abort", () => doorbells.close(), { once: true });
     this.#attached = { host, identity, session, doorbells };
-    this.#meetHooks(this.#attached, undefined);
     return this.#attached;
   }
 
-  /** @param thread the context of the host's calls, as they name it. */
-  #meetHooks({ host, identity, doorbells }: Attached, thread: string | undefined): void {
-    const { config, hostPid } = this.#options;
-    const { conversationId } = identity;
-    const isNamed = host.sharesProcess && conversationId !== undefined;
-    const session = isNamed ? sessionOf(conversationId) : undefined;
-    doorbells.meetAt({ home: config.home, hostPid, session }, thread);
+  /** The conversation that the host's hooks name; undefined where none has run, or what they name is no sure sign. */
+  #conversationNow(): string | undefined {
+    const { host, doorbells } = this.#attached ?? {};
+    return host && doorbells && namedByHooks(host, doorbells);
   }
 
-  #wakersOf(host: Host, identity: Identity): Waker[] {
+  /** How the host's calls name the context that they come from. */
+  #threadOf(host: Host, meta: Readonly<Record<string, unknown>>): string | undefined {
+    return host.conversationOfCall(meta) ?? this.#conversationNow();
+  }
+
+  /**
+   * Goes with the host to the conversation that its hooks name. They name it before a call of it can come,
+   * and the environment only that of the process's start: Claude Code keeps its servers through /clear and
+   * /resume, and starts those of `claude -p --continue` with the id of no conversation.
+   */
+  async #followHost(): Promise<void> {
+    const { identity, session } = this.#attach();
+    for (;;) {
+      const named = this.#conversationNow();
+      if (named === undefined || named === identity.conversationId) return;
+      await session.bind(named);
+    }
+  }
+
+  /** A thread of a host that runs several in one process: the call names it, the first one for good. */
+  async #beThread({ identity, session, doorbells }: Attached, thread: string): Promise<void> {
+    if (identity.conversationId !== undefined) return;
+    await session.bind(thread);
+    const { config, hostPid } = this.#options;
+    doorbells.meetAt({ home: config.home, hostPid, session: sessionOf(thread) });
+  }
+
+  #wakersOf(host: Host): Waker[] {
     const wakers: Waker[] = [];
     const { wake } = host;
     if (wake !== undefined) {
       wakers.push(async (line, signal) => {
-        const { conversationId } = identity;
-        return conversationId === undefined
-          ? "refused"
-          : wake(sessionOf(conversationId), line, signal);
+        const named = this.#attached?.identity.conversationId;
+        return named === undefined ? "refused" : wake(sessionOf(named), line, signal);
       });
     }
     if (this.#options.config.opensChannel) {
@@ -139,7 +167,7 @@ class Adapter {
     if (isJSONRPCRequest(message) && message.method === "tools/call") {
       const { host } = this.#attach();
       const { _meta = {} } = message.params ?? {};
-      this.#mail.presentations.beginCall(host.conversationOfCall(_meta));
+      this.#mail.presentations.beginCall(this.#threadOf(host, _meta));
     }
     const cancelled = CancelledNotificationSchema.safeParse(message).data?.params.requestId;
     if (cancelled !== undefined) this.#mail.presentations.withdraw(cancelled);
@@ -160,14 +188,13 @@ class Adapter {
   ): Promise<CallToolResult> {
     const { host, identity, session, doorbells } = attached;
     const { presentations } = this.#mail;
-    const thread = host.conversationOfCall(_meta);
+    const thread = this.#threadOf(host, _meta);
     void this.#tellPlace(attached);
     try {
       const parameters = readParameters(tool, raw);
-      if (thread !== undefined && identity.conversationId === undefined) {
-        await session.bind(thread);
-        this.#meetHooks(attached, identity.conversationId);
-      }
+      const named = host.conversationOfCall(_meta);
+      if (named === undefined) await this.#followHost();
+      else await this.#beThread(attached, named);
       const facts = await tool.run(parameters, {
         session,
         identity,
@@ -177,7 +204,10 @@ class Adapter {
         cwd: this.#options.cwd,
         signal,
         whileWaiting: (wait) => doorbells.whileWaiting(wait),
-        show: (pieces) => presentations.show(requestId, thread, pieces),
+        show: (pieces) => {
+          if (this.#threadOf(host, _meta) !== thread) throw movedOn();
+          if (pieces.length > 0) presentations.show(requestId, thread, pieces);
+        },
         reportProgress: async (elapsedMs, totalMs) => {
           const { progressToken } = _meta;
           if (progressToken === undefined) return;
@@ -213,3 +243,16 @@ class Adapter {
     return "Peerline's MCP server failed: a defect, not your call. Your host's log of this server says why. Try once more, then tell your user.";
   }
 }
+
+function namedByHooks(host: Host, { conversation }: Doorbells): string | undefined {
+  return host.sharesProcess ? undefined : conversationId(host.name, conversation);
+}
+
+function movedOn(): AdapterError {
+  return new AdapterError(
+    "MOVED",
+    "Your program has gone on to another conversation since this call began. Call again.",
+  );
+}
+
+function ignore(): void {}

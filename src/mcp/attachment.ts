@@ -49,6 +49,8 @@ export class Attachment {
     let catchUp: NodeJS.Timeout | undefined;
     try {
       for await (const { event } of this.client.subscribe(request, { signal: untilEnd.signal })) {
+        // What came meanwhile is for the peer that was left.
+        if (this.#abandoned.signal.aborted) break;
         switch (event.case) {
           case "started":
             this.#mail.open(

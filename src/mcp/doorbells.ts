@@ -30,10 +30,10 @@ export class Doorbells {
   readonly #clock: Clock;
   readonly #wakers: readonly Waker[];
   readonly #onReach: (reach: Reach) => void;
+  readonly #onMoved: () => void;
+  readonly #threadNow: () => string | undefined;
   readonly #end = new AbortController();
   #box: DoorbellBox | undefined;
-  /** The context of the host whose hooks use the box, as its calls name it. */
-  #thread: string | undefined;
   #turn: Turn | undefined;
   /** Doorbells rung for what is unread. */
   #rings = 0;
@@ -57,26 +57,42 @@ export class Doorbells {
     clock: Clock;
     wakers: readonly Waker[];
     onReach: (reach: Reach) => void;
+    /** A hook told that the host is in another conversation; which one, the doorbells know. */
+    onMoved: () => void;
+    /** The context of the host whose hooks use the box, as its calls name it. */
+    threadNow: () => string | undefined;
   }) {
     this.#mail = options.mail;
     this.#clock = options.clock;
     this.#wakers = options.wakers;
     this.#onReach = options.onReach;
+    this.#onMoved = options.onMoved;
+    this.#threadNow = options.threadNow;
     void this.#follow();
   }
 
-  /** Meets the host's hooks in this folder from now on. `thread` is how the host's calls name the context. */
-  meetAt(key: BoxKey, thread: string | undefined): void {
+  /** Meets the host's hooks in this folder from now on. */
+  meetAt(key: BoxKey): void {
     this.#box?.close();
     this.#box = undefined;
     // Another has taken over: the folder is its.
     if (this.#end.signal.aborted) return;
-    this.#thread = thread;
     this.#box = DoorbellBox.open(key, {
       taken: () => this.#saw(),
+      moved: () => this.#onMoved(),
       turned: (turn, agoMs) => this.#turned(turn, agoMs),
     });
     if (this.#rings > 0) this.#box?.hang(doorbellText(this.#mail.unread));
+  }
+
+  /** The host's own name of the conversation that it is in, as its hooks told last; undefined before they did. */
+  get conversation(): string | undefined {
+    return this.#box?.conversation;
+  }
+
+  /** Takes the host to be in this conversation until a hook tells another. */
+  assume(conversation: string): void {
+    this.#box?.assume(conversation);
   }
 
   /** Runs a call of the agent; its result tells what is unread. */
@@ -250,7 +266,7 @@ export class Doorbells {
   #turned(turn: Turn, agoMs: number): void {
     this.#turn = turn;
     this.#isQueued = false;
-    this.#mail.presentations.hookRan(this.#thread, this.#clock.monotonic() - agoMs);
+    this.#mail.presentations.hookRan(this.#threadNow(), this.#clock.monotonic() - agoMs);
     this.#saw();
     // The mail came while the hook that ended the turn was running.
     if (turn === "idle" && this.#rings > 0 && this.#box?.isHung === true) void this.#wake();

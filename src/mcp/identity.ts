@@ -18,7 +18,8 @@ type BrokerClient = BrokerConnection["client"];
  *
  * Before the first registration it is *open*: the broker chooses among the peers of this home, and
  * where none is free a secret is made for a new one. Then it is *settled* on the peer of one secret,
- * and returns as that. If another instance has that peer when it returns, it is open again.
+ * and returns as that. If another instance has that peer when it returns, it is open again. When the
+ * host goes on to another conversation, it goes with it, to whichever peer that one has.
  */
 export class Identity {
   readonly #config: Config;
@@ -86,19 +87,27 @@ export class Identity {
   }
 
   /**
-   * Tells the broker the host's conversation, named for the first time. That may move the session to
-   * the peer that the conversation had before.
+   * Tells the broker which conversation the host is in now. That binds the peer to it, or moves the session
+   * to the peer that the conversation has, or to a new one where another agent has that peer now.
    */
   async bind(
     conversationId: string,
     client: BrokerClient,
     signal: AbortSignal,
   ): Promise<RegisterResponse> {
-    const keyring = await listSecrets(openHome(this.#config.home));
-    const response = await this.#registerWith(client, this.#own, keyring, signal, conversationId);
+    const home = openHome(this.#config.home);
+    const keyring = await listSecrets(home);
+    if (this.#own !== undefined) keyring.unshift(this.#own);
+    let response: RegisterResponse;
+    try {
+      response = await this.#registerWith(client, this.#own, keyring, signal, conversationId);
+    } catch (error) {
+      if (!isRefused(error, Code.NotFound)) throw error;
+      response = await this.#registerAnew(client, keyring, signal, conversationId);
+    }
     this.#conversationId = conversationId;
-    // Whatever name the agent had until now, it was not told: this is its first call.
-    this.#become(response.peer, undefined);
+    // A conversation that comes back to its peer knows that name; one that never called was told none.
+    this.#become(response.peer, response.created ? this.#peer?.name : undefined);
     return response;
   }
 
@@ -119,11 +128,21 @@ export class Identity {
         if (!isRefused(error, Code.NotFound)) throw error;
       }
     }
-    this.#created ??= await createSecret(home);
-    const response = await this.#registerWith(client, this.#created, keyring, signal);
-    if (this.#own !== this.#created) await removeSecret(this.#created);
-    else if (response.created)
-      this.#made = { secret: this.#created, peerId: response.peer?.peerId };
+    return this.#registerAnew(client, keyring, signal);
+  }
+
+  /** Registers with a secret that was made for a new peer; it goes again where there was no need of one. */
+  async #registerAnew(
+    client: BrokerClient,
+    keyring: readonly PeerSecret[],
+    signal: AbortSignal,
+    conversationId = this.#conversationId ?? "",
+  ): Promise<RegisterResponse> {
+    this.#created ??= await createSecret(openHome(this.#config.home));
+    const created = this.#created;
+    const response = await this.#registerWith(client, created, keyring, signal, conversationId);
+    if (this.#own !== created) await removeSecret(created);
+    else if (response.created) this.#made = { secret: created, peerId: response.peer?.peerId };
     this.#created = undefined;
     return response;
   }

@@ -1,5 +1,6 @@
 import { Console } from "node:console";
 import type { Config } from "../endpoint/config.js";
+import { findHostProcess } from "../hosts/doorbell/host-process.js";
 import { workingDirectory } from "../endpoint/working-directory.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { serveAgent } from "./adapter.js";
@@ -45,7 +46,7 @@ export async function runAdapter(options: {
       config,
       program,
       cwd,
-      hostPid: process.ppid,
+      hostPid: findHostProcess(),
       ...streams,
     });
     return 0;

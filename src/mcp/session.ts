@@ -45,7 +45,8 @@ export class Session implements AsyncDisposable {
   #attachment: Attachment | undefined;
   #reach = Reach.STORED;
   #problem: unknown;
-  #binding: Promise<void> | undefined;
+  /** One after the other. */
+  #binding: Promise<void> = Promise.resolve();
   /** The registration with which a binding may move the session. */
   #moving: Promise<RegisterResponse> | undefined;
 
@@ -83,11 +84,16 @@ export class Session implements AsyncDisposable {
     await this.#withAttachment(async () => undefined, signal);
   }
 
-  /** Tells the broker the host's conversation, the first time that one is named. */
+  /**
+   * Tells the broker that the host is in this conversation now. Resolves when the session is that
+   * conversation's, which may have moved it to another peer.
+   */
   async bind(conversationId: string): Promise<void> {
-    if (this.#identity.conversationId !== undefined) return;
-    this.#binding ??= this.#bind(conversationId).finally(() => (this.#binding = undefined));
-    await this.#binding;
+    const turn = this.#binding.then(async () => {
+      if (this.#identity.conversationId !== conversationId) await this.#bind(conversationId);
+    });
+    this.#binding = turn.catch(ignore);
+    await turn;
   }
 
   /** Tells the broker, now and whenever the session attaches, how the agent is reached. */
@@ -282,6 +288,7 @@ export class Session implements AsyncDisposable {
       const { peer } = await this.#moving;
       if (peer === undefined || peer.peerId === attachment.peerId) return;
       attachment.abandon();
+      this.#mail.belongTo(peer.peerId);
       await this.#awaitEnd(attachment, farewellMs, signal);
     }, this.#stop.signal);
   }

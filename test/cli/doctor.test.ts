@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Running } from "../support/program.js";
 import { Agent } from "../mcp/agent.js";
+import { stampProcess } from "../../src/endpoint/process-stamp.js";
 import { DoctorMachine, install } from "./doctor-machine.js";
 
 describe("a machine on which all is well", () => {
@@ -102,8 +103,8 @@ describe("the home", () => {
     const left = `.peerline/doorbells/${"a".repeat(8)}`;
     await using machine = await DoctorMachine.make({
       ".peerline/broker.starting": "",
-      [`${left}/adapter.pid`]: "999999999\n",
-      ".peerline/doorbells/living/adapter.pid": `${process.pid}\n`,
+      [`${left}/adapter.pid`]: `${stampOfNobody}\n`,
+      ".peerline/doorbells/living/adapter.pid": `${stampProcess()}\n`,
       ".peerline/peers/one.secret": "cut sho",
     });
     const past = new Date(Date.now() - 60_000);
@@ -124,6 +125,9 @@ describe("the home", () => {
     });
   });
 });
+
+/** Of a number that no process has. */
+const stampOfNobody = stampProcess().replace(/^\d+/, "999999999");
 
 describe("a named pipe in the home", () => {
   test.each([

@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readStamp } from "../../src/endpoint/process-stamp.js";
+import { boxOfProcess } from "../../src/hosts/doorbell/box-name.js";
 import type { Agent } from "../mcp/agent.js";
 import { TestHome } from "../mcp/test-home.js";
 import { eventually } from "../support/test-broker.js";
@@ -56,7 +58,7 @@ describe("an adapter and the hooks of its host", () => {
 
   const reach = async (): Promise<string> => (await api.facts("list_peers")).peers[0].reach;
 
-  const box = (): string => join(home.path, "doorbells", `pid-${process.pid}`);
+  const box = (): string => join(home.path, "doorbells", boxOfProcess(process.pid));
   const bell = (): string => join(box(), "bell");
   const rung = (): Promise<void> => eventually(() => expect(existsSync(bell())).toBe(true));
 
@@ -139,17 +141,17 @@ describe("an adapter and the hooks of its host", () => {
   });
 
   test("nothing is left when the agent ends, nor when it was killed and another begins", async () => {
-    expect(boxes()).toEqual([`pid-${process.pid}`]);
+    expect(boxes()).toEqual([boxOfProcess(process.pid)]);
     await web[Symbol.asyncDispose]();
     await eventually(() => expect(boxes()).toEqual([]));
     const killed = await home.start("web", { clientName: "claude-code" });
     await killed.facts("list_peers");
-    expect(boxes()).toEqual([`pid-${process.pid}`]);
+    expect(boxes()).toEqual([boxOfProcess(process.pid)]);
     process.kill(killed.pid, "SIGKILL");
     await eventually(async () => {
       await using next = await home.start("db");
       await next.facts("list_peers");
-      expect(readFileSync(join(box(), "adapter.pid"), "utf8")).toBe(`${next.pid}\n`);
+      expect(ownerOf(box())).toBe(next.pid);
     });
     await eventually(() => expect(boxes()).toEqual([]));
   });
@@ -164,9 +166,13 @@ describe("an adapter and the hooks of its host", () => {
     await api.facts("send_message", { to: "db", message: "hello" });
     await eventually(() => expect(existsSync(join(folder, "bell"))).toBe(true));
     await older[Symbol.asyncDispose]();
-    expect(readFileSync(join(folder, "adapter.pid"), "utf8")).toBe(`${newer.pid}\n`);
+    expect(ownerOf(folder)).toBe(newer.pid);
     expect(existsSync(join(folder, "bell"))).toBe(true);
   });
 
   const boxes = (): string[] => readdirSync(join(home.path, "doorbells")).toSorted();
 });
+
+function ownerOf(folder: string): number | undefined {
+  return readStamp(readFileSync(join(folder, "adapter.pid"), "utf8"))?.pid;
+}

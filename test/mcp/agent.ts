@@ -12,9 +12,10 @@ export class Agent implements AsyncDisposable {
 
   constructor(options: AgentOptions) {
     this.client = new Client({ name: options.clientName ?? "test-host", version: "1.2.3" });
+    const [command, ...args] = [...(options.by ?? []), process.execPath, program, "mcp"];
     this.#transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [program, "mcp"],
+      command,
+      args,
       cwd: options.cwd ?? options.home,
       env: {
         PATH: process.env["PATH"] ?? "",
@@ -32,6 +33,7 @@ export class Agent implements AsyncDisposable {
     return this;
   }
 
+  /** Of the process that was started. */
   get pid(): number {
     return this.#transport.pid ?? 0;
   }
@@ -79,6 +81,8 @@ export interface AgentOptions {
   readonly clientName?: string;
   readonly cwd?: string;
   readonly env?: Record<string, string>;
+  /** What starts it, and is given its command. */
+  readonly by?: readonly string[];
 }
 
 export function textOf(result: CallToolResult): string {

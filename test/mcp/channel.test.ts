@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { boxOfProcess } from "../../src/hosts/doorbell/box-name.js";
 import { eventually } from "../support/test-broker.js";
 import { TestHome } from "./test-home.js";
 
@@ -28,7 +29,7 @@ describe("Claude Code's channel", () => {
     web.client.fallbackNotificationHandler = async (notification) => {
       notified.push(notification);
     };
-    const box = join(home.path, "doorbells", `pid-${process.pid}`);
+    const box = join(home.path, "doorbells", boxOfProcess(process.pid));
     writeFileSync(join(box, "turn"), "idle\n");
     await api.facts("send_message", { to: "web", message: "SECRET-BODY" });
     await eventually(() => expect(existsSync(join(box, "bell"))).toBe(true));

@@ -67,8 +67,10 @@ describe("Doorbells", () => {
         },
       ],
       onReach: (reach) => reaches.push(Reach[reach]),
+      onMoved: () => undefined,
+      threadNow: () => undefined,
     });
-    doorbells.meetAt({ home, session: "thread-1", hostPid: process.pid }, undefined);
+    doorbells.meetAt({ home, session: "thread-1", hostPid: process.pid });
   });
 
   afterEach(() => {

@@ -4,9 +4,18 @@ import { systemClock } from "../../clock.js";
 import { errnoOf } from "../../endpoint/errno.js";
 import { openHome } from "../../endpoint/home.js";
 import { isRunning } from "../../endpoint/is-running.js";
+import {
+  bootId,
+  isOwnStamp,
+  lifeOf,
+  readStamp,
+  stampProcess,
+  type ProcessStamp,
+} from "../../endpoint/process-stamp.js";
+import { boxOfProcess, boxOfSession } from "./box-name.js";
 import { readSmallFile, writeSmallFile } from "./small-file.js";
-import { tellWaiter } from "./waiter.js";
-import { maxBoxName, maxSweptBoxes, maxTakes, newBoxMs } from "./limits.js";
+import { isPipeRead, tellWaiter } from "./waiter.js";
+import { foreignBoxMs, maxSweptBoxes, maxTakes, newBoxMs } from "./limits.js";
 
 /** By what the hooks of a host find the folder of its agent. */
 export interface BoxKey {
@@ -24,13 +33,14 @@ export interface BoxKey {
  * as no other agent of the process wants it: then it is marked as shared, and hooks leave it alone.
  */
 export function openBox({ home, session, hostPid }: BoxKey): string | undefined {
-  if (session !== undefined && !isFolderName(session)) return undefined;
+  const name = session === undefined ? boxOfProcess(hostPid) : boxOfSession(session);
+  if (name === undefined) return undefined;
   try {
     const { doorbellsPath } = openHome(home);
     mkdirSync(doorbellsPath, { mode: 0o700, recursive: true });
     sweep(doorbellsPath);
-    const path = join(doorbellsPath, session ?? `pid-${hostPid}`);
-    if (session === undefined && ownerOf(path) !== undefined) {
+    const path = join(doorbellsPath, name);
+    if (session === undefined && isOwned(path)) {
       writeSmallFile(join(path, "shared"), "");
       return undefined;
     }
@@ -59,25 +69,43 @@ export function leaveBox(path: string): void {
 
 /** No newer agent of the session has taken the folder over. */
 export function isOwnBox(path: string): boolean {
-  return readPid(join(path, ownerFile)) === process.pid;
+  const owner = ownerOf(path);
+  return owner !== undefined && isOwnStamp(owner);
 }
 
-/** Whether an agent that was killed left this folder or link. A folder without an agent may be a new one's. */
+/**
+ * Whether an agent that was killed left this folder or link. A folder without an agent may be a new one's;
+ * of the agent of another container or boot it can only be told that nothing was seen for long.
+ */
 export function isLeft(path: string): boolean {
-  if (ownerOf(path) !== undefined || isWaitedIn(path)) return false;
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  const hadOwner = readPid(join(path, ownerFile)) !== undefined;
-  return stats !== undefined && (hadOwner || systemClock.now() - stats.mtimeMs >= newBoxMs);
+  if (stats === undefined || isWaitedIn(path)) return false;
+  const owner = ownerOf(path);
+  const ageMs = systemClock.now() - stats.mtimeMs;
+  switch (owner === undefined ? undefined : lifeOf(owner)) {
+    case "running":
+      return false;
+    case "ended":
+      return true;
+    case "elsewhere":
+      return ageMs >= foreignBoxMs;
+    case undefined:
+      return ageMs >= newBoxMs;
+  }
 }
 
 const ownerFile = "adapter.pid";
+
+/** Which conversation the host is in, as its hooks told last. */
+export const conversationFile = "conversation";
 
 /** Of two agents of one session the newer one counts. */
 function take(path: string): void {
   for (let attempt = 1; ; attempt++) {
     mkdirSync(path, { mode: 0o700, recursive: true });
     try {
-      return writeSmallFile(join(path, ownerFile), `${process.pid}\n`);
+      forgetEarlierProcess(path);
+      return writeSmallFile(join(path, ownerFile), `${stampProcess()}\n`);
     } catch (error) {
       // The older one has just moved it aside.
       if (errnoOf(error) !== "ENOENT" || attempt === maxTakes) throw error;
@@ -85,30 +113,36 @@ function take(path: string): void {
   }
 }
 
-function isFolderName(session: string): boolean {
-  return /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(session) && session.length <= maxBoxName;
+/** Where a folder's name does not say when its process began, it may be left of an earlier one. */
+function forgetEarlierProcess(path: string): void {
+  if (bootId() !== "") return;
+  const { atMs } = readSmallFile(join(path, conversationFile)) ?? { atMs: systemClock.now() };
+  if (systemClock.now() - atMs >= newBoxMs) rmSync(join(path, conversationFile), { force: true });
 }
 
-/** The living process whose folder this is; undefined where there is none. */
-function ownerOf(path: string): number | undefined {
-  const pid = readPid(join(path, ownerFile));
-  return pid !== undefined && isRunning(pid) ? pid : undefined;
+/** The agent whose folder this is, as far as it wrote itself down. */
+function ownerOf(path: string): ProcessStamp | undefined {
+  return readStamp(readSmallFile(join(path, ownerFile))?.text ?? "");
 }
 
+/** An agent has the folder that has not ended, as far as can be told. */
+function isOwned(path: string): boolean {
+  const owner = ownerOf(path);
+  return owner !== undefined && lifeOf(owner) !== "ended";
+}
+
+/** Somebody reads the pipe, in whatever container; or is about to. */
 function isWaitedIn(path: string): boolean {
-  const pid = readPid(join(path, "waiter.pid"));
-  return pid !== undefined && isRunning(pid);
+  if (isPipeRead(path)) return true;
+  const { text, atMs } = readSmallFile(join(path, "waiter.pid")) ?? { text: "", atMs: 0 };
+  const isNew = systemClock.now() - atMs < newBoxMs;
+  return isNew && /^[1-9]\d{0,9}$/.test(text.trim()) && isRunning(Number(text));
 }
 
 function sweep(doorbellsPath: string): void {
   for (const name of readdirSync(doorbellsPath).slice(0, maxSweptBoxes)) {
     const path = join(doorbellsPath, name);
     if (isLeft(path)) rmSync(path, { force: true, recursive: true });
-    else if (ownerOf(path) === undefined) tellWaiter(path, "");
+    else if (!isOwned(path)) tellWaiter(path, "");
   }
-}
-
-function readPid(path: string): number | undefined {
-  const text = readSmallFile(path)?.text.trim() ?? "";
-  return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined;
 }

@@ -1,9 +1,14 @@
 import { lstatSync, renameSync, rmSync, watch, type FSWatcher } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../clock.js";
-import { isOwnBox, leaveBox, openBox, type BoxKey } from "./box-folder.js";
+import { conversationFile, isOwnBox, leaveBox, openBox, type BoxKey } from "./box-folder.js";
 import { bellBytes } from "./limits.js";
-import { overwriteSmallFile, readSmallFile, writeSmallFile } from "./small-file.js";
+import {
+  createSmallFile,
+  overwriteSmallFile,
+  readSmallFile,
+  writeSmallFile,
+} from "./small-file.js";
 import { tellWaiter } from "./waiter.js";
 
 /** Whether the host works on a turn, as its hooks last told it. */
@@ -12,13 +17,16 @@ export type Turn = "busy" | "idle";
 export interface BoxListener {
   /** A hook of the host took the bell, to show it to the model. */
   taken(): void;
+  /** A hook told that the host is in another conversation than before; the box has its name. */
+  moved(): void;
   /** A hook told that a turn began or ended, this long ago. */
   turned(turn: Turn, agoMs: number): void;
 }
 
 /**
  * The folder in which an adapter and the hooks of its host meet: `bell` is there while the agent is to be
- * told of mail at its next hook, `turn` says what the host is doing, and behind the named pipe `waiter`
+ * told of mail at its next hook, `turn` says what the host is doing, `conversation` in which of its
+ * conversations, and behind the named pipe `waiter`
  * somebody may wait to wake an idle session. The hooks' side is `doorbell.sh`.
  */
 export class DoorbellBox {
@@ -27,6 +35,7 @@ export class DoorbellBox {
   readonly #watcher: FSWatcher;
   #isHung = false;
   #turnMs: number;
+  #conversation: string | undefined;
 
   /** Undefined where no folder can be had: the agent then hears of mail with its own calls alone. */
   static open(key: BoxKey, listener: BoxListener): DoorbellBox | undefined {
@@ -45,6 +54,7 @@ export class DoorbellBox {
     this.#path = path;
     this.#listener = listener;
     this.#turnMs = this.#readTurn()?.atMs ?? 0;
+    this.#conversation = this.conversation;
     this.#watcher = watch(path, { persistent: false }, () => this.#look());
     this.#watcher.on("error", ignore);
   }
@@ -68,6 +78,21 @@ export class DoorbellBox {
       if (isOwnBox(this.#path)) rmSync(join(this.#path, "bell"), { force: true });
     } catch {
       // What stands there is no bell.
+    }
+  }
+
+  /** The host's own name of the conversation that it is in, as its hooks told last; undefined before they did. */
+  get conversation(): string | undefined {
+    return readSmallFile(join(this.#path, conversationFile))?.text.trim() || undefined;
+  }
+
+  /** Says in which conversation the adapter takes the host to be, where no hook has told: one that tells another is news. */
+  assume(conversation: string): void {
+    try {
+      createSmallFile(join(this.#path, conversationFile), `${conversation}\n`);
+      this.#conversation = conversation;
+    } catch {
+      // A hook was faster, which knows better; or the disk is full.
     }
   }
 
@@ -103,6 +128,11 @@ export class DoorbellBox {
     if (this.#isHung && !isThere(join(this.#path, "bell"))) {
       this.#isHung = false;
       this.#listener.taken();
+    }
+    const { conversation } = this;
+    if (conversation !== undefined && conversation !== this.#conversation) {
+      this.#conversation = conversation;
+      this.#listener.moved();
     }
     const turn = this.#readTurn();
     if (turn === undefined || turn.atMs === this.#turnMs) return;

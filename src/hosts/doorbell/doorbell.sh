@@ -9,8 +9,9 @@
 # a hook's command knows it as $PPID.
 #
 # It meets the agent's adapter in a folder of the home. `bell` holds one line while the agent is to be
-# told; who moves it away tells it. `turn` says whether the host is busy. `waiter` is a named pipe; the
-# process in `waiter.pid` reads from it a line when the bell was hung, and an empty one when the
+# told; who moves it away tells it. `turn` says whether the host is busy, `conversation` in which of its
+# conversations it is: the adapter is told that by nobody else, once it runs. `waiter` is a named pipe;
+# the process in `waiter.pid` reads from it a line when the bell was hung, and an empty one when the
 # adapter ended.
 #
 # It runs at every tool call, and where nothing hangs it starts no other program. A failing hook can
@@ -28,12 +29,15 @@ main() {
   host=$1 event=$2 host_pid=$3
   boxes=${PEERLINE_HOME:-$HOME/.peerline}/doorbells
   case $boxes in [!/]*) return ;; esac
+  # What another user made is no home of this one's.
+  is_own "${boxes%/*}" && is_own "$boxes" || return
   case $host_pid in *[!0-9]*) host_pid= ;; esac
   if [ "$host" = plugin ]; then
     # Of these two only Claude Code tells its hooks its process; the other may run in its shell.
     if [ "${CLAUDE_PID:-none}" = "$host_pid" ]; then host=claude; else host=codex; fi
   fi
   umask 077
+  has_input=
   case $event in
     wait | rewake) wait_for_bell ;;
     *) run_hook ;;
@@ -47,15 +51,21 @@ run_hook() {
       [ -e "$1" ] || return
       ;;
   esac
-  find_box || return
-  line=
-  [ ! -e "$box/bell" ] || is_subagent || take_bell
+  find_box || make_box || return
+  line= is_new=
+  case $event in SessionStart | UserPromptSubmit | BeforeAgent) pass_conversation ;; esac
+  # A bell that was hung in another conversation may be for another agent: its adapter sees to that.
+  [ -n "$is_new" ] || [ ! -e "$box/bell" ] || is_subagent || take_bell
   case $event in
     UserPromptSubmit | BeforeAgent) write_turn busy ;;
     # A doorbell makes the turn go on.
     Stop | AfterAgent) [ -n "$line" ] || write_turn idle ;;
   esac
   [ -z "$line" ] || print_for_host
+}
+
+is_own() {
+  [ ! -e "$1" ] || [ -O "$1" ]
 }
 
 # Sets the agent's folder: named for the host's process, or for the session where one process runs many.
@@ -68,9 +78,65 @@ find_box() {
     if find_id agent_id; then host_pid=; else find_id session_id; fi
     case $id in '' | */* | .*) ;; *) box=$boxes/$id && [ -d "$box" ] && return ;; esac
   fi
-  box=$boxes/pid-$host_pid
+  name_box
   [ -n "$host_pid" ] && [ -d "$box" ] || return
   [ "$host" != codex ] || [ ! -e "$box/shared" ]
+}
+
+# A number alone is another process's in another container, or after a boot: where the system tells, the
+# name says when the process began, and the boot.
+name_box() {
+  box=$boxes/pid-$host_pid
+  { read -r stat <"/proc/$host_pid/stat" && read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || return 0
+  # After the program's name, which can hold spaces, the 20th word.
+  set -- ${stat##*) }
+  [ -z "${20-}" ] || box=$box-${20}-${boot%%-*}
+}
+
+# The host may begin before its adapter does, or to an adapter that looks for it.
+make_box() {
+  [ "$event" = SessionStart ] && [ "$host" != codex ] && [ -n "$host_pid" ] || return
+  [ -d "$boxes" ] && mkdir "$box" 2>/dev/null
+}
+
+# Tells the adapter the conversation that the host is in, where it is another than before.
+pass_conversation() {
+  case $host in
+    claude)
+      # Its hooks have the right one in the environment, also after /clear and /resume. An older
+      # version's hooks have that of the process that started it, and no process beside it.
+      if [ "${CLAUDE_PID-}" = "$host_pid" ]; then
+        id=${CLAUDE_CODE_SESSION_ID-}
+      else
+        read_input
+        find_id session_id || return
+      fi
+      ;;
+    gemini)
+      # At a terminal it names its hooks another session each time. The file that it keeps the
+      # conversation in is named for the right one, also after /clear and /resume.
+      read_input
+      find_id transcript_path || return
+      case $id in */session-*-????????.jsonl) ;; *) return ;; esac
+      id=${id%.jsonl}
+      id=${id##*-}
+      ;;
+    *) return ;;
+  esac
+  case $id in '' | .* | *[!A-Za-z0-9._-]*) return ;; esac
+  known=
+  if [ -e "$box/conversation" ] || [ -L "$box/conversation" ]; then
+    is_file conversation || return
+    { read -r known <"$box/conversation"; } 2>/dev/null
+  fi
+  [ "$known" != "$id" ] || return
+  is_new=yes
+  { echo "$id" >"$box/conversation"; } 2>/dev/null
+}
+
+# No link to elsewhere, and nothing that would hold this up.
+is_file() {
+  [ ! -L "$box/$1" ] && [ -f "$box/$1" ]
 }
 
 # A subagent of Claude Code runs hooks as its session, whose mail is not for it.
@@ -82,6 +148,8 @@ is_subagent() {
 
 # Without waiting for its end, and only up to the event's name: what follows can hold any names.
 read_input() {
+  [ -z "$has_input" ] || return
+  has_input=yes
   input=$(dd bs="$input_bytes" count=1 2>/dev/null)
   input=${input%%\"hook_event_name\":*}
 }
@@ -95,7 +163,7 @@ find_id() {
 
 # Sets the line if the bell was there to be taken. It goes into JSON: what a doorbell cannot hold is dropped.
 take_bell() {
-  [ -f "$box/bell" ] && [ ! -L "$box/bell" ] || return
+  is_file bell || return
   rung=$box/rung.$$
   mv -f "$box/bell" "$rung" 2>/dev/null || return
   line=$(dd bs="$line_bytes" count=1 2>/dev/null <"$rung")
@@ -108,8 +176,7 @@ take_bell() {
 }
 
 write_turn() {
-  # Nothing that would hold this up, and no file elsewhere.
-  [ ! -L "$box/turn" ] && { [ -f "$box/turn" ] || [ ! -e "$box/turn" ]; } || return
+  is_file turn || { [ ! -e "$box/turn" ] && [ ! -L "$box/turn" ]; } || return
   { echo "$1" >"$box/turn"; } 2>/dev/null
 }
 
@@ -165,7 +232,8 @@ read_holder() {
 
 read_waiter() {
   # What was hung before anybody waited would wake nobody. While the host is busy its hooks tell it.
-  { read -r turn <"$box/turn"; } 2>/dev/null || turn=idle
+  turn=idle
+  ! is_file turn || { read -r turn <"$box/turn"; } 2>/dev/null
   [ "$turn" = busy ] || take_bell
   while :; do
     if [ -n "$line" ]; then

@@ -1,8 +1,8 @@
 /** The file of a bell: a doorbell's line, filled up with line ends. */
 export const bellBytes = 256;
 
-/** A turn's word or a process's number, and room for what a shell adds. */
-export const maxSmallFileBytes = 32;
+/** A turn's word, a process's stamp or a conversation's name, and room for what a shell adds. */
+export const maxSmallFileBytes = 160;
 
 /** Characters of a host's session id that may name a folder. */
 export const maxBoxName = 100;
@@ -12,6 +12,15 @@ export const maxSweptBoxes = 200;
 
 /** How long a folder without an agent is taken for one whose agent is about to come. */
 export const newBoxMs = 60_000;
+
+/**
+ * How long a folder is kept whose agent another container or boot has, and of which nothing was seen
+ * since: whether that agent runs cannot be told from here.
+ */
+export const foreignBoxMs = 7 * 24 * 3_600_000;
+
+/** Processes between a host and the server that it starts: shells, package runners, version managers. */
+export const maxWrappers = 8;
 
 /** Attempts to take a folder that an older agent of the session is leaving. */
 export const maxTakes = 3;

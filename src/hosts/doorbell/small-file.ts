@@ -32,6 +32,12 @@ export function writeSmallFile(path: string, text: string): void {
   write(openSync(path, O_WRONLY | O_CREAT | O_TRUNC | carefully, 0o600), text);
 }
 
+/** Makes it. Throws where something stands there, or there is no room. */
+export function createSmallFile(path: string, text: string): void {
+  const { O_WRONLY, O_CREAT, O_EXCL } = constants;
+  write(openSync(path, O_WRONLY | O_CREAT | O_EXCL | carefully, 0o600), text);
+}
+
 /** Writes over the beginning of a file that is there. Throws where it is not. */
 export function overwriteSmallFile(path: string, text: string): void {
   write(openSync(path, constants.O_WRONLY | carefully), text);

@@ -44,7 +44,7 @@ export const getMessages = defineTool({
       limit: parameters.limit ?? Number.POSITIVE_INFINITY,
     });
     call.signal.throwIfAborted();
-    if (pieces.length > 0) call.show(pieces);
+    call.show(pieces);
     const shown = pieces.filter((piece) => piece.isLast).length;
     return {
       messages,
@@ -109,6 +109,7 @@ async function reportProgress(call: ToolCall, waitMs: number, signal: AbortSigna
 }
 
 function peek(call: ToolCall, matches: Filter): Facts {
+  call.show([]);
   const counts = new Map<string, number>();
   for (const { message } of call.mail.inbox.list().filter(matches)) {
     const name = message.from?.name ?? "";

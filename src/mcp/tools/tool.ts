@@ -36,7 +36,10 @@ export interface ToolCall {
   readonly signal: AbortSignal;
   /** Runs what ends as soon as mail comes: while it runs, the agent needs no doorbell. */
   whileWaiting<T>(wait: () => Promise<T>): Promise<T>;
-  /** Announces what the result of this call is going to show. No waiting between this and the result. */
+  /**
+   * Announces what the result of this call is going to show, with nothing also what it tells of the mail. No
+   * waiting between this and the result. Throws where the mail is not this call's conversation's any more.
+   */
   show(pieces: readonly ShownPiece[]): void;
   /** Tells the host that the call still runs, where it asked for that. */
   reportProgress(elapsedMs: number, totalMs: number): Promise<void>;

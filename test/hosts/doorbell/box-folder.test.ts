@@ -1,10 +1,23 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { isOwnBox, leaveBox, openBox } from "../../../src/hosts/doorbell/box-folder.js";
+import { ownRealm, stampProcess } from "../../../src/endpoint/process-stamp.js";
+import { foreignBoxMs } from "../../../src/hosts/doorbell/limits.js";
+import { isLeft, isOwnBox, leaveBox, openBox } from "../../../src/hosts/doorbell/box-folder.js";
 
 describe("the folder of an agent", () => {
   let home: string;
@@ -19,7 +32,14 @@ describe("the folder of an agent", () => {
     return openBox({ home, session, hostPid: process.pid });
   }
 
-  const folders = (): string[] => readdirSync(join(home, "doorbells"));
+  function folder(name: string, owner: string): string {
+    const path = join(home, "doorbells", name);
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, "adapter.pid"), `${owner}\n`);
+    return path;
+  }
+
+  const folders = (): string[] => readdirSync(join(home, "doorbells")).toSorted();
 
   test("is taken over by a newer agent of the session, and then left alone by the older", () => {
     const path = open("thread-1") ?? "";
@@ -38,19 +58,38 @@ describe("the folder of an agent", () => {
     expect(folders()).toEqual([]);
   });
 
-  test("stays for whoever waits in it", async () => {
+  test("stays for whoever waits in it, in whatever container", () => {
     const path = open("thread-1") ?? "";
-    const waiter = spawn("sleep", ["60"]);
-    await once(waiter, "spawn");
+    execFileSync("mkfifo", [join(path, "waiter")]);
+    const waiter = openSync(join(path, "waiter"), constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      writeFileSync(join(path, "waiter.pid"), `${waiter.pid}\n`);
       leaveBox(path);
       expect(existsSync(join(path, "adapter.pid"))).toBe(false);
-      expect(folders()).toEqual(["thread-1"]);
+      age(path, foreignBoxMs);
+      open("thread-2");
+      expect(folders()).toEqual(["thread-1", "thread-2"]);
     } finally {
-      waiter.kill();
-      await once(waiter, "exit");
+      closeSync(waiter);
     }
+    expect(isLeft(path)).toBe(true);
+  });
+
+  test.skipIf(ownRealm() === "").each([
+    ["another container", ownRealm().replace(/\d+$/, "1")],
+    ["another boot", ownRealm().replace(/^\w+/, "00000000")],
+  ])("of an agent of %s stays, though no process here has its number", (_where, realm) => {
+    const path = folder("thread-1", `999999999 ${realm} 17`);
+    open("thread-2");
+    expect(folders()).toEqual(["thread-1", "thread-2"]);
+    age(path, foreignBoxMs);
+    open("thread-2");
+    expect(folders()).toEqual(["thread-2"]);
+  });
+
+  test.skipIf(ownRealm() === "")("of an agent whose number another process has now goes", () => {
+    folder("thread-1", stampProcess().replace(/\d+$/, "1"));
+    open("thread-2");
+    expect(folders()).toEqual(["thread-2"]);
   });
 
   test("of a process is one agent's, and marked where another wanted it", () => {
@@ -69,3 +108,9 @@ describe("the folder of an agent", () => {
     expect(existsSync(join(home, "up"))).toBe(false);
   });
 });
+
+/** Makes it look as if nothing happened there for long. */
+function age(path: string, ms: number): void {
+  const then = new Date(Date.now() - ms - 1000);
+  utimesSync(path, then, then);
+}

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { boxOfProcess } from "../../../src/hosts/doorbell/box-name.js";
 import { textOf } from "./text-of.js";
 import { isRead, until, Waiter } from "./waiter.js";
 
@@ -15,7 +16,7 @@ export const session = "11916082-262c-4e5c-851b-94f00f83219c";
 export const hostPid = process.pid;
 
 /** The folder of an agent of Claude Code or Gemini CLI. */
-export const ofProcess = `pid-${hostPid}`;
+export const ofProcess = boxOfProcess(hostPid);
 
 /** What a hook does that has nothing to say. */
 export const nothing = { code: 0, stdout: "", stderr: "" };
@@ -71,7 +72,7 @@ export class Home implements AsyncDisposable {
     const env = { CLAUDE_CODE_ENTRYPOINT: "cli" };
     const child = this.#start("claude", task, host, { env });
     const waiter = new Waiter(child);
-    const box = join(this.path, "doorbells", `pid-${host}`);
+    const box = join(this.path, "doorbells", boxOfProcess(host));
     await until(() => existsSync(join(box, "waiter.pid")) && isRead(box, child.pid));
     return waiter;
   }
@@ -97,7 +98,7 @@ export class Home implements AsyncDisposable {
   }
 }
 
-const script = resolve("src/hosts/doorbell/doorbell.sh");
+export const script = resolve("src/hosts/doorbell/doorbell.sh");
 
 interface HookOptions {
   readonly session?: string;

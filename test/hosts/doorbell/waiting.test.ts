@@ -4,13 +4,14 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { boxOfProcess } from "../../../src/hosts/doorbell/box-name.js";
 import { Home, line, nothing, ofProcess } from "./script-home.js";
 import { poke, until } from "./waiter.js";
 
 test("who waits prints one line for each bell, and ends with its host", async () => {
   await using home = await Home.make();
   const host = spawn("sleep", ["60"]);
-  const box = home.box(`pid-${host.pid}`);
+  const box = home.box(boxOfProcess(host.pid ?? 0));
   await using waiter = await home.waiter("wait", host.pid ?? 0);
   for (const count of [1, 2]) {
     home.hang(box);
