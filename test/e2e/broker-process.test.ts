@@ -68,6 +68,7 @@ describe("connecting", { timeout: timeoutMs }, () => {
     const home = newHome();
     writeFileSync(home.socketPath, "");
     await connect(home);
+    expect(statSync(home.socketPath).isSocket()).toBe(true);
   });
 
   test("waits for a broker that is about to end, then starts the next", async () => {
