@@ -44,11 +44,11 @@ export async function createBroker(options: {
   const sessions = new Sessions({ directory, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
-  const registrar = new Registrar({ directory, sessions, clock, log });
+  const retirement = new Retirement({ directory, sessions, clock, log });
+  const registrar = new Registrar({ directory, sessions, retirement, clock, log });
   const stopping = new AbortController();
   const expiry = new Expiry({ store, receipts, subscriptions, clock, log });
   const notices = new Notices({ store, directory, receipts, log });
-  const retirement = new Retirement({ directory, sessions, clock, log });
   const core: Core = {
     store,
     directory,
@@ -66,7 +66,7 @@ export async function createBroker(options: {
     startMs: clock.now(),
   };
   expiry.start();
-  retirement.start();
+  retirement.start((work) => registrar.inTurn(work));
   return {
     entry: serve(BrokerService, createService(core, options.onStop)),
     async close() {

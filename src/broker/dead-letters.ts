@@ -26,6 +26,13 @@ export async function redriveMessage(
   request: RedriveMessageRequest,
 ): Promise<RedriveMessageResponse> {
   const { peerId, seq, expireTimeMs } = await findDeadLetter(core, request);
+  if (core.directory.get(peerId) === undefined) {
+    throw new BrokerError(
+      ErrorReason.PEER_NOT_FOUND,
+      "recipient: it was deleted, and has no queue any more: drop the message, or have it sent to another",
+      { metadata: { field: "recipient", candidates: "" } },
+    );
+  }
   if (expireTimeMs <= core.clock.now()) {
     const message =
       "message_id: the message's time to wait is over: it would end at once; have it sent anew";

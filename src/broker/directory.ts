@@ -132,6 +132,9 @@ export class Directory {
     let mend = "list the peers to see their names";
     if (meansEverybody(text)) mend = "name each recipient";
     else if (near.length > 0) mend = `did you mean ${near.join(", ")}?`;
+    const near = nearNames(text, this.#byName);
+    const mend =
+      near.length === 0 ? "list the peers to see their names" : `did you mean ${near.join(", ")}?`;
     throw new BrokerError(
       ErrorReason.PEER_NOT_FOUND,
       `${field}: no peer is named "${shown(text)}": ${mend}`,
@@ -201,6 +204,28 @@ export class Directory {
       }
       if (isRemoved) this.#changed(peerId);
       return isRemoved;
+    });
+  }
+
+  /**
+   * Removes a peer whatever history it has, once `endMail` has ended what is open in its queue. Where
+   * that fails the peer stays. Resolves to what `endMail` does.
+   */
+  async forget<T>(entry: PeerEntry, endMail: () => Promise<T>): Promise<T> {
+    const { peerId } = entry.stored;
+    return this.#inOrder(peerId, async () => {
+      // Nobody finds it from here on; what was sent to it before reaches the store first.
+      this.#unindex(entry);
+      let isRemoved = false;
+      try {
+        const ended = await endMail();
+        isRemoved = await translateStoreErrors(() => this.#store.forgetPeer(peerId));
+        if (!isRemoved) throw new Error("a peer whose mail was ended has open mail");
+        return ended;
+      } finally {
+        if (isRemoved) this.#changed(peerId);
+        else this.#index(entry);
+      }
     });
   }
 

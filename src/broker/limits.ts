@@ -26,6 +26,19 @@ export const maxConversationIdBytes = 128;
 export const maxConversationsPerPeer = 64;
 export const maxBaseNameBytes = 255;
 export const maxPeers = 10_000;
+/** From so many peers on, those that were never used make room for new ones. */
+export const nearMaxPeers = 9_000;
+/** How long one that was never used stays all the same after it was last seen, and how many go at once. */
+export const unusedGraceMs = 10 * minuteMs;
+export const retirementBatch = 32;
+/** How long one that was found to be used is not looked at again when room is sought. */
+export const usedPeerRestMs = 60 * minuteMs;
+
+/** New peers of the whole broker, and of one connection: how many at once, and how many a second after that. */
+export const maxCreationBurst = 256;
+export const creationsPerSecond = 1;
+export const maxCreationBurstOfConnection = 64;
+export const creationsPerSecondOfConnection = 0.1;
 
 export const maxClientNameBytes = 64;
 export const maxClientVersionBytes = 64;
@@ -59,6 +72,10 @@ export const maxAmbiguous = 4;
 export const minShortIdLength = 8;
 /** Senders named in a Backlog, candidates named in an error. */
 export const maxNamesTold = 8;
+/** Names that are compared letter by letter with one that nobody has. */
+export const maxNamesCompared = 200;
+/** Messages of a peer that is deleted that are ended in one go. */
+export const deletionBatch = 256;
 
 /** Messages that one sender may send at once, and how many a second it regains. */
 export const maxSendBurst = 600;
@@ -147,6 +164,17 @@ export function listLimits(store: Store): Limit[] {
     ["secret_bytes", maxSecretBytes, "bytes of a secret"],
     ["keyring", maxKeyring, "secrets in the keyring of one Register"],
     ["peers", maxPeers, "peers of the broker"],
+    ["peer_burst", maxCreationBurst, "new peers that the broker makes at once"],
+    [
+      "peer_burst_of_connection",
+      maxCreationBurstOfConnection,
+      "of those, new peers over one connection",
+    ],
+    [
+      "peers_per_minute",
+      creationsPerSecond * 60,
+      "new peers a minute that the broker goes on to make",
+    ],
     ["name_characters", maxNameLength, "characters of a peer's name"],
     ["summary_bytes", maxSummaryBytes, "bytes of a peer's summary"],
     ["path_bytes", maxPathBytes, "bytes of a working directory or root"],

@@ -1,5 +1,5 @@
 import { maxNameLength } from "../contract/limits.js";
-import { maxNamesTold } from "./limits.js";
+import { maxNamesCompared, maxNamesTold } from "./limits.js";
 
 /** The `number`th name of a base: `api`, `api-2`, `api-3`, within the length of a name. */
 export function numberedName(baseName: string, number: number): string {
@@ -8,12 +8,23 @@ export function numberedName(baseName: string, number: number): string {
   return baseName.slice(0, maxNameLength - suffix.length) + suffix;
 }
 
-/** Names that someone who wrote `wanted` may have meant, nearest first. */
-export function nearNames(wanted: string, names: Iterable<string>): string[] {
+/**
+ * Names that someone who wrote `wanted` may have meant, nearest first. However many names there are, few
+ * are compared: those that contain it, else those of about its length that begin or end like it.
+ */
+export function nearNames(wanted: string, names: { keys(): Iterable<string> }): string[] {
   const text = wanted.toLowerCase();
-  return [...names]
+  if (text.length > maxNameLength) return [];
+  const candidates: string[] = [];
+  for (const name of names.keys()) {
+    if (!isCandidate(text, name)) continue;
+    candidates.push(name);
+    if (candidates.length === maxNamesCompared) break;
+  }
+  return candidates
     .map((name) => ({ name, distance: distance(text, name) }))
     .filter(({ name, distance }) => distance <= mostEdits(Math.min(text.length, name.length)))
+    .filter(({ name, distance }) => distance <= maxEdits(name))
     .toSorted((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, maxNamesTold)
     .map(({ name }) => name);
@@ -22,12 +33,24 @@ export function nearNames(wanted: string, names: Iterable<string>): string[] {
 /** Beyond these, two short names have nothing in common but their length: `all` is no slip for `api`. */
 function mostEdits(length: number): number {
   return length <= 3 ? 1 : Math.max(2, Math.floor(length / 3));
+function maxEdits(name: string): number {
+  return Math.max(2, Math.floor(name.length / 3));
+}
+
+/** Cheap to say of every name. A single slip of the pen changes the first or the last letter, not both. */
+function isCandidate(text: string, name: string): boolean {
+  if (contains(text, name)) return true;
+  if (Math.abs(text.length - name.length) > maxEdits(name)) return false;
+  return text[0] === name[0] || text.at(-1) === name.at(-1);
+}
+
+function contains(a: string, b: string): boolean {
+  return a.length >= 2 && (b.includes(a) || a.includes(b));
 }
 
 /** Edits between two texts (Levenshtein); one that contains the other counts as a single edit. */
 function distance(a: string, b: string): number {
-  if (a.length > maxNameLength) return Number.POSITIVE_INFINITY;
-  if (a.length >= 2 && (b.includes(a) || a.includes(b))) return a === b ? 0 : 1;
+  if (contains(a, b)) return a === b ? 0 : 1;
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const current = [i];

@@ -12,10 +12,12 @@ import { automaticName } from "../contract/names.js";
 import { BrokerError } from "./broker-error.js";
 import type { BrokerLog } from "./broker-log.js";
 import type { Connection } from "../rpc/server.js";
+import { Creations } from "./creations.js";
 import type { Directory, PeerEntry } from "./directory.js";
 import { maxConversationsPerPeer, maxPeers, reclaimDelayMs } from "./limits.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "./registration-request.js";
+import type { Retirement } from "./retirement.js";
 import { carry, type Session, type Sessions } from "./sessions.js";
 import type { StoredPeer } from "./store.js";
 
@@ -28,6 +30,8 @@ interface Registration extends Request {
 export class Registrar {
   readonly #directory: Directory;
   readonly #sessions: Sessions;
+  readonly #creations: Creations;
+  readonly #retirement: Retirement;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
   /** When the wait for former instances is over, by the monotonic clock. */
@@ -38,9 +42,17 @@ export class Registrar {
   #lastBoundMs = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(options: { directory: Directory; sessions: Sessions; clock: Clock; log: BrokerLog }) {
+  constructor(options: {
+    directory: Directory;
+    sessions: Sessions;
+    retirement: Retirement;
+    clock: Clock;
+    log: BrokerLog;
+  }) {
     this.#directory = options.directory;
     this.#sessions = options.sessions;
+    this.#creations = new Creations(options.clock);
+    this.#retirement = options.retirement;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#reclaimAtMs = options.clock.monotonic() + reclaimDelayMs;
@@ -58,16 +70,21 @@ export class Registrar {
   ): Promise<RegisterResponse> {
     const wish = { ...readRegistration(request), connection };
     for (;;) {
-      const result = this.#turn.then(() => {
+      const outcome = await this.inTurn(() => {
         // Nobody waits for the answer any more: no peer is made, and none is taken from its session.
         signal.throwIfAborted();
         return this.#attempt(wish);
       });
-      this.#turn = result.catch(() => undefined);
-      const outcome = await result;
       if (outcome !== "wait for the former instance") return outcome;
       await sleep(Math.max(1, this.#reclaimAtMs - this.#clock.monotonic()), signal);
     }
+  }
+
+  /** Does what must not happen while somebody registers. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
   }
 
   async #attempt(wish: Registration): Promise<RegisterResponse | "wait for the former instance"> {
@@ -107,7 +124,9 @@ export class Registrar {
     if (target !== undefined && this.#awaitsFormerInstance(target, wish))
       return "wait for the former instance";
     this.#sessions.close(own, Closing_Reason.UNREGISTERED, "moved to its conversation's peer");
-    if (own.created) await this.#directory.removeUnused(own.entry);
+    if (own.created && (await this.#directory.removeUnused(own.entry))) {
+      this.#creations.giveBack(wish.connection);
+    }
     this.#log.info(
       { from: own.entry.stored.name, to: target?.stored.name ?? "a new peer" },
       "session moved to its conversation's peer",
@@ -161,10 +180,24 @@ export class Registrar {
     wish: Registration,
     held: ReadonlyMap<PeerEntry, number>,
   ): Promise<RegisterResponse> {
+    this.#creations.take(wish.connection);
+    try {
+      return await this.#createWithin(wish, held);
+    } catch (error) {
+      this.#creations.giveBack(wish.connection);
+      throw error;
+    }
+  }
+
+  async #createWithin(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+  ): Promise<RegisterResponse> {
+    await this.#retirement.makeRoom();
     if (this.#directory.size >= maxPeers) {
       throw new BrokerError(
         ErrorReason.LIMIT_REACHED,
-        `the broker knows ${maxPeers} peers: it takes no more`,
+        `the broker knows ${maxPeers} peers: it takes no more until some are removed (\`peerline forget NAME\`)`,
         {
           metadata: { limit: "peers", maximum: String(maxPeers) },
         },

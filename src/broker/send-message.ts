@@ -49,9 +49,15 @@ export async function sendMessage(
   const wanted = readRecipients(request);
   using reservation = core.storms.reserve(from.stored.peerId, wanted.length, bodyBytes(request));
   const answered = await findAnswered(core, session, request, wanted);
-  await refuseStrangers(core, from, request, wanted, answered);
-  // From here to the store nothing waits, so that no recipient is removed in between.
-  const recipients = findRecipients(core, wanted, answered);
+  let recipients: PeerEntry[];
+  try {
+    await refuseStrangers(core, from, request, wanted, answered);
+    // From here to the store nothing waits, so that no recipient is removed in between.
+    recipients = findRecipients(core, wanted, answered);
+  } catch (error) {
+    reservation.miss();
+    throw error;
+  }
   const draft = readDraft({ from, request, recipients, answered: answered?.message });
 
   const placed = await place(core, draft, answered, reservation);

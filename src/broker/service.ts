@@ -12,6 +12,7 @@ import { ackMessages } from "./ack-messages.js";
 import { BrokerError } from "./broker-error.js";
 import type { Core } from "./core.js";
 import { dropMessage, redriveMessage } from "./dead-letters.js";
+import { deletePeer } from "./delete-peer.js";
 import { findMessage } from "./find-message.js";
 import { listMessages } from "./list-messages.js";
 import { listPeers } from "./list-peers.js";
@@ -40,6 +41,7 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
       );
       return create(UnregisterResponseSchema);
     },
+    deletePeer: async (request, context) => deletePeer(core, callerOf(context), request),
     updatePeer: async (request, context) => updatePeer(core, sessionOf(context), request),
     listPeers: async (request, context) => listPeers(core, callerOf(context), request),
     async *watchPeers(request, context) {

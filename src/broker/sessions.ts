@@ -24,8 +24,11 @@ export interface Session {
   readonly created: boolean;
   /** The open stream, if any. */
   stream: SessionStream | undefined;
-  /** The open connections over which it registered or called. While there is one, the session is live. */
-  readonly connections: Set<Connection>;
+  /**
+   * The open connections over which it registered or called, each with what to do when it closes. While
+   * there is one, the session is live.
+   */
+  readonly connections: Map<Connection, () => void>;
   /** Aborts when the session ends, with the error for what it still has open. */
   readonly ended: AbortController;
 }
@@ -112,7 +115,7 @@ export class Sessions {
       token: randomBytes(32).toString("base64url"),
       epoch: entry.stored.epoch,
       stream: undefined,
-      connections: new Set(),
+      connections: new Map(),
       ended: new AbortController(),
     };
     this.#byToken.set(sha256(session.token).toString("base64"), session);
@@ -133,13 +136,13 @@ export class Sessions {
     }
     session.stream?.end(reason, detail);
     session.ended.abort(tokenInvalid());
+    leaveConnections(session);
   }
 
   /** The peer is no more: its session, if there is one, ends. */
-  closeOf(entry: PeerEntry): void {
+  closeOf(entry: PeerEntry, detail: string): void {
     const session = this.#byPeer.get(entry.stored.peerId);
-    if (session !== undefined)
-      this.close(session, Closing_Reason.UNREGISTERED, "the peer was retired");
+    if (session !== undefined) this.close(session, Closing_Reason.UNREGISTERED, detail);
   }
 
   /** Makes a stream the session's own; the one before it ends as superseded. */
@@ -183,10 +186,15 @@ export function carry(session: Session, connection: Connection): void {
   const { connections, ended } = session;
   const { closed } = connection;
   if (closed.aborted || ended.signal.aborted || connections.has(connection)) return;
-  connections.add(connection);
   const lose = (): void => void connections.delete(connection);
-  // Released with the session, since a connection may outlive any number of them.
-  closed.addEventListener("abort", lose, { once: true, signal: ended.signal });
+  connections.set(connection, lose);
+  closed.addEventListener("abort", lose, { once: true });
+}
+
+/** The session has ended, while a connection may go on and carry others. */
+function leaveConnections({ connections }: Session): void {
+  for (const [{ closed }, lose] of connections) closed.removeEventListener("abort", lose);
+  connections.clear();
 }
 
 function tokenInvalid(): BrokerError {

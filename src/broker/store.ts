@@ -49,6 +49,15 @@ export interface Store extends AsyncDisposable {
   removePeer(peerId: string): Promise<boolean>;
 
   /**
+   * Removes a peer that holds no open mail; what it sent and received stays. Resolves to false, with
+   * nothing changed, where it does hold some. Of a peer that is not there it resolves to true.
+   */
+  forgetPeer(peerId: string): Promise<boolean>;
+
+  /** The open messages of a peer's queue, oldest first, at most `limit`. Reading moves nothing. */
+  listOpen(query: { peerId: string; limit: number }): Promise<bigint[]>;
+
+  /**
    * Stores one message for each recipient, and stamps it. The results are in the recipients' order;
    * one that fails does not stop the others. (`draft.from`, `draft.messageId`) met again for a
    * recipient within the dedupe window changes nothing and is a duplicate; with another fingerprint it

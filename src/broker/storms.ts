@@ -169,6 +169,13 @@ export class Reservation implements Disposable {
     if (stored.size === 0) undoAnswer?.();
   }
 
+  /** Nothing was stored, since nobody is meant: looking for who that may be counts as a message. */
+  miss(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#release(1);
+  }
+
   [Symbol.dispose](): void {
     this.keep(new Set());
   }

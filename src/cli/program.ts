@@ -91,6 +91,12 @@ const commands: readonly {
     load: async () => (await import("./purge-messages.js")).definePurge,
   },
   {
+    name: "forget",
+    synopsis: "forget NAME",
+    summary: "remove a peer and what waits for it",
+    load: async () => (await import("./forget.js")).defineForget,
+  },
+  {
     name: "stop",
     synopsis: "stop",
     summary: "stop the broker in good order",

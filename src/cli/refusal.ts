@@ -4,6 +4,7 @@ import type { RpcError } from "../rpc/error.js";
 /** What the contract's fields are called on the command line. */
 const words: Readonly<Record<string, string>> = {
   to: "TO",
+  peer: "NAME",
   text: "TEXT",
   in_reply_to: "--reply-to",
   thread_id: "--thread",

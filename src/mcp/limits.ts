@@ -41,6 +41,9 @@ export const registerTimeoutMs = 5_000;
 export const minReconnectMs = 100;
 export const maxReconnectMs = 5_000;
 
+/** The longest wait that the broker may ask for before it is connected to again. */
+export const maxAskedDelayMs = 60_000;
+
 /** After a broker that stopped in good order: whoever stopped it may want to see it gone. */
 export const stoppedReconnectMs = 1_000;
 

@@ -1,3 +1,5 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { Closing_Reason, type RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
@@ -13,6 +15,7 @@ import {
   callTimeoutMs,
   closeTimeoutMs,
   farewellMs,
+  maxAskedDelayMs,
   maxReconnectMs,
   maxRetryMs,
   minReconnectMs,
@@ -131,7 +134,8 @@ export class Session implements AsyncDisposable {
         delayMs = this.#afterStream(reason);
       } catch (error) {
         this.#noteProblem(error);
-        delayMs = Math.min(minReconnectMs * 2 ** failures++, maxReconnectMs);
+        const backOffMs = Math.min(minReconnectMs * 2 ** failures++, maxReconnectMs);
+        delayMs = Math.max(backOffMs, askedDelayMs(error));
       }
       if (this.#ended.signal.aborted) return;
       const wasNudged = await this.#rest(delayMs);
@@ -317,6 +321,14 @@ function unreachable(cause: unknown): AdapterError {
   return new AdapterError("UNREACHABLE", `The Peerline broker cannot be reached: ${why}`, {
     cause,
   });
+}
+
+/** How long the broker asked to wait: it makes so many new peers at once, and no more. 0 where it did not. */
+function askedDelayMs(error: unknown): number {
+  if (!(error instanceof RpcError)) return 0;
+  const delay = error.findDetail(RetryInfoSchema)?.retryDelay;
+  // At least half of it is waited.
+  return delay === undefined ? 0 : Math.min(2 * durationMs(delay), maxAskedDelayMs);
 }
 
 function isCode(error: unknown, code: Code): boolean {

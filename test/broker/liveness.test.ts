@@ -102,6 +102,21 @@ describe("a session is live while its connection is open", () => {
     expect(next.registered.created).toBe(false);
   });
 
+  test("a session that comes over many connections keeps nothing of those that closed", async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", note);
+    onTestFinished(() => void process.off("warning", note));
+    const secret = newSecret();
+    for (let visit = 0; visit < 40; visit++)
+      (await broker.join({ secret, instanceId: "one" })).cut();
+    const held = await broker.join({ secret, instanceId: "one" });
+    await held.client.listPeers({});
+    held.cut();
+    await eventually(() => broker.join({ secret, instanceId: "two" }), 2000);
+    expect(warnings).toEqual([]);
+  });
+
   test("a connection carries any number of sessions, and frees all their peers", async () => {
     const channel = openChannel(broker.address);
     onTestFinished(() => channel.close());

@@ -11,6 +11,7 @@ const commands = [
   "read",
   "log",
   "show",
+  "forget",
   "stop",
   "install",
   "uninstall",

@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/broker_service.proto.
  */
 export const file_peerline_v1_broker_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIoABChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyInUKEExpc3RQZWVyc1JlcXVlc3QSJQoFc2NvcGUYASABKA4yFi5wZWVybGluZS52MS5QZWVyU2NvcGUSEwoLb25saW5lX29ubHkYAiABKAgSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiYgoRTGlzdFBlZXJzUmVzcG9uc2USIAoFcGVlcnMYASADKAsyES5wZWVybGluZS52MS5QZWVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRISCgp0b3RhbF9zaXplGAMgASgNIjoKEVdhdGNoUGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlIp8BChJXYXRjaFBlZXJzUmVzcG9uc2USIQoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXJIABI4CgZzeW5jZWQYAiABKAsyJi5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVzcG9uc2UuU3luY2VkSAASGQoPcmVtb3ZlZF9wZWVyX2lkGAMgASgJSAAaCAoGU3luY2VkQgcKBWV2ZW50IuACChJTZW5kTWVzc2FnZVJlcXVlc3QSCgoCdG8YASADKAkSEgoKbWVzc2FnZV9pZBgCIAEoCRIMCgR0ZXh0GAMgASgJEiUKBGRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhEKCXRocmVhZF9pZBgFIAEoCRITCgtpbl9yZXBseV90bxgGIAEoCRIlCgd1cmdlbmN5GAcgASgOMhQucGVlcmxpbmUudjEuVXJnZW5jeRItCgpleHBpcmVzX2luGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEkQKC2tub3duX3BlZXJzGAkgAygLMi8ucGVlcmxpbmUudjEuU2VuZE1lc3NhZ2VSZXF1ZXN0Lktub3duUGVlcnNFbnRyeRoxCg9Lbm93blBlZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKXAQoTU2VuZE1lc3NhZ2VSZXNwb25zZRISCgptZXNzYWdlX2lkGAEgASgJEigKB3Jlc3VsdHMYAiADKAsyFy5wZWVybGluZS52MS5TZW5kUmVzdWx0Ei8KC2FjY2VwdF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aHJlYWRfaWQYBCABKAkivQEKClNlbmRSZXN1bHQSJwoJcmVjaXBpZW50GAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhIoCgVzdGF0ZRgCIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZRIhCgVyZWFjaBgDIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoEhEKCWR1cGxpY2F0ZRgEIAEoCBImCgVlcnJvchgFIAEoCzIXLnBlZXJsaW5lLnYxLkVudHJ5RXJyb3IidwoKRW50cnlFcnJvchIoCgZyZWFzb24YASABKA4yGC5wZWVybGluZS52MS5FcnJvclJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEi4KC3JldHJ5X2RlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIl4KEFN1YnNjcmliZVJlcXVlc3QSFAoMbWF4X21lc3NhZ2VzGAEgASgNEhEKCW1heF9ieXRlcxgCIAEoBBIhCgVyZWFjaBgDIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoIvgBChFTdWJzY3JpYmVSZXNwb25zZRInCgdzdGFydGVkGAEgASgLMhQucGVlcmxpbmUudjEuU3RhcnRlZEgAEikKCGRlbGl2ZXJ5GAIgASgLMhUucGVlcmxpbmUudjEuRGVsaXZlcnlIABInCgdiYWNrbG9nGAMgASgLMhQucGVlcmxpbmUudjEuQmFja2xvZ0gAEicKB2Nsb3NpbmcYBCABKAsyFC5wZWVybGluZS52MS5DbG9zaW5nSAASNAoOc2VuZGVyX3JlbmFtZWQYBSABKAsyGi5wZWVybGluZS52MS5TZW5kZXJSZW5hbWVkSABCBwoFZXZlbnQiYgoHU3RhcnRlZBIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchINCgVlcG9jaBgCIAEoBBIUCgxtYXhfbWVzc2FnZXMYAyABKA0SEQoJbWF4X2J5dGVzGAQgASgEIqABCghEZWxpdmVyeRITCgtkZWxpdmVyeV9pZBgBIAEoCRIlCgdtZXNzYWdlGAIgASgLMhQucGVlcmxpbmUudjEuTWVzc2FnZRILCgNzZXEYAyABKAQSEAoIYXR0ZW1wdHMYBCABKA0SEwoLcmVkZWxpdmVyZWQYBSABKAgSJAoGc2VuZGVyGAYgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZiI1Cg1TZW5kZXJSZW5hbWVkEiQKBnNlbmRlchgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiKgoHQmFja2xvZxIOCgZ1bnJlYWQYASABKAQSDwoHc2VuZGVycxgCIAMoCSKtAQoHQ2xvc2luZxIrCgZyZWFzb24YASABKA4yGy5wZWVybGluZS52MS5DbG9zaW5nLlJlYXNvbhIOCgZkZXRhaWwYAiABKAkiZQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhUKEVJFQVNPTl9TVVBFUlNFREVEEAESEwoPUkVBU09OX1NUT1BQSU5HEAISFwoTUkVBU09OX1VOUkVHSVNURVJFRBADIjQKEkFja01lc3NhZ2VzUmVxdWVzdBIeCgRhY2tzGAEgAygLMhAucGVlcmxpbmUudjEuQWNrIoEBCgNBY2sSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHb3V0Y29tZRgCIAEoDjIULnBlZXJsaW5lLnYxLk91dGNvbWUSLgoMY29uZmlybWVkX2J5GAMgASgOMhgucGVlcmxpbmUudjEuQ29uZmlybWVkQnkSDgoGcmVhc29uGAQgASgJIj4KE0Fja01lc3NhZ2VzUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLnBlZXJsaW5lLnYxLkFja1Jlc3VsdCJyCglBY2tSZXN1bHQSEwoLZGVsaXZlcnlfaWQYASABKAkSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSJgoFZXJyb3IYAyABKAsyFy5wZWVybGluZS52MS5FbnRyeUVycm9yIj0KEUdldE1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSFAoMZnJvbV9wZWVyX2lkGAIgASgJIkAKEkdldE1lc3NhZ2VSZXNwb25zZRIqCgZyZWNvcmQYASABKAsyGi5wZWVybGluZS52MS5NZXNzYWdlUmVjb3JkIocBChNMaXN0TWVzc2FnZXNSZXF1ZXN0EgwKBHBlZXIYASABKAkSEQoJdGhyZWFkX2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJEigKBXN0YXRlGAUgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlIj4KFVJlZHJpdmVNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhEKCXJlY2lwaWVudBgCIAEoCSI/ChZSZWRyaXZlTWVzc2FnZVJlc3BvbnNlEiUKB3JlY2VpcHQYASABKAsyFC5wZWVybGluZS52MS5SZWNlaXB0IjsKEkRyb3BNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhEKCXJlY2lwaWVudBgCIAEoCSIVChNEcm9wTWVzc2FnZVJlc3BvbnNlIlwKFExpc3RNZXNzYWdlc1Jlc3BvbnNlEisKB3JlY29yZHMYASADKAsyGi5wZWVybGluZS52MS5NZXNzYWdlUmVjb3JkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIWChRXYXRjaE1lc3NhZ2VzUmVxdWVzdCLTAgoVV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlEj0KB3N0YXJ0ZWQYASABKAsyKi5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVzcG9uc2UuU3RhcnRlZEgAEi4KCGFjY2VwdGVkGAIgASgLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZEgAEkgKDXJlY2VpcHRfbW92ZWQYAyABKAsyLy5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVzcG9uc2UuUmVjZWlwdE1vdmVkSAAaCQoHU3RhcnRlZBptCgxSZWNlaXB0TW92ZWQSIgoEZnJvbRgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSEgoKbWVzc2FnZV9pZBgCIAEoCRIlCgdyZWNlaXB0GAMgASgLMhQucGVlcmxpbmUudjEuUmVjZWlwdEIHCgVldmVudCIWChRHZXRTZXJ2ZXJJbmZvUmVxdWVzdCLTAgoVR2V0U2VydmVySW5mb1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEQoJYnJva2VyX2lkGAIgASgJEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgsKA3BpZBgEIAEoDRIlCgVzdG9yZRgFIAEoCzIWLnBlZXJsaW5lLnYxLlN0b3JlSW5mbxIwCg1kZWR1cGVfd2luZG93GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDmRlZmF1bHRfZXhwaXJ5GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiIKBmxpbWl0cxgIIAMoCzISLnBlZXJsaW5lLnYxLkxpbWl0EhQKDG9ubGluZV9wZWVycxgJIAEoDRITCgtrbm93bl9wZWVycxgKIAEoDSKdAgoJU3RvcmVJbmZvEhIKCnRlY2hub2xvZ3kYASABKAkSNQoKZHVyYWJpbGl0eRgCIAEoDjIhLnBlZXJsaW5lLnYxLlN0b3JlSW5mby5EdXJhYmlsaXR5EhAKCHdyaXRhYmxlGAMgASgIEg8KB3Byb2JsZW0YBCABKAkSDQoFYnl0ZXMYBSABKAQSEgoKZnJlZV9ieXRlcxgGIAEoBBIYChBkYW1hZ2VkX21lc3NhZ2VzGAcgASgEEg8KB2RhbWFnZXMYCCADKAkiVAoKRHVyYWJpbGl0eRIaChZEVVJBQklMSVRZX1VOU1BFQ0lGSUVEEAASFQoRRFVSQUJJTElUWV9NRU1PUlkQARITCg9EVVJBQklMSVRZX0RJU0sQAiI7CgVMaW1pdBIMCgRuYW1lGAEgASgJEg8KB21heGltdW0YAiABKAQSEwoLZGVzY3JpcHRpb24YAyABKAkiTAoPTXV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSKwoIZHVyYXRpb24YAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iMwoQTXV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlciIhChFVbm11dGVQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJIjUKElVubXV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlciIxChRQdXJnZU1lc3NhZ2VzUmVxdWVzdBIMCgRmcm9tGAEgASgJEgsKA2FsbBgCIAEoCCJXChVQdXJnZU1lc3NhZ2VzUmVzcG9uc2USIgoEZnJvbRgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSGgoScmVtb3ZlZF9kZWxpdmVyaWVzGAIgASgEIhMKEVN0b3BCcm9rZXJSZXF1ZXN0IiEKElN0b3BCcm9rZXJSZXNwb25zZRILCgNwaWQYASABKA0qiAEKCVBlZXJTY29wZRIaChZQRUVSX1NDT1BFX1VOU1BFQ0lGSUVEEAASEgoOUEVFUl9TQ09QRV9BTEwQARIWChJQRUVSX1NDT1BFX01BQ0hJTkUQAhIYChRQRUVSX1NDT1BFX0RJUkVDVE9SWRADEhkKFVBFRVJfU0NPUEVfUkVQT1NJVE9SWRAEKpEBCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIVChFPVVRDT01FX1BSRVNFTlRFRBABEhUKEU9VVENPTUVfQ09ORklSTUVEEAISFAoQT1VUQ09NRV9SRVRVUk5FRBADEhQKEE9VVENPTUVfUkVKRUNURUQQBBITCg9PVVRDT01FX0VYUElSRUQQBTLHCwoNQnJva2VyU2VydmljZRJHCghSZWdpc3RlchIcLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVxdWVzdBodLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVzcG9uc2USTQoKVW5yZWdpc3RlchIeLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVW5yZWdpc3RlclJlc3BvbnNlEk0KClVwZGF0ZVBlZXISHi5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVwZGF0ZVBlZXJSZXNwb25zZRJKCglMaXN0UGVlcnMSHS5wZWVybGluZS52MS5MaXN0UGVlcnNSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVzcG9uc2USTwoKV2F0Y2hQZWVycxIeLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlMAESUAoLU2VuZE1lc3NhZ2USHy5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEkwKCVN1YnNjcmliZRIdLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlcXVlc3QaHi5wZWVybGluZS52MS5TdWJzY3JpYmVSZXNwb25zZTABElAKC0Fja01lc3NhZ2VzEh8ucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXF1ZXN0GiAucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXNwb25zZRJNCgpHZXRNZXNzYWdlEh4ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlcXVlc3QaHy5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVzcG9uc2USUwoMTGlzdE1lc3NhZ2VzEiAucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVxdWVzdBohLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlElkKDlJlZHJpdmVNZXNzYWdlEiIucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0GiMucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRJQCgtEcm9wTWVzc2FnZRIfLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVzcG9uc2USRwoITXV0ZVBlZXISHC5wZWVybGluZS52MS5NdXRlUGVlclJlcXVlc3QaHS5wZWVybGluZS52MS5NdXRlUGVlclJlc3BvbnNlEk0KClVubXV0ZVBlZXISHi5wZWVybGluZS52MS5Vbm11dGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVubXV0ZVBlZXJSZXNwb25zZRJWCg1QdXJnZU1lc3NhZ2VzEiEucGVlcmxpbmUudjEuUHVyZ2VNZXNzYWdlc1JlcXVlc3QaIi5wZWVybGluZS52MS5QdXJnZU1lc3NhZ2VzUmVzcG9uc2USWAoNV2F0Y2hNZXNzYWdlcxIhLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXF1ZXN0GiIucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlMAESVgoNR2V0U2VydmVySW5mbxIhLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiIucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlEk0KClN0b3BCcm9rZXISHi5wZWVybGluZS52MS5TdG9wQnJva2VyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlN0b3BCcm9rZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_peerline_v1_error_reason, file_peerline_v1_message, file_peerline_v1_peer]);
+  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIoABChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjcKEURlbGV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSFAoMZXZlbl9pZl9saXZlGAIgASgIIlMKEkRlbGV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchIcChR1bmRlbGl2ZXJlZF9tZXNzYWdlcxgCIAEoBCJ1ChBMaXN0UGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlEhMKC29ubGluZV9vbmx5GAIgASgIEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImIKEUxpc3RQZWVyc1Jlc3BvbnNlEiAKBXBlZXJzGAEgAygLMhEucGVlcmxpbmUudjEuUGVlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFXYXRjaFBlZXJzUmVxdWVzdBIlCgVzY29wZRgBIAEoDjIWLnBlZXJsaW5lLnYxLlBlZXJTY29wZSKfAQoSV2F0Y2hQZWVyc1Jlc3BvbnNlEiEKBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVySAASOAoGc3luY2VkGAIgASgLMiYucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlLlN5bmNlZEgAEhkKD3JlbW92ZWRfcGVlcl9pZBgDIAEoCUgAGggKBlN5bmNlZEIHCgVldmVudCLgAgoSU2VuZE1lc3NhZ2VSZXF1ZXN0EgoKAnRvGAEgAygJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIlCgRkYXRhGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIRCgl0aHJlYWRfaWQYBSABKAkSEwoLaW5fcmVwbHlfdG8YBiABKAkSJQoHdXJnZW5jeRgHIAEoDjIULnBlZXJsaW5lLnYxLlVyZ2VuY3kSLQoKZXhwaXJlc19pbhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJECgtrbm93bl9wZWVycxgJIAMoCzIvLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdC5Lbm93blBlZXJzRW50cnkaMQoPS25vd25QZWVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilwEKE1NlbmRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIoCgdyZXN1bHRzGAIgAygLMhcucGVlcmxpbmUudjEuU2VuZFJlc3VsdBIvCgthY2NlcHRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGhyZWFkX2lkGAQgASgJIr0BCgpTZW5kUmVzdWx0EicKCXJlY2lwaWVudBgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaBIRCglkdXBsaWNhdGUYBCABKAgSJgoFZXJyb3IYBSABKAsyFy5wZWVybGluZS52MS5FbnRyeUVycm9yIncKCkVudHJ5RXJyb3ISKAoGcmVhc29uGAEgASgOMhgucGVlcmxpbmUudjEuRXJyb3JSZWFzb24SDwoHbWVzc2FnZRgCIAEoCRIuCgtyZXRyeV9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJeChBTdWJzY3JpYmVSZXF1ZXN0EhQKDG1heF9tZXNzYWdlcxgBIAEoDRIRCgltYXhfYnl0ZXMYAiABKAQSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaCL4AQoRU3Vic2NyaWJlUmVzcG9uc2USJwoHc3RhcnRlZBgBIAEoCzIULnBlZXJsaW5lLnYxLlN0YXJ0ZWRIABIpCghkZWxpdmVyeRgCIAEoCzIVLnBlZXJsaW5lLnYxLkRlbGl2ZXJ5SAASJwoHYmFja2xvZxgDIAEoCzIULnBlZXJsaW5lLnYxLkJhY2tsb2dIABInCgdjbG9zaW5nGAQgASgLMhQucGVlcmxpbmUudjEuQ2xvc2luZ0gAEjQKDnNlbmRlcl9yZW5hbWVkGAUgASgLMhoucGVlcmxpbmUudjEuU2VuZGVyUmVuYW1lZEgAQgcKBWV2ZW50ImIKB1N0YXJ0ZWQSHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXISDQoFZXBvY2gYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoBCKgAQoIRGVsaXZlcnkSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHbWVzc2FnZRgCIAEoCzIULnBlZXJsaW5lLnYxLk1lc3NhZ2USCwoDc2VxGAMgASgEEhAKCGF0dGVtcHRzGAQgASgNEhMKC3JlZGVsaXZlcmVkGAUgASgIEiQKBnNlbmRlchgGIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiNQoNU2VuZGVyUmVuYW1lZBIkCgZzZW5kZXIYASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmIioKB0JhY2tsb2cSDgoGdW5yZWFkGAEgASgEEg8KB3NlbmRlcnMYAiADKAkirQEKB0Nsb3NpbmcSKwoGcmVhc29uGAEgASgOMhsucGVlcmxpbmUudjEuQ2xvc2luZy5SZWFzb24SDgoGZGV0YWlsGAIgASgJImUKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIVChFSRUFTT05fU1VQRVJTRURFRBABEhMKD1JFQVNPTl9TVE9QUElORxACEhcKE1JFQVNPTl9VTlJFR0lTVEVSRUQQAyI0ChJBY2tNZXNzYWdlc1JlcXVlc3QSHgoEYWNrcxgBIAMoCzIQLnBlZXJsaW5lLnYxLkFjayKBAQoDQWNrEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEiUKB291dGNvbWUYAiABKA4yFC5wZWVybGluZS52MS5PdXRjb21lEi4KDGNvbmZpcm1lZF9ieRgDIAEoDjIYLnBlZXJsaW5lLnYxLkNvbmZpcm1lZEJ5Eg4KBnJlYXNvbhgEIAEoCSI+ChNBY2tNZXNzYWdlc1Jlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi5wZWVybGluZS52MS5BY2tSZXN1bHQicgoJQWNrUmVzdWx0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiYKBWVycm9yGAMgASgLMhcucGVlcmxpbmUudjEuRW50cnlFcnJvciI9ChFHZXRNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhQKDGZyb21fcGVlcl9pZBgCIAEoCSJAChJHZXRNZXNzYWdlUmVzcG9uc2USKgoGcmVjb3JkGAEgASgLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZCKHAQoTTGlzdE1lc3NhZ2VzUmVxdWVzdBIMCgRwZWVyGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCRIoCgVzdGF0ZRgFIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZSI+ChVSZWRyaXZlTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiPwoWUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQucGVlcmxpbmUudjEuUmVjZWlwdCI7ChJEcm9wTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiFQoTRHJvcE1lc3NhZ2VSZXNwb25zZSJcChRMaXN0TWVzc2FnZXNSZXNwb25zZRIrCgdyZWNvcmRzGAEgAygLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFgoUV2F0Y2hNZXNzYWdlc1JlcXVlc3Qi0wIKFVdhdGNoTWVzc2FnZXNSZXNwb25zZRI9CgdzdGFydGVkGAEgASgLMioucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlN0YXJ0ZWRIABIuCghhY2NlcHRlZBgCIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmRIABJICg1yZWNlaXB0X21vdmVkGAMgASgLMi8ucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlJlY2VpcHRNb3ZlZEgAGgkKB1N0YXJ0ZWQabQoMUmVjZWlwdE1vdmVkEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhIKCm1lc3NhZ2VfaWQYAiABKAkSJQoHcmVjZWlwdBgDIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHRCBwoFZXZlbnQiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi0wIKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhEKCWJyb2tlcl9pZBgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNwaWQYBCABKA0SJQoFc3RvcmUYBSABKAsyFi5wZWVybGluZS52MS5TdG9yZUluZm8SMAoNZGVkdXBlX3dpbmRvdxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5kZWZhdWx0X2V4cGlyeRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIiCgZsaW1pdHMYCCADKAsyEi5wZWVybGluZS52MS5MaW1pdBIUCgxvbmxpbmVfcGVlcnMYCSABKA0SEwoLa25vd25fcGVlcnMYCiABKA0inQIKCVN0b3JlSW5mbxISCgp0ZWNobm9sb2d5GAEgASgJEjUKCmR1cmFiaWxpdHkYAiABKA4yIS5wZWVybGluZS52MS5TdG9yZUluZm8uRHVyYWJpbGl0eRIQCgh3cml0YWJsZRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJEg0KBWJ5dGVzGAUgASgEEhIKCmZyZWVfYnl0ZXMYBiABKAQSGAoQZGFtYWdlZF9tZXNzYWdlcxgHIAEoBBIPCgdkYW1hZ2VzGAggAygJIlQKCkR1cmFiaWxpdHkSGgoWRFVSQUJJTElUWV9VTlNQRUNJRklFRBAAEhUKEURVUkFCSUxJVFlfTUVNT1JZEAESEwoPRFVSQUJJTElUWV9ESVNLEAIiOwoFTGltaXQSDAoEbmFtZRgBIAEoCRIPCgdtYXhpbXVtGAIgASgEEhMKC2Rlc2NyaXB0aW9uGAMgASgJIkwKD011dGVQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjMKEE11dGVQZWVyUmVzcG9uc2USHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXIiIQoRVW5tdXRlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCSI1ChJVbm11dGVQZWVyUmVzcG9uc2USHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXIiMQoUUHVyZ2VNZXNzYWdlc1JlcXVlc3QSDAoEZnJvbRgBIAEoCRILCgNhbGwYAiABKAgiVwoVUHVyZ2VNZXNzYWdlc1Jlc3BvbnNlEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhoKEnJlbW92ZWRfZGVsaXZlcmllcxgCIAEoBCITChFTdG9wQnJva2VyUmVxdWVzdCIhChJTdG9wQnJva2VyUmVzcG9uc2USCwoDcGlkGAEgASgNKogBCglQZWVyU2NvcGUSGgoWUEVFUl9TQ09QRV9VTlNQRUNJRklFRBAAEhIKDlBFRVJfU0NPUEVfQUxMEAESFgoSUEVFUl9TQ09QRV9NQUNISU5FEAISGAoUUEVFUl9TQ09QRV9ESVJFQ1RPUlkQAxIZChVQRUVSX1NDT1BFX1JFUE9TSVRPUlkQBCqRAQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASFQoRT1VUQ09NRV9QUkVTRU5URUQQARIVChFPVVRDT01FX0NPTkZJUk1FRBACEhQKEE9VVENPTUVfUkVUVVJORUQQAxIUChBPVVRDT01FX1JFSkVDVEVEEAQSEwoPT1VUQ09NRV9FWFBJUkVEEAUylgwKDUJyb2tlclNlcnZpY2USRwoIUmVnaXN0ZXISHC5wZWVybGluZS52MS5SZWdpc3RlclJlcXVlc3QaHS5wZWVybGluZS52MS5SZWdpc3RlclJlc3BvbnNlEk0KClVucmVnaXN0ZXISHi5wZWVybGluZS52MS5VbnJlZ2lzdGVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXNwb25zZRJNCgpVcGRhdGVQZWVyEh4ucGVlcmxpbmUudjEuVXBkYXRlUGVlclJlcXVlc3QaHy5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVzcG9uc2USTQoKRGVsZXRlUGVlchIeLnBlZXJsaW5lLnYxLkRlbGV0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuRGVsZXRlUGVlclJlc3BvbnNlEkoKCUxpc3RQZWVycxIdLnBlZXJsaW5lLnYxLkxpc3RQZWVyc1JlcXVlc3QaHi5wZWVybGluZS52MS5MaXN0UGVlcnNSZXNwb25zZRJPCgpXYXRjaFBlZXJzEh4ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1JlcXVlc3QaHy5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVzcG9uc2UwARJQCgtTZW5kTWVzc2FnZRIfLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2USTAoJU3Vic2NyaWJlEh0ucGVlcmxpbmUudjEuU3Vic2NyaWJlUmVxdWVzdBoeLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlc3BvbnNlMAESUAoLQWNrTWVzc2FnZXMSHy5wZWVybGluZS52MS5BY2tNZXNzYWdlc1JlcXVlc3QaIC5wZWVybGluZS52MS5BY2tNZXNzYWdlc1Jlc3BvbnNlEk0KCkdldE1lc3NhZ2USHi5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVxdWVzdBofLnBlZXJsaW5lLnYxLkdldE1lc3NhZ2VSZXNwb25zZRJTCgxMaXN0TWVzc2FnZXMSIC5wZWVybGluZS52MS5MaXN0TWVzc2FnZXNSZXF1ZXN0GiEucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVzcG9uc2USWQoOUmVkcml2ZU1lc3NhZ2USIi5wZWVybGluZS52MS5SZWRyaXZlTWVzc2FnZVJlcXVlc3QaIy5wZWVybGluZS52MS5SZWRyaXZlTWVzc2FnZVJlc3BvbnNlElAKC0Ryb3BNZXNzYWdlEh8ucGVlcmxpbmUudjEuRHJvcE1lc3NhZ2VSZXF1ZXN0GiAucGVlcmxpbmUudjEuRHJvcE1lc3NhZ2VSZXNwb25zZRJHCghNdXRlUGVlchIcLnBlZXJsaW5lLnYxLk11dGVQZWVyUmVxdWVzdBodLnBlZXJsaW5lLnYxLk11dGVQZWVyUmVzcG9uc2USTQoKVW5tdXRlUGVlchIeLnBlZXJsaW5lLnYxLlVubXV0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVW5tdXRlUGVlclJlc3BvbnNlElYKDVB1cmdlTWVzc2FnZXMSIS5wZWVybGluZS52MS5QdXJnZU1lc3NhZ2VzUmVxdWVzdBoiLnBlZXJsaW5lLnYxLlB1cmdlTWVzc2FnZXNSZXNwb25zZRJYCg1XYXRjaE1lc3NhZ2VzEiEucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1JlcXVlc3QaIi5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVzcG9uc2UwARJWCg1HZXRTZXJ2ZXJJbmZvEiEucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaIi5wZWVybGluZS52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2USTQoKU3RvcEJyb2tlchIeLnBlZXJsaW5lLnYxLlN0b3BCcm9rZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuU3RvcEJyb2tlclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_peerline_v1_error_reason, file_peerline_v1_message, file_peerline_v1_peer]);
 
 /**
  * Asks to be a peer.
@@ -270,6 +270,63 @@ export const UpdatePeerResponseSchema: GenMessage<UpdatePeerResponse> = /*@__PUR
   messageDesc(file_peerline_v1_broker_service, 5);
 
 /**
+ * Names a peer that is to be removed.
+ *
+ * @generated from message peerline.v1.DeletePeerRequest
+ */
+export type DeletePeerRequest = Message<"peerline.v1.DeletePeerRequest"> & {
+  /**
+   * Set by the client: a name or id, as in SendMessageRequest.to. Empty: the peer of
+   * the session; the operator has to name one.
+   *
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+
+  /**
+   * Set by the operator: also where the peer has a live session.
+   *
+   * @generated from field: bool even_if_live = 2;
+   */
+  evenIfLive: boolean;
+};
+
+/**
+ * Describes the message peerline.v1.DeletePeerRequest.
+ * Use `create(DeletePeerRequestSchema)` to create a new message.
+ */
+export const DeletePeerRequestSchema: GenMessage<DeletePeerRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 6);
+
+/**
+ * The peer is gone.
+ *
+ * @generated from message peerline.v1.DeletePeerResponse
+ */
+export type DeletePeerResponse = Message<"peerline.v1.DeletePeerResponse"> & {
+  /**
+   * Set by the broker: the peer as it last stood.
+   *
+   * @generated from field: peerline.v1.Peer peer = 1;
+   */
+  peer?: Peer | undefined;
+
+  /**
+   * Set by the broker: how many messages waited for it and are dead-lettered now.
+   *
+   * @generated from field: uint64 undelivered_messages = 2;
+   */
+  undeliveredMessages: bigint;
+};
+
+/**
+ * Describes the message peerline.v1.DeletePeerResponse.
+ * Use `create(DeletePeerResponseSchema)` to create a new message.
+ */
+export const DeletePeerResponseSchema: GenMessage<DeletePeerResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 7);
+
+/**
  * Asks for peers.
  *
  * @generated from message peerline.v1.ListPeersRequest
@@ -311,7 +368,7 @@ export type ListPeersRequest = Message<"peerline.v1.ListPeersRequest"> & {
  * Use `create(ListPeersRequestSchema)` to create a new message.
  */
 export const ListPeersRequestSchema: GenMessage<ListPeersRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 6);
+  messageDesc(file_peerline_v1_broker_service, 8);
 
 /**
  * A page of peers.
@@ -346,7 +403,7 @@ export type ListPeersResponse = Message<"peerline.v1.ListPeersResponse"> & {
  * Use `create(ListPeersResponseSchema)` to create a new message.
  */
 export const ListPeersResponseSchema: GenMessage<ListPeersResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 7);
+  messageDesc(file_peerline_v1_broker_service, 9);
 
 /**
  * Asks to watch peers.
@@ -367,7 +424,7 @@ export type WatchPeersRequest = Message<"peerline.v1.WatchPeersRequest"> & {
  * Use `create(WatchPeersRequestSchema)` to create a new message.
  */
 export const WatchPeersRequestSchema: GenMessage<WatchPeersRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 8);
+  messageDesc(file_peerline_v1_broker_service, 10);
 
 /**
  * One event of a watch.
@@ -412,7 +469,7 @@ export type WatchPeersResponse = Message<"peerline.v1.WatchPeersResponse"> & {
  * Use `create(WatchPeersResponseSchema)` to create a new message.
  */
 export const WatchPeersResponseSchema: GenMessage<WatchPeersResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 9);
+  messageDesc(file_peerline_v1_broker_service, 11);
 
 /**
  * The snapshot has been sent: what follows are changes.
@@ -427,7 +484,7 @@ export type WatchPeersResponse_Synced = Message<"peerline.v1.WatchPeersResponse.
  * Use `create(WatchPeersResponse_SyncedSchema)` to create a new message.
  */
 export const WatchPeersResponse_SyncedSchema: GenMessage<WatchPeersResponse_Synced> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 9, 0);
+  messageDesc(file_peerline_v1_broker_service, 11, 0);
 
 /**
  * A message to store.
@@ -513,7 +570,7 @@ export type SendMessageRequest = Message<"peerline.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 10);
+  messageDesc(file_peerline_v1_broker_service, 12);
 
 /**
  * What became of the message.
@@ -555,7 +612,7 @@ export type SendMessageResponse = Message<"peerline.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 11);
+  messageDesc(file_peerline_v1_broker_service, 13);
 
 /**
  * What became of the message for one recipient.
@@ -604,7 +661,7 @@ export type SendResult = Message<"peerline.v1.SendResult"> & {
  * Use `create(SendResultSchema)` to create a new message.
  */
 export const SendResultSchema: GenMessage<SendResult> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 12);
+  messageDesc(file_peerline_v1_broker_service, 14);
 
 /**
  * Why one entry of a call failed while others did not.
@@ -639,7 +696,7 @@ export type EntryError = Message<"peerline.v1.EntryError"> & {
  * Use `create(EntryErrorSchema)` to create a new message.
  */
 export const EntryErrorSchema: GenMessage<EntryError> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 13);
+  messageDesc(file_peerline_v1_broker_service, 15);
 
 /**
  * Asks for the caller's messages.
@@ -677,7 +734,7 @@ export type SubscribeRequest = Message<"peerline.v1.SubscribeRequest"> & {
  * Use `create(SubscribeRequestSchema)` to create a new message.
  */
 export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 14);
+  messageDesc(file_peerline_v1_broker_service, 16);
 
 /**
  * One event of a subscription.
@@ -738,7 +795,7 @@ export type SubscribeResponse = Message<"peerline.v1.SubscribeResponse"> & {
  * Use `create(SubscribeResponseSchema)` to create a new message.
  */
 export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 15);
+  messageDesc(file_peerline_v1_broker_service, 17);
 
 /**
  * The subscription is live.
@@ -780,7 +837,7 @@ export type Started = Message<"peerline.v1.Started"> & {
  * Use `create(StartedSchema)` to create a new message.
  */
 export const StartedSchema: GenMessage<Started> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 16);
+  messageDesc(file_peerline_v1_broker_service, 18);
 
 /**
  * One attempt to hand one message to the subscriber.
@@ -838,7 +895,7 @@ export type Delivery = Message<"peerline.v1.Delivery"> & {
  * Use `create(DeliverySchema)` to create a new message.
  */
 export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 17);
+  messageDesc(file_peerline_v1_broker_service, 19);
 
 /**
  * A sender whose message is leased to the subscriber was renamed.
@@ -859,7 +916,7 @@ export type SenderRenamed = Message<"peerline.v1.SenderRenamed"> & {
  * Use `create(SenderRenamedSchema)` to create a new message.
  */
 export const SenderRenamedSchema: GenMessage<SenderRenamed> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 18);
+  messageDesc(file_peerline_v1_broker_service, 20);
 
 /**
  * What waits for the subscriber beyond its credit.
@@ -888,7 +945,7 @@ export type Backlog = Message<"peerline.v1.Backlog"> & {
  * Use `create(BacklogSchema)` to create a new message.
  */
 export const BacklogSchema: GenMessage<Backlog> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 19);
+  messageDesc(file_peerline_v1_broker_service, 21);
 
 /**
  * The broker ends the stream.
@@ -916,7 +973,7 @@ export type Closing = Message<"peerline.v1.Closing"> & {
  * Use `create(ClosingSchema)` to create a new message.
  */
 export const ClosingSchema: GenMessage<Closing> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 20);
+  messageDesc(file_peerline_v1_broker_service, 22);
 
 /**
  * Why a stream ends. More values may come: treat an unknown one as REASON_STOPPING.
@@ -958,7 +1015,7 @@ export enum Closing_Reason {
  * Describes the enum peerline.v1.Closing.Reason.
  */
 export const Closing_ReasonSchema: GenEnum<Closing_Reason> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 20, 0);
+  enumDesc(file_peerline_v1_broker_service, 22, 0);
 
 /**
  * Reports on deliveries.
@@ -979,7 +1036,7 @@ export type AckMessagesRequest = Message<"peerline.v1.AckMessagesRequest"> & {
  * Use `create(AckMessagesRequestSchema)` to create a new message.
  */
 export const AckMessagesRequestSchema: GenMessage<AckMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 21);
+  messageDesc(file_peerline_v1_broker_service, 23);
 
 /**
  * The report on one delivery.
@@ -1022,7 +1079,7 @@ export type Ack = Message<"peerline.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 22);
+  messageDesc(file_peerline_v1_broker_service, 24);
 
 /**
  * The answers to reports.
@@ -1043,7 +1100,7 @@ export type AckMessagesResponse = Message<"peerline.v1.AckMessagesResponse"> & {
  * Use `create(AckMessagesResponseSchema)` to create a new message.
  */
 export const AckMessagesResponseSchema: GenMessage<AckMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 23);
+  messageDesc(file_peerline_v1_broker_service, 25);
 
 /**
  * The answer to one report.
@@ -1078,7 +1135,7 @@ export type AckResult = Message<"peerline.v1.AckResult"> & {
  * Use `create(AckResultSchema)` to create a new message.
  */
 export const AckResultSchema: GenMessage<AckResult> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 24);
+  messageDesc(file_peerline_v1_broker_service, 26);
 
 /**
  * Asks for one message.
@@ -1107,7 +1164,7 @@ export type GetMessageRequest = Message<"peerline.v1.GetMessageRequest"> & {
  * Use `create(GetMessageRequestSchema)` to create a new message.
  */
 export const GetMessageRequestSchema: GenMessage<GetMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 25);
+  messageDesc(file_peerline_v1_broker_service, 27);
 
 /**
  * One message.
@@ -1128,7 +1185,7 @@ export type GetMessageResponse = Message<"peerline.v1.GetMessageResponse"> & {
  * Use `create(GetMessageResponseSchema)` to create a new message.
  */
 export const GetMessageResponseSchema: GenMessage<GetMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 26);
+  messageDesc(file_peerline_v1_broker_service, 28);
 
 /**
  * Asks for history.
@@ -1181,7 +1238,7 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
  * Use `create(ListMessagesRequestSchema)` to create a new message.
  */
 export const ListMessagesRequestSchema: GenMessage<ListMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 27);
+  messageDesc(file_peerline_v1_broker_service, 29);
 
 /**
  * Names a dead-lettered message.
@@ -1210,7 +1267,7 @@ export type RedriveMessageRequest = Message<"peerline.v1.RedriveMessageRequest">
  * Use `create(RedriveMessageRequestSchema)` to create a new message.
  */
 export const RedriveMessageRequestSchema: GenMessage<RedriveMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 28);
+  messageDesc(file_peerline_v1_broker_service, 30);
 
 /**
  * The message waits again.
@@ -1231,7 +1288,7 @@ export type RedriveMessageResponse = Message<"peerline.v1.RedriveMessageResponse
  * Use `create(RedriveMessageResponseSchema)` to create a new message.
  */
 export const RedriveMessageResponseSchema: GenMessage<RedriveMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 29);
+  messageDesc(file_peerline_v1_broker_service, 31);
 
 /**
  * Names a dead-lettered message.
@@ -1259,7 +1316,7 @@ export type DropMessageRequest = Message<"peerline.v1.DropMessageRequest"> & {
  * Use `create(DropMessageRequestSchema)` to create a new message.
  */
 export const DropMessageRequestSchema: GenMessage<DropMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 30);
+  messageDesc(file_peerline_v1_broker_service, 32);
 
 /**
  * The message is forgotten.
@@ -1274,7 +1331,7 @@ export type DropMessageResponse = Message<"peerline.v1.DropMessageResponse"> & {
  * Use `create(DropMessageResponseSchema)` to create a new message.
  */
 export const DropMessageResponseSchema: GenMessage<DropMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 31);
+  messageDesc(file_peerline_v1_broker_service, 33);
 
 /**
  * A page of history.
@@ -1302,7 +1359,7 @@ export type ListMessagesResponse = Message<"peerline.v1.ListMessagesResponse"> &
  * Use `create(ListMessagesResponseSchema)` to create a new message.
  */
 export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 32);
+  messageDesc(file_peerline_v1_broker_service, 34);
 
 /**
  * Asks to watch messages.
@@ -1317,7 +1374,7 @@ export type WatchMessagesRequest = Message<"peerline.v1.WatchMessagesRequest"> &
  * Use `create(WatchMessagesRequestSchema)` to create a new message.
  */
 export const WatchMessagesRequestSchema: GenMessage<WatchMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 33);
+  messageDesc(file_peerline_v1_broker_service, 35);
 
 /**
  * One event of a watch.
@@ -1362,7 +1419,7 @@ export type WatchMessagesResponse = Message<"peerline.v1.WatchMessagesResponse">
  * Use `create(WatchMessagesResponseSchema)` to create a new message.
  */
 export const WatchMessagesResponseSchema: GenMessage<WatchMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 34);
+  messageDesc(file_peerline_v1_broker_service, 36);
 
 /**
  * The watch is live: what is accepted from here on is sent.
@@ -1377,7 +1434,7 @@ export type WatchMessagesResponse_Started = Message<"peerline.v1.WatchMessagesRe
  * Use `create(WatchMessagesResponse_StartedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_StartedSchema: GenMessage<WatchMessagesResponse_Started> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 34, 0);
+  messageDesc(file_peerline_v1_broker_service, 36, 0);
 
 /**
  * A receipt that moved.
@@ -1412,7 +1469,7 @@ export type WatchMessagesResponse_ReceiptMoved = Message<"peerline.v1.WatchMessa
  * Use `create(WatchMessagesResponse_ReceiptMovedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_ReceiptMovedSchema: GenMessage<WatchMessagesResponse_ReceiptMoved> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 34, 1);
+  messageDesc(file_peerline_v1_broker_service, 36, 1);
 
 /**
  * Asks what the broker is.
@@ -1427,7 +1484,7 @@ export type GetServerInfoRequest = Message<"peerline.v1.GetServerInfoRequest"> &
  * Use `create(GetServerInfoRequestSchema)` to create a new message.
  */
 export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 35);
+  messageDesc(file_peerline_v1_broker_service, 37);
 
 /**
  * What the broker is.
@@ -1512,7 +1569,7 @@ export type GetServerInfoResponse = Message<"peerline.v1.GetServerInfoResponse">
  * Use `create(GetServerInfoResponseSchema)` to create a new message.
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 36);
+  messageDesc(file_peerline_v1_broker_service, 38);
 
 /**
  * Where messages are kept.
@@ -1584,7 +1641,7 @@ export type StoreInfo = Message<"peerline.v1.StoreInfo"> & {
  * Use `create(StoreInfoSchema)` to create a new message.
  */
 export const StoreInfoSchema: GenMessage<StoreInfo> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 37);
+  messageDesc(file_peerline_v1_broker_service, 39);
 
 /**
  * What an accepted message survives.
@@ -1618,7 +1675,7 @@ export enum StoreInfo_Durability {
  * Describes the enum peerline.v1.StoreInfo.Durability.
  */
 export const StoreInfo_DurabilitySchema: GenEnum<StoreInfo_Durability> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 37, 0);
+  enumDesc(file_peerline_v1_broker_service, 39, 0);
 
 /**
  * One bound.
@@ -1653,7 +1710,7 @@ export type Limit = Message<"peerline.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 38);
+  messageDesc(file_peerline_v1_broker_service, 40);
 
 /**
  * Which peer may not send.
@@ -1682,7 +1739,7 @@ export type MutePeerRequest = Message<"peerline.v1.MutePeerRequest"> & {
  * Use `create(MutePeerRequestSchema)` to create a new message.
  */
 export const MutePeerRequestSchema: GenMessage<MutePeerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 39);
+  messageDesc(file_peerline_v1_broker_service, 41);
 
 /**
  * It may not send.
@@ -1703,7 +1760,7 @@ export type MutePeerResponse = Message<"peerline.v1.MutePeerResponse"> & {
  * Use `create(MutePeerResponseSchema)` to create a new message.
  */
 export const MutePeerResponseSchema: GenMessage<MutePeerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 40);
+  messageDesc(file_peerline_v1_broker_service, 42);
 
 /**
  * Which peer may send again.
@@ -1724,7 +1781,7 @@ export type UnmutePeerRequest = Message<"peerline.v1.UnmutePeerRequest"> & {
  * Use `create(UnmutePeerRequestSchema)` to create a new message.
  */
 export const UnmutePeerRequestSchema: GenMessage<UnmutePeerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 41);
+  messageDesc(file_peerline_v1_broker_service, 43);
 
 /**
  * It may send.
@@ -1745,7 +1802,7 @@ export type UnmutePeerResponse = Message<"peerline.v1.UnmutePeerResponse"> & {
  * Use `create(UnmutePeerResponseSchema)` to create a new message.
  */
 export const UnmutePeerResponseSchema: GenMessage<UnmutePeerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 42);
+  messageDesc(file_peerline_v1_broker_service, 44);
 
 /**
  * What to remove.
@@ -1774,7 +1831,7 @@ export type PurgeMessagesRequest = Message<"peerline.v1.PurgeMessagesRequest"> &
  * Use `create(PurgeMessagesRequestSchema)` to create a new message.
  */
 export const PurgeMessagesRequestSchema: GenMessage<PurgeMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 43);
+  messageDesc(file_peerline_v1_broker_service, 45);
 
 /**
  * What was removed.
@@ -1802,7 +1859,7 @@ export type PurgeMessagesResponse = Message<"peerline.v1.PurgeMessagesResponse">
  * Use `create(PurgeMessagesResponseSchema)` to create a new message.
  */
 export const PurgeMessagesResponseSchema: GenMessage<PurgeMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 44);
+  messageDesc(file_peerline_v1_broker_service, 46);
 
 /**
  * Asks the broker to stop.
@@ -1817,7 +1874,7 @@ export type StopBrokerRequest = Message<"peerline.v1.StopBrokerRequest"> & {
  * Use `create(StopBrokerRequestSchema)` to create a new message.
  */
 export const StopBrokerRequestSchema: GenMessage<StopBrokerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 45);
+  messageDesc(file_peerline_v1_broker_service, 47);
 
 /**
  * The broker is about to stop.
@@ -1838,7 +1895,7 @@ export type StopBrokerResponse = Message<"peerline.v1.StopBrokerResponse"> & {
  * Use `create(StopBrokerResponseSchema)` to create a new message.
  */
 export const StopBrokerResponseSchema: GenMessage<StopBrokerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 46);
+  messageDesc(file_peerline_v1_broker_service, 48);
 
 /**
  * Which peers are meant, seen from the caller.
@@ -2006,7 +2063,12 @@ export const BrokerService: GenService<{
    * `instance_id`. Errors: INVALID_ARGUMENT (FIELD_*), NOT_FOUND (PEER_NOT_FOUND:
    * `secret` is empty and no peer of `keyring` is free), ALREADY_EXISTS (PEER_LIVE:
    * the peer of `secret` has a live session of another instance),
-   * RESOURCE_EXHAUSTED (LIMIT_REACHED: too many peers; STORE_FULL).
+   * RESOURCE_EXHAUSTED (RATE_LIMITED: too many new peers at once, over this connection
+   * or in all, see `peer_burst` of GetServerInfo; LIMIT_REACHED: too many peers;
+   * STORE_FULL).
+   *
+   * When the broker knows almost as many peers as it takes, those that never sent or
+   * received anything, have no stream and were not seen for ten minutes make room.
    *
    * @generated from rpc peerline.v1.BrokerService.Register
    */
@@ -2043,6 +2105,24 @@ export const BrokerService: GenService<{
     methodKind: "unary";
     input: typeof UpdatePeerRequestSchema;
     output: typeof UpdatePeerResponseSchema;
+  },
+  /**
+   * Removes a peer, whose name is free from then on. What waits for it is
+   * dead-lettered, and the senders are told; what it sent and received stays in the
+   * history. Its session ends; an agent that goes on becomes a new peer.
+   *
+   * Credential: session, for its own peer; operator, for any. Repeatable: yes; the
+   * repeat fails with NOT_FOUND, or for a session with UNAUTHENTICATED. Errors:
+   * INVALID_ARGUMENT (FIELD_*, PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND),
+   * PERMISSION_DENIED (NOT_ALLOWED: another's peer), ALREADY_EXISTS (PEER_LIVE: it has
+   * a live session, and `even_if_live` is not set), RESOURCE_EXHAUSTED (STORE_FULL).
+   *
+   * @generated from rpc peerline.v1.BrokerService.DeletePeer
+   */
+  deletePeer: {
+    methodKind: "unary";
+    input: typeof DeletePeerRequestSchema;
+    output: typeof DeletePeerResponseSchema;
   },
   /**
    * Lists peers, online first, then by when they were last seen.

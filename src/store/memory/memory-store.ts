@@ -87,6 +87,19 @@ class MemoryStore implements Store {
     return true;
   }
 
+  async forgetPeer(peerId: string): Promise<boolean> {
+    this.#assertOpen();
+    if (!this.#log.forgetQueue(peerId)) return false;
+    this.#peers.remove(peerId);
+    return true;
+  }
+
+  async listOpen({ peerId, limit }: { peerId: string; limit: number }): Promise<bigint[]> {
+    this.#assertOpen();
+    const open = [...this.#log.queue(peerId).from([], 0)];
+    return open.slice(0, limit).map(({ receipt }) => BigInt(receipt.seq));
+  }
+
   async enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]> {
     this.#assertOpen();
     const results = this.#log.enqueue(draft, recipients, this.#clock.now());

@@ -60,6 +60,13 @@ export class MessageLog {
     return true;
   }
 
+  /** Forgets the peer's queue; false, with nothing changed, where a message in it is open. */
+  forgetQueue(peerId: string): boolean {
+    if (!this.queue(peerId).isEmpty) return false;
+    this.#queues.delete(peerId);
+    return true;
+  }
+
   enqueue(draft: Draft, recipients: readonly PeerRef[], nowMs: number): EnqueueResult[] {
     this.#prune(nowMs);
     const present = this.#byKey.get(keyOf(draft.from, draft.messageId));

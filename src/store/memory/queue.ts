@@ -23,6 +23,10 @@ export class Queue {
     };
   }
 
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
+  }
+
   add(delivery: Delivery): void {
     this.#open.set(delivery.receipt.seq, delivery);
     this.#count(delivery, 1);

@@ -17,6 +17,8 @@ export interface Operations {
   createPeer(peer: PeerRow): void;
   updatePeer(peer: PeerRow): void;
   removePeer(peerId: string): boolean;
+  forgetPeer(peerId: string): boolean;
+  listOpen(peerId: string, limit: number): number[];
 
   enqueue(
     message: MessageRow,

@@ -5,7 +5,10 @@ import type { Operations, PeerRow } from "./operations.js";
 import { identityChecksum, nameChecksum, peerChecksum } from "./row-checksums.js";
 import type { PeerColumns, Statements } from "./statements.js";
 
-type PeerOperations = Pick<Operations, "loadPeers" | "createPeer" | "updatePeer" | "removePeer">;
+type PeerOperations = Pick<
+  Operations,
+  "loadPeers" | "createPeer" | "updatePeer" | "removePeer" | "forgetPeer" | "listOpen"
+>;
 
 /** @param tell is told of each peer that is found damaged. */
 export function peerOperations(
@@ -39,10 +42,17 @@ export function peerOperations(
 
     removePeer(peerId) {
       if (statements.involves.one(peerId) !== undefined) return false;
-      statements.deletePeer.run(peerId);
-      statements.deleteQueue.run(peerId);
+      remove(peerId);
       return true;
     },
+
+    forgetPeer(peerId) {
+      if (statements.listOpen.one(peerId, 1) !== undefined) return false;
+      remove(peerId);
+      return true;
+    },
+
+    listOpen: (peerId, limit) => statements.listOpen.all(peerId, limit).map(({ seq }) => seq),
   };
 
   /**
@@ -75,6 +85,11 @@ export function peerOperations(
     if (known !== undefined && known.peerId !== peerId) {
       throw new StoreError("SECRET_TAKEN", "Another peer has this secret.");
     }
+  }
+
+  function remove(peerId: string): void {
+    statements.deletePeer.run(peerId);
+    statements.deleteQueue.run(peerId);
   }
 
   function insert(row: PeerRow): void {

@@ -156,6 +156,8 @@ export const sql = {
   openAt: `${delivery} WHERE d.seq = ?2 AND d.peer_id = ?1 AND d.state <= 3`,
   openAfter: `${delivery} WHERE d.peer_id = ?1 AND d.seq > ?2 AND d.state <= 3
     ORDER BY d.seq LIMIT 1`,
+  listOpen: `SELECT seq FROM delivery INDEXED BY delivery_open
+    WHERE peer_id = ?1 AND state <= 3 ORDER BY seq LIMIT ?2`,
   countOpenAfter: `SELECT count(*) AS messages FROM delivery INDEXED BY delivery_open
     WHERE peer_id = ?1 AND seq > ?2 AND state <= 3`,
   /** The oldest open message of each of the first senders. */

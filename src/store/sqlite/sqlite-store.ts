@@ -152,6 +152,14 @@ class SqliteStore implements Store {
     return this.#calls.call("removePeer", peerId);
   }
 
+  forgetPeer(peerId: string): Promise<boolean> {
+    return this.#calls.call("forgetPeer", peerId);
+  }
+
+  async listOpen({ peerId, limit }: { peerId: string; limit: number }): Promise<bigint[]> {
+    return (await this.#calls.call("listOpen", peerId, limit)).map(BigInt);
+  }
+
   async enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]> {
     const acceptTimeMs = this.#clock.now();
     const body = toBinary(MessageSchema, stamp(draft, acceptTimeMs));

@@ -34,6 +34,7 @@ interface Rows {
   nextExpiry: { expireTimeMs: number | null };
   openAt: DeliveryColumns;
   openAfter: DeliveryColumns;
+  listOpen: { seq: number };
   countOpenAfter: { messages: number };
   sendersAfter: { seq: number };
   findMessages: { id: number };

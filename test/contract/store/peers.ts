@@ -109,6 +109,34 @@ export function definePeerContract(technology: StoreTechnology): void {
       expect(await store.loadPeers()).toHaveLength(2);
     });
 
+    test("lists what is open in a queue, oldest first, and moves nothing", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer({ ...peer("bob"), peerId: bob.peerId });
+      const seqs: bigint[] = [];
+      for (let count = 0; count < 4; count++) seqs.push((await sendFirst(store, draft())).seq);
+      await store.advance(bob.peerId, seqs[1] ?? 0n, { state: ReceiptState.CONFIRMED });
+      await store.advance(bob.peerId, seqs[2] ?? 0n, { state: ReceiptState.PRESENTED });
+      const open = [seqs[0], seqs[2], seqs[3]];
+      expect(await store.listOpen({ peerId: bob.peerId, limit: 10 })).toEqual(open);
+      expect(await store.listOpen({ peerId: bob.peerId, limit: 2 })).toEqual(open.slice(0, 2));
+      expect(await store.listOpen({ peerId: "nobody", limit: 10 })).toEqual([]);
+      expect((await store.countWaiting([bob.peerId])).get(bob.peerId)).toBe(2);
+    });
+
+    test("forgets a peer without open mail, and keeps its history; else it keeps the peer", async () => {
+      const { store } = await openStore(technology);
+      await store.createPeer({ ...peer("bob"), peerId: bob.peerId });
+      const { peerId, seq } = await sendFirst(store, draft());
+      expect(await store.forgetPeer(bob.peerId)).toBe(false);
+      expect(await store.loadPeers()).toHaveLength(1);
+      await store.advance(peerId, seq, { state: ReceiptState.DEAD_LETTERED, reason: "gone" });
+      expect(await store.forgetPeer(bob.peerId)).toBe(true);
+      expect(await store.forgetPeer(bob.peerId)).toBe(true);
+      expect(await store.loadPeers()).toEqual([]);
+      expect((await store.getReceipt(peerId, seq))?.receipt).toMatchObject({ reason: "gone" });
+      await store.createPeer({ ...peer("other"), name: "bob" });
+    });
+
     testReopened(technology, "peers outlive the store", async () => {
       const { store, reopen } = await openStore(technology);
       await store.createPeer(peer("api"));
