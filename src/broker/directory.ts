@@ -128,13 +128,10 @@ export class Directory {
     }
     const [former] = this.formerOwners(readName(text).name ?? "");
     if (former !== undefined) throw renamed(field, shown(text), former);
-    const near = meansEverybody(text) ? [] : nearNames(text, this.#byName.keys());
+    const near = meansEverybody(text) ? [] : nearNames(text, this.#byName);
     let mend = "list the peers to see their names";
     if (meansEverybody(text)) mend = "name each recipient";
     else if (near.length > 0) mend = `did you mean ${near.join(", ")}?`;
-    const near = nearNames(text, this.#byName);
-    const mend =
-      near.length === 0 ? "list the peers to see their names" : `did you mean ${near.join(", ")}?`;
     throw new BrokerError(
       ErrorReason.PEER_NOT_FOUND,
       `${field}: no peer is named "${shown(text)}": ${mend}`,

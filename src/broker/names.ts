@@ -24,24 +24,22 @@ export function nearNames(wanted: string, names: { keys(): Iterable<string> }): 
   return candidates
     .map((name) => ({ name, distance: distance(text, name) }))
     .filter(({ name, distance }) => distance <= mostEdits(Math.min(text.length, name.length)))
-    .filter(({ name, distance }) => distance <= maxEdits(name))
     .toSorted((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, maxNamesTold)
     .map(({ name }) => name);
 }
 
-/** Beyond these, two short names have nothing in common but their length: `all` is no slip for `api`. */
-function mostEdits(length: number): number {
-  return length <= 3 ? 1 : Math.max(2, Math.floor(length / 3));
-function maxEdits(name: string): number {
-  return Math.max(2, Math.floor(name.length / 3));
-}
-
 /** Cheap to say of every name. A single slip of the pen changes the first or the last letter, not both. */
 function isCandidate(text: string, name: string): boolean {
   if (contains(text, name)) return true;
-  if (Math.abs(text.length - name.length) > maxEdits(name)) return false;
+  const most = mostEdits(Math.min(text.length, name.length));
+  if (Math.abs(text.length - name.length) > most) return false;
   return text[0] === name[0] || text.at(-1) === name.at(-1);
+}
+
+/** Beyond these, two short names have nothing in common but their length: `all` is no slip for `api`. */
+function mostEdits(length: number): number {
+  return length <= 3 ? 1 : Math.max(2, Math.floor(length / 3));
 }
 
 function contains(a: string, b: string): boolean {
