@@ -16,6 +16,7 @@ import { createService } from "./service.js";
 import { Sessions } from "./sessions.js";
 import type { Store } from "./store.js";
 import { Storms } from "./storms.js";
+import { Streams } from "./streams.js";
 import { Subscriptions } from "./subscriptions.js";
 
 export interface Broker {
@@ -56,6 +57,7 @@ export async function createBroker(options: {
     registrar,
     receipts,
     subscriptions,
+    streams: new Streams(),
     storms: new Storms(clock),
     expiry,
     stopping: stopping.signal,

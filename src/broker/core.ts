@@ -7,6 +7,7 @@ import type { Registrar } from "./registration.js";
 import type { Sessions } from "./sessions.js";
 import type { Store } from "./store.js";
 import type { Storms } from "./storms.js";
+import type { Streams } from "./streams.js";
 import type { Subscriptions } from "./subscriptions.js";
 
 /** What the calls of the service work on. */
@@ -17,6 +18,7 @@ export interface Core {
   readonly registrar: Registrar;
   readonly receipts: Receipts;
   readonly subscriptions: Subscriptions;
+  readonly streams: Streams;
   readonly storms: Storms;
   readonly expiry: Expiry;
   /** Aborts when the broker stops, with the error for what is still open. */

@@ -11,7 +11,12 @@ import type { QueuedMessage, QueueReader } from "./store.js";
 /** A delivery under way: handed to the session's stream, not settled. */
 export interface Lease {
   readonly deliveryId: string;
-  readonly queued: QueuedMessage;
+  readonly seq: bigint;
+  readonly sizeBytes: number;
+  /** When the message expires. The message itself is not kept: its recipient may hold it for long. */
+  readonly expireMs: number;
+  /** It was presented in a stream before this one. */
+  readonly wasPresented: boolean;
   presented: boolean;
 }
 
@@ -53,9 +58,17 @@ export class Leases {
   }
 
   begin(queued: QueuedMessage): Lease {
-    const { seq } = queued.receipt;
+    const { seq, state } = queued.receipt;
+    const { expireTime } = queued.message;
     const key = { peerId: this.#peerId, epoch: this.#epoch, seq, attempt: ++this.#attempts };
-    const lease = { deliveryId: formatDeliveryId(key), queued, presented: false };
+    const lease = {
+      deliveryId: formatDeliveryId(key),
+      seq,
+      sizeBytes: queued.sizeBytes,
+      expireMs: expireTime === undefined ? Number.POSITIVE_INFINITY : timestampMs(expireTime),
+      wasPresented: state === ReceiptState.PRESENTED,
+      presented: false,
+    };
     this.#bySeq.set(seq, lease);
     this.#usedMessages++;
     this.#usedBytes += queued.sizeBytes;
@@ -74,7 +87,7 @@ export class Leases {
 
   /** Carries out one report; resolves to the receipt's state once that is durable. */
   async report(lease: Lease, ack: Ack): Promise<ReceiptState> {
-    const { seq } = lease.queued.receipt;
+    const { seq } = lease;
     switch (ack.outcome) {
       case Outcome.PRESENTED:
         return this.#present(lease);
@@ -116,12 +129,12 @@ export class Leases {
   endAll(): bigint[] {
     const unconfirmed = [...this.#bySeq.values()].filter((lease) => lease.presented);
     this.#bySeq.clear();
-    return unconfirmed.map((lease) => lease.queued.receipt.seq);
+    return unconfirmed.map((lease) => lease.seq);
   }
 
   async #present(lease: Lease): Promise<ReceiptState> {
-    const state = await this.#advance(lease.queued.receipt.seq, { state: ReceiptState.PRESENTED });
-    if (!lease.presented && this.#bySeq.get(lease.queued.receipt.seq) === lease) {
+    const state = await this.#advance(lease.seq, { state: ReceiptState.PRESENTED });
+    if (!lease.presented && this.#bySeq.get(lease.seq) === lease) {
       lease.presented = true;
       this.#giveCredit(lease);
     }
@@ -129,7 +142,7 @@ export class Leases {
   }
 
   async #giveBack(lease: Lease, reason: string): Promise<ReceiptState> {
-    const { seq } = lease.queued.receipt;
+    const { seq } = lease;
     this.end(seq);
     try {
       const { receipt } = await this.#receipts.advance(this.#peerId, seq, { failedAttempt: true });
@@ -148,11 +161,10 @@ export class Leases {
   }
 
   #requireExpired(lease: Lease): void {
-    const { expireTime } = lease.queued.message;
     // In this stream or in one before.
-    const wasPresented = lease.presented || lease.queued.receipt.state === ReceiptState.PRESENTED;
+    const wasPresented = lease.presented || lease.wasPresented;
     if (wasPresented) throw invalidField("outcome", "outcome: what was presented cannot expire");
-    if (expireTime === undefined || timestampMs(expireTime) > this.#clock.now()) {
+    if (lease.expireMs > this.#clock.now()) {
       const message = "outcome: the message has not expired yet by the broker's clock";
       throw invalidField("outcome", message);
     }
@@ -167,6 +179,6 @@ export class Leases {
 
   #giveCredit(lease: Lease): void {
     this.#usedMessages--;
-    this.#usedBytes -= lease.queued.sizeBytes;
+    this.#usedBytes -= lease.sizeBytes;
   }
 }

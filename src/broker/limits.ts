@@ -118,6 +118,17 @@ export const retireIntervalMs = dayMs;
 
 /** Events that a reader of WatchMessages may lag behind. */
 export const maxWatchLag = 10_000;
+/** What they may hold together, in bytes, encoded. */
+export const maxWatchLagBytes = 8 * MiB;
+
+/** Streams of all sessions, how many of them may be watches, and streams of each kind of the operator. */
+export const maxStreams = 4096;
+export const maxWatches = 256;
+export const maxOperatorWatches = 32;
+/** How long a subscription that was replaced may take until its reader has taken its leave. */
+export const farewellMs = 5000;
+/** Messages that a subscription takes from its queue before its reader has room for them, in bytes. */
+export const maxAheadBytes = 256 * KiB;
 
 /** How long after its stream closed a peer is still shown as online: bridges a reconnect. */
 export const presenceGraceMs = 3000;
@@ -184,6 +195,10 @@ export function listLimits(store: Store): Limit[] {
     ["reason_bytes", maxReasonBytes, "bytes of a report's reason"],
     ["peers_page", maxPeersPageSize, "peers on one page"],
     ["history_page", maxHistoryPageSize, "messages on one page of history"],
+    ["streams", maxStreams, "streams that the sessions of the broker have open together"],
+    ["watches", maxWatches, "of those, watches"],
+    ["operator_watches", maxOperatorWatches, "streams of one kind open with the operator token"],
+    ["watch_lag_bytes", maxWatchLagBytes, "bytes that a reader of WatchMessages may lag behind"],
     ["watch_lag", maxWatchLag, "events that a reader of WatchMessages may lag behind"],
   ];
   return [

@@ -45,11 +45,16 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     updatePeer: async (request, context) => updatePeer(core, sessionOf(context), request),
     listPeers: async (request, context) => listPeers(core, callerOf(context), request),
     async *watchPeers(request, context) {
-      yield* watchPeers(core, callerOf(context), request, context.signal);
+      const caller = callerOf(context);
+      using opened = core.streams.open(caller, "WatchPeers", (error) => context.end(error));
+      yield* watchPeers(core, caller, request, context.signal);
     },
     sendMessage: async (request, context) => sendMessage(core, sessionOf(context), request),
     async *subscribe(request, context) {
-      yield* core.subscriptions.subscribe(sessionOf(context), request, context.signal);
+      const session = sessionOf(context);
+      const caller = { kind: "session", session } as const;
+      using opened = core.streams.open(caller, "Subscribe", (error) => context.end(error));
+      yield* core.subscriptions.subscribe(session, request, context.signal);
     },
     ackMessages: async (request, context) => ackMessages(core, sessionOf(context), request),
     getMessage: async ({ messageId, fromPeerId }, context) => {
@@ -81,6 +86,8 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     },
     async *watchMessages(_request, context) {
       operatorOf(context);
+      const caller = { kind: "operator" } as const;
+      using opened = core.streams.open(caller, "WatchMessages", (error) => context.end(error));
       yield* watchMessages(core, context.signal);
     },
     getServerInfo: () => getServerInfo(core),

@@ -12,7 +12,7 @@ import type { Clock } from "../clock.js";
 import { BrokerError, translateStoreErrors } from "./broker-error.js";
 import type { BrokerLog } from "./broker-log.js";
 import { Leases } from "./leases.js";
-import { maxDeliveryAttempts } from "./limits.js";
+import { maxAheadBytes, maxDeliveryAttempts } from "./limits.js";
 import type { Receipts } from "./receipts.js";
 import type { Session, SessionStream } from "./sessions.js";
 import type { QueuedMessage, QueueReader, Store } from "./store.js";
@@ -39,6 +39,9 @@ export class Subscription implements SessionStream {
   readonly #reader: QueueReader;
   readonly #leases: Leases;
   readonly #outbox: Event[] = [];
+  /** Of the deliveries in the outbox, in their order. */
+  readonly #sizes: number[] = [];
+  #outboxBytes = 0;
   #notify: (() => void) | undefined;
   #filling = false;
   #fillAgain = false;
@@ -91,7 +94,7 @@ export class Subscription implements SessionStream {
     try {
       this.#fill();
       for (;;) {
-        const event = this.#outbox.shift();
+        const event = this.#takeEvent();
         if (event !== undefined) yield create(SubscribeResponseSchema, event);
         else if (this.#isEnded) break;
         else await this.#nextEvent();
@@ -135,6 +138,8 @@ export class Subscription implements SessionStream {
     if (this.#isEnded) return;
     this.#closing = { reason, detail };
     this.#outbox.length = 0;
+    this.#sizes.length = 0;
+    this.#outboxBytes = 0;
     this.leave();
   }
 
@@ -177,8 +182,11 @@ export class Subscription implements SessionStream {
     try {
       while (this.#fillAgain && !this.#isEnded) {
         this.#fillAgain = false;
-        const creditLeft = await this.#lease();
-        if (!this.#isEnded) await this.#tellBacklog(creditLeft);
+        const stoppedBy = await this.#lease();
+        // Its reader has enough to read before it needs to know what waits.
+        if (!this.#isEnded && stoppedBy !== "reader") {
+          await this.#tellBacklog(stoppedBy !== "credit");
+        }
       }
     } catch (error) {
       if (!this.#isEnded) this.#failure = error;
@@ -188,15 +196,32 @@ export class Subscription implements SessionStream {
     }
   }
 
-  /** Leases what the credit allows; resolves to whether credit is left, so that nothing waits. */
-  async #lease(): Promise<boolean> {
+  /** The next event for the reader; the queue is asked for more when there is room again. */
+  #takeEvent(): Event | undefined {
+    const event = this.#outbox.shift();
+    if (event?.event?.case !== "delivery") return event;
+    const wasFull = this.#outboxBytes >= maxAheadBytes;
+    this.#outboxBytes -= this.#sizes.shift() ?? 0;
+    if (wasFull && this.#outboxBytes < maxAheadBytes) this.#fill();
+    return event;
+  }
+
+  /**
+   * Leases what the credit and the outbox allow: of a reader that does not read, little is held. Resolves
+   * to what made it stop: the credit, the reader, or that nothing waits any more.
+   */
+  async #lease(): Promise<"credit" | "reader" | "queue"> {
     for (;;) {
       const used = this.#leases.used;
       const maxMessages = this.#credit.messages - used.messages;
       const maxBytes = this.#credit.bytes - used.bytes;
-      if (maxMessages <= 0 || maxBytes <= 0) return false;
-      const batch = await translateStoreErrors(() => this.#reader.next({ maxMessages, maxBytes }));
-      if (batch.length === 0 || this.#isEnded) return true;
+      if (maxMessages <= 0 || maxBytes <= 0) return "credit";
+      const room = maxAheadBytes - this.#outboxBytes;
+      if (room <= 0) return "reader";
+      const batch = await translateStoreErrors(() =>
+        this.#reader.next({ maxMessages, maxBytes: Math.min(maxBytes, room) }),
+      );
+      if (batch.length === 0 || this.#isEnded) return "queue";
       for (const queued of batch) await this.#offer(queued);
     }
   }
@@ -227,6 +252,8 @@ export class Subscription implements SessionStream {
     }
     const { deliveryId } = this.#leases.begin(queued);
     const { redelivered } = queued;
+    this.#sizes.push(queued.sizeBytes);
+    this.#outboxBytes += queued.sizeBytes;
     this.#emit({
       event: { case: "delivery", value: { deliveryId, message, seq, attempts, redelivered } },
     });

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   WatchMessagesResponseSchema,
   type WatchMessagesResponse,
@@ -7,7 +7,7 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import { BrokerError } from "./broker-error.js";
 import type { Core } from "./core.js";
-import { maxWatchLag } from "./limits.js";
+import { maxWatchLag, maxWatchLagBytes } from "./limits.js";
 import { Signal } from "./signal.js";
 
 /** Streams what is accepted and what moves, from now on. A reader that lags too far is ended. */
@@ -16,25 +16,34 @@ export async function* watchMessages(
   callSignal: AbortSignal,
 ): AsyncGenerator<WatchMessagesResponse> {
   const waiting: WatchMessagesResponse[] = [];
+  let waitingBytes = 0;
   let lost = false;
   using watch = new AbortScope([callSignal, core.stopping]);
   const { signal } = watch;
   const wake = new Signal(signal);
   const stopListening = core.receipts.onEvent((event) => {
-    if (waiting.length < maxWatchLag) waiting.push(event);
+    waitingBytes += sizeOf(event);
+    if (waiting.length < maxWatchLag && waitingBytes < maxWatchLagBytes) waiting.push(event);
     else lost = true;
     wake.set();
   });
   try {
     yield create(WatchMessagesResponseSchema, { event: { case: "started", value: {} } });
     while (await wake.wait()) {
-      for (const event of waiting.splice(0)) yield event;
+      for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) {
+        waitingBytes -= sizeOf(event);
+        yield event;
+      }
       if (lost) throw lagged();
     }
     if (!callSignal.aborted) signal.throwIfAborted();
   } finally {
     stopListening();
   }
+}
+
+function sizeOf(event: WatchMessagesResponse): number {
+  return toBinary(WatchMessagesResponseSchema, event).byteLength;
 }
 
 function lagged(): BrokerError {

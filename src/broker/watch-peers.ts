@@ -6,6 +6,7 @@ import {
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import type { Core } from "./core.js";
+import type { PeerEntry } from "./directory.js";
 import { scopeFilter } from "./list-peers.js";
 import type { Credential } from "./sessions.js";
 import { Signal } from "./signal.js";
@@ -33,7 +34,10 @@ export async function* watchPeers(
     wake.set();
   });
   try {
-    for (const { stored } of directory.entries()) changed.add(stored.peerId);
+    // As they stand when their turn comes: no copy of all of them is kept for a reader that is slow.
+    for (const entry of directory.entries()) {
+      if (inScope(entry)) yield* show(entry);
+    }
     yield* drain();
     yield create(WatchPeersResponseSchema, { event: { case: "synced", value: {} } });
     while (await wake.wait()) yield* drain();
@@ -42,15 +46,21 @@ export async function* watchPeers(
     stopListening();
   }
 
+  async function* show(entry: PeerEntry): AsyncGenerator<WatchPeersResponse> {
+    const { peerId } = entry.stored;
+    changed.delete(peerId);
+    const [peer] = await directory.describe([entry]);
+    if (peer === undefined) return;
+    shown.add(peerId);
+    yield create(WatchPeersResponseSchema, { event: { case: "peer", value: peer } });
+  }
+
   async function* drain(): AsyncGenerator<WatchPeersResponse> {
     for (const peerId of changed) {
       changed.delete(peerId);
       const entry = directory.get(peerId);
       if (entry !== undefined && inScope(entry)) {
-        const [peer] = await directory.describe([entry]);
-        if (peer === undefined) continue;
-        shown.add(peerId);
-        yield create(WatchPeersResponseSchema, { event: { case: "peer", value: peer } });
+        yield* show(entry);
       } else if (shown.delete(peerId)) {
         yield create(WatchPeersResponseSchema, { event: { case: "removedPeerId", value: peerId } });
       }

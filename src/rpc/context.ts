@@ -14,6 +14,11 @@ export interface HandlerContext {
   readonly signal: AbortSignal;
   /** The connection that the call came over, which it shares with other calls of its client. */
   readonly connection: Connection;
+  /**
+   * Ends the call with an error from outside of its handler, also when the handler waits for a reader
+   * that reads nothing: its signal aborts, and no more is written. Nothing where the call has ended.
+   */
+  end(error: RpcError): void;
   /** The first value of a text header that the caller sent; undefined where there is none. */
   header(name: string): string | undefined;
 }
@@ -26,15 +31,20 @@ interface Call {
 
 export class CallContext implements HandlerContext {
   readonly #call: Call;
+  readonly #onEnd: () => void;
   #controller: AbortController | undefined;
   #cancelled: RpcError | undefined;
   #settled = false;
+  #ended: RpcError | undefined;
 
   constructor(
     call: Call,
     readonly method: string,
+    /** Called when the call is ended from outside of its handler. */
+    onEnd: () => void = () => {},
   ) {
     this.#call = call;
+    this.#onEnd = onEnd;
     // Comes at the end of every call, also of those that went well.
     call.once("cancelled", () => this.#cancel());
   }
@@ -67,8 +77,21 @@ export class CallContext implements HandlerContext {
     this.#settled = true;
   }
 
+  end(error: RpcError): void {
+    if (this.#settled || this.#cancelled !== undefined) return;
+    this.#ended = error;
+    this.#cancelled = error;
+    this.#controller?.abort(error);
+    this.#onEnd();
+  }
+
+  /** Why the call was ended from outside of its handler; undefined while it was not. */
+  get ended(): RpcError | undefined {
+    return this.#ended;
+  }
+
   #cancel(): void {
-    if (this.#settled) return;
+    if (this.#settled || this.#cancelled !== undefined) return;
     this.#cancelled = new RpcError(Code.Cancelled, "The call has ended before its handler.");
     this.#controller?.abort(this.#cancelled);
   }

@@ -4,6 +4,7 @@ import {
   type HealthCheckRequest,
 } from "../../gen/grpc/health/v1/health_pb.js";
 import { Code, RpcError } from "./error.js";
+import { maxHelperStreams } from "./limits.js";
 import { serve, type HandlerContext, type ServiceEntry } from "./server.js";
 
 /** `grpc.health.v1`: whether the services of a server take calls. */
@@ -30,6 +31,9 @@ export function createHealth(): Health {
   };
 
   async function* watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
+    if (watchers.size >= maxHelperStreams) {
+      throw new RpcError(Code.ResourceExhausted, `${maxHelperStreams} watches of health are open.`);
+    }
     let wake: (() => void) | undefined;
     const onChange = () => wake?.();
     watchers.add(onChange);

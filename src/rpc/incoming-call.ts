@@ -7,6 +7,7 @@ import {
   type ServerUnaryCall,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
+import { callStreamOf } from "./call-stream.js";
 import { decode, encode } from "./codec.js";
 import { CallContext, type HandlerContext } from "./context.js";
 import { Code, RpcError } from "./error.js";
@@ -14,12 +15,14 @@ import { messageOf } from "./message-of.js";
 import { methodPath } from "./method-path.js";
 import { PacedWriter } from "./paced-writer.js";
 import { toStatus } from "./status.js";
+import type { UnreadCall, UnreadResponses } from "./unread.js";
 
 /** A method with what answers it. */
 export interface Route {
   readonly method: DescMethod;
   readonly handler: AnyHandler;
   readonly onDefect: OnDefect;
+  readonly unread: UnreadResponses;
 }
 
 /** A handler of any kind of method; `serve` has checked its types. */
@@ -39,7 +42,9 @@ export async function answerOnce(
     const response = await route.handler(takeRequest(route.method, call, context), context);
     const bytes = encode(route.method.output, response);
     context.settle();
+    const unread = openUnread(route, call);
     respond(null, bytes);
+    unread.written(bytes.byteLength);
   } catch (error) {
     const told = toRpcError(error, context, route.onDefect);
     context.settle();
@@ -52,8 +57,8 @@ export async function answerStream(
   route: Route,
   call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
 ): Promise<void> {
-  const context = new CallContext(call, methodPath(route.method));
-  const writer = new PacedWriter(call);
+  const writer = new PacedWriter(call, openUnread(route, call));
+  const context = new CallContext(call, methodPath(route.method), () => writer.stop());
   call.once("cancelled", () => writer.stop());
   try {
     const request = takeRequest(route.method, call, context);
@@ -63,6 +68,7 @@ export async function answerStream(
     for await (const response of responses) {
       if (!(await writer.write(encode(route.method.output, response)))) break;
     }
+    if (context.ended !== undefined) throw context.ended;
     context.settle();
     call.end();
   } catch (error) {
@@ -71,6 +77,16 @@ export async function answerStream(
     // How grpc-js is told the status of a stream.
     call.emit("error", toStatus(told));
   }
+}
+
+/** Closed at the end of the call, which "cancelled" tells of every call. */
+function openUnread(
+  { unread }: Route,
+  call: { readonly metadata: Metadata; once(event: "cancelled", listener: () => void): unknown },
+): UnreadCall {
+  const opened = unread.open(callStreamOf(call.metadata).http2);
+  call.once("cancelled", () => opened.close());
+  return opened;
 }
 
 type Init = MessageInitShape<DescMessage>;
@@ -111,6 +127,7 @@ function decodeRequest(method: DescMethod, bytes: Buffer): Message {
 
 /** What the caller may hear of an error. All but an RpcError is a defect, save the echo of an abort. */
 function toRpcError(error: unknown, context: CallContext, onDefect: OnDefect): RpcError {
+  if (context.ended !== undefined) return context.ended;
   if (error instanceof RpcError) return error;
   const isAbort = error instanceof Error && error.name === "AbortError";
   if (context.cancelled === undefined || !isAbort) onDefect(error, context.method);

@@ -1,4 +1,11 @@
 import type { Writable } from "node:stream";
+import { maxUnreadBytesOfCall } from "./limits.js";
+
+/** Hears what was written to a stream, and what of it was taken further. */
+interface Account {
+  written(bytes: number): void;
+  taken(bytes: number): void;
+}
 
 /**
  * Writes to a stream no faster than its reader reads. It listens once, however many writes wait.
@@ -8,17 +15,29 @@ import type { Writable } from "node:stream";
  */
 export class PacedWriter {
   readonly #stream: Writable;
+  readonly #account: Account | undefined;
+  #unread = 0;
   #stopped = false;
   #resume: () => void = () => {};
 
-  constructor(stream: Writable) {
+  constructor(stream: Writable, account?: Account) {
     this.#stream = stream;
+    this.#account = account;
     stream.on("drain", () => this.#resume());
   }
 
   /** Resolves when there is room for more: to false, with nothing more written, once stopped. */
   async write(bytes: Buffer): Promise<boolean> {
-    if (!this.#stopped && !this.#stream.write(bytes)) {
+    if (this.#stopped) return false;
+    const { byteLength } = bytes;
+    this.#unread += byteLength;
+    this.#account?.written(byteLength);
+    this.#stream.write(bytes, () => {
+      this.#unread -= byteLength;
+      this.#account?.taken(byteLength);
+      this.#resume();
+    });
+    while (!this.#stopped && this.#isFull) {
       await new Promise<void>((resolve) => {
         this.#resume = resolve;
       });
@@ -29,5 +48,10 @@ export class PacedWriter {
   stop(): void {
     this.#stopped = true;
     this.#resume();
+  }
+
+  /** The stream itself counts messages, whatever their size. */
+  get #isFull(): boolean {
+    return this.#stream.writableNeedDrain || this.#unread >= maxUnreadBytesOfCall;
   }
 }

@@ -10,7 +10,8 @@ import {
   type ServerReflectionRequest as ServerReflectionRequestAlpha,
 } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { DescriptorIndex, withImports } from "./descriptor-index.js";
-import { Code } from "./error.js";
+import { Code, RpcError } from "./error.js";
+import { maxHelperStreams } from "./limits.js";
 import { serve, type ServiceEntry } from "./server.js";
 
 /**
@@ -24,10 +25,19 @@ export function reflectionServices(services: readonly DescService[]): ServiceEnt
   const index = new DescriptorIndex(files);
   const names = listed.map(({ typeName }) => ({ name: typeName }));
 
+  let open = 0;
   async function* answerAll<Request extends AnyRequest>(requests: AsyncIterable<Request>) {
-    for await (const originalRequest of requests) {
-      const { host: validHost, messageRequest } = originalRequest;
-      yield { validHost, originalRequest, messageResponse: answer(index, names, messageRequest) };
+    if (open >= maxHelperStreams) {
+      throw new RpcError(Code.ResourceExhausted, `${maxHelperStreams} reflections are open.`);
+    }
+    open++;
+    try {
+      for await (const originalRequest of requests) {
+        const { host: validHost, messageRequest } = originalRequest;
+        yield { validHost, originalRequest, messageResponse: answer(index, names, messageRequest) };
+      }
+    } finally {
+      open--;
     }
   }
   return [

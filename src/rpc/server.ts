@@ -36,9 +36,11 @@ import {
   maxConcurrentCalls,
   maxHandlerEndMs,
   maxMessageBytes,
+  maxUnreadBytes,
 } from "./limits.js";
 import { messageOf } from "./message-of.js";
 import { methodPath } from "./method-path.js";
+import { UnreadResponses } from "./unread.js";
 
 export type { Connection } from "./connection.js";
 export type { HandlerContext } from "./context.js";
@@ -98,6 +100,8 @@ export function serve<Service extends DescService>(
 export function createServer(options: {
   services: readonly ServiceEntry[];
   onDefect: OnDefect;
+  /** What may be written and not taken by its readers, over all calls, in bytes. Default: `maxUnreadBytes`. */
+  maxUnreadBytes?: number;
 }): RpcServer {
   // grpc-js would print each header that it cannot take to stderr, with its value: a token, or what fills the disk.
   setLogVerbosity(logVerbosity.NONE);
@@ -111,10 +115,11 @@ export function createServer(options: {
     // Channelz stays on: without it forceShutdown of grpc-js 1.14 finds no connection to close.
   });
   const running = new Set<Promise<void>>();
+  const unread = new UnreadResponses(options.maxUnreadBytes ?? maxUnreadBytes);
   for (const { service, impl } of options.services) {
     const routes = service.methods.map((method) => {
       const handler: AnyHandler = Reflect.get(impl, method.localName);
-      return { method, handler: handler.bind(impl), onDefect: options.onDefect };
+      return { method, handler: handler.bind(impl), onDefect: options.onDefect, unread };
     });
     addRoutes(server, routes, running);
   }

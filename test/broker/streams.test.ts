@@ -1,0 +1,147 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { maxAheadBytes, maxOperatorWatches } from "../../src/broker/limits.js";
+import { sleep } from "../../src/clock.js";
+import {
+  eventually,
+  operatorToken,
+  reasonIn,
+  startTestBroker,
+  type TestBroker,
+} from "../support/test-broker.js";
+
+const KiB = 1024;
+
+describe("streams that nobody reads", () => {
+  let broker: TestBroker;
+  beforeEach(async () => void (broker = await startTestBroker()));
+  afterEach(() => broker[Symbol.asyncDispose]());
+
+  test("a session has one WatchPeers: a newer one ends the older, with the reason", async () => {
+    const api = await broker.join({ name: "api" });
+    const older = api.client.watchPeers({})[Symbol.asyncIterator]();
+    expect((await older.next()).value?.event.case).toBe("peer");
+    expect((await older.next()).value?.event.case).toBe("synced");
+    const ended = older.next().catch((error: unknown) => error);
+    const newer = api.client.watchPeers({})[Symbol.asyncIterator]();
+    await newer.next();
+    expect(reasonIn(await ended)).toBe("SUPERSEDED");
+    expect((await newer.next()).value?.event.case).toBe("synced");
+    await newer.return?.();
+  });
+
+  test("of many that one session opens and does not read, all but the newest end", async () => {
+    // More than a stream takes without a reader, so that each is stuck in its snapshot.
+    const wide = "x".repeat(4000);
+    const profile = { cwd: `/${wide}`, root: `/${wide}` };
+    await Promise.all(Array.from({ length: 40 }, () => broker.join({ baseName: "wide", profile })));
+    const { client } = await broker.join({ name: "flood" });
+    const streams = Array.from({ length: 60 }, () => client.watchPeers({})[Symbol.asyncIterator]());
+    await Promise.all(streams.map((stream) => stream.next()));
+    await sleep(100);
+    const ends = await Promise.all(
+      streams.map(async (stream) => {
+        try {
+          for (;;) {
+            const { value } = await stream.next();
+            if (value?.event.case === "synced") return "synced";
+          }
+        } catch (error) {
+          return reasonIn(error);
+        }
+      }),
+    );
+    expect(ends.filter((end) => end === "synced")).toHaveLength(1);
+    expect(ends.filter((end) => end === "SUPERSEDED")).toHaveLength(59);
+    await Promise.all(streams.map(async (stream) => stream.return?.()));
+  });
+
+  test("the operator has a bounded number of each kind", async () => {
+    const operator = broker.client(operatorToken);
+    const open = await Promise.all(
+      Array.from({ length: maxOperatorWatches }, async () => {
+        const iterator = operator.watchMessages({})[Symbol.asyncIterator]();
+        await iterator.next();
+        return iterator;
+      }),
+    );
+    const refused = operator.watchMessages({})[Symbol.asyncIterator]().next();
+    expect(reasonIn(await refused.catch((error: unknown) => error))).toBe("LIMIT_REACHED");
+    const peers = operator.watchPeers({})[Symbol.asyncIterator]();
+    await peers.next();
+    await peers.return?.();
+    await open[0]?.return?.();
+    const again = await eventually(async () => {
+      const iterator = operator.watchMessages({})[Symbol.asyncIterator]();
+      await iterator.next();
+      return iterator;
+    });
+    await again.return?.();
+    await Promise.all(open.map(async (iterator) => iterator.return?.()));
+  });
+
+  test("an unread Subscribe takes little from its queue, whatever its credit; read, it gets all", async () => {
+    const reader = await broker.join({ name: "reader" });
+    const sender = await broker.join({ name: "sender" });
+    const count = 300;
+    for (let index = 0; index < count; index++) {
+      const text = `${index} ${"x".repeat(15 * KiB)}`;
+      await sender.client.sendMessage({ to: ["reader"], text });
+    }
+    const stream = reader.subscribe({ maxMessages: 1024, maxBytes: BigInt(16 * KiB * KiB) });
+    await stream.expect("started");
+    await stream.expect("delivery");
+    await sleep(300);
+    const leased = await countLeased(broker);
+    expect(leased).toBeGreaterThan(1);
+    expect(leased * 15 * KiB).toBeLessThan(4 * maxAheadBytes);
+    for (let index = 1; index < count; index++) {
+      expect((await stream.expect("delivery")).message?.text.startsWith(`${index} `)).toBe(true);
+    }
+    await stream.cancel();
+  });
+
+  test("a superseded stream keeps nothing: its reader hears closing, and the newer one gets the mail", async () => {
+    const reader = await broker.join({ name: "reader" });
+    const sender = await broker.join({ name: "sender" });
+    const count = 200;
+    for (let index = 0; index < count; index++) {
+      const text = `${index} ${"x".repeat(10 * KiB)}`;
+      await sender.client.sendMessage({ to: ["reader"], text });
+    }
+    const older = reader.subscribe({ maxMessages: 1024, maxBytes: BigInt(16 * KiB * KiB) });
+    await older.expect("started");
+    await sleep(300);
+    const newer = reader.subscribe({ maxMessages: 1024, maxBytes: BigInt(16 * KiB * KiB) });
+    await newer.expect("started");
+    // What was on its way still comes; what only waited in the broker does not.
+    let late = 0;
+    for (;;) {
+      const event = await older.next();
+      if (event.case === "closing") {
+        expect(event.value.reason).toBe(Closing_Reason.SUPERSEDED);
+        break;
+      }
+      late++;
+    }
+    expect(late * 10 * KiB).toBeLessThan(maxAheadBytes + 64 * 2 * KiB + 30 * 10 * KiB);
+    expect(reasonIn(await older.failure())).toBe("SUPERSEDED");
+    for (let index = 0; index < count; index++) await newer.expect("delivery");
+    await newer.cancel();
+  });
+});
+
+async function countLeased(broker: TestBroker): Promise<number> {
+  const operator = broker.client(operatorToken);
+  let pageToken = "";
+  let leased = 0;
+  do {
+    const page = await operator.listMessages({ pageSize: 200, pageToken });
+    leased += page.records.filter(
+      ({ receipts }) => receipts[0]?.state === ReceiptState.LEASED,
+    ).length;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return leased;
+}
