@@ -46,15 +46,15 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     listPeers: async (request, context) => listPeers(core, callerOf(context), request),
     async *watchPeers(request, context) {
       const caller = callerOf(context);
-      using opened = core.streams.open(caller, "WatchPeers", (error) => context.end(error));
-      yield* watchPeers(core, caller, request, context.signal);
+      const events = watchPeers(core, caller, request, context.signal);
+      yield* core.streams.run(caller, "WatchPeers", (error) => context.end(error), events);
     },
     sendMessage: async (request, context) => sendMessage(core, sessionOf(context), request),
     async *subscribe(request, context) {
       const session = sessionOf(context);
       const caller = { kind: "session", session } as const;
-      using opened = core.streams.open(caller, "Subscribe", (error) => context.end(error));
-      yield* core.subscriptions.subscribe(session, request, context.signal);
+      const events = core.subscriptions.subscribe(session, request, context.signal);
+      yield* core.streams.run(caller, "Subscribe", (error) => context.end(error), events);
     },
     ackMessages: async (request, context) => ackMessages(core, sessionOf(context), request),
     getMessage: async ({ messageId, fromPeerId }, context) => {
@@ -87,8 +87,8 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     async *watchMessages(_request, context) {
       operatorOf(context);
       const caller = { kind: "operator" } as const;
-      using opened = core.streams.open(caller, "WatchMessages", (error) => context.end(error));
-      yield* watchMessages(core, context.signal);
+      const events = watchMessages(core, context.signal);
+      yield* core.streams.run(caller, "WatchMessages", (error) => context.end(error), events);
     },
     getServerInfo: () => getServerInfo(core),
     stopBroker: async (_request, context) => {

@@ -18,8 +18,22 @@ export class Streams {
   #sessionStreams = 0;
   #sessionWatches = 0;
 
-  /** To be disposed of when the stream has ended. LIMIT_REACHED where it is one too many. */
-  open(caller: Credential, kind: StreamKind, end: End): Disposable {
+  /** Lets a stream run, in its place among the open ones. LIMIT_REACHED where it is one too many. */
+  async *run<T>(
+    caller: Credential,
+    kind: StreamKind,
+    end: End,
+    stream: AsyncIterable<T>,
+  ): AsyncGenerator<T> {
+    const place = this.#open(caller, kind, end);
+    try {
+      yield* stream;
+    } finally {
+      place[Symbol.dispose]();
+    }
+  }
+
+  #open(caller: Credential, kind: StreamKind, end: End): Disposable {
     return caller.kind === "operator"
       ? this.#openOfOperator(kind)
       : this.#openOfSession(caller.session, kind, end);

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PeerScope } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import {
   operatorToken,
   reasonOf,
@@ -96,6 +98,24 @@ describe("ListPeers", () => {
     expect(await reasonOf(inRepository(none))).toBe("FIELD_INVALID");
     await fix.client.updatePeer({ repository: "" });
     expect(await inRepository(main)).toEqual(["main", "older"]);
+  });
+
+  test("peers that were seen at the same moment are each on one page, whatever its size", async () => {
+    const clock = new StoppedClock();
+    await using still = await startTestBroker({ store: openMemoryStore({ clock }), clock });
+    for (let index = 0; index < 9; index++) await still.join({ name: `same-${index}` });
+    const operator = still.client(operatorToken);
+    for (const pageSize of [1, 2, 4]) {
+      const listed: string[] = [];
+      let pageToken = "";
+      do {
+        const page = await operator.listPeers({ pageSize, pageToken });
+        listed.push(...page.peers.map(({ name }) => name));
+        pageToken = page.nextPageToken;
+      } while (pageToken !== "");
+      expect(listed).toHaveLength(9);
+      expect(new Set(listed).size).toBe(9);
+    }
   });
 
   test("refuses a page token of somebody else's making, and a scope that cannot be answered", async () => {

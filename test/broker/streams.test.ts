@@ -125,7 +125,9 @@ describe("streams that nobody reads", () => {
       }
       late++;
     }
-    expect(late * 10 * KiB).toBeLessThan(maxAheadBytes + 64 * 2 * KiB + 30 * 10 * KiB);
+    // On its way were 64 KiB here, as much on the connection and some messages at the client: about 30. With
+    // what waited in the broker, another 256 KiB, it would be 55.
+    expect(late).toBeLessThan(42);
     expect(reasonIn(await older.failure())).toBe("SUPERSEDED");
     for (let index = 0; index < count; index++) await newer.expect("delivery");
     await newer.cancel();

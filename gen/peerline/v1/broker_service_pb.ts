@@ -2016,6 +2016,10 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  * PERMISSION_DENIED (a token of the wrong kind), UNAVAILABLE (the broker is
  * stopping or its store does not answer: connect again, then repeat) and INTERNAL.
  *
+ * A call whose caller does not read what it is sent may be reset with
+ * RESOURCE_EXHAUSTED, without an ErrorInfo, when too much is unread over all calls:
+ * what was not confirmed is offered again.
+ *
  * A Subscribe stream may also end with CANCELLED or UNAVAILABLE when the broker
  * goes away: treat each end that you did not ask for as a lost connection.
  *
@@ -2142,7 +2146,10 @@ export const BrokerService: GenService<{
    * caller cancels.
    *
    * Credential: session or operator. Repeatable: yes. A reader that falls behind
-   * gets the newest state of each peer, not every step.
+   * gets the newest state of each peer, not every step. A session has one: a newer one
+   * ends the older with ABORTED (SUPERSEDED). Errors: INVALID_ARGUMENT (FIELD_*),
+   * RESOURCE_EXHAUSTED (LIMIT_REACHED: `watches`, `operator_watches` or `streams` of
+   * GetServerInfo are open).
    *
    * @generated from rpc peerline.v1.BrokerService.WatchPeers
    */
@@ -2191,7 +2198,8 @@ export const BrokerService: GenService<{
    * offered again to the next one, marked `redelivered`.
    *
    * Credential: session. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*),
-   * ABORTED (SUPERSEDED), UNAVAILABLE (STOPPING), RESOURCE_EXHAUSTED (STORE_FULL).
+   * ABORTED (SUPERSEDED), UNAVAILABLE (STOPPING), RESOURCE_EXHAUSTED (STORE_FULL;
+   * LIMIT_REACHED: `streams` are open).
    *
    * @generated from rpc peerline.v1.BrokerService.Subscribe
    */
