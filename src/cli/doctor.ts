@@ -21,7 +21,7 @@ export const defineDoctor: Define = (command, shell) => {
     )
     .option(
       "--json",
-      "print one JSON object: version, and findings with id, severity, subject, seen and mend",
+      "print one JSON object: version, and findings with id, severity, subject, seen, mend and, where a shell can do it, commands",
     )
     .addHelpText(
       "after",

@@ -26,7 +26,7 @@ export async function openSecretFile(path: string): Promise<string> {
       // Where there are no hard links its name comes before its text.
       await sleep(secretLookMs);
     }
-    throw new EndpointError("HOME_UNUSABLE", `${path} is damaged. Remove it.`, { cause });
+    throw new EndpointError("HOME_UNUSABLE", `${path} is damaged. Move it away.`, { cause });
   }
 }
 

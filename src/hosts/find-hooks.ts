@@ -5,6 +5,7 @@ import {
   hasConditions,
   isAsWritten,
   isRunAlways,
+  runsOnly,
   scriptOf,
   type Hook,
 } from "./doorbell/hook.js";
@@ -23,6 +24,8 @@ export interface FoundHook {
   /** As it stands there. */
   readonly entry: Readonly<Record<string, unknown>>;
   readonly script: string;
+  /** It runs that script and nothing beside it. */
+  readonly isPlain: boolean;
   /** It is as `install` writes it, but for the path of the script. */
   readonly isOwn: boolean;
   /** Nothing keeps it from being run at some of its events. */
@@ -96,6 +99,7 @@ function hooksIn(
       index,
       entry: entry as Record<string, unknown>,
       script,
+      isPlain: runsOnly(entry, script, host, place.hook),
       isOwn: isAsWritten(entry, place.hook) && !hasConditions(group),
       isRunAlways: isRunAlways(group, entry, place.hook),
     };

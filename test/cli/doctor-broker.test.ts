@@ -56,7 +56,7 @@ describe("a broker", () => {
     const socket = machine.path(".peerline/broker.sock");
     expect(await machine.finding("broker-socket-foreign")).toMatchObject({
       severity: "problem",
-      mend: `mv ${socket} ${socket}.was`,
+      mend: `mv ${socket} ${socket}.set-aside`,
     });
   });
 

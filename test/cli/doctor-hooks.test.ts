@@ -14,6 +14,25 @@ type HostName = keyof typeof files;
 
 describe("a host's hooks", () => {
   test.each([
+    ["another script", (command: string) => command.replaceAll(dirname(program), "PROJECT")],
+    ["more than the script", (command: string) => `echo evil; ${command}`],
+  ])("that come with a project and run %s are never well", async (_, change) => {
+    await using machine = await DoctorMachine.make({ "shop/doorbell.sh": "" });
+    await machine.peerline("install", "claude", "--scope", "project");
+    expect((await machine.finding("hooks")).severity).toBe("ok");
+    const file = "shop/.claude/settings.local.json";
+    const settings = JSON.parse(await readFile(machine.path(file), "utf8")) as Settings;
+    for (const [group] of Object.values(settings.hooks)) {
+      const [entry] = group?.hooks ?? [];
+      const command = change(String(entry?.["command"]));
+      Object.assign(entry ?? {}, { command: command.replaceAll("PROJECT", machine.path("shop")) });
+    }
+    await machine.write(file, JSON.stringify(settings));
+    expect(await machine.finding("hooks-strange")).toMatchObject({ severity: "warning" });
+    await expectNotWell(machine);
+  });
+
+  test.each([
     ["claude", "5 of the 6 hooks"],
     ["codex", "3 of the 4 hooks"],
     ["gemini", "3 of the 4 hooks"],

@@ -1,4 +1,5 @@
 import { chmod, readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { isTrouble, type Finding, type FindingId } from "../../src/cli/doctor/finding.js";
@@ -82,11 +83,24 @@ export class DoctorMachine implements AsyncDisposable {
     return (JSON.parse(stdout) as { info: { pid: number } }).info.pid;
   }
 
-  /** What the doctor finds. Its exit code has to agree. */
-  async findings(env: NodeJS.ProcessEnv = {}): Promise<readonly Finding[]> {
+  /** What a person reads, of a broker that is started for it. */
+  async readMail(): Promise<string> {
+    this.#ranBroker = true;
+    return (await this.#machine.peerline("read")).stdout;
+  }
+
+  /** Sends a message to the person who sends it, by a broker that is started for it. */
+  async sendToSelf(text: string, sender = program): Promise<void> {
+    this.#ranBroker = true;
+    const sent = await this.run(process.execPath, [sender, "send", userInfo().username, text]);
+    expect(sent).toMatchObject({ code: 0 });
+  }
+
+  /** What the doctor, here of another installation where that is given, finds. Its exit code has to agree. */
+  async findings(env: NodeJS.ProcessEnv = {}, asked = program): Promise<readonly Finding[]> {
     const { code, stdout, stderr } = await this.#machine.run(
       process.execPath,
-      [program, "doctor", "--json"],
+      [asked, "doctor", "--json"],
       env,
     );
     expect(stderr).toBe("");

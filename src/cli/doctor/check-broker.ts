@@ -23,7 +23,7 @@ function elsewhere({ config }: Evidence): Finding {
 }
 
 function judge(evidence: Evidence): Finding[] {
-  const { config, broker, self } = evidence;
+  const { config, broker } = evidence;
   const subject = config.endpoint;
   const socket = subject.slice("unix:".length);
   switch (broker.state) {
@@ -41,17 +41,19 @@ function judge(evidence: Evidence): Finding[] {
     }
     case "foreign": {
       const seen = "what is there is no socket of this user's";
-      const mend = config.ownsBroker
-        ? commandLine("mv", socket, `${socket}.was`)
-        : "Set PEERLINE_BROKER to a socket of your own, or unset it";
-      return [{ id: "broker-socket-foreign", severity: "problem", subject, seen, mend }];
+      const advice = config.ownsBroker
+        ? advise([commandLine("mv", socket, asidePath(socket))])
+        : { mend: "Set PEERLINE_BROKER to a socket of your own, or unset it" };
+      return [{ id: "broker-socket-foreign", severity: "problem", subject, seen, ...advice }];
     }
     case "silent": {
       return [{ id: "broker-silent", severity: "problem", subject, ...silent(evidence) }];
     }
     case "unseen": {
-      const mend = `${self} stop`;
-      return [{ id: "broker-unseen", severity: "warning", subject, seen: broker.why, mend }];
+      const advice = config.ownsBroker
+        ? end(evidence)
+        : { mend: "Set PEERLINE_HOME to the home of that broker, or unset PEERLINE_BROKER" };
+      return [{ id: "broker-unseen", severity: "warning", subject, seen: broker.why, ...advice }];
     }
   }
 }
@@ -72,8 +74,8 @@ function placeWords(pid: number, holder: LockHolder | undefined): string {
 function otherVersion({ config, self }: Evidence, { info }: RunningBroker): Finding[] {
   if (info.version === VERSION) return [];
   const seen = `the broker that runs is version ${info.version}, and this is ${VERSION}`;
-  const mend = `${self} stop (agents that run start it again)`;
-  return [{ id: "broker-version", severity: "warning", subject: config.endpoint, seen, mend }];
+  const advice = advise([`${self} stop`], "agents that run start it again");
+  return [{ id: "broker-version", severity: "warning", subject: config.endpoint, seen, ...advice }];
 }
 
 function absent({ config }: Evidence): Finding {
@@ -88,16 +90,23 @@ function absent({ config }: Evidence): Finding {
 }
 
 /** It does not answer, so it cannot be asked to stop. What has no lock of the home is no broker of it. */
-function silent({ config, running, lock }: Evidence): Pick<Finding, "seen" | "mend" | "commands"> {
+function silent(evidence: Evidence): Pick<Finding, "seen" | "mend" | "commands"> {
+  const { config, lock } = evidence;
   const seen = "it takes connections and does not answer";
   const socket = config.endpoint.slice("unix:".length);
   if (config.ownsBroker && lock.state === "free") {
     const foreign = `${seen}, and it is no broker of this home, whose lock is free`;
-    return { seen: foreign, ...advise([commandLine("mv", socket, asidePath(socket, "was"))]) };
+    return { seen: foreign, ...advise([commandLine("mv", socket, asidePath(socket))]) };
   }
-  if (config.ownsBroker && lock.holder !== undefined) return { seen, ...endHolder(lock.holder) };
+  return { seen, ...end(evidence) };
+}
+
+/** It cannot be asked to stop. What it has accepted is on the disk. */
+function end({ config, running, lock }: Evidence): Pick<Finding, "mend" | "commands"> {
+  if (config.ownsBroker && lock.holder !== undefined) return endHolder(lock.holder);
   const here = socketOf(config.endpoint);
   const pid = running?.find(({ kind, socket }) => kind === "broker" && socket === here)?.pid;
-  if (pid !== undefined) return { seen, ...endHolder({ pid, place: "here" }) };
-  return { seen, mend: `End its process: ${commandLine("fuser", "-k", socket)}` };
+  if (pid !== undefined) return endHolder({ pid, place: "here" });
+  const socket = config.endpoint.slice("unix:".length);
+  return { mend: `End its process: ${commandLine("fuser", "-k", socket)}` };
 }

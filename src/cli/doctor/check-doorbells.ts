@@ -4,8 +4,6 @@ import { isLeft } from "../../hosts/doorbell/box-folder.js";
 import { count } from "../receipt-words.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { maxListed } from "./limits.js";
-import { commandLine } from "./quoted.js";
 
 /** Folders in which adapters that were killed met the hooks of their hosts. The next adapter removes them. */
 export function checkDoorbells({ home }: Evidence): Finding[] {
@@ -17,7 +15,7 @@ export function checkDoorbells({ home }: Evidence): Finding[] {
     .map((name) => join(folder, name))
     .filter(isLeft);
   if (left.length === 0) return [];
-  const seen = `${count(left.length, "folder")} of agents that ended without a word; the next agent removes them`;
-  const mend = commandLine("rm", "-r", ...left.slice(0, maxListed));
+  const seen = `${count(left.length, "folder")} of agents that ended without a word`;
+  const mend = "None is needed: the next agent removes them";
   return [{ id: "doorbells", severity: "note", subject: folder, seen, mend }];
 }

@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, type Stats } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { errnoOf } from "../../endpoint/errno.js";
+import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxHomeEntries } from "./limits.js";
@@ -21,7 +22,7 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
       severity: "problem",
       subject: foreign[0].path,
       seen: `${foreign.length} of what is in the home belongs to another user, as after a start with sudo`,
-      mend: commandLine("sudo", "chown", "-R", userInfo().username, home.path),
+      ...advise([commandLine("sudo", "chown", "-Rh", userInfo().username, home.path)]),
     });
   }
   if (open[0] !== undefined) {
@@ -30,7 +31,7 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
       severity: "warning",
       subject: open[0].path,
       seen: `the modes of ${open.length} in the home would let others in, were the home open`,
-      mend: commandLine("chmod", "-R", "go-rwx", home.path),
+      ...advise([commandLine("chmod", "-R", "go-rwx", home.path)]),
     });
   }
   if (pipe !== undefined) {
@@ -39,7 +40,7 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
       severity: "problem",
       subject: pipe.path,
       seen: "it is a named pipe or a device: what reads it in the place of a file may wait for ever",
-      mend: commandLine("rm", pipe.path),
+      ...advise([commandLine("rm", pipe.path)]),
     });
   }
   return findings;

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { lstatSync } from "node:fs";
 import { maxSocketPathBytes } from "../../endpoint/limits.js";
+import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding, FindingId } from "./finding.js";
 import type { HomeState } from "./home-view.js";
@@ -13,8 +14,8 @@ export function checkHome({ config, home }: Evidence): Finding[] {
   if (state === "usable" || state === "missing") {
     return [present(home), ...isLink(config.home), ...isElsewhere(config.home)];
   }
-  const { id, seen, mend } = troubles[state];
-  return [{ id, severity: "problem", subject: path, seen: seen(path), mend: mend(path) }];
+  const { id, seen, advice } = troubles[state];
+  return [{ id, severity: "problem", subject: path, seen: seen(path), ...advice(path) }];
 }
 
 function present({ path, state }: Evidence["home"]): Finding {
@@ -41,42 +42,48 @@ function isElsewhere(path: string): Finding[] {
   return [{ id: "home-elsewhere", severity: "note", subject: path, seen }];
 }
 
-const anotherHome = () => "Set PEERLINE_HOME to a directory of your own, or unset it";
+const anotherHome = () => ({ mend: "Set PEERLINE_HOME to a directory of your own, or unset it" });
+
+const closed = (path: string) => advise([commandLine("chmod", "700", path)]);
 
 const troubles: Record<
   Exclude<HomeState, "usable" | "missing">,
-  { id: FindingId; seen: (path: string) => string; mend: (path: string) => string }
+  {
+    id: FindingId;
+    seen: (path: string) => string;
+    advice: (path: string) => Pick<Finding, "mend" | "commands">;
+  }
 > = {
   unmakeable: {
     id: "home-unusable",
     seen: () => "it is not there, and this user may not make it",
-    mend: anotherHome,
+    advice: anotherHome,
   },
   unreachable: {
     id: "home-unusable",
     seen: () =>
       "it cannot be reached: something on its path is no directory, is closed, or leads nowhere",
-    mend: anotherHome,
+    advice: anotherHome,
   },
   "not-a-folder": {
     id: "home-unusable",
     seen: () => "it is not a directory",
-    mend: anotherHome,
+    advice: anotherHome,
   },
   "not-own": {
     id: "home-own",
     seen: () => "it belongs to another user",
-    mend: anotherHome,
+    advice: anotherHome,
   },
   open: {
     id: "home-open",
     seen: () => "other users may enter it: nothing of Peerline starts",
-    mend: (path) => commandLine("chmod", "700", path),
+    advice: closed,
   },
   locked: {
     id: "home-unusable",
     seen: () => "its owner may not read, write or enter it",
-    mend: (path) => commandLine("chmod", "700", path),
+    advice: closed,
   },
   "path-long": {
     id: "home-path-long",
@@ -84,6 +91,6 @@ const troubles: Record<
       const bytes = Buffer.byteLength(join(path, "broker.sock"));
       return `the socket's path has ${bytes} bytes, and may have ${maxSocketPathBytes}`;
     },
-    mend: () => "Set PEERLINE_HOME to a shorter path, the same for all agents",
+    advice: () => ({ mend: "Set PEERLINE_HOME to a shorter path, the same for all agents" }),
   },
 };

@@ -2,10 +2,13 @@ import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { scriptBeside, type HookTable } from "../../hosts/doorbell/hook.js";
 import { count } from "../receipt-words.js";
+import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { HostView } from "./host-view.js";
 import { commandLine } from "./quoted.js";
+import { isPlainHook } from "./plain-start.js";
+import { installCommands } from "./reinstall.js";
 
 /** What tells an agent of mail between its own calls: the host's hooks, installed or of the plugin. */
 export function checkHooks(evidence: Evidence): Finding[] {
@@ -14,6 +17,7 @@ export function checkHooks(evidence: Evidence): Finding[] {
     if (table === undefined) return [];
     const troubles = [
       ...missingScript(view, evidence),
+      ...strange(view, evidence),
       ...switchedOff(view),
       ...untrusted(view),
       ...partial(view, table, evidence),
@@ -22,18 +26,33 @@ export function checkHooks(evidence: Evidence): Finding[] {
   });
 }
 
-function missingScript(view: HostView, { self, program }: Evidence): Finding[] {
+function missingScript(view: HostView, evidence: Evidence): Finding[] {
+  const { program } = evidence;
   const gone = view.hooks.find(({ script }) => isAbsolute(script) && !existsSync(script));
   if (gone === undefined) return [];
   const subject = view.host.title;
   const seen = `the hooks in ${gone.path} run ${gone.script}, which is not there`;
   const own = scriptBeside(program);
-  const mends = [
+  const advice = advise([
     ...(existsSync(own) ? [] : [restore(program)]),
-    ...(gone.script === own ? [] : [reinstallHooks(view, self)]),
+    ...(gone.script === own ? [] : reinstallHooks(view, evidence)),
+  ]);
+  return [{ id: "hooks-program-missing", severity: "problem", subject, seen, ...advice }];
+}
+
+/** Who made a checkout may have put anything before the script, or another one of its name. */
+function strange({ host, hooks }: HostView, evidence: Evidence): Finding[] {
+  const found = hooks.find((hook) => hook.scope === "project" && !isPlainHook(hook, evidence));
+  if (found === undefined || !existsSync(found.script)) return [];
+  return [
+    {
+      id: "hooks-strange",
+      severity: "warning",
+      subject: host.title,
+      seen: `a hook in ${found.path} comes with the project and runs ${found.script}, or more beside it, which is not this program's`,
+      mend: `Look at it before you trust the project, and remove it unless it is yours`,
+    },
   ];
-  const mend = mends.join("; then ");
-  return [{ id: "hooks-program-missing", severity: "problem", subject, seen, mend }];
 }
 
 function switchedOff({ host, hooks, hooksSwitch, plugin }: HostView): Finding[] {
@@ -60,7 +79,7 @@ function untrusted({ host, hooks, untrustedHooks, plugin, isPluginTrusted }: Hos
 }
 
 /** Whether some are there, and not all that `install` writes. The plugin has all. */
-function partial(view: HostView, table: HookTable, { self }: Evidence): Finding[] {
+function partial(view: HostView, table: HookTable, evidence: Evidence): Finding[] {
   const { host, hooks, plugin } = view;
   const [first] = hooks;
   if (first === undefined || plugin !== undefined) return [];
@@ -69,30 +88,39 @@ function partial(view: HostView, table: HookTable, { self }: Evidence): Finding[
   if (lacking.length === 0) return [];
   const events = [...new Set(lacking.map(({ event }) => event))].join(", ");
   const seen = `${lacking.length} of the ${table.hooks.length} hooks that tell of mail are not in ${first.path}, or changed there: ${events}`;
-  const mend = reinstallHooks(view, self);
-  return [{ id: "hooks-partial", severity: "warning", subject: host.title, seen, mend }];
+  const advice = advise(reinstallHooks(view, evidence));
+  return [{ id: "hooks-partial", severity: "warning", subject: host.title, seen, ...advice }];
 }
 
-function wellOrAbsent({ host, hooks, plugin, entries }: HostView, { self }: Evidence): Finding[] {
+function wellOrAbsent(view: HostView, evidence: Evidence): Finding[] {
+  const { host, hooks, plugin, entries } = view;
   const subject = host.title;
   if (hooks[0] !== undefined) {
     const seen = `its hooks tell of mail, by ${hooks[0].path}`;
     return [{ id: "hooks", severity: "ok", subject, seen }];
   }
-  if (plugin !== undefined || entries.every(({ scope }) => scope === "ignored")) return [];
+  const [entry] = entries.filter(({ scope }) => scope !== "ignored");
+  if (plugin !== undefined || entry === undefined) return [];
   const seen = "no hook tells its agents of mail: they hear of it with their next call";
-  const mend = `${self} install ${host.name}`;
-  return [{ id: "hooks-absent", severity: "note", subject, seen, mend }];
+  const isPlain = entry.kind === "own";
+  const advice = advise(
+    reinstallHooks(view, evidence),
+    isPlain ? undefined : "that writes the entry anew, too, and keeps a copy of what it was",
+  );
+  return [{ id: "hooks-absent", severity: "note", subject, seen, ...advice }];
 }
 
-/** The command that writes hooks anew as they should be. */
-function reinstallHooks({ host, hooks }: HostView, self: string): string {
-  const isProjects = hooks.every(({ scope }) => scope === "project");
-  const options = [
-    ...(isProjects ? [" --scope project"] : []),
-    ...(hooks.every(({ isOwn }) => isOwn) ? [] : [" --force"]),
-  ];
-  return `${self} install ${host.name}${options.join("")}`;
+/** The commands that write hooks anew as they should be, where they or the entry are. */
+function reinstallHooks(view: HostView, evidence: Evidence): string[] {
+  const { host, hooks, entries } = view;
+  const used = entries.filter(({ scope }) => scope !== "ignored");
+  const places = hooks.length > 0 ? hooks : used;
+  const scope = places.every((place) => place.scope === "project") ? "project" : "user";
+  // `install` refuses what somebody changed, be it a hook or the entry in the same scope.
+  const isPlain =
+    hooks.every((hook) => hook.scope !== scope || hook.isOwn) &&
+    used.every((entry) => entry.scope !== scope || entry.kind === "own");
+  return installCommands(evidence, host.name, { scope, force: !isPlain });
 }
 
 /** The command that brings back what came with this program: by building it, or as a package. */

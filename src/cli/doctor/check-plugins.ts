@@ -1,10 +1,8 @@
-import { dirname } from "node:path";
 import { findForbidden, findProgram } from "../../endpoint/find-program.js";
 import { advise } from "./advice.js";
-import { makeExecutable } from "./check-program.js";
+import { installGlobally, makeExecutable } from "./check-program.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { commandLine } from "./quoted.js";
 
 /** The plugin starts `peerline` by that name, wherever it is installed. */
 export function checkPlugins({ hosts, places, program }: Evidence): Finding[] {
@@ -20,10 +18,7 @@ export function checkPlugins({ hosts, places, program }: Evidence): Finding[] {
     const what =
       forbidden === undefined ? "is not on PATH" : `may not be executed where it is (${forbidden})`;
     const seen = `its plugin is in use (${plugin.path}) and starts \`peerline\`, which ${what}`;
-    const command =
-      forbidden === undefined
-        ? commandLine("npm", "install", "--global", dirname(dirname(program)))
-        : makeExecutable(forbidden);
+    const command = forbidden === undefined ? installGlobally(program) : makeExecutable(forbidden);
     return [
       { id: "plugin-program-missing", severity: "problem", subject, seen, ...advise([command]) },
     ];

@@ -16,7 +16,10 @@ export async function checkProgram(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const found = findProgram("peerline", places.programs);
-  const mend = commandLine("npm", "install", "--global", dirname(dirname(program)));
+  const advice = advise(
+    [installGlobally(program)],
+    "its folder, `npm prefix --global` and /bin, has to be on PATH, before others",
+  );
   const self: Finding = {
     id: "program",
     severity: "ok",
@@ -34,7 +37,7 @@ export async function checkProgram(
   }
   if (found === undefined) {
     const seen = "`peerline` is not on the search path: entries that name the whole path work";
-    return [self, { id: "program-path", severity: "note", subject: "PATH", seen, mend }];
+    return [self, { id: "program-path", severity: "note", subject: "PATH", seen, ...advice }];
   }
   if (realpathSync(found) === realpathSync(program)) {
     return [self, ...(await checkNode(found, { config, places, signal }))];
@@ -45,9 +48,14 @@ export async function checkProgram(
     severity: version === VERSION ? "note" : "warning",
     subject: found,
     seen: `\`peerline\` on the search path is another one (${version}) than this (${VERSION})`,
-    mend,
+    ...advice,
   };
   return [self, other, ...(await checkNode(found, { config, places, signal }))];
+}
+
+/** The command that puts this program on the search path. */
+export function installGlobally(program: string): string {
+  return commandLine("npm", "install", "--global", dirname(dirname(program)));
 }
 
 /** The command that lets all execute a program; the file itself, where the search path has a link to it. */

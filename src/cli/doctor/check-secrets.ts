@@ -1,31 +1,35 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../endpoint/errno.js";
-import { maxSecrets } from "../../endpoint/limits.js";
+import { maxSecrets, startClaimMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secret-file.js";
 import { count } from "../receipt-words.js";
+import { advise, asidePath } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { commandLine } from "./quoted.js";
+import { commandLine, quoted } from "./quoted.js";
 
 /** The files that prove to the broker who is which peer. */
-export async function checkSecrets({ home, broker }: Evidence): Promise<Finding[]> {
+export async function checkSecrets({ home, broker, nowMs }: Evidence): Promise<Finding[]> {
   if (home.state !== "usable") return [];
   const folder = join(home.path, "peers");
   const paths = namesIn(folder)
     .filter((name) => name.endsWith(".secret"))
     .map((name) => join(folder, name));
+  const single = ["person.secret", "operator.token"]
+    .map((name) => join(home.path, name))
+    .filter((path) => existsSync(path));
   const findings: Finding[] = [];
-  for (const path of paths.slice(0, maxSecrets)) {
-    if ((await readSecretFile(path)) !== undefined) continue;
-    const seen = "it holds no whole secret: its peer cannot be taken up again";
-    const mend = commandLine("rm", path);
-    findings.push({ id: "secrets", severity: "warning", subject: path, seen, mend });
+  for (const path of [...single, ...paths.slice(0, maxSecrets)]) {
+    if ((await readSecretFile(path)) !== undefined || isFresh(path, nowMs)) continue;
+    const seen = "it holds no whole secret: it proves nothing to the broker any more";
+    // Somebody may still know how it goes on.
+    const advice = advise([commandLine("mv", path, asidePath(path))]);
+    findings.push({ id: "secrets", severity: "warning", subject: path, seen, ...advice });
   }
   if (paths.length > maxSecrets) {
     const seen = `${count(paths.length, "secret")}, of which the newest ${maxSecrets} are used`;
-    const mend = `Remove the oldest ones: ls -t ${folder}`;
-    findings.push({ id: "secrets", severity: "warning", subject: folder, seen, mend });
+    findings.push({ id: "secrets", severity: "warning", subject: folder, seen, ...thin(folder) });
   }
   const peers = broker.state === "running" ? broker.peers.length : paths.length;
   if (paths.length > peers) {
@@ -33,6 +37,23 @@ export async function checkSecrets({ home, broker }: Evidence): Promise<Finding[
     findings.push({ id: "secrets", severity: "note", subject: folder, seen });
   }
   return findings;
+}
+
+/** Where there are no hard links, a secret has its name before its text. */
+function isFresh(path: string, nowMs: number): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && Math.abs(nowMs - stats.mtimeMs) < startClaimMs;
+}
+
+/** Sets the oldest aside, which are the proof of peers that may still have mail. */
+function thin(folder: string) {
+  const aside = asidePath(folder);
+  const oldest = `ls -t -- *.secret | tail -n +${maxSecrets + 1}`;
+  const move = `while IFS= read -r name; do mv -- "$name" ${quoted(`${aside}/`)}; done`;
+  return advise([
+    commandLine("mkdir", "-m", "700", aside),
+    `(${commandLine("cd", folder)} && ${oldest} | ${move})`,
+  ]);
 }
 
 function namesIn(folder: string): string[] {

@@ -68,6 +68,7 @@ export const groups = {
   hooks: "Hosts",
   "hooks-absent": "Hosts",
   "hooks-program-missing": "Hosts",
+  "hooks-strange": "Hosts",
   "hooks-disabled": "Hosts",
   "hooks-partial": "Hosts",
   "hooks-untrusted": "Hosts",

@@ -1,6 +1,8 @@
 import { realpathSync } from "node:fs";
 import { basename, isAbsolute, sep } from "node:path";
 import { findProgram } from "../../endpoint/find-program.js";
+import { scriptBeside } from "../../hosts/doorbell/hook.js";
+import type { FoundHook } from "../../hosts/find-hooks.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import { isNode } from "../../endpoint/node-version.js";
@@ -28,6 +30,14 @@ export function isPlainStart(
 
 function fileOf(command: string, folders: readonly string[]): string | undefined {
   return isAbsolute(command) ? command : findProgram(command, folders);
+}
+
+/** Whether a hook of a project runs the script of such a Peerline, and nothing beside it. */
+export function isPlainHook(
+  { script, isPlain }: Pick<FoundHook, "script" | "isPlain">,
+  { program, project }: Pick<Evidence, "program" | "project">,
+): boolean {
+  return isPlain && (script === scriptBeside(program) || isInstalled(script, project));
 }
 
 function isInstalled(path: string | undefined, project: string): boolean {

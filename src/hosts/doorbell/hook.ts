@@ -20,10 +20,19 @@ export interface HookTable {
 
 /** A hook as it stands in a group: the element of its event's array, in which hosts keep hooks together. */
 export function hookEntry(server: ServerCommand, host: string, hook: Hook): object {
-  const script = quoted(scriptBeside(server.args[0] ?? ""));
-  // The shell ends with 2 where there is no script, and to hosts that means: stop what you are doing.
-  const command = `[ ! -r ${script} ] || sh ${script}${argumentsOf(host, hook)}`;
+  const command = commandOf(scriptBeside(server.args[0] ?? ""), host, hook);
   return { type: "command", command, ...hook.settings };
+}
+
+// The shell ends with 2 where there is no script, and to hosts that means: stop what you are doing.
+function commandOf(path: string, host: string, hook: Hook): string {
+  const script = quoted(path);
+  return `[ ! -r ${script} ] || sh ${script}${argumentsOf(host, hook)}`;
+}
+
+/** Whether an entry runs the script of this path and nothing beside it. */
+export function runsOnly(entry: unknown, script: string, host: string, hook: Hook): boolean {
+  return objectOf(entry)["command"] === commandOf(script, host, hook);
 }
 
 /** The script that comes with a program. */
