@@ -12,7 +12,7 @@ import {
   readSince,
   type FilterOptions,
 } from "./log-filter.js";
-import { retryLostBroker } from "./lost-broker.js";
+import { lossNotes, retryLostBroker } from "./lost-broker.js";
 import { printMoved, printRecord } from "./log-entry.js";
 import { connectAsOperator } from "./operator.js";
 import type { Define, Shell } from "./shell.js";
@@ -67,13 +67,13 @@ async function log(shell: Shell, options: LogOptions): Promise<void> {
 
 async function follow(shell: Shell, options: LogOptions): Promise<void> {
   const { number, json = false } = options;
-  const { program, out, notes } = shell;
+  const { program, out } = shell;
   using interruption = catchInterruption();
   const { signal } = interruption;
   const config = readConfig();
   const progress: LogProgress = { known: new Set(), hasListed: false };
   const shown = new ShownMessages();
-  let isLost = false;
+  const loss = lossNotes(shell);
   try {
     await retryLostBroker(
       async (onLive) => {
@@ -85,8 +85,7 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
           ...(filter === undefined ? {} : { query: filter }),
           onLive: async () => {
             onLive();
-            if (isLost) await notes.lines(notes.color.green("The broker is back."));
-            isLost = false;
+            await loss.onLive();
           },
           onRecord: async (record) => {
             if (filter?.isWanted(record) === false) return;
@@ -100,16 +99,7 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
           signal,
         });
       },
-      {
-        maxReconnects: Number.POSITIVE_INFINITY,
-        onLost: async () => {
-          isLost = true;
-          await notes.lines(
-            notes.color.yellow("The broker is gone; looking for it until it is back."),
-          );
-        },
-        signal,
-      },
+      { maxReconnects: Number.POSITIVE_INFINITY, onLost: loss.onLost, signal },
     );
   } catch (error) {
     // Ctrl-C is how it is meant to end.

@@ -2,6 +2,7 @@ import { sleep } from "../clock.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { firstReconnectDelayMs, maxReconnectDelayMs } from "./limits.js";
+import type { Shell } from "./shell.js";
 
 /**
  * Does something that may be repeated, and again where the broker was lost under it: at most
@@ -47,4 +48,23 @@ function isAway(error: unknown): boolean {
     error instanceof EndpointError &&
     (error.code === "BROKER_UNREACHABLE" || error.code === "BROKER_START_FAILED")
   );
+}
+
+/** Tells whoever waits at a terminal that the broker is gone, and when it is back. */
+export function lossNotes({ notes }: Shell): {
+  onLost: () => Promise<void>;
+  onLive: () => Promise<void>;
+} {
+  let isLost = false;
+  return {
+    onLost: async () => {
+      isLost = true;
+      const words = "The broker is gone; looking for it until it is back.";
+      await notes.lines(notes.color.yellow(words));
+    },
+    onLive: async () => {
+      if (isLost) await notes.lines(notes.color.green("The broker is back."));
+      isLost = false;
+    },
+  };
 }

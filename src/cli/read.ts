@@ -6,7 +6,7 @@ import { readConfig } from "../endpoint/config.js";
 import { CliError } from "./cli-error.js";
 import { catchInterruption } from "./interruption.js";
 import { maxQuietRounds, maxReconnects } from "./limits.js";
-import { retryLostBroker } from "./lost-broker.js";
+import { lossNotes, retryLostBroker } from "./lost-broker.js";
 import { messageLines } from "./message-lines.js";
 import { joinAsPerson, type Person } from "./person.js";
 import { readMail } from "./read-mail.js";
@@ -72,17 +72,19 @@ async function watch(shell: Shell, options: ReadOptions): Promise<void> {
   using interruption = catchInterruption();
   const { signal } = interruption;
   const reading = openReading(shell, options);
+  const loss = lossNotes(shell);
   let joined = false;
   try {
     await retryLostBroker(
       async (progress) => {
         await using person = await reading.join(signal);
         progress();
+        await loss.onLive();
         if (!joined && shell.notes.isTerminal) await shell.notes.lines(greeting(shell, person));
         joined = true;
         await readMail(person, { ...reading, wait: true, signal });
       },
-      { maxReconnects: Number.POSITIVE_INFINITY, signal },
+      { maxReconnects: Number.POSITIVE_INFINITY, onLost: loss.onLost, signal },
     );
   } catch (error) {
     // Ctrl-C is how it is meant to end.
