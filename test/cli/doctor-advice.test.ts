@@ -39,6 +39,7 @@ const advised: Record<FindingId, "nothing" | typeof carriedOut | { readonly word
   "start-claim": carriedOut,
   secrets: carriedOut,
   doorbells: { words: "the next agent does it" },
+  "doorbells-unvisited": { words: "a person has to prompt, or to start a program, in a host" },
   broker: "nothing",
   "broker-absent": { words: "another broker is started elsewhere" },
   "broker-elsewhere": "nothing",

@@ -1,6 +1,8 @@
-import { cp, mkdir, readFile, rm, symlink } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { stampProcess } from "../../src/endpoint/process-stamp.js";
+import { newBoxMs } from "../../src/hosts/doorbell/limits.js";
 import { program } from "../support/program.js";
 import { DoctorMachine, install } from "./doctor-machine.js";
 
@@ -64,6 +66,22 @@ describe("a host's hooks", () => {
     });
     expect((await machine.peerline("install", "claude", "--force")).code).toBe(0);
     expect((await machine.finding("hooks")).severity).toBe("ok");
+  });
+
+  test("that never came to a running agent are noted, until one does", async () => {
+    await using machine = await withHooks("claude");
+    const box = machine.path(".peerline/doorbells/pid-1");
+    await mkdir(box, { recursive: true, mode: 0o700 });
+    await writeFile(join(box, "adapter.pid"), `${stampProcess()}\n`);
+    await expect(machine.finding("doorbells-unvisited"), "it has just begun").rejects.toThrow();
+    const past = new Date(Date.now() - 2 * newBoxMs);
+    await utimes(join(box, "adapter.pid"), past, past);
+    expect(await machine.finding("doorbells-unvisited")).toMatchObject({
+      severity: "note",
+      seen: expect.stringContaining("1 running agent"),
+    });
+    await writeFile(join(box, "turn"), "idle\n");
+    await expect(machine.finding("doorbells-unvisited")).rejects.toThrow("0 findings");
   });
 
   test("that somebody gave another bound, or company, are well", async () => {

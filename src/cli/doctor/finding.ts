@@ -25,6 +25,7 @@ export const groups = {
   "links-refused": "Home",
   secrets: "Home",
   doorbells: "Home",
+  "doorbells-unvisited": "Home",
   broker: "Broker",
   "broker-absent": "Broker",
   "broker-elsewhere": "Broker",

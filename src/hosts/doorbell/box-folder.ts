@@ -94,6 +94,13 @@ export function isLeft(path: string): boolean {
   }
 }
 
+/** Whether an agent has had this folder for a while, and no hook has told of a turn in it. */
+export function isUnvisited(path: string): boolean {
+  if (!isOwned(path) || readSmallFile(join(path, "turn")) !== undefined) return false;
+  const { atMs } = readSmallFile(join(path, ownerFile)) ?? { atMs: systemClock.now() };
+  return systemClock.now() - atMs >= newBoxMs;
+}
+
 const ownerFile = "adapter.pid";
 
 /** Which conversation the host is in, as its hooks told last. */

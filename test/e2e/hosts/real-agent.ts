@@ -100,9 +100,10 @@ export class RealAgent implements AsyncDisposable {
     return path;
   }
 
-  /** Runs the host for one prompt, to its end. */
-  async prompt(prompt: string): Promise<void> {
-    await runToEnd([hostPath(this.#host.name), ...this.#host.once(prompt)], this.#start);
+  /** Runs the host for one prompt, to its end. `more` are arguments beside the usual ones. */
+  async prompt(prompt: string, ...more: readonly string[]): Promise<void> {
+    const args = [...this.#host.once(prompt), ...more];
+    await runToEnd([hostPath(this.#host.name), ...args], this.#start);
   }
 
   /** Starts the host at a terminal, and waits until it is a peer and its user can type. */
