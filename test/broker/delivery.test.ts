@@ -156,6 +156,22 @@ describe("delivery", () => {
     await stream.cancel();
   });
 
+  test("a message that is returned is a dead letter with the fifth time, and not before", async () => {
+    const id = await send("no, thank you");
+    for (let attempt = 0; attempt < 5; attempt++) {
+      expect(await stateOf(id)).not.toBe(ReceiptState.DEAD_LETTERED);
+      // A new stream does not wait for the time that a returned message rests.
+      const stream = await open();
+      const delivery = await stream.expect("delivery");
+      expect(delivery.attempts).toBe(attempt);
+      await ack(delivery, Outcome.RETURNED);
+      await stream.cancel();
+    }
+    expect(await stateOf(id)).toBe(ReceiptState.DEAD_LETTERED);
+    const receipt = (await sender.client.getMessage({ messageId: id })).record?.receipts[0];
+    expect(receipt).toMatchObject({ attempts: 5, reason: expect.stringContaining("returned") });
+  });
+
   test("answers a repeated report, also from a later session", async () => {
     const stream = await open();
     await send("hello");
