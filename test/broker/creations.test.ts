@@ -59,15 +59,17 @@ describe("one client without a credential", () => {
     await broker.join({ name: "honest" });
   });
 
-  test("makes no more of them over many connections than the broker's burst, and a few with time", async () => {
-    let total = 0;
-    for (let connection = 0; connection < 8; connection++) {
-      total += (await registerUntilRefused(maxPeers)).made;
-    }
-    expect(total).toBe(maxCreationBurst);
-    clock.advance(5_000);
-    expect((await registerUntilRefused(maxPeers)).made).toBe(5);
-  });
+  test(
+    "makes no more of them over many connections than the broker's burst, and a few with time",
+    { timeout: 120_000 },
+    async () => {
+      const floods = Array.from({ length: 6 }, () => registerUntilRefused(maxPeers));
+      const made = (await Promise.all(floods)).map((flood) => flood.made);
+      expect(made.reduce((sum, count) => sum + count, 0)).toBe(maxCreationBurst);
+      clock.advance(5_000);
+      expect((await registerUntilRefused(maxPeers)).made).toBe(5);
+    },
+  );
 
   test("bounds nobody who returns", async () => {
     const secrets = Array.from({ length: 50 }, newSecret);
