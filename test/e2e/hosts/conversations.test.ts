@@ -4,7 +4,7 @@ import { isMissing } from "../../hosts/installed-hosts.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
 import type { Step } from "../../hosts/scripted-model/script.js";
 import { startBrokerHome, type BrokerHome } from "../../support/program.js";
-import { claude } from "./claude.js";
+import { gemini } from "./gemini.js";
 import { clearMs, maxRunMs } from "./limits.js";
 import { sendAsPerson } from "./person.js";
 import { cannotOpen } from "./pseudo-terminal.js";
@@ -12,7 +12,7 @@ import { RealAgent } from "./real-agent.js";
 import { factsOf } from "./result-facts.js";
 
 /** How it goes on with its latest conversation, for one prompt. */
-const hosts = [["claude", claude, ["--continue"]]] as const;
+const hosts = [["gemini", gemini, ["--resume", "latest"]]] as const;
 if (cannotOpen !== undefined) console.warn(`skipped: hosts at a terminal, because ${cannotOpen}`);
 
 /** In each turn it says who it is, and reads its mail. */
