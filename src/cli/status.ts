@@ -10,6 +10,7 @@ import {
 import { systemClock } from "../clock.js";
 import { visibleLine } from "../contract/peer-text.js";
 import { readConfig, type Config } from "../endpoint/config.js";
+import { otherVersion } from "../endpoint/other-version.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { openHome } from "../endpoint/home.js";
 import { findBrokerProcess, processWords, type BrokerProcess } from "./broker-process.js";
@@ -108,11 +109,13 @@ function describe(
   const startMs = info.startTime ? timestampMs(info.startTime) : systemClock.now();
   // The clock may have been set back since.
   const uptimeMs = Math.max(0, systemClock.now() - startMs);
+  const other = otherVersion(info.version, { ownsBroker: config.ownsBroker, self: "peerline" });
   const facts = [
     [
       "broker",
-      `${color.green("running")}, version ${info.version}, ${processWords(process)}, up ${span(uptimeMs)}`,
+      `${color.green("running")}, version ${visibleLine(info.version)}, ${processWords(process)}, up ${span(uptimeMs)}`,
     ],
+    ...(other === undefined ? [] : [["version", color.yellow(`${other.seen}: ${other.mend}`)]]),
     ["endpoint", config.endpoint],
     ["home", config.home],
     ["store", info.store ? storeWords(info.store, color) : "unknown"],

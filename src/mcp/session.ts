@@ -6,6 +6,7 @@ import { AbortScope } from "../abort-scope.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
+import { otherVersion } from "../endpoint/other-version.js";
 import type { CallOptions } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
@@ -48,6 +49,8 @@ export class Session implements AsyncDisposable {
   #attachment: Attachment | undefined;
   #reach = Reach.STORED;
   #problem: unknown;
+  /** The broker's, as last heard. */
+  #notedVersion: string | undefined;
   /** One after the other. */
   #binding: Promise<void> = Promise.resolve();
   /** The registration with which a binding may move the session. */
@@ -155,6 +158,7 @@ export class Session implements AsyncDisposable {
       paced: true,
       signal,
     });
+    this.#noteVersion(connection.info.version);
     try {
       const registration = await this.#identity.register(connection.client, signal);
       this.#mail.belongTo(registration.peer?.peerId ?? "");
@@ -180,6 +184,15 @@ export class Session implements AsyncDisposable {
       await this.#moving?.catch(ignore);
       await connection.close();
     }
+  }
+
+  /** Tells of a broker of another version, once. It is left alone: others use it too. */
+  #noteVersion(version: string): void {
+    if (version === this.#notedVersion) return;
+    this.#notedVersion = version;
+    const { ownsBroker } = this.#config;
+    const other = otherVersion(version, { ownsBroker, self: "peerline" });
+    if (other !== undefined) this.#log(`${other.seen}: ${other.mend}`);
   }
 
   #noteProblem(error: unknown): void {

@@ -1,6 +1,7 @@
-import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { installCopy } from "../support/installed-copy.js";
 import { program } from "../support/program.js";
 import { RawAgent } from "../mcp/raw-agent.js";
 import { TestHome } from "../mcp/test-home.js";
@@ -11,6 +12,8 @@ describe("an agent whose own files an upgrade has removed", () => {
   let agent: RawAgent;
   /** Where the old files were. */
   let old: string;
+  /** The program that it was started with. */
+  let own: string;
   /** A folder on the agent's PATH. */
   let bin: string;
   let calls = 1;
@@ -22,12 +25,8 @@ describe("an agent whose own files an upgrade has removed", () => {
     mkdirSync(join(old, "bin"), { recursive: true });
     mkdirSync(bin);
     copyFileSync(process.execPath, join(old, "bin/node"));
-    const installed = join(old, "lib/node_modules/peerline");
-    const root = dirname(dirname(program));
-    cpSync(dirname(program), join(installed, "dist"), { recursive: true });
-    copyFileSync(join(root, "package.json"), join(installed, "package.json"));
-    symlinkSync(join(root, "node_modules"), join(installed, "node_modules"));
-    const command = [join(old, "bin/node"), join(installed, "dist/peerline.js"), "mcp"];
+    own = installCopy(old);
+    const command = [join(old, "bin/node"), own, "mcp"];
     agent = new RawAgent(home.path, { PATH: bin }, command);
     const params = {
       protocolVersion: "2025-06-18",
@@ -62,10 +61,9 @@ describe("an agent whose own files an upgrade has removed", () => {
   });
 
   test("names the file that is gone, in its answer, its own log and the broker's", async () => {
-    const gone = join(old, "lib/node_modules/peerline/dist/peerline.js");
     const said = await call();
     for (const text of [said, agent.log, readFileSync(join(home.path, "broker.log"), "utf8")]) {
-      expect(text).toContain(`${gone} is gone`);
+      expect(text).toContain(`${own} is gone`);
       expect(text).toContain("there is no `peerline` on PATH");
     }
   });

@@ -1,5 +1,5 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { VERSION } from "../../endpoint/version.js";
+import { afterStop, otherVersion } from "../../endpoint/other-version.js";
 import { span } from "../relative-time.js";
 import { advise, asidePath } from "./advice.js";
 import type { RunningBroker } from "./broker-view.js";
@@ -28,7 +28,7 @@ function judge(evidence: Evidence): Finding[] {
   const socket = subject.slice("unix:".length);
   switch (broker.state) {
     case "running":
-      return [running(evidence, broker), ...otherVersion(evidence, broker)];
+      return [running(evidence, broker), ...version(evidence, broker)];
     case "absent":
       return [absent(evidence)];
     case "left": {
@@ -71,10 +71,11 @@ function placeWords(pid: number, holder: LockHolder | undefined): string {
   return ` in another container${holder.place === "here" ? `, ${holder.pid} here` : ""}`;
 }
 
-function otherVersion({ config, self }: Evidence, { info }: RunningBroker): Finding[] {
-  if (info.version === VERSION) return [];
-  const seen = `the broker that runs is version ${info.version}, and this is ${VERSION}`;
-  const advice = advise([`${self} stop`], "agents that run start it again");
+function version({ config, self }: Evidence, { info }: RunningBroker): Finding[] {
+  const other = otherVersion(info.version, { ownsBroker: config.ownsBroker, self });
+  if (other === undefined) return [];
+  const { seen, mend, command } = other;
+  const advice = command === undefined ? { mend } : advise([command], afterStop);
   return [{ id: "broker-version", severity: "warning", subject: config.endpoint, seen, ...advice }];
 }
 

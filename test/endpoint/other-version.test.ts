@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { otherVersion } from "../../src/endpoint/other-version.js";
+import { VERSION } from "../../src/endpoint/version.js";
+
+const own = { ownsBroker: true, self: "peerline" };
+const elsewhere = { ownsBroker: false, self: "peerline" };
+
+test("a broker of this version is not worth a word", () => {
+  expect(otherVersion(VERSION, own)).toBeUndefined();
+});
+
+test.each(["0.0.9", "0.1.0-rc.1", "0.0.10000", "", "nonsense"])(
+  "an older one, %j, is to be stopped",
+  (version) => {
+    expect(otherVersion(version, own)).toEqual({
+      seen: `the broker that runs is version ${version}, and this is ${VERSION}`,
+      mend: "peerline stop (the next call of an agent starts the installed one)",
+      command: "peerline stop",
+    });
+    expect(otherVersion(version, elsewhere)?.mend).toContain("in its place");
+    expect(otherVersion(version, elsewhere)?.command).toBeUndefined();
+  },
+);
+
+test.each(["0.2.0", "0.10.0", "1.0.0", "9.0.0-rc.1"])(
+  "beside a newer one, %j, this program is to be updated",
+  (version) => {
+    for (const options of [own, elsewhere]) {
+      expect(otherVersion(version, options)?.mend).toContain("Update this one");
+    }
+  },
+);
+
+test("what a broker calls its version is shown on one line, and not at any length", () => {
+  const seen = otherVersion(`1\u001B[2J\n${"9".repeat(10_000)}`, own)?.seen ?? "";
+  expect(seen).toMatch(/^the broker that runs is version 1 9+, and this is /);
+  expect(seen.length).toBeLessThan(120);
+});
