@@ -13,6 +13,8 @@ export interface Lease {
   readonly deliveryId: string;
   readonly seq: bigint;
   readonly sizeBytes: number;
+  /** The sender's peer_id. */
+  readonly fromPeerId: string;
   /** When the message expires. The message itself is not kept: its recipient may hold it for long. */
   readonly expireMs: number;
   /** It was presented in a stream before this one. */
@@ -59,12 +61,13 @@ export class Leases {
 
   begin(queued: QueuedMessage): Lease {
     const { seq, state } = queued.receipt;
-    const { expireTime } = queued.message;
+    const { expireTime, from } = queued.message;
     const key = { peerId: this.#peerId, epoch: this.#epoch, seq, attempt: ++this.#attempts };
     const lease = {
       deliveryId: formatDeliveryId(key),
       seq,
       sizeBytes: queued.sizeBytes,
+      fromPeerId: from?.peerId ?? "",
       expireMs: expireTime === undefined ? Number.POSITIVE_INFINITY : timestampMs(expireTime),
       wasPresented: state === ReceiptState.PRESENTED,
       presented: false,
@@ -79,6 +82,11 @@ export class Leases {
   find(seq: bigint, deliveryId: string): Lease | undefined {
     const lease = this.#bySeq.get(seq);
     return lease?.deliveryId === deliveryId ? lease : undefined;
+  }
+
+  /** Whether a message of this peer is under a lease. */
+  holdsOf(senderPeerId: string): boolean {
+    return [...this.#bySeq.values()].some(({ fromPeerId }) => fromPeerId === senderPeerId);
   }
 
   has(seq: bigint): boolean {

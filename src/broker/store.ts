@@ -232,8 +232,8 @@ export interface QueueReader {
    */
   next(credit: { maxMessages: number; maxBytes: number }): Promise<QueuedMessage[]>;
 
-  /** What `next` would hand out if it had unlimited credit: how many, and the names of the first 8 distinct senders. */
-  backlog(): Promise<{ unread: number; senders: string[] }>;
+  /** What `next` would hand out if it had unlimited credit. */
+  backlog(): Promise<QueueBacklog>;
 
   /** Lets `next` hand out an open message again, not before `delayMs` have passed. */
   giveBack(seq: bigint, delayMs: number): void;
@@ -243,6 +243,12 @@ export interface QueueReader {
    * and every later one then gives nothing, and `wake` is not called any more. Idempotent.
    */
   close(): void;
+}
+
+export interface QueueBacklog {
+  readonly unread: number;
+  /** The first 8 distinct ones, under the names they had, oldest message first. */
+  readonly senders: readonly { readonly peerId: string; readonly name: string }[];
 }
 
 export interface QueuedMessage {

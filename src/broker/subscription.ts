@@ -7,7 +7,12 @@ import {
   type SubscribeResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
-import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import {
+  PeerRefSchema,
+  ReceiptState,
+  type Message,
+  type PeerRef,
+} from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
 import { BrokerError, translateStoreErrors } from "./broker-error.js";
 import type { BrokerLog } from "./broker-log.js";
@@ -31,6 +36,7 @@ export type Unconfirmed = Map<bigint, string>;
  */
 export class Subscription implements SessionStream {
   readonly #session: Session;
+  readonly #nameOf: (peerId: string) => string | undefined;
   readonly #receipts: Receipts;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
@@ -58,8 +64,11 @@ export class Subscription implements SessionStream {
     log: BrokerLog;
     credit: { messages: number; bytes: number };
     unconfirmed: Unconfirmed;
+    /** What a peer is called now; undefined where it is gone. */
+    nameOf: (peerId: string) => string | undefined;
   }) {
     this.#session = options.session;
+    this.#nameOf = options.nameOf;
     this.#receipts = options.receipts;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -127,6 +136,21 @@ export class Subscription implements SessionStream {
   settle(seq: bigint): void {
     this.#leases.end(seq);
     this.#fill();
+  }
+
+  /** A peer has another name: told where the stream holds a message of it, or tells of one that waits. */
+  renamed(sender: PeerRef): void {
+    if (this.#isEnded) return;
+    if (this.#leases.holdsOf(sender.peerId)) {
+      // A reader that lags needs the newest name only.
+      const told = this.#outbox.find(
+        ({ event }) =>
+          event?.case === "senderRenamed" && event.value.sender?.peerId === sender.peerId,
+      );
+      if (told === undefined) this.#emit({ event: { case: "senderRenamed", value: { sender } } });
+      else told.event = { case: "senderRenamed", value: { sender } };
+    }
+    if (this.#toldBacklog !== "0") this.#fill();
   }
 
   /** Why the broker ended the stream; undefined while it is open, or when it ended otherwise. */
@@ -254,9 +278,21 @@ export class Subscription implements SessionStream {
     const { redelivered } = queued;
     this.#sizes.push(queued.sizeBytes);
     this.#outboxBytes += queued.sizeBytes;
-    this.#emit({
-      event: { case: "delivery", value: { deliveryId, message, seq, attempts, redelivered } },
-    });
+    const value = {
+      deliveryId,
+      message,
+      seq,
+      attempts,
+      redelivered,
+      ...this.#presentSender(message),
+    };
+    this.#emit({ event: { case: "delivery", value } });
+  }
+
+  #presentSender({ from }: Message): { sender?: PeerRef } {
+    const name = from === undefined ? undefined : this.#nameOf(from.peerId);
+    if (from === undefined || name === undefined || name === from.name) return {};
+    return { sender: create(PeerRefSchema, { peerId: from.peerId, name }) };
   }
 
   /** A presentation that was never confirmed is a failed attempt, once another instance gets the message. */
@@ -270,9 +306,11 @@ export class Subscription implements SessionStream {
   }
 
   async #tellBacklog(creditLeft: boolean): Promise<void> {
-    const { unread, senders } = creditLeft
+    const backlog = creditLeft
       ? { unread: 0, senders: [] }
       : await translateStoreErrors(() => this.#reader.backlog());
+    const { unread } = backlog;
+    const senders = backlog.senders.map(({ peerId, name }) => this.#nameOf(peerId) ?? name);
     const told = [unread, ...senders].join(" ");
     if (told === this.#toldBacklog || this.#isEnded) return;
     this.#toldBacklog = told;

@@ -10,7 +10,7 @@ import type { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../clock.js";
 import type { BrokerLog } from "./broker-log.js";
-import type { Directory } from "./directory.js";
+import { refTo, type Directory } from "./directory.js";
 import { invalidField, requireReach } from "./fields.js";
 import {
   defaultCreditBytes,
@@ -49,6 +49,10 @@ export class Subscriptions {
     this.#receipts = options.receipts;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#directory.onRename((entry) => {
+      const sender = refTo(entry);
+      for (const subscription of this.#open.values()) subscription.renamed(sender);
+    });
   }
 
   /** Opens the session's stream; the peer's former one ends. The first event is `started`. */
@@ -70,6 +74,7 @@ export class Subscriptions {
       log: this.#log,
       credit,
       unconfirmed: this.#unconfirmedOf(peerId),
+      nameOf: (id) => this.#directory.get(id)?.stored.name,
     });
     this.#sessions.attach(session, subscription, reach);
     this.#open.set(peerId, subscription);

@@ -17,11 +17,13 @@ export function messageLines(
   message: Message,
   { color, width }: Pick<Output, "color" | "width">,
   nowMs: number,
-  redelivered = false,
+  { redelivered = false, senderNow = "" } = {},
 ): string[] {
   const { from, to, acceptTime, messageId, inReplyTo, threadId, urgency, text, data } = message;
   const names = to.map(({ name }) => color.cyan(name)).join(", ");
   const facts = [`id ${shortId(messageId)}`];
+  // The name in front is the one it had.
+  if (senderNow !== "") facts.push(`${from?.name} is ${senderNow} now`);
   if (redelivered) facts.push("may have been shown before");
   if (inReplyTo !== "") facts.push(`answers ${shortId(inReplyTo)}`);
   // Where nobody named the thread, it has the id of a message.

@@ -115,7 +115,9 @@ function openReading({ program, out }: Shell, options: ReadOptions): Reading {
       if (options.json) {
         await out.json(toJson(DeliverySchema, delivery, { alwaysEmitImplicit: true }));
       } else {
-        const lines = messageLines(message, out, systemClock.now(), delivery.redelivered);
+        const { redelivered, sender } = delivery;
+        const about = { redelivered, senderNow: sender?.name ?? "" };
+        const lines = messageLines(message, out, systemClock.now(), about);
         await out.lines(...lines, "");
       }
       shownCount++;

@@ -17,6 +17,7 @@ import { AdapterError } from "./adapter-error.js";
 import { announce } from "./channel.js";
 import { Doorbells, type Waker } from "./doorbells.js";
 import { Identity } from "./identity.js";
+import { KnownPeers } from "./known-peers.js";
 import { Mail } from "./mail.js";
 import { readParameters } from "./parameters.js";
 import { explainRefusal } from "./refusal.js";
@@ -59,6 +60,7 @@ class Adapter {
   readonly #options: AdapterOptions;
   readonly #mail = new Mail(systemClock);
   readonly #unanswered = new UnansweredSends();
+  readonly #known = new KnownPeers();
   #attached: Attached | undefined;
   readonly #server: Server;
 
@@ -200,6 +202,7 @@ class Adapter {
         identity,
         mail: this.#mail,
         unanswered: this.#unanswered,
+        known: this.#known,
         host,
         cwd: this.#options.cwd,
         signal,

@@ -67,6 +67,9 @@ export class Attachment {
             this.#mail.tellBacklog(event.value);
             backlog = Number(event.value.unread);
             break;
+          case "senderRenamed":
+            if (event.value.sender !== undefined) this.#mail.renameSender(event.value.sender);
+            break;
           case "closing":
             return event.value.reason;
         }

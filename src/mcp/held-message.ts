@@ -7,6 +7,8 @@ export interface HeldMessage {
   /** Identifies the message among all: its sender and the sender's id for it. */
   readonly key: string;
   readonly message: Message;
+  /** What the sender is called now, as far as the broker has told; it may differ from `message.from`. */
+  senderName: string;
   /** Milliseconds since the Unix epoch, by the broker's clock. */
   expiresAtMs: number;
   /** Names its newest delivery. */
@@ -19,11 +21,12 @@ export interface HeldMessage {
 
 /** Holds what a delivery brings; undefined for one without a message, which no broker sends. */
 export function holdMessage(delivery: Delivery): HeldMessage | undefined {
-  const { message, deliveryId, redelivered } = delivery;
+  const { message, deliveryId, redelivered, sender } = delivery;
   if (message === undefined) return undefined;
   return {
     key: `${message.from?.peerId}/${message.messageId}`,
     message,
+    senderName: sender?.name ?? message.from?.name ?? "",
     expiresAtMs: message.expireTime ? timestampMs(message.expireTime) : Number.POSITIVE_INFINITY,
     deliveryId,
     redelivered,

@@ -32,6 +32,7 @@ export class Inbox {
     const known = this.#messages.find(({ key }) => key === held.key);
     if (known !== undefined) {
       known.deliveryId = held.deliveryId;
+      known.senderName = held.senderName;
       return;
     }
     this.#messages.push(held);
@@ -67,7 +68,7 @@ export class Inbox {
 
   /** @param unfinished messages that were taken out, and come back with their next part. */
   countUnread(unfinished: readonly HeldMessage[]): Unread {
-    const here = [...unfinished, ...this.list()].map(({ message }) => message.from?.name ?? "");
+    const here = [...unfinished, ...this.list()].map(({ senderName }) => senderName);
     const senders = new Set([...here, ...this.#backlog.senders]);
     return {
       count: here.length + this.#backlog.count,

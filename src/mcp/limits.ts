@@ -126,5 +126,8 @@ export const hostAnswerMs = 10_000;
 /** The longest wait for what expires next: the clock may be set forward, or the machine sleep, meanwhile. */
 export const maxExpiryWaitMs = 600_000;
 
+/** Names of peers that are remembered with whose they were when the agent was shown them. */
+export const maxKnownPeers = 1000;
+
 /** What an agent or its user wrote, quoted in an answer, in characters. */
 export const maxShownCharacters = 60;

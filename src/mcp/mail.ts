@@ -1,5 +1,5 @@
 import { Outcome, type Backlog, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
-import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
+import { ConfirmedBy, type PeerRef } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
 import { holdMessage } from "./held-message.js";
 import { Inbox, type Unread } from "./inbox.js";
@@ -68,6 +68,13 @@ export class Mail {
   deliver(delivery: Delivery): void {
     const held = holdMessage(delivery);
     if (held !== undefined && !this.presentations.redeliver(held)) this.inbox.deliver(held);
+  }
+
+  /** A peer has another name than when its messages came. */
+  renameSender({ peerId, name }: PeerRef): void {
+    for (const held of [...this.inbox.list(), ...this.presentations.unfinished]) {
+      if (held.message.from?.peerId === peerId) held.senderName = name;
+    }
   }
 
   tellBacklog(backlog: Backlog): void {

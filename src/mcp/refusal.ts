@@ -39,6 +39,7 @@ const parameterOf: Readonly<Record<string, string>> = {
 };
 
 const mends: Readonly<Record<string, (parameter: string) => string>> = {
+  PEER_RENAMED: () => " Nothing was sent.",
   PEER_NOT_FOUND: () => " Nothing was sent. list_peers shows who is there.",
   PEER_AMBIGUOUS: () => " Nothing was sent.",
   MESSAGE_NOT_FOUND: (parameter) => ` Give ${parameter} an id from get_messages or send_message.`,

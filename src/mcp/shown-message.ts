@@ -8,7 +8,8 @@ import { wireTime } from "./wire-time.js";
 /** A message as a model sees it; members that say nothing are undefined, and so not sent. */
 export interface ShownMessage {
   readonly id: string;
-  readonly from: { readonly name: string };
+  /** `name` as it was; `now` what the sender is called by now, where it was renamed. */
+  readonly from: { readonly name: string; readonly now?: string | undefined };
   readonly text?: string | undefined;
   readonly data?: unknown;
   /** Of a structure that comes in parts: a piece of its JSON. */
@@ -33,12 +34,15 @@ export function showMessage(held: HeldMessage): ShownMessage {
 
 /** The message with this much of its body. */
 export function showPart(
-  { message, redelivered }: HeldMessage,
+  { message, redelivered, senderName }: HeldMessage,
   body: Pick<ShownMessage, "text" | "data" | "data_json" | "part">,
 ): ShownMessage {
   return {
     id: shortId(message.messageId),
-    from: { name: message.from?.name ?? "" },
+    from: {
+      name: message.from?.name ?? "",
+      now: senderName === message.from?.name ? undefined : senderName,
+    },
     ...body,
     sent_at: wireTime(message.acceptTime),
     in_reply_to: message.inReplyTo === "" ? undefined : shortId(message.inReplyTo),

@@ -1,5 +1,6 @@
 import type {
   AdvancedReceipt,
+  QueueBacklog,
   QueuedMessage,
   QueueListener,
   QueueReader,
@@ -16,7 +17,7 @@ export interface OpenMail {
   take(peerId: string, position: Position, credit: Credit): Promise<Taken>;
 
   /** What `take` would find with unlimited credit. */
-  backlog(peerId: string, position: Position): Promise<{ unread: number; senders: string[] }>;
+  backlog(peerId: string, position: Position): Promise<QueueBacklog>;
 }
 
 export interface Taken {
@@ -121,7 +122,7 @@ class Reader implements QueueReader {
     return messages;
   }
 
-  async backlog(): Promise<{ unread: number; senders: string[] }> {
+  async backlog(): Promise<QueueBacklog> {
     if (this.#closed) return { unread: 0, senders: [] };
     return this.#mail.backlog(this.#peerId, this.#position());
   }

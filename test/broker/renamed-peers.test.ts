@@ -137,6 +137,51 @@ describe("a name that was given up", () => {
   });
 });
 
+describe("a subscriber", () => {
+  test("is told what the sender of a delivery is called now", async () => {
+    await ask();
+    await rename(asker, "asker-2");
+    await asker.client.sendMessage({ to: ["worker"], text: "and this?" });
+    const stream = worker.subscribe();
+    await stream.expect("started");
+    const [first, second] = [await stream.expect("delivery"), await stream.expect("delivery")];
+    expect([first.message?.from?.name, first.sender?.name]).toEqual(["asker", "asker-2"]);
+    expect([second.message?.from?.name, second.sender]).toEqual(["asker-2", undefined]);
+    await stream.cancel();
+  });
+
+  test("hears of a new name of one whose message it holds, and of no other's", async () => {
+    const other = await broker.join({ name: "other" });
+    await ask();
+    const stream = worker.subscribe();
+    await stream.expect("started");
+    const { deliveryId } = await stream.expect("delivery");
+    await rename(other, "other-2");
+    await rename(asker, "asker-2");
+    const { sender } = await stream.expect("senderRenamed");
+    expect([sender?.name, sender?.peerId]).toEqual(["asker-2", asker.registered.peer?.peerId]);
+    await worker.client.ackMessages({ acks: [{ deliveryId }] });
+    await rename(asker, "asker-3");
+    await asker.client.sendMessage({ to: ["worker"], text: "and now?" });
+    expect((await stream.expect("delivery")).message?.from?.name).toBe("asker-3");
+    await stream.cancel();
+  });
+
+  test("is told of what waits by the names that senders have now", async () => {
+    await ask();
+    await asker.client.sendMessage({ to: ["worker"], text: "and this?" });
+    await rename(asker, "asker-2");
+    const stream = worker.subscribe({ maxMessages: 1 });
+    await stream.expect("started");
+    await stream.expect("delivery");
+    expect((await stream.expect("backlog")).senders).toEqual(["asker-2"]);
+    await rename(asker, "asker-3");
+    await stream.expect("senderRenamed");
+    expect((await stream.expect("backlog")).senders).toEqual(["asker-3"]);
+    await stream.cancel();
+  });
+});
+
 describe("a message id that another sender used too", () => {
   test("does not keep the answer from the one that is asked for", async () => {
     const messageId = await ask();

@@ -31,6 +31,12 @@ test("it says what it answers and how urgent it is", () => {
   );
 });
 
+test("it says what its sender is called by now", () => {
+  const [line] = messageLines(message({}), plain, nowMs, { senderNow: "storage" });
+  expect(line).toContain("data-layer → api, web");
+  expect(line).toContain("data-layer is storage now");
+});
+
 test("a thread with a name of its own and structured data are shown", () => {
   const data = { file: "user.ts", mark: "\u202E" };
   const lines = messageLines(message({ threadId: "refactor", data }), plain, nowMs);

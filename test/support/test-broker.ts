@@ -10,6 +10,7 @@ import {
   type Backlog,
   type Closing,
   type Delivery,
+  type SenderRenamed,
   type Started,
   type RegisterRequestSchema,
   type RegisterResponse,
@@ -128,6 +129,7 @@ interface EventValues {
   readonly delivery: Delivery;
   readonly backlog: Backlog;
   readonly closing: Closing;
+  readonly senderRenamed: SenderRenamed;
 }
 
 /** A subscription read event by event. */

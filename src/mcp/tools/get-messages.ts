@@ -4,7 +4,9 @@ import { sleep, systemClock } from "../../clock.js";
 import type { HeldMessage } from "../held-message.js";
 import { flag, peer, wholeNumber } from "../lenient.js";
 import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
+import { otherOwnersNote } from "../known-peers.js";
 import { makePage } from "../page.js";
+import type { ShownPiece } from "../presentations.js";
 import type { Facts } from "../result.js";
 import { defineTool, type ToolCall } from "./tool.js";
 
@@ -49,10 +51,24 @@ export const getMessages = defineTool({
     return {
       messages,
       more: waiting.length > shown || undefined,
-      note: waiting.length === 0 ? hiddenBehind(call, parameters.from) : undefined,
+      note:
+        waiting.length === 0
+          ? hiddenBehind(call, parameters.from)
+          : otherOwnersNote(noteSenders(call, pieces)),
     };
   },
 });
+
+/** Remembers whom the agent is shown; the names by which it knew others. */
+function noteSenders({ known }: ToolCall, pieces: readonly ShownPiece[]): string[] {
+  const others = new Set<string>();
+  for (const { held } of pieces) {
+    const { peerId = "", name = "" } = held.message.from ?? {};
+    if (known.show(held.senderName, peerId)) others.add(held.senderName);
+    if (name !== held.senderName) known.showFormer(name, peerId);
+  }
+  return [...others];
+}
 
 /** Mail that is not here yet cannot be searched: what is here has to be read first. */
 function hiddenBehind(call: ToolCall, from: string | undefined): string | undefined {
@@ -63,12 +79,14 @@ function hiddenBehind(call: ToolCall, from: string | undefined): string | undefi
 
 type Filter = (held: HeldMessage) => boolean;
 
-/** A sender is meant by its name, its id, or the beginning of that. */
+/** A sender is meant by its name, now or in the message, its id, or the beginning of that. */
 function senderFilter(wanted: string | undefined): Filter {
   if (wanted === undefined) return () => true;
   const text = wanted.trim().toLowerCase();
-  return ({ message: { from } }) =>
-    from?.name === text || (text.length >= 8 && from?.peerId.startsWith(text) === true);
+  return ({ message: { from }, senderName }) =>
+    senderName === text ||
+    from?.name === text ||
+    (text.length >= 8 && from?.peerId.startsWith(text) === true);
 }
 
 /** Resolves when matching mail is here, or the time is over. Rejects when the call or the session ends. */
@@ -111,9 +129,8 @@ async function reportProgress(call: ToolCall, waitMs: number, signal: AbortSigna
 function peek(call: ToolCall, matches: Filter): Facts {
   call.show([]);
   const counts = new Map<string, number>();
-  for (const { message } of call.mail.inbox.list().filter(matches)) {
-    const name = message.from?.name ?? "";
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const { senderName } of call.mail.inbox.list().filter(matches)) {
+    counts.set(senderName, (counts.get(senderName) ?? 0) + 1);
   }
   return { senders: [...counts].map(([name, count]) => ({ name, count })) };
 }

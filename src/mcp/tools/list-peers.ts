@@ -2,6 +2,7 @@ import { z } from "zod";
 import { PeerScope } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { AdapterError } from "../adapter-error.js";
+import { otherOwnersNote } from "../known-peers.js";
 import { choice, flag } from "../lenient.js";
 import { maxListedPeers } from "../limits.js";
 import { peerText } from "../../contract/peer-text.js";
@@ -30,7 +31,7 @@ export const listPeers = defineTool({
   }),
   aliases: {},
 
-  async run({ scope = "all", online_only = false }, { session, identity, cwd, signal }) {
+  async run({ scope = "all", online_only = false }, { session, identity, known, cwd, signal }) {
     if (cwd === undefined && (scope === "repository" || scope === "directory")) {
       throw new AdapterError(
         "BAD_PARAMETER",
@@ -54,6 +55,9 @@ export const listPeers = defineTool({
       you: { name: you?.name },
       peers: others.map((peer) => describePeer(peer, you?.profile?.host)),
       more: more > 0 ? more : undefined,
+      note: otherOwnersNote(
+        others.filter(({ name, peerId }) => known.show(name, peerId)).map(({ name }) => name),
+      ),
     };
   },
 });

@@ -19,13 +19,15 @@ export const messageStatus = defineTool({
   }),
   aliases: { id: "message_id" },
 
-  async run(parameters, { session, signal }) {
+  async run(parameters, { session, known, signal }) {
     const request = { messageId: parameters.message_id };
     const { record } = await session.call(
       (client, options) => client.getMessage(request, options),
       signal,
     );
     const { message, receipts } = record ?? {};
+    const participants = [message?.from, ...(receipts ?? []).map(({ recipient }) => recipient)];
+    for (const one of participants) if (one) known.showFormer(one.name, one.peerId);
     return {
       message_id: shortId(message?.messageId ?? parameters.message_id),
       from: { name: message?.from?.name },

@@ -50,7 +50,7 @@ export const sendMessage = defineTool({
     reply_to: "in_reply_to",
   },
 
-  async run(parameters, { session, unanswered, signal }) {
+  async run(parameters, { session, unanswered, known, signal }) {
     const request = {
       to: [parameters.to].flat(),
       text: checkText(parameters.message),
@@ -59,12 +59,14 @@ export const sendMessage = defineTool({
       urgency: readUrgency(parameters.urgency),
       ...readExpiry(parameters.expires_in),
       messageId: unanswered.take(parameters) ?? uuidv7(),
+      knownPeers: known.of([parameters.to].flat()),
     };
     // From here on: the host may give this call up and make it again before this one has ended.
     unanswered.add(parameters, request.messageId);
     const send = session.call((client, options) => client.sendMessage(request, options), signal);
     const { messageId, results } = await send;
     if (!signal.aborted) unanswered.take(parameters);
+    for (const { recipient } of results) known.show(recipient?.name ?? "", recipient?.peerId ?? "");
     return { message_id: shortId(messageId), recipients: results.map(describeRecipient) };
   },
 });

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Host } from "../../hosts/host.js";
 import type { Identity } from "../identity.js";
+import type { KnownPeers } from "../known-peers.js";
 import type { Mail } from "../mail.js";
 import type { ShownPiece } from "../presentations.js";
 import type { Facts } from "../result.js";
@@ -28,6 +29,7 @@ export interface ToolCall {
   readonly session: Session;
   readonly identity: Identity;
   readonly mail: Mail;
+  readonly known: KnownPeers;
   readonly unanswered: UnansweredSends;
   readonly host: Host;
   /** The agent's working directory; undefined where it was removed. */

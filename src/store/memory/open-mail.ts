@@ -34,7 +34,9 @@ export function openMail(log: MessageLog, clock: Clock): OpenMail {
       }
       return {
         unread: deliveries.length,
-        senders: [...senders.values()].slice(0, maxBacklogSenders),
+        senders: [...senders]
+          .slice(0, maxBacklogSenders)
+          .map(([senderPeerId, name]) => ({ peerId: senderPeerId, name })),
       };
     },
   };

@@ -57,7 +57,9 @@ export function openMailOperations(
       }
       return {
         unread: returnedRows.length + unread,
-        senders: [...names.values()].slice(0, maxBacklogSenders),
+        senders: [...names]
+          .slice(0, maxBacklogSenders)
+          .map(([senderPeerId, name]) => ({ peerId: senderPeerId, name })),
       };
     },
   };

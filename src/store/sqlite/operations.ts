@@ -1,5 +1,11 @@
 import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import type { ReceiptChange, StoredPeer, StoreErrorCode, StoreHealth } from "../../broker/store.js";
+import type {
+  ReceiptChange,
+  StoredPeer,
+  StoreErrorCode,
+  StoreHealth,
+  QueueBacklog,
+} from "../../broker/store.js";
 import type { Credit, Position } from "../queue-readers.js";
 import type { StoredReceipt } from "../stored-receipt.js";
 import type { MessageRow } from "./row-checksums.js";
@@ -26,7 +32,7 @@ export interface Operations {
     recipients: readonly Recipient[],
   ): EnqueueOutcome[];
   take(peerId: string, position: Position, credit: Credit, nowMs: number): Taken;
-  backlog(peerId: string, position: Position): { unread: number; senders: string[] };
+  backlog(peerId: string, position: Position): QueueBacklog;
   countWaiting(peerIds: readonly string[]): Map<string, number>;
 
   advance(peerId: string, seq: number, change: ReceiptChange, nowMs: number): AdvancedRow;

@@ -234,11 +234,17 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const senders = ["dave", "erin", "dave", "carol", "erin"].map(peerRef);
       for (const from of senders) await send(store, { from });
       const reader = store.openQueue(bob.peerId, silent);
-      expect(await reader.backlog()).toEqual({ unread: 5, senders: ["dave", "erin", "carol"] });
+      expect(await reader.backlog()).toEqual({
+        unread: 5,
+        senders: named("dave", "erin", "carol"),
+      });
       const [first] = await reader.next({ ...ample, maxMessages: 3 });
-      expect(await reader.backlog()).toEqual({ unread: 2, senders: ["carol", "erin"] });
+      expect(await reader.backlog()).toEqual({ unread: 2, senders: named("carol", "erin") });
       reader.giveBack(first!.receipt.seq, 0);
-      expect(await reader.backlog()).toEqual({ unread: 3, senders: ["dave", "carol", "erin"] });
+      expect(await reader.backlog()).toEqual({
+        unread: 3,
+        senders: named("dave", "carol", "erin"),
+      });
       await reader.next(ample);
       expect(await reader.backlog()).toEqual({ unread: 0, senders: [] });
     });
@@ -249,7 +255,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       for (const from of senders) await send(store, { from });
       const { unread, senders: names } = await store.openQueue(bob.peerId, silent).backlog();
       expect(unread).toBe(10);
-      expect(names).toEqual(senders.slice(0, 8).map(({ name }) => name));
+      expect(names).toEqual(named(...senders.slice(0, 8).map(({ name }) => name)));
     });
 
     test("counts what has not been presented", async () => {
@@ -268,4 +274,8 @@ export function defineQueueContract(technology: StoreTechnology): void {
       expect(await count()).toEqual([1, 1, 0]);
     });
   });
+}
+
+function named(...names: string[]): { peerId: string; name: string }[] {
+  return names.map((name) => ({ peerId: peerRef(name).peerId, name }));
 }
