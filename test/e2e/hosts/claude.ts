@@ -25,6 +25,7 @@ export const claude: HostProgram = {
   }),
   once: (prompt) => ["-p", prompt],
   stay: [],
+  conversations: ".claude/projects",
   ready: "shift+tab to cycle",
   plug: (built) => [
     ["plugin", "marketplace", "add", `${built}/marketplace`],

@@ -10,6 +10,7 @@ export const codex: HostProgram = {
   environment: ({ key }) => ({ SCRIPTED_KEY: key }),
   once: (prompt) => ["exec", "--skip-git-repo-check", prompt],
   stay: [],
+  conversations: ".codex/sessions",
   ready: "Ask Codex to do anything",
   plug: (built) => [
     ["plugin", "marketplace", "add", `${built}/marketplace`],

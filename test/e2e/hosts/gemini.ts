@@ -16,6 +16,7 @@ export const gemini: HostProgram = {
   environment: ({ modelUrl, key }) => ({ GEMINI_API_KEY: key, GOOGLE_GEMINI_BASE_URL: modelUrl }),
   once: (prompt) => ["--approval-mode", "yolo", "-p", prompt],
   stay: ["--approval-mode", "yolo"],
+  conversations: ".gemini/tmp",
   ready: "Type your message",
   plug: (built) => [["extensions", "link", "--consent", `${built}/gemini-extension`]],
   ownCall: { call: "list_directory", args: { dir_path: "." } },

@@ -14,6 +14,8 @@ export interface HostProgram {
   once(prompt: string): readonly string[];
   /** The arguments with which it stays at a terminal. */
   readonly stay: readonly string[];
+  /** Where in the home it keeps its conversations, in files that are named for them. */
+  readonly conversations: string;
   /** What it shows at a terminal once its user can type. */
   readonly ready: string;
   /** The commands of its own that install Peerline's plugin; they are given the built files' folder. */

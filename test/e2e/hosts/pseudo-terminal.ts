@@ -57,6 +57,10 @@ export class PseudoTerminal {
     this.#child.stdin.write("\r");
   }
 
+  get isOpen(): boolean {
+    return !this.#ended;
+  }
+
   /** Closes the terminal. */
   async close(): Promise<void> {
     if (this.#ended) return;

@@ -1,4 +1,13 @@
-import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { expect } from "vitest";
@@ -16,8 +25,10 @@ import { PseudoTerminal } from "./pseudo-terminal.js";
 import { runToEnd } from "./run-to-end.js";
 
 export interface AgentOptions {
-  /** The name that it asks for. */
+  /** The name that it asks for, and that of its project. */
   readonly name: string;
+  /** Whether it asks for that name by a setting, which is the default, or has it by its project alone. */
+  readonly isNamed?: boolean;
   readonly broker: BrokerHome;
   readonly model: ScriptedModel;
   /** What its model does. */
@@ -34,7 +45,7 @@ export class RealAgent implements AsyncDisposable {
   readonly #place: AgentPlace;
   readonly #start: AgentStart;
   readonly #operator: Operator;
-  #terminal: PseudoTerminal | undefined;
+  readonly #terminals: PseudoTerminal[] = [];
 
   static async make(host: HostProgram, options: AgentOptions): Promise<RealAgent> {
     const home = await realpath(await mkdtemp(join(tmpdir(), "pl-")));
@@ -44,12 +55,12 @@ export class RealAgent implements AsyncDisposable {
   }
 
   private constructor(host: HostProgram, home: string, options: AgentOptions) {
-    const { name, broker, model, lines } = options;
+    const { name, isNamed = true, broker, model, lines } = options;
     const key = `sk-ant-scripted-model-${name}`;
     this.name = name;
     this.model = model.agent(key, ...lines);
     this.#host = host;
-    this.#place = { home, project: join(home, "project"), modelUrl: model.url, key };
+    this.#place = { home, project: join(home, "projects", name), modelUrl: model.url, key };
     const env = {
       PATH: [join(home, "bin"), hostsPath].join(delimiter),
       HOME: home,
@@ -60,7 +71,7 @@ export class RealAgent implements AsyncDisposable {
       HTTPS_PROXY: "http://127.0.0.1:9",
       NO_PROXY: "127.0.0.1",
       PEERLINE_HOME: broker.path,
-      PEERLINE_NAME: name,
+      ...(isNamed ? { PEERLINE_NAME: name } : {}),
       ...host.environment(this.#place),
     };
     this.#start = { cwd: this.#place.project, env };
@@ -68,7 +79,7 @@ export class RealAgent implements AsyncDisposable {
   }
 
   async #prepare({ setup = "installed" }: AgentOptions): Promise<void> {
-    await mkdir(this.#place.project);
+    await mkdir(this.#place.project, { recursive: true });
     await mkdir(this.#start.env.TMPDIR);
     for (const [name, text] of Object.entries(this.#host.settings(this.#place))) {
       await this.#write(name, text);
@@ -100,19 +111,59 @@ export class RealAgent implements AsyncDisposable {
     return path;
   }
 
-  /** Runs the host for one prompt, to its end. `more` are arguments beside the usual ones. */
-  async prompt(prompt: string, ...more: readonly string[]): Promise<void> {
-    const args = [...this.#host.once(prompt), ...more];
+  /** Runs the host for one prompt, to its end. */
+  async prompt(prompt: string): Promise<void> {
+    await this.run(...this.#host.once(prompt));
+  }
+
+  /** Runs the host with these arguments, to its end. */
+  async run(...args: readonly string[]): Promise<void> {
     await runToEnd([hostPath(this.#host.name), ...args], this.#start);
   }
 
-  /** Starts the host at a terminal, and waits until it is a peer and its user can type. */
-  async open(): Promise<PseudoTerminal> {
-    const command = [hostPath(this.#host.name), ...this.#host.stay];
-    this.#terminal = new PseudoTerminal(command, this.#start);
-    await this.#terminal.shows(this.#host.ready);
-    await this.isReachedBy(Reach.STORED);
-    return this.#terminal;
+  /**
+   * Starts the host at a terminal of its own, and waits until there is a peer for each open one and its
+   * user can type. `more` are arguments beside the usual ones.
+   */
+  async open(...more: readonly string[]): Promise<PseudoTerminal> {
+    const command = [hostPath(this.#host.name), ...this.#host.stay, ...more];
+    const terminal = new PseudoTerminal(command, this.#start);
+    this.#terminals.push(terminal);
+    await terminal.shows(this.#host.ready);
+    const open = this.#terminals.filter(({ isOpen }) => isOpen);
+    await eventually(async () => {
+      expect((await this.#online()).length).toBeGreaterThanOrEqual(open.length);
+    }, maxStartMs);
+    return terminal;
+  }
+
+  /** Closes its terminals with all that they started, and waits until no peer of it is online. */
+  async close(): Promise<void> {
+    const terminals = this.#terminals.splice(0);
+    await Promise.all(terminals.map(async (terminal) => terminal.close()));
+    if (terminals.length > 0) await this.#host.endShared?.(this.#start);
+    await eventually(async () => expect(await this.#online()).toEqual([]), maxEndMs);
+  }
+
+  /** The id of the conversation that the host keeps in the file which holds this text. */
+  async conversationWith(text: string): Promise<string> {
+    const folder = join(this.#place.home, this.#host.conversations);
+    return eventually(async () => {
+      const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+      for (const entry of entries.filter((found) => found.isFile())) {
+        const id = idInName.exec(entry.name)?.[0];
+        if (id === undefined) continue;
+        if ((await readFile(join(entry.parentPath, entry.name), "utf8")).includes(text)) return id;
+      }
+      throw new Error(`no conversation in ${folder} holds "${text}"`);
+    });
+  }
+
+  /** Its peers that are online: a second one has a number after its name. */
+  async #online(): Promise<string[]> {
+    const isOwn = new RegExp(`^${this.name}(-\\d+)?$`);
+    const peers = await this.#operator.peers();
+    return peers.filter(({ online, name }) => online && isOwn.test(name)).map(({ name }) => name);
   }
 
   /** Waits until it is online, and is reached in this way or a better one. */
@@ -124,12 +175,11 @@ export class RealAgent implements AsyncDisposable {
     }, maxStartMs);
   }
 
-  /** Closes its terminal. Nothing that it started may outlive it. */
+  /** Closes its terminals. Nothing that it started may outlive it. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { home } = this.#place;
     try {
-      await this.#terminal?.close();
-      if (this.#terminal !== undefined) await this.#host.endShared?.(this.#start);
+      await this.close();
       await eventually(() => expect(processesOf(home)).toEqual([]), maxEndMs);
     } finally {
       for (const pid of processesOf(home)) process.kill(pid, "SIGKILL");
@@ -137,3 +187,5 @@ export class RealAgent implements AsyncDisposable {
     }
   }
 }
+
+const idInName = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;

@@ -55,6 +55,16 @@ export class ModelRecord {
     return this.#requests.at(-1)?.turns ?? [];
   }
 
+  /** What the calls of tools gave since this text came into the context that holds it. */
+  resultsSince(text: string): readonly string[] {
+    for (const { turns } of this.#requests.toReversed()) {
+      const at = turns.findLastIndex((turn) => turn.text.includes(text));
+      const since = turns.slice(at).filter(({ role }) => role === "tool");
+      if (at >= 0) return since.map((turn) => turn.text);
+    }
+    return [];
+  }
+
   /** What the calls of tools gave, in the context as it was sent last. */
   get results(): readonly string[] {
     return this.context.filter(({ role }) => role === "tool").map(({ text }) => text);
