@@ -46,17 +46,23 @@ function contains(a: string, b: string): boolean {
   return a.length >= 2 && (b.includes(a) || a.includes(b));
 }
 
-/** Edits between two texts (Levenshtein); one that contains the other counts as a single edit. */
+/**
+ * Edits between two texts, two letters in the wrong order being one (optimal string alignment); one text
+ * that contains the other counts as a single edit.
+ */
 function distance(a: string, b: string): number {
   if (contains(a, b)) return a === b ? 0 : 1;
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];
+  const edits = (i: number, j: number): number => rows[i]?.[j] ?? 0;
   for (let i = 1; i <= a.length; i++) {
-    const current = [i];
+    const row = [i];
+    rows.push(row);
     for (let j = 1; j <= b.length; j++) {
-      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, substitution));
+      const substitution = edits(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = isSwapped ? edits(i - 2, j - 2) + 1 : substitution;
+      row.push(Math.min(edits(i - 1, j) + 1, edits(i, j - 1) + 1, substitution, swap));
     }
-    previous = current;
   }
-  return previous[b.length] ?? 0;
+  return edits(a.length, b.length);
 }

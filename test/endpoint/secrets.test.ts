@@ -88,6 +88,6 @@ test("a damaged token is refused with a sentence, not replaced", async () => {
   truncateSync(home.operatorTokenPath, 10);
   await expect(openOperatorToken(home)).rejects.toMatchObject({
     code: "HOME_UNUSABLE",
-    message: expect.stringContaining("Remove it"),
+    message: expect.stringContaining("Move it away"),
   });
 });

@@ -62,7 +62,9 @@ test("a database of a newer version keeps no newer program from starting", () =>
 });
 
 test("a folder that cannot be written is no error", () => {
-  noteStartFailure(join(newPath(), "no", "such", "folder"), failure);
+  const path = join(newPath(), "no", "such", "folder");
+  noteStartFailure(path, failure);
+  expect(recentStartFailure(path)).toBeUndefined();
 });
 
 function newPath(): string {
