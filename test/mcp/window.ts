@@ -48,7 +48,7 @@ export class Window {
     const [enter, host] = this.#isSeparated
       ? [["nsenter", "--pid", "--mount", "--target", childOf(this.agent.pid)], 1]
       : [[], this.agent.pid];
-    const [command = "", ...args] = [...enter, "sh", script, this.#program, event, `${host}`];
+    const [command, ...args] = [...enter, "sh", script, this.#program, event, `${host}`];
     const { status, stdout, stderr } = spawnSync(command, args, {
       env: {
         PATH: process.env["PATH"] ?? "",
