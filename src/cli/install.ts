@@ -122,7 +122,8 @@ async function installInto(
     );
   }
   if (pending.length === 0) {
-    await out.lines(`${host.title}: peerline is installed already, in ${edits[0]?.file.path}.`);
+    const files = edits.map(({ file }) => file.path).join(" and ");
+    await out.lines(`${host.title}: peerline is installed already, in ${files}.`);
     return false;
   }
   if (task.dry) {

@@ -68,7 +68,7 @@ function brokerLines(broker: BrokerView): string[] {
   const unread = peers.reduce((sum, { waitingMessages }) => sum + Number(waitingMessages), 0);
   const online = peers.filter((peer) => peer.online).length;
   return [
-    `  The broker (pid ${info.pid}) is stopped. ${count(unread, "message")} ${unread === 1 ? "waits" : "wait"} unread, of ${count(peers.length, "peer")}.`,
+    `  The broker (pid ${info.pid}) will be stopped. ${count(unread, "message")} ${unread === 1 ? "waits" : "wait"} unread, of ${count(peers.length, "peer")}.`,
     ...(online > 0
       ? [`  ${count(online, "agent")} online: end them first, or they make a new home.`]
       : []),

@@ -67,6 +67,9 @@ test("installed and uninstalled everywhere, all is as it was", async () => {
   const written = await machine.contents();
   const again = await machine.peerline("install", ...agents);
   expect(again.stdout.match(/installed already/g)).toHaveLength(5);
+  expect(again.stdout).toContain(
+    `in ${machine.path(".claude.json")} and ${machine.path(".claude/settings.json")}.`,
+  );
   expect(await machine.contents()).toEqual(written);
 
   expect(await machine.peerline("uninstall", "--all")).toMatchObject({ code: 0, stderr: "" });

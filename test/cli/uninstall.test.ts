@@ -36,6 +36,7 @@ describe("uninstall --purge", () => {
 
     const dry = await machine.peerline("uninstall", "--purge", "--dry-run");
     expect(dry).toMatchObject({ code: 0, stdout: expect.stringContaining("Nothing was changed") });
+    expect(dry.stdout).toContain(`The broker (pid ${pid}) will be stopped.`);
     expect(isRunning(pid)).toBe(true);
 
     const { code, stdout, stderr } = await machine.peerline("uninstall", "--purge", "--yes");
