@@ -12,6 +12,7 @@ import type { PeerEntry } from "./directory.js";
 import { requireField } from "./fields.js";
 import { deletionBatch } from "./limits.js";
 import type { Credential } from "./sessions.js";
+import type { AdvancedReceipt } from "./store.js";
 
 /**
  * Removes a peer, in the turn of the registrations, so that nobody returns to it meanwhile.
@@ -63,16 +64,28 @@ function refuseLive(core: Core, entry: PeerEntry, evenIfLive: boolean): void {
   );
 }
 
-/** Ends the session and what is open; resolves to how many messages that were. */
+/** Ends the session and what is open; resolves to how many messages were never presented. */
 async function endMail(core: Core, entry: PeerEntry): Promise<number> {
   const { peerId } = entry.stored;
   core.sessions.closeOf(entry, "the peer was deleted");
-  const change = { state: ReceiptState.DEAD_LETTERED, reason: "its recipient was deleted" };
   for (let count = 0; ;) {
     const query = { peerId, limit: deletionBatch };
     const open = await translateStoreErrors(() => core.store.listOpen(query));
     if (open.length === 0) return count;
-    const ended = await Promise.all(open.map((seq) => core.receipts.advance(peerId, seq, change)));
-    count += ended.filter(({ moved }) => moved).length;
+    const ended = await Promise.all(open.map((seq) => endDelivery(core, peerId, seq)));
+    count += ended.filter(
+      ({ moved, receipt }) => moved && receipt.presentedTime === undefined,
+    ).length;
   }
+}
+
+async function endDelivery(core: Core, peerId: string, seq: bigint): Promise<AdvancedReceipt> {
+  const known = await core.receipts.get(peerId, seq);
+  const wasPresented = known?.receipt.presentedTime !== undefined;
+  return core.receipts.advance(peerId, seq, {
+    state: ReceiptState.DEAD_LETTERED,
+    reason: wasPresented
+      ? "presented and never confirmed; its recipient was deleted"
+      : "its recipient was deleted",
+  });
 }

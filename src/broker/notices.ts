@@ -102,18 +102,11 @@ function isBadEnd(state: ReceiptState): boolean {
 }
 
 function draftNotice(to: PeerEntry, ends: readonly End[]): Draft {
-  const told = ends.slice(0, maxEndsTold);
-  const more = ends.length - told.length;
-  const lines = told.map(
-    ({ messageId, receipt }) =>
-      `- ${messageId.slice(-8)} to ${receipt.recipient?.name}: ${why(receipt)}`,
-  );
+  const undelivered = ends.filter(({ receipt }) => !wasShown(receipt));
+  const unconfirmed = ends.filter(({ receipt }) => wasShown(receipt));
   const text = [
-    ends.length === 1
-      ? "A message of yours was not delivered:"
-      : `${ends.length} messages of yours were not delivered:`,
-    ...lines,
-    ...(more > 0 ? [`- and ${more} more`] : []),
+    ...section(undelivered, "not delivered"),
+    ...section(unconfirmed, "shown to the recipient and never confirmed"),
   ].join("\n");
   const messageId = uuidv7();
   return {
@@ -122,17 +115,46 @@ function draftNotice(to: PeerEntry, ends: readonly End[]): Draft {
     to: [refTo(to)],
     text,
     data: {
-      undelivered: told.map(({ messageId, receipt }) => ({
-        message_id: messageId,
-        to: receipt.recipient?.name ?? "",
-        state: ReceiptState[receipt.state].toLowerCase(),
-      })),
+      undelivered: undelivered.slice(0, maxEndsTold).map(endData),
+      ...(unconfirmed.length === 0
+        ? {}
+        : { unconfirmed: unconfirmed.slice(0, maxEndsTold).map(endData) }),
     },
     threadId: messageId,
     inReplyTo: "",
     urgency: Urgency.NORMAL,
     expiresInMs: defaultExpiresInMs,
     fingerprint: createHash("sha256").update(text).digest("hex"),
+  };
+}
+
+/** A recipient may have read what it was shown, though nobody knows. */
+function wasShown({ presentedTime }: Receipt): boolean {
+  return presentedTime !== undefined;
+}
+
+function section(ends: readonly End[], what: string): string[] {
+  if (ends.length === 0) return [];
+  const more = ends.length - maxEndsTold;
+  return [
+    ends.length === 1
+      ? `A message of yours was ${what}:`
+      : `${ends.length} messages of yours were ${what}:`,
+    ...ends
+      .slice(0, maxEndsTold)
+      .map(
+        ({ messageId, receipt }) =>
+          `- ${messageId.slice(-8)} to ${receipt.recipient?.name}: ${why(receipt)}`,
+      ),
+    ...(more > 0 ? [`- and ${more} more`] : []),
+  ];
+}
+
+function endData({ messageId, receipt }: End): { message_id: string; to: string; state: string } {
+  return {
+    message_id: messageId,
+    to: receipt.recipient?.name ?? "",
+    state: ReceiptState[receipt.state].toLowerCase(),
   };
 }
 

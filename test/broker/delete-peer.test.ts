@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
+import { Closing_Reason, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import {
   eventually,
@@ -62,6 +62,43 @@ describe("DeletePeer", () => {
     const again = await broker.join({ secret: api.secret, name: "api", instanceId: "one" });
     expect(again.registered.created).toBe(true);
     expect(again.registered.peer?.peerId).not.toBe(api.registered.peer?.peerId);
+  });
+
+  test("does not count or tell as undelivered what was presented", async () => {
+    const api = await broker.join({ name: "api", instanceId: "one" });
+    const web = await broker.join({ name: "web" });
+    const stream = api.subscribe();
+    await stream.expect("started");
+    const shown = await web.client.sendMessage({ to: ["api"], text: "shown" });
+    const { deliveryId } = await stream.expect("delivery");
+    await api.client.ackMessages({ acks: [{ deliveryId, outcome: Outcome.PRESENTED }] });
+    const held = await web.client.sendMessage({ to: ["api"], text: "held" });
+    await stream.expect("delivery");
+    const mail = web.subscribe();
+    await mail.expect("started");
+
+    const operator = broker.client(operatorToken);
+    const deleted = await operator.deletePeer({ peer: "api", evenIfLive: true });
+    expect(deleted.undeliveredMessages).toBe(1n);
+    const { message } = await mail.expect("delivery");
+    await mail.cancel();
+    expect(message?.text.split("\n")).toEqual([
+      "A message of yours was not delivered:",
+      expect.stringContaining(held.messageId.slice(-8)),
+      "A message of yours was shown to the recipient and never confirmed:",
+      expect.stringContaining(shown.messageId.slice(-8)),
+    ]);
+    expect(message?.data).toMatchObject({
+      undelivered: [{ message_id: held.messageId }],
+      unconfirmed: [{ message_id: shown.messageId }],
+    });
+    const { record } = await web.client.getMessage({ messageId: shown.messageId });
+    expect(record?.receipts).toMatchObject([
+      {
+        presentedTime: expect.anything(),
+        reason: "presented and never confirmed; its recipient was deleted",
+      },
+    ]);
   });
 
   test("keeps a peer that is live, unless the operator says otherwise; and another's always", async () => {

@@ -312,7 +312,8 @@ export type DeletePeerResponse = Message<"peerline.v1.DeletePeerResponse"> & {
   peer?: Peer | undefined;
 
   /**
-   * Set by the broker: how many messages waited for it and are dead-lettered now.
+   * Set by the broker: how many messages that were never presented waited for it and
+   * are dead-lettered now.
    *
    * @generated from field: uint64 undelivered_messages = 2;
    */

@@ -21,8 +21,11 @@ export function isNotice({ message }: MessageRecord): boolean {
 
 /** The ids of the messages that a notice names. */
 export function undeliveredIn(notice: Message | undefined): string[] {
-  const undelivered = (notice?.data?.["undelivered"] ?? []) as { message_id: string }[];
-  return undelivered.map(({ message_id }) => message_id);
+  const { undelivered = [], unconfirmed = [] } = (notice?.data ?? {}) as Record<
+    string,
+    { message_id: string }[] | undefined
+  >;
+  return [...undelivered, ...unconfirmed].map(({ message_id }) => message_id);
 }
 
 /** How many ended messages each peer was told of, by its id. */
