@@ -52,7 +52,8 @@ export const defineInstall: Define = (command, shell) => {
     .addHelpText(
       "after",
       `
-The file as it was is kept in the home, under backups. Where peerline's plugin is in use, nothing is added: with both,
+The file as it was is kept in the home, under backups. An entry as the README has it for writing by hand is brought up
+to date. Where peerline's plugin is in use, nothing is added: with both,
 every agent would be two peers.
 
 Examples:
@@ -164,7 +165,12 @@ async function write(
 ): Promise<void> {
   const backup = await install(edit, backups);
   await shell.out.lines(
-    `${host.title}: wrote ${placeOf(edit)}${edit.file.text === undefined ? ", a new file" : ""}.`,
+    `${host.title}: wrote ${placeOf(edit)}${manner(edit)}.`,
     ...(backup === undefined ? [] : [`  As it was: ${backup}`]),
   );
+}
+
+function manner({ file, found }: ConfigEdit): string {
+  if (file.text === undefined) return ", a new file";
+  return found === "absent" ? "" : ", in place of what it held for peerline";
 }

@@ -95,6 +95,7 @@ async function run(shell: Shell, names: readonly string[], options: Options): Pr
     verbose: options.verbose,
     force: options.force,
     self: selfCommand(shell.program, places),
+    purge: options.purge,
   };
   const backups = new Backups(config.home);
   const takeOut = () =>
@@ -139,6 +140,8 @@ interface Task extends InstallOptions {
   readonly force: boolean;
   /** How a person calls this program here. */
   readonly self: string;
+  /** The home goes too, with the copies in it. */
+  readonly purge: boolean;
 }
 
 async function uninstallFrom(
@@ -158,7 +161,7 @@ async function uninstallFrom(
     await out.exact(...editLines(host, pending, { color: out.color, verbose: task.verbose }));
   } else {
     // A folder that was made for the first of them goes with the last.
-    for (const edit of pending.toReversed()) await write(host, edit, { out, backups });
+    for (const edit of pending.toReversed()) await write(host, edit, { out, backups, task });
   }
   const plugin = await findPlugin(host, task);
   if (plugin !== undefined) {
@@ -195,12 +198,17 @@ function nothingToDo({ title }: Installer, edits: readonly ConfigEdit[]): string
 async function write(
   { title }: Installer,
   edit: ConfigEdit,
-  { out, backups }: { out: Output; backups: Backups },
+  { out, backups, task }: { out: Output; backups: Backups; task: Task },
 ): Promise<void> {
   const backup = await uninstall(edit, backups);
   const done = edit.after === undefined ? "removed" : "took peerline out of";
-  await out.lines(
-    `${title}: ${done} ${placeOf(edit)}.`,
-    ...(backup === undefined ? [] : [`  As it was: ${backup}`]),
-  );
+  await out.lines(`${title}: ${done} ${placeOf(edit)}.`);
+  if (task.purge) return;
+  if (backup !== undefined) await out.lines(`  As it was: ${backup}`);
+  if (edit.replaced !== undefined) {
+    const way = "To have it again, copy it from there by hand.";
+    await out.lines(
+      `  The entry for peerline that \`install\` replaced is in ${edit.replaced}. ${way}`,
+    );
+  }
 }

@@ -17,6 +17,8 @@ export interface InstallRecord {
   readonly afterSha256: string;
   /** The outermost folder that was made for the file. */
   readonly madeFolder: string | undefined;
+  /** The copy of the text with an entry for Peerline that the installation replaced. */
+  readonly replaced: string | undefined;
 }
 
 /**
@@ -35,8 +37,10 @@ export class Backups {
   /** The record of a file; undefined where there is none, or no whole one. */
   async read(path: string): Promise<InstallRecord | undefined> {
     const [text, record] = await this.#open(path);
-    const parsed = parseRecord(record.text);
-    if (parsed === undefined) return undefined;
+    const found = parseRecord(record.text);
+    if (found === undefined) return undefined;
+    const { replacedSha256, ...rest } = found;
+    const parsed = { ...rest, replaced: await this.#kept(path, replacedSha256) };
     if (!parsed.existed) return { ...parsed, before: null };
     return text.text === undefined ? undefined : { ...parsed, before: text.text };
   }
@@ -46,9 +50,11 @@ export class Backups {
     openHome(this.#home);
     const [text, recordFile] = await this.#open(path);
     await makeFolder(text);
-    const { before, ...rest } = record;
+    const { before, replaced, ...rest } = record;
     if (before !== null) await replaceConfigFile(text, before);
-    const line = JSON.stringify({ path, existed: before !== null, ...rest });
+    const copy = replaced === undefined ? undefined : await readConfigFile(replaced);
+    const replacedSha256 = copy?.text === undefined ? undefined : sha256(copy.text);
+    const line = JSON.stringify({ path, existed: before !== null, ...rest, replacedSha256 });
     await replaceConfigFile(recordFile, `${line}\n`);
     return before === null ? undefined : text.path;
   }
@@ -56,7 +62,7 @@ export class Backups {
   /** Keeps a text of a file beside its record, whatever becomes of that. Returns the path of the copy. */
   async keep(path: string, text: string): Promise<string> {
     openHome(this.#home);
-    const copy = await readConfigFile(`${this.#pathOf(path)}.${sha256(text).slice(0, 8)}`);
+    const copy = await readConfigFile(this.#copyOf(path, sha256(text)));
     await makeFolder(copy);
     await replaceConfigFile(copy, text);
     return copy.path;
@@ -80,6 +86,17 @@ export class Backups {
     return [await readConfigFile(kept), await readConfigFile(`${kept}.record`)];
   }
 
+  /** The path of a kept text; undefined where it is no longer there. */
+  async #kept(path: string, hash: string | undefined): Promise<string | undefined> {
+    if (hash === undefined) return undefined;
+    const copy = await readConfigFile(this.#copyOf(path, hash));
+    return copy.text === undefined ? undefined : copy.path;
+  }
+
+  #copyOf(path: string, hash: string): string {
+    return `${this.#pathOf(path)}.${hash.slice(0, 8)}`;
+  }
+
   #pathOf(path: string): string {
     const name = `${basename(path).replace(/^\./, "")}.${sha256(path).slice(0, 8)}`;
     return join(this.#folder, name);
@@ -92,12 +109,17 @@ export function sha256(text: string): string {
 
 function parseRecord(text: string | undefined) {
   try {
-    const { existed, afterSha256, madeFolder } = JSON.parse(text ?? "") as Record<string, unknown>;
+    const record = JSON.parse(text ?? "") as Record<string, unknown>;
+    const { existed, afterSha256, madeFolder, replacedSha256 } = record;
     if (typeof existed !== "boolean" || typeof afterSha256 !== "string") return undefined;
     return {
       existed,
       afterSha256,
       madeFolder: typeof madeFolder === "string" ? madeFolder : undefined,
+      replacedSha256:
+        typeof replacedSha256 === "string" && /^[0-9a-f]{64}$/.test(replacedSha256)
+          ? replacedSha256
+          : undefined,
     };
   } catch {
     return undefined;

@@ -20,6 +20,10 @@ export interface ConfigEdit {
   /** What the file was before Peerline came, as far as that is known; null is no file. */
   readonly before: string | null;
   readonly madeFolder: string | undefined;
+  /** The entry for Peerline in the file is not from the last installation, or somebody added to it. */
+  readonly isOthers: boolean;
+  /** The copy of the text whose entry for Peerline an earlier installation replaced. */
+  readonly replaced: string | undefined;
 }
 
 export interface PlanOptions {
@@ -47,7 +51,15 @@ export async function planInstall(
   const keep = kind === "absent" || kind === "foreign";
   const before = keep ? file.text : withoutEntry(change, file, record);
   const madeFolder = before === undefined ? record?.madeFolder : undefined;
-  return { file, after, found: kind, before: before ?? null, madeFolder };
+  return {
+    file,
+    after,
+    found: kind,
+    before: before ?? null,
+    madeFolder,
+    isOthers: !keep && record?.afterSha256 !== sha256(file.text ?? ""),
+    replaced: record?.replaced,
+  };
 }
 
 /** Plans to take the entry out of its file, and only what this program wrote. */
@@ -63,7 +75,15 @@ export async function planUninstall(
   const record = await backups.read(file.path);
   const after = nothing ? file.text : withoutEntry(change, file, record);
   const before = record === undefined ? (after ?? null) : record.before;
-  return { file, after, found: kind, before, madeFolder: record?.madeFolder };
+  return {
+    file,
+    after,
+    found: kind,
+    before,
+    madeFolder: record?.madeFolder,
+    isOthers: kind === "edited",
+    replaced: record?.replaced,
+  };
 }
 
 /** Writes what was planned to install. Returns the path of the text as it was; undefined where there was no file. */
@@ -71,11 +91,13 @@ export async function install(edit: ConfigEdit, backups: Backups): Promise<strin
   const { file, after = "", before } = edit;
   const made = await makeFolder(file);
   const madeFolder = made ?? edit.madeFolder;
-  const record = { before, afterSha256: sha256(after), madeFolder };
-  const edited = await keepEdited(edit, backups);
+  const copy = await keepOthers(edit, backups);
+  // What the host rewrote since an installation is no reason to forget what that one replaced.
+  const replaced = edit.found === "edited" ? copy : (edit.replaced ?? copy);
+  const record = { before, afterSha256: sha256(after), madeFolder, replaced };
   const backup = await backups.write(file.path, record);
   await replaceConfigFile(file, after);
-  return edited ?? backup;
+  return copy ?? backup;
 }
 
 /**
@@ -84,19 +106,19 @@ export async function install(edit: ConfigEdit, backups: Backups): Promise<strin
  */
 export async function uninstall(edit: ConfigEdit, backups: Backups): Promise<string | undefined> {
   const { file, after, before, madeFolder } = edit;
-  const edited = await keepEdited(edit, backups);
+  const copy = await keepOthers(edit, backups);
   await replaceConfigFile(file, after);
   if (after === undefined && madeFolder !== undefined) await removeFolders(file, madeFolder);
   if ((after ?? null) === before) await backups.forget(file.path);
-  return edited;
+  return copy;
 }
 
-/** What somebody added to an entry is neither in the file nor in its record, once that is done by force. */
-async function keepEdited(
-  { file, found }: ConfigEdit,
+/** An entry of somebody's own for Peerline is neither in the file nor in its record, once it is replaced or removed. */
+async function keepOthers(
+  { file, isOthers }: ConfigEdit,
   backups: Backups,
 ): Promise<string | undefined> {
-  if (found !== "edited" || file.text === undefined) return undefined;
+  if (!isOthers || file.text === undefined) return undefined;
   return backups.keep(file.path, file.text);
 }
 

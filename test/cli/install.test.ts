@@ -155,6 +155,68 @@ test("a command that somebody put beside a hook outlives force and uninstalling"
   expect(left).toEqual({ hooks: { UserPromptSubmit: [{ hooks: [JSON.parse(mine)] }] } });
 });
 
+/** The copy that `install` names for a file whose entry it replaced, from the home. */
+function copyIn(stdout: string, file: string): string {
+  const said = `wrote \\S*${file}, in place of .*\\n {2}As it was: .*/(\\.peerline/backups/.*)$`;
+  return new RegExp(said, "m").exec(stdout)?.[1] ?? "";
+}
+
+describe("an entry for peerline from before", () => {
+  const args = JSON.stringify([program, "mcp"]);
+  // As the README's lines for doing it by hand write them.
+  const byHand = {
+    ".claude.json": `{ "mcpServers": { "peerline": { "type": "stdio", "command": "node", "args": ${args}, "env": {} } } }`,
+    ".codex/config.toml": `${codex}\n[mcp_servers.peerline]\ncommand = "node"\nargs = ${args}\nenv_vars = ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER", "CODEX_HOME"]\ntool_timeout_sec = 300\n`,
+    ".gemini/settings.json": `{ "mcpServers": { "peerline": { "command": "node", "args": ${args}, "trust": true } } }`,
+  };
+  test("made by hand is replaced, and both commands name a copy of the file with it", async () => {
+    await using machine = await AgentsMachine.make(byHand);
+    const { code, stdout } = await machine.peerline("install", "claude", "codex", "gemini");
+    expect(code).toBe(0);
+    const copies = Object.entries(byHand).map(
+      ([name, text]) => [name, copyIn(stdout, name), text] as const,
+    );
+    for (const [name, copy, text] of copies) {
+      expect(await machine.read(name)).toContain(process.execPath);
+      expect(await machine.read(copy)).toBe(text);
+    }
+    // What a host writes meanwhile, and a second installation, do not lose the copy.
+    await machine.write(".codex/config.toml", `${await machine.read(".codex/config.toml")}# new\n`);
+    expect((await machine.peerline("install", "codex", "--trust")).code).toBe(0);
+
+    const out = await machine.peerline("uninstall", "--all");
+    expect([out.code, out.stderr]).toEqual([0, ""]);
+    for (const [name, copy, text] of copies) {
+      expect(await machine.read(name)).not.toContain("peerline");
+      expect(out.stdout).toContain(`that \`install\` replaced is in ${machine.path(copy)}. To`);
+      expect(await machine.read(copy)).toBe(text);
+    }
+    expect((await machine.peerline("uninstall", "--all")).stdout).not.toContain("replaced is in");
+  });
+
+  test("that was added to and replaced by force is named by uninstall, in its copy", async () => {
+    const custom = byHand[".claude.json"].replace(`"env": {}`, `"env": { "MINE": "1" }`);
+    await using machine = await AgentsMachine.make({ ".claude.json": custom });
+    expect((await machine.peerline("install", "claude")).code).toBe(1);
+    const copy = copyIn(
+      (await machine.peerline("install", "claude", "--force")).stdout,
+      ".claude.json",
+    );
+    expect(await machine.read(copy)).toBe(custom);
+    const { stdout } = await machine.peerline("uninstall", "claude");
+    expect(stdout).toContain(`replaced is in ${machine.path(copy)}. To have it again`);
+    expect(await machine.read(copy)).toBe(custom);
+  });
+
+  test("is named in no copy by a purge, which takes the copies", async () => {
+    await using machine = await AgentsMachine.make(byHand);
+    await machine.peerline("install", "codex");
+    const { code, stdout } = await machine.peerline("uninstall", "--purge", "--yes");
+    expect([code, stdout]).toEqual([0, expect.stringContaining("took peerline out of")]);
+    expect(stdout).not.toContain("/backups/");
+  });
+});
+
 test("an entry of that name that starts something else stays, unless forced", async () => {
   const foreign = `[mcp_servers.peerline]\ncommand = "other"\n`;
   await using machine = await AgentsMachine.make({ ".codex/config.toml": foreign });
