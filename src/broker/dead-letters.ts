@@ -12,6 +12,7 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import {
   ReceiptState,
   type MessageRecord,
+  type PeerRef,
   type Receipt,
 } from "../../gen/peerline/v1/message_pb.js";
 import { BrokerError } from "./broker-error.js";
@@ -60,14 +61,11 @@ async function findDeadLetter(
   request: { messageId: string; recipient: string },
 ): Promise<ExpiryKey> {
   const { messageId } = request;
-  const wanted =
-    request.recipient === ""
-      ? ""
-      : core.directory.resolve("recipient", request.recipient).stored.peerId;
+  const isWanted = recipientTest(core, request.recipient);
   const deadIn = (record: MessageRecord): Receipt[] =>
     record.receipts.filter(
       ({ state, recipient }) =>
-        state === ReceiptState.DEAD_LETTERED && (wanted === "" || recipient?.peerId === wanted),
+        state === ReceiptState.DEAD_LETTERED && recipient !== undefined && isWanted(recipient),
     );
   const record = await findMessage(core, {
     field: "message_id",
@@ -78,9 +76,18 @@ async function findDeadLetter(
   });
   const dead = deadIn(record);
   const [receipt] = dead;
-  if (receipt?.recipient === undefined) throw notDead();
+  if (receipt?.recipient === undefined) {
+    // An unknown name is told with its neighbours.
+    if (!record.receipts.some(({ recipient }) => recipient !== undefined && isWanted(recipient))) {
+      core.directory.resolve("recipient", request.recipient);
+    }
+    throw notDead();
+  }
   if (dead.length > 1) {
-    const names = dead.map(({ recipient }) => recipient?.name);
+    const all = dead.map(({ recipient }) => recipient?.name);
+    // Two may have had one name, the first before it was deleted or renamed.
+    const isUnique = new Set(all).size === all.length;
+    const names = isUnique ? all : dead.map(({ recipient }) => recipient?.peerId);
     throw new BrokerError(
       ErrorReason.PEER_AMBIGUOUS,
       `recipient: the message is dead-lettered for several peers (${names.join(", ")}): name one`,
@@ -93,6 +100,18 @@ async function findDeadLetter(
     seq: receipt.seq,
     expireTimeMs: expireTime === undefined ? Number.POSITIVE_INFINITY : timestampMs(expireTime),
   };
+}
+
+/**
+ * Which recipients a name or id means: by the name that the message shows, also where that peer was
+ * deleted and another has the name now; or by what a peer is called today.
+ */
+function recipientTest(core: Core, wanted: string): (recipient: PeerRef) => boolean {
+  if (wanted === "") return () => true;
+  const text = wanted.trim().toLowerCase();
+  const found = core.directory.find(wanted);
+  const known = found.length === 1 ? found[0]?.stored.peerId : undefined;
+  return ({ peerId, name }) => name === text || peerId === text || peerId === known;
 }
 
 /** Somebody else may have redriven or dropped it since it was found. */

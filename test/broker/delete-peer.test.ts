@@ -20,7 +20,7 @@ describe("DeletePeer", () => {
     const web = await broker.join({ name: "web" });
     await api.client.unregister({});
     const { messageId } = await web.client.sendMessage({ to: ["api"], text: "one" });
-    await web.client.sendMessage({ to: ["api"], text: "two" });
+    const second = await web.client.sendMessage({ to: ["api"], text: "two" });
     const mail = web.subscribe();
     await mail.expect("started");
 
@@ -43,7 +43,9 @@ describe("DeletePeer", () => {
     expect((await successor.client.listMessages({})).records).toEqual([]);
     const redriving = operator.redriveMessage({ messageId });
     expect(await reasonOf(redriving)).toBe("PEER_NOT_FOUND");
-    await operator.dropMessage({ messageId });
+    await operator.dropMessage({ messageId, recipient: "api" });
+    const nobody = operator.dropMessage({ messageId: second.messageId, recipient: "nobody" });
+    expect(await reasonOf(nobody)).toBe("PEER_NOT_FOUND");
   });
 
   test("ends the session of the peer that deletes itself, with what it held", async () => {
