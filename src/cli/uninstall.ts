@@ -33,7 +33,7 @@ export const defineUninstall: Define = (command, shell) => {
   command
     .description(
       "Takes what `peerline install` wrote out of the configuration of coding agents. " +
-        "A file that nobody changed since gets its bytes back. Mail and the home stay, but for --purge.",
+        "A file that nobody changed since gets its bytes back, but for an entry that started peerline before. Mail and the home stay, but for --purge.",
     )
     .addArgument(
       new Argument("[agent...]", "where from").choices(allInstallers.map(({ name }) => name)),
