@@ -1,6 +1,6 @@
 import { existsSync, lstatSync } from "node:fs";
 import { readdir, rm, rmdir, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { Config } from "../endpoint/config.js";
 import { lookIntoHome, type HomeContents } from "../endpoint/home-contents.js";
@@ -54,7 +54,8 @@ export function purgeLines({ home, contents, broker }: PurgedHome): string[] {
     `${home.path}: all mail and who is who, secrets, the log${copiesOf(home)}.`,
     ...brokerLines(broker),
   ];
-  const { others } = contents;
+  const { own, others } = contents;
+  lines.push(`  Goes: ${own.map((path) => relative(home.path, path)).join(", ")}`);
   return others.length === 0
     ? lines
     : [...lines, `  Not peerline's, and stays: ${others.join(", ")}`];

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from "node:fs";
+import { lstatSync, readdirSync, type Dirent } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "./errno.js";
 
@@ -11,28 +11,53 @@ export interface HomeContents {
 }
 
 /**
- * Undefined where there is no directory, or none that a broker or an installation has used. A link in it
- * stands for itself.
+ * Undefined where there is no directory, or none that a broker or an installation has used: a folder that
+ * only has names like those of a home proves nothing. A link in it stands for itself.
  */
 export function lookIntoHome(path: string): HomeContents | undefined {
-  const names = namesIn(path);
-  if (names === undefined || !names.some((name) => marks.has(name))) return undefined;
-  return {
-    own: names.filter((name) => ownName.test(name)).map((name) => join(path, name)),
-    others: names.filter((name) => !ownName.test(name)).map((name) => join(path, name)),
-  };
+  const entries = entriesIn(path);
+  if (entries === undefined) return undefined;
+  const own: string[] = [];
+  const others: string[] = [];
+  let isHome = false;
+  for (const entry of entries) {
+    const entryPath = join(path, entry.name);
+    const form = folderForms.get(entry.name);
+    if (form === undefined || !entry.isDirectory()) {
+      isHome ||= entry.isFile() && marks.has(entry.name);
+      (ownName.test(entry.name) ? own : others).push(entryPath);
+      continue;
+    }
+    const inside = entriesIn(entryPath) ?? [];
+    const strange = inside.filter(({ name }) => !form.test(name));
+    isHome ||= entry.name !== "doorbells" && strange.length < inside.length;
+    if (strange.length === 0) own.push(entryPath);
+    else
+      own.push(
+        ...inside.filter((one) => !strange.includes(one)).map(({ name }) => join(entryPath, name)),
+      );
+    others.push(...strange.map(({ name }) => join(entryPath, name)));
+  }
+  return isHome ? { own, others } : undefined;
 }
 
-/** Each home has one of these, and hardly another directory. */
-const marks: ReadonlySet<string> = new Set(["lock.db", "operator.token", "backups", "peers"]);
+/** Files that a broker makes in its home, and hardly anybody elsewhere. */
+const marks: ReadonlySet<string> = new Set(["peerline.db", "lock.db", "operator.token"]);
 
-/** Files and folders of `Home`, with what is set aside, drafted or logged beside them. */
+/** The home's own folders, and the names that Peerline gives in them. */
+const folderForms: ReadonlyMap<string, RegExp> = new Map([
+  ["peers", /^[0-9a-f]{8}-[0-9a-f-]{27}\.secret(?:\..*)?$/],
+  ["backups", /\.[0-9a-f]{8}(?:\.record|\.[0-9a-f]{8})?(?:\.[0-9a-f-]{36}.*)?$/],
+  ["doorbells", /./],
+]);
+
+/** Files of `Home`, with what is set aside, drafted or logged beside them; links in the place of its folders. */
 const ownName =
-  /^(?:peerline\.db|lock\.db|broker|operator\.token|person\.secret|peers|doorbells|backups)(?:[.-].*)?$/;
+  /^(?:(?:peerline\.db|lock\.db|broker\.(?:sock|log|pid|starting|failed)|operator\.token|person\.secret)(?:[.-].*)?|peers\.set-aside.*|peers|backups|doorbells)$/;
 
-function namesIn(path: string): string[] | undefined {
+function entriesIn(path: string): Dirent[] | undefined {
   try {
-    return lstatSync(path).isDirectory() ? readdirSync(path) : undefined;
+    return lstatSync(path).isDirectory() ? readdirSync(path, { withFileTypes: true }) : undefined;
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     throw error;

@@ -1,5 +1,6 @@
 import { lstatSync } from "node:fs";
-import { mkdir, readdir, rename, symlink } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { chmod, mkdir, readdir, rename, symlink } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { describe, expect, test } from "vitest";
 import { isRunning } from "../../src/endpoint/is-running.js";
@@ -58,13 +59,33 @@ describe("uninstall --purge", () => {
     await machine.peerline("stop");
     await symlink(machine.path("theirs"), machine.path(".peerline/backups"));
     await mkdir(machine.path(".peerline/peers"), { mode: 0o700 });
-    await symlink(machine.path("theirs"), machine.path(".peerline/peers/aside"));
+    await symlink(machine.path("theirs"), machine.path(`.peerline/peers/${randomUUID()}.secret`));
     await rename(machine.path(".peerline"), machine.path("real"));
     await symlink("real", machine.path(".peerline"));
     const { code, stdout } = await machine.peerline("uninstall", "--purge", "--yes");
     expect([code, stdout]).toEqual([0, expect.stringContaining("left: notes.txt")]);
     expect(await readdir(machine.path("real"))).toEqual(["notes.txt"]);
     expect(await readdir(machine.path("theirs"))).toEqual(["kept.txt"]);
+  });
+
+  test("takes no folder of somebody else for its own, whatever its name, and says what goes", async () => {
+    const theirs = ["backups/thesis.txt", "broker-project/main.c", "peers.old/x", "peers/list.txt"];
+    await using machine = await DoctorMachine.make(
+      Object.fromEntries(theirs.map((path) => [`both/${path}`, "theirs"])),
+    );
+    await chmod(machine.path("both"), 0o700);
+    const purge = () => {
+      const args = [program, "uninstall", "--purge", "--yes"];
+      return machine.run(process.execPath, args, { PEERLINE_HOME: machine.path("both") });
+    };
+    const refused = await purge();
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("is no home")]);
+    await machine.write("both/operator.token", "x");
+    await machine.write("both/lock.db", "");
+    const { code, stdout } = await purge();
+    expect([code, stdout]).toEqual([0, expect.stringContaining("Goes: lock.db, operator.token")]);
+    for (const path of theirs) expect(await machine.read(`both/${path}`)).toBe("theirs");
+    expect(await readdir(machine.path("both"))).not.toContain("operator.token");
   });
 
   test.each(["documents", "a file", "nothing of peerline's"])(
