@@ -30,8 +30,8 @@ export async function redriveMessage(
   if (core.directory.get(peerId) === undefined) {
     throw new BrokerError(
       ErrorReason.PEER_NOT_FOUND,
-      "recipient: it was deleted, and has no queue any more: drop the message, or have it sent to another",
-      { metadata: { field: "recipient", candidates: "" } },
+      "message_id: its recipient was deleted, and has no queue any more: drop the message, or have it sent to another",
+      { metadata: { field: "message_id", candidates: "" } },
     );
   }
   if (expireTimeMs <= core.clock.now()) {

@@ -42,7 +42,9 @@ export async function findMessage(
   if (record === undefined) {
     throw new BrokerError(
       ErrorReason.MESSAGE_NOT_FOUND,
-      `${field}: you neither sent nor received a message ${messageId}`,
+      viewer === ""
+        ? `${field}: there is no message ${messageId} (it may have been purged)`
+        : `${field}: you neither sent nor received a message ${messageId}`,
       { metadata: { field } },
     );
   }

@@ -13,6 +13,7 @@ import {
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { BrokerError, translateStoreErrors } from "./broker-error.js";
 import type { Core } from "./core.js";
 import { refTo, type PeerEntry } from "./directory.js";
@@ -26,13 +27,14 @@ export const purgedReason = "the operator removed it";
 /** What an operator can do about a sender. */
 
 /** Refuses what a muted peer sends. */
-export function requireUnmuted(core: Core, { stored: { mutedUntilMs } }: PeerEntry): void {
+export function requireUnmuted(core: Core, { stored }: PeerEntry): void {
+  const { mutedUntilMs, kind, name } = stored;
   const restMs = mutedUntilMs - core.clock.now();
   if (restMs <= 0) return;
   const isTimed = mutedUntilMs < Number.MAX_SAFE_INTEGER;
   const until = isTimed
     ? `until ${new Date(mutedUntilMs).toISOString()}`
-    : "until further notice: ask your user";
+    : `until further notice: ${kind === PeerKind.PERSON ? `\`peerline unmute ${name}\` lifts it` : "ask your user"}`;
   throw new BrokerError(
     ErrorReason.MUTED,
     `you may read and not send: the operator muted you ${until}`,

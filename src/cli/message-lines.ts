@@ -32,9 +32,18 @@ export function messageLines(
   const mark = urgencyMarks(color)[urgency];
   return [
     `${color.bold(color.cyan(from?.name))} → ${names}  ${mark ?? ""}${color.dim(facts.join(" · "))}`,
-    ...guttered(peerText(text), `  ${color.dim("│")} `, width),
+    ...guttered(
+      peerText(from?.name === "@peerline" ? forTerminal(text) : text),
+      `  ${color.dim("│")} `,
+      width,
+    ),
     ...(data === undefined ? [] : guttered(jsonLine(data), `  ${color.dim("data │")} `, width)),
   ];
+}
+
+/** The broker's own notices name a tool of agents, which a terminal does not have. No peer has its name. */
+function forTerminal(notice: string): string {
+  return notice.replaceAll("(message_status tells ", "(`peerline show ID` tells ");
 }
 
 /** A terminal would go on at its edge with what is too wide for it, before the gutter. */

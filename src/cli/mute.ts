@@ -40,7 +40,8 @@ async function mute({ program, out }: Shell, name: string, seconds?: number): Pr
 }
 
 function readTime(text: string): number {
-  const seconds = readSeconds(text) ?? 0;
+  // As in `send --expires-in`: a bare number would be seconds to some and minutes to others.
+  const seconds = (/[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined) ?? 0;
   if (seconds >= 1 && seconds <= maxMuteSeconds) return seconds;
   throw new CliError(
     "USAGE",

@@ -12,6 +12,7 @@ const words: Readonly<Record<string, string>> = {
   expires_in: "--expires-in",
   message_id: "the id",
   recipient: "--to",
+  from: "--from",
 };
 
 /** What the broker refused, in the words of the command line. */

@@ -17,7 +17,7 @@ test("a peer is muted, purged and unmuted at the terminal, and stays muted over 
   const refused = await terminal.run("send", me, "two");
   expect([refused.code, refused.stderr]).toEqual([
     1,
-    expect.stringContaining("operator muted you"),
+    expect.stringContaining(`until further notice: \`peerline unmute ${me}\` lifts it`),
   ]);
   expect((await terminal.run("purge", "--from", me)).stdout).toBe(
     `Removed 1 unread message from ${me}, each recipient counting.\n`,
@@ -42,5 +42,11 @@ test("what cannot be muted or purged is said, with the fix", async () => {
   expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("nobody")]);
   const time = await terminal.run("mute", me, "--for", "soon");
   expect([time.code, time.stderr]).toEqual([2, expect.stringContaining("10m, 2h or 1d")]);
+  const bare = await terminal.run("mute", me, "--for", "5");
+  expect([bare.code, bare.stderr]).toEqual([2, expect.stringContaining('--for "5" is no time')]);
+  const sender = await terminal.run("purge", "--from", "nobody");
+  expect([sender.code, sender.stderr]).toEqual([1, expect.stringContaining("--from: no peer")]);
+  const gone = await terminal.run("show", "12345678");
+  expect(gone.stderr).toContain("there is no message 12345678 (it may have been purged)");
   expect((await terminal.run("purge")).code).toBe(2);
 });
