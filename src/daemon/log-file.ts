@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, renameSync, writeSync } from "node:fs";
+import { openRegularFileForWriting } from "../endpoint/regular-file.js";
 
 /**
  * A file of lines that is bounded: before a line would make it larger than `maxBytes` it becomes
@@ -15,7 +16,7 @@ export class LogFile implements Disposable {
   constructor(path: string, maxBytes: number) {
     this.#path = path;
     this.#maxBytes = maxBytes;
-    this.#descriptor = openSync(path, "a", 0o600);
+    this.#descriptor = openRegularFileForWriting(path, "append");
     this.#bytes = fstatSync(this.#descriptor).size;
   }
 
@@ -38,7 +39,7 @@ export class LogFile implements Disposable {
 
   #rotate(): void {
     renameSync(this.#path, `${this.#path}.1`);
-    const successor = openSync(this.#path, "a", 0o600);
+    const successor = openRegularFileForWriting(this.#path, "append");
     closeSync(this.#descriptor);
     this.#descriptor = successor;
     this.#bytes = 0;

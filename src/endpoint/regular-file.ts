@@ -9,6 +9,7 @@ import {
   type Stats,
 } from "node:fs";
 import { lstat, open, stat, type FileHandle } from "node:fs/promises";
+import { EndpointError } from "./endpoint-error.js";
 import { errnoOf } from "./errno.js";
 
 /**
@@ -84,9 +85,40 @@ export function openRegularFile(path: string, links: Links = "follow"): RegularF
   }
 }
 
+/**
+ * The descriptor of a file to write to, made where there is none. Anything else in its place is refused
+ * by its name, without waiting: a named pipe would otherwise hold the process up until somebody reads.
+ */
+export function openRegularFileForWriting(
+  path: string,
+  how: "append" | "replace",
+  links: Links = "follow",
+): number {
+  const { O_WRONLY, O_CREAT, O_APPEND, O_TRUNC } = constants;
+  const look = links === "follow" ? statSync : lstatSync;
+  try {
+    if (look(path, { throwIfNoEntry: false })?.isFile() === false) throw notRegular(path);
+    const access = O_WRONLY | O_CREAT | (how === "append" ? O_APPEND : O_TRUNC);
+    const file = openSync(path, access | guardsFor(links), 0o600);
+    if (fstatSync(file).isFile()) return file;
+    closeSync(file);
+  } catch (error) {
+    if (!["ELOOP", "ENXIO"].includes(errnoOf(error) ?? "")) throw error;
+  }
+  throw notRegular(path);
+}
+
+function notRegular(path: string): EndpointError {
+  return new EndpointError("HOME_UNUSABLE", `${path} is no regular file. Move it away.`);
+}
+
 function flagsFor(links: Links): number {
-  const { O_RDONLY, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW } = constants;
-  return O_RDONLY | O_NONBLOCK | O_NOCTTY | (links === "follow" ? 0 : O_NOFOLLOW);
+  return constants.O_RDONLY | guardsFor(links);
+}
+
+function guardsFor(links: Links): number {
+  const { O_NONBLOCK, O_NOCTTY, O_NOFOLLOW } = constants;
+  return O_NONBLOCK | O_NOCTTY | (links === "follow" ? 0 : O_NOFOLLOW);
 }
 
 /** Reads until its end, or until one byte too many has shown that there is more. */

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { appendFileSync, closeSync, openSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { systemClock } from "../clock.js";
 import { chooseBrokerCommand, type BrokerCommand } from "./broker-command.js";
 import { EndpointError } from "./endpoint-error.js";
 import type { Home } from "./home.js";
 import { toldLogBytes } from "./limits.js";
-import { openRegularFile } from "./regular-file.js";
+import { openRegularFile, openRegularFileForWriting } from "./regular-file.js";
 import type { StartReport } from "./start-report.js";
 
 /**
@@ -45,7 +45,7 @@ function spawnBroker(
   home: Home,
   environment: Readonly<Record<string, string>>,
 ): ChildProcess {
-  const stderr = openSync(home.logPath, "a", 0o600);
+  const stderr = openRegularFileForWriting(home.logPath, "append");
   try {
     return spawn(file, [...args, "broker"], {
       cwd: home.path,
@@ -99,7 +99,12 @@ function noteFailure({ logPath }: Home, error: unknown): void {
     const time = new Date(systemClock.now()).toISOString();
     const entry = { level: "error", time, pid: process.pid, err: { code, message } };
     const line = JSON.stringify({ ...entry, msg: "did not start" });
-    appendFileSync(logPath, `${line}\n`, { mode: 0o600 });
+    const file = openRegularFileForWriting(logPath, "append");
+    try {
+      writeSync(file, `${line}\n`);
+    } finally {
+      closeSync(file);
+    }
   } catch {
     // The log cannot be written: who started it is told all the same.
   }

@@ -3,7 +3,7 @@ import { systemClock } from "../clock.js";
 import { errnoOf } from "./errno.js";
 import { maxStampBytes, startClaimMs } from "./limits.js";
 import { lifeOf, readStamp, stampProcess } from "./process-stamp.js";
-import { openRegularFile } from "./regular-file.js";
+import { openRegularFile, openRegularFileForWriting } from "./regular-file.js";
 
 /**
  * Claims the start of a broker, so that of many agents which come at once only one goes to the cost
@@ -17,7 +17,7 @@ export function claimStart(path: string): Disposable | undefined {
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") throw error;
     if (isClaimed(path, systemClock.now())) return undefined;
-    sign(openSync(path, "w", 0o600));
+    sign(openRegularFileForWriting(path, "replace", "refuse"));
   }
   let isHeld = true;
   return {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -67,4 +68,10 @@ test("drops what is written after its end", () => {
   file[Symbol.dispose]();
   file.write("late\n");
   expect(readFileSync(path, "utf8")).toBe("");
+});
+
+test("a named pipe in its place is refused at once, by its name", () => {
+  const path = join(temporaryDirectory(), "broker.log");
+  execFileSync("mkfifo", [path]);
+  expect(() => new LogFile(path, 1000)).toThrow(`${path} is no regular file. Move it away.`);
 });

@@ -4,8 +4,10 @@ import { expect, test } from "vitest";
 import { lastStart } from "../../src/cli/doctor/last-start.js";
 import { openHome, type Home } from "../../src/endpoint/home.js";
 import { startBroker } from "../../src/endpoint/start-broker.js";
+import { obstacles, obstruct } from "../support/obstacles.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
+const noFiles = obstacles.filter(([what]) => !what.startsWith("a file"));
 const never = new AbortController().signal;
 
 test.each(["listening", "held"] as const)("hears that it is %s", async (state) => {
@@ -52,6 +54,18 @@ test("a program that is gone is told in the log, for doctor too, and not again",
     outcome: "did not start",
     message: expect.stringContaining(`${missing} is gone`),
   });
+});
+
+test.each(noFiles)("%s in the place of the log is refused by its name", async (_, put) => {
+  const { home, program } = newProgram(`process.send({ state: "listening" })`);
+  obstruct(home.logPath, put);
+  const refusal = { code: "HOME_UNUSABLE", message: expect.stringContaining(home.logPath) };
+  const start = { home, environment: {}, signal: never };
+  await expect(startBroker({ ...start, program })).rejects.toMatchObject(refusal);
+  // Nor does the note of a program that is gone wait for the log.
+  const missing = `${program}.missing`;
+  const started = startBroker({ ...start, program: missing });
+  await expect(started).rejects.toThrow(`${missing} is gone`);
 });
 
 test("runs it in the home, detached, with the environment given and no other", async () => {

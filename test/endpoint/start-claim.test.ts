@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { startClaimMs } from "../../src/endpoint/limits.js";
 import { ownRealm, stampProcess } from "../../src/endpoint/process-stamp.js";
 import { claimStart } from "../../src/endpoint/start-claim.js";
+import { obstacles, obstruct } from "../support/obstacles.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
 test("one claim at a time, free again when it is given back", () => {
@@ -44,6 +45,15 @@ test("a claim of a process that has ended lapses at once, and one of elsewhere d
   writeFileSync(path, stamp);
   expect(claimStart(path)).toBeDefined();
 });
+
+test.each(obstacles.filter(([what]) => !what.startsWith("a file")))(
+  "%s in the place of a claim is refused by its name",
+  (_, put) => {
+    const path = join(temporaryDirectory(), "broker.starting");
+    obstruct(path, put);
+    expect(() => claimStart(path)).toThrow(`${path} is no regular file. Move it away.`);
+  },
+);
 
 test("giving back a claim twice is no error, and takes none from its next owner", () => {
   const path = join(temporaryDirectory(), "broker.starting");
