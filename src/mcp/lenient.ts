@@ -16,7 +16,10 @@ export function wholeNumber(schema: z.ZodInt) {
 /** True or false, also in text, as a word, or as 1 and 0. */
 export function flag() {
   return z.preprocess(
-    (value) => flagWords.get(String(value).trim().toLowerCase()) ?? value,
+    (value) =>
+      typeof value === "string" || typeof value === "number"
+        ? (flagWords.get(String(value).trim().toLowerCase()) ?? value)
+        : value,
     z.boolean(),
   );
 }
@@ -40,8 +43,18 @@ export function text(schema: z.ZodString) {
     if (typeof value === "number" || typeof value === "boolean") return String(value);
     if (typeof value !== "object" || value === null) return value;
     const blocks = [value].flat().map(textOfBlock);
-    return blocks.every((block) => block !== undefined) ? blocks.join("\n") : JSON.stringify(value);
+    return blocks.every((block) => block !== undefined) ? blocks.join("\n") : jsonOf(value);
   }, schema);
+}
+
+/** The JSON of a value; undefined where it is nested too deep to be written. */
+export function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 function textOfBlock(value: unknown): string | undefined {

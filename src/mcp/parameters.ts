@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AdapterError } from "./adapter-error.js";
+import { jsonOf } from "./lenient.js";
 import type { Tool } from "./tools/tool.js";
 
 /**
@@ -75,7 +76,7 @@ function wrongValue(
   const name = String(error.issues[0]?.path[0]);
   const schema = tool.parameters.shape[name] as z.ZodType;
   const what = Object.hasOwn(given, name)
-    ? `cannot be ${JSON.stringify(given[name]).slice(0, 60)}`
+    ? `cannot be ${jsonOf(given[name])?.slice(0, 60) ?? "a structure nested this deep"}`
     : "is missing";
   return bad(`\`${name}\` ${what}. It takes: ${schema.description}`);
 }

@@ -121,4 +121,21 @@ describe("readParameters", () => {
       expect(read).toThrow(sentence);
     },
   );
+
+  test.each<[Tool, string, Record<string, unknown>]>([
+    [sendMessage, "message", { to: "a" }],
+    [sendMessage, "to", { message: "hi" }],
+    [getMessages, "peek", {}],
+    [getMessages, "limit", {}],
+  ])("refuses what is nested too deep by the parameter, case %#", (tool, name, others) => {
+    for (const [open, close] of [
+      ["[", "]"],
+      ['{"a":', "}"],
+    ] as const) {
+      const value: unknown = JSON.parse(`${open.repeat(50_000)}1${close.repeat(50_000)}`);
+      const read = () => readParameters(tool, { ...others, [name]: value });
+      expect(read).toThrow(AdapterError);
+      expect(read).toThrow(`\`${name}\` cannot be a structure nested this deep. It takes: `);
+    }
+  });
 });
