@@ -64,12 +64,19 @@ function isOf({ message, receipts }: MessageRecord, peerId: string): boolean {
   );
 }
 
-/** Nobody has answered it, and somebody might: not what wants no answer, nor the broker's own notices. */
+/**
+ * Nobody has answered it, and another might: not what wants no answer or has expired, nor what went only
+ * to its sender, nor the broker's own notices.
+ */
 function isUnanswered({ message, receipts }: MessageRecord): boolean {
   return (
     message?.urgency !== Urgency.FYI &&
     message?.from?.name.startsWith("@") === false &&
-    receipts.every(({ state }) => state !== ReceiptState.ANSWERED)
+    receipts.every(({ state }) => state !== ReceiptState.ANSWERED) &&
+    receipts.some(
+      ({ state, recipient }) =>
+        state !== ReceiptState.EXPIRED && recipient?.peerId !== message.from?.peerId,
+    )
   );
 }
 

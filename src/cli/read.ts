@@ -4,6 +4,7 @@ import type { Message } from "../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../clock.js";
 import { readConfig } from "../endpoint/config.js";
 import { CliError } from "./cli-error.js";
+import { ExitCode } from "./exit-codes.js";
 import { catchInterruption } from "./interruption.js";
 import { maxQuietRounds, maxReconnects } from "./limits.js";
 import { lossNotes, retryLostBroker } from "./lost-broker.js";
@@ -24,6 +25,8 @@ export const defineRead: Define = (command, shell) => {
     .addHelpText(
       "after",
       `
+A second \`peerline read\` ends the first, which then exits with code ${ExitCode.superseded}.
+
 Examples:
   peerline read
   peerline read --wait

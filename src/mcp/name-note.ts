@@ -11,6 +11,9 @@ export function explainName(names: {
   asked: Config["name"];
 }): string | undefined {
   const { now, before, asked } = names;
+  if (before === now) {
+    return `your old peer is gone (its broker's home was removed, or the operator deleted it): you are a new peer, also named ${now}; mail to the old one is not yours`;
+  }
   if (before !== undefined) return `you are ${now} now: ${before} is another agent from here on`;
   if (asked === undefined) return undefined;
   if (asked.problem !== undefined) {

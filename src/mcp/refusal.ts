@@ -15,12 +15,14 @@ export function explainRefusal(error: RpcError): AdapterError {
     );
   }
   const info = error.findDetail(ErrorInfoSchema);
-  const field = info?.metadata["field"] ?? "";
+  // Some refusals name the field only in their sentence.
+  const field = info?.metadata["field"] ?? fieldAtStart(error.message);
   const parameter = `\`${parameterOf[field] ?? field}\``;
   let sentence = error.message;
   if (field !== "" && sentence.startsWith(field))
     sentence = parameter + sentence.slice(field.length);
   else if (field !== "") sentence = `${parameter}: ${sentence}`;
+  sentence = sentence.replace(/: list the peers to see their names$/, "");
   const mend = mends[info?.reason ?? ""]?.(parameter) ?? "";
   return new AdapterError("REFUSED", `${sentence}${/[.?!]$/.test(sentence) ? "" : "."}${mend}`, {
     cause: error,
@@ -29,7 +31,16 @@ export function explainRefusal(error: RpcError): AdapterError {
 
 /** The same for one recipient of several. */
 export function explainEntry(error: EntryError): string {
-  return error.message.replace(/^text\b/, "`message`");
+  const field = fieldAtStart(error.message);
+  const rest = error.message.slice(field.length);
+  return `${field === "" ? "" : `\`${parameterOf[field] ?? field}\``}${rest}`.replace(
+    "list the peers to see their names",
+    "list_peers shows who is there",
+  );
+}
+
+function fieldAtStart(sentence: string): string {
+  return /^(?:text|in_reply_to|thread_id|expires_in|message_id|to(?=:))\b/.exec(sentence)?.[0] ?? "";
 }
 
 /** Fields of the contract whose parameter has another name. */

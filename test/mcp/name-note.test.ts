@@ -16,6 +16,10 @@ test.each([
     "you are api-2 now: api is another agent from here on",
   ],
   [
+    { now: "web", before: "web", asked: undefined },
+    "your old peer is gone (its broker's home was removed, or the operator deleted it): you are a new peer, also named web; mail to the old one is not yours",
+  ],
+  [
     {
       now: "back-end",
       before: undefined,
