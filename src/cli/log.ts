@@ -28,7 +28,10 @@ export const defineLog: Define = (command, shell) => {
     .option("--peer <name>", "only those that this peer sent or received")
     .option("--thread <id>", "only those of this exchange")
     .option("--since <time>", "only those since then: 10m, 2h, 1d, 14:30, 2026-11-27", readSince)
-    .option("--unanswered", "only those that no recipient has answered; fyi, expired, to oneself and notices left out")
+    .option(
+      "--unanswered",
+      "only those that no recipient has answered; fyi, expired, to oneself and notices left out",
+    )
     .option("--grep <pattern>", "only those whose text matches, in any case", readPattern)
     .option("--json", "print the contract's WatchMessagesResponse, one JSON object per line")
     .addHelpText(

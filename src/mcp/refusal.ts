@@ -40,7 +40,9 @@ export function explainEntry(error: EntryError): string {
 }
 
 function fieldAtStart(sentence: string): string {
-  return /^(?:text|in_reply_to|thread_id|expires_in|message_id|to(?=:))\b/.exec(sentence)?.[0] ?? "";
+  return (
+    /^(?:text|in_reply_to|thread_id|expires_in|message_id|to(?=:))\b/.exec(sentence)?.[0] ?? ""
+  );
 }
 
 /** Fields of the contract whose parameter has another name. */
