@@ -2,6 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { EntryErrorSchema } from "../../gen/peerline/v1/broker_service_pb.js";
 import { explainEntry } from "../../src/mcp/refusal.js";
+import { textOf } from "./agent.js";
+import { TestHome } from "./test-home.js";
 
 test.each([
   ["text: you sent this peer the same words", "`message`: you sent this peer the same words"],
@@ -13,4 +15,16 @@ test.each([
   ["the peer has too much mail", "the peer has too much mail"],
 ])("a recipient's refusal in the tools' words: %s", (message, told) => {
   expect(explainEntry(create(EntryErrorSchema, { message }))).toBe(told);
+});
+
+test("a refused send names the parameter, and the way to the names once", async () => {
+  await using home = await TestHome.open();
+  const [api] = await home.startAll("api", "web");
+  const send = async (to: string) =>
+    textOf(await api.call("send_message", { to, message: "the same" }));
+  await send("web");
+  expect(await send("web")).toContain("`message`: you sent this peer the same words");
+  const unknown = await send("qqqqqqqq");
+  expect(unknown).toContain("list_peers shows who is there");
+  expect(unknown).not.toContain("list the peers");
 });
