@@ -1,7 +1,7 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { maxStampBytes } from "./limits.js";
 import { readStamp, stampProcess, type ProcessStamp } from "./process-stamp.js";
-import { readRegularFile } from "./regular-file.js";
+import { readRegularFile, writeRegularFile } from "./regular-file.js";
 
 /** The lock of a home; `refused` where its file system has none to give. */
 export type LockState = "free" | "held" | "refused";
@@ -11,7 +11,7 @@ export type LockState = "free" | "held" | "refused";
  * whether somebody holds it only the lock tells, and a process that was killed leaves its file.
  */
 export function noteHolder(path: string): Disposable {
-  tryTo(() => writeFileSync(path, `${stampProcess()}\n`, { mode: 0o600 }));
+  tryTo(() => writeRegularFile(path, `${stampProcess()}\n`, "replace"));
   return { [Symbol.dispose]: () => tryTo(() => rmSync(path, { force: true })) };
 }
 

@@ -6,6 +6,7 @@ import {
   openSync,
   readSync,
   statSync,
+  writeFileSync,
   type Stats,
 } from "node:fs";
 import { lstat, open, stat, type FileHandle } from "node:fs/promises";
@@ -106,6 +107,21 @@ export function openRegularFileForWriting(
     if (!["ELOOP", "ENXIO"].includes(errnoOf(error) ?? "")) throw error;
   }
   throw notRegular(path);
+}
+
+/** Writes text to such a file. */
+export function writeRegularFile(
+  path: string,
+  text: string,
+  how: "append" | "replace",
+  links: Links = "follow",
+): void {
+  const file = openRegularFileForWriting(path, how, links);
+  try {
+    writeFileSync(file, text);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function notRegular(path: string): EndpointError {

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { systemClock } from "../clock.js";
 import { chooseBrokerCommand, type BrokerCommand } from "./broker-command.js";
 import { EndpointError } from "./endpoint-error.js";
 import type { Home } from "./home.js";
 import { toldLogBytes } from "./limits.js";
-import { openRegularFile, openRegularFileForWriting } from "./regular-file.js";
+import { openRegularFile, openRegularFileForWriting, writeRegularFile } from "./regular-file.js";
 import type { StartReport } from "./start-report.js";
 
 /**
@@ -99,12 +99,7 @@ function noteFailure({ logPath }: Home, error: unknown): void {
     const time = new Date(systemClock.now()).toISOString();
     const entry = { level: "error", time, pid: process.pid, err: { code, message } };
     const line = JSON.stringify({ ...entry, msg: "did not start" });
-    const file = openRegularFileForWriting(logPath, "append");
-    try {
-      writeSync(file, `${line}\n`);
-    } finally {
-      closeSync(file);
-    }
+    writeRegularFile(logPath, `${line}\n`, "append");
   } catch {
     // The log cannot be written: who started it is told all the same.
   }

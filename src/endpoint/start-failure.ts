@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { systemClock } from "../clock.js";
 import { EndpointError, type EndpointErrorCode } from "./endpoint-error.js";
 import {
@@ -7,7 +7,7 @@ import {
   maxStartPauseMs,
   startFailuresMs,
 } from "./limits.js";
-import { openRegularFile } from "./regular-file.js";
+import { openRegularFile, writeRegularFile } from "./regular-file.js";
 
 /**
  * What kept the last broker of a home from coming up, or from staying up. The broker leaves it in a file of
@@ -26,7 +26,7 @@ export function noteStartFailure(path: string, { code, message }: StartFailure):
   if (code === "STORE_NEWER") return;
   try {
     const failures = 1 + (lastFailure(path)?.failures ?? 0);
-    writeFileSync(path, `${JSON.stringify({ failures, code, message })}\n`, { mode: 0o600 });
+    writeRegularFile(path, `${JSON.stringify({ failures, code, message })}\n`, "replace");
   } catch {
     // The failure may be that nothing can be written.
   }
