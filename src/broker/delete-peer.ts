@@ -11,6 +11,7 @@ import type { Core } from "./core.js";
 import type { PeerEntry } from "./directory.js";
 import { requireField } from "./fields.js";
 import { deletionBatch } from "./limits.js";
+import { requireUnmuted } from "./moderation.js";
 import type { Credential } from "./sessions.js";
 import type { AdvancedReceipt } from "./store.js";
 
@@ -29,6 +30,8 @@ export async function deletePeer(
   return core.registrar.inTurn(async () => {
     const entry = findMeant(core, caller, request.peer);
     if (caller.kind === "operator") refuseLive(core, entry, request.evenIfLive);
+    // The mute is in the record: without it the same secret would make a peer that may send.
+    else requireUnmuted(core, entry);
     const undelivered = await core.directory.forget(entry, () => endMail(core, entry));
     const [peer] = await core.directory.describe([entry]);
     const { name, peerId } = entry.stored;

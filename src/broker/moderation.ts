@@ -26,7 +26,7 @@ export const purgedReason = "the operator removed it";
 
 /** What an operator can do about a sender. */
 
-/** Refuses what a muted peer sends. */
+/** Refuses what a muted peer may not do: send, and delete itself. */
 export function requireUnmuted(core: Core, { stored }: PeerEntry): void {
   const { mutedUntilMs, kind, name } = stored;
   const restMs = mutedUntilMs - core.clock.now();
@@ -37,7 +37,7 @@ export function requireUnmuted(core: Core, { stored }: PeerEntry): void {
     : `until further notice: ${kind === PeerKind.PERSON ? `\`peerline unmute ${name}\` lifts it` : "ask your user"}`;
   throw new BrokerError(
     ErrorReason.MUTED,
-    `you may read and not send: the operator muted you ${until}`,
+    `you may read, and neither send nor delete your peer: the operator muted you ${until}`,
     isTimed ? { retryAfterMs: restMs } : {},
   );
 }

@@ -83,6 +83,16 @@ describe("a muted peer", () => {
     expect(await reasonOf(send(peer, "innocent"))).toBe("MUTED");
   });
 
+  test("does not get rid of the mute by deleting itself; the operator may delete it", async () => {
+    await operator.mutePeer({ peer: "noisy" });
+    expect(await reasonOf(noisy.client.deletePeer({}))).toBe("MUTED");
+    expect(await reasonOf(noisy.client.deletePeer({ peer: "noisy" }))).toBe("MUTED");
+    const again = await broker.join({ name: "noisy", secret: noisy.secret });
+    expect(again.registered.created).toBe(false);
+    expect(await reasonOf(send(again))).toBe("MUTED");
+    await operator.deletePeer({ peer: "noisy", evenIfLive: true });
+  });
+
   test("is muted by the operator alone, for a time that can be", async () => {
     expect(await reasonOf(friend.client.mutePeer({ peer: "noisy" }))).toBe("NOT_ALLOWED");
     expect(await reasonOf(noisy.client.unmutePeer({ peer: "noisy" }))).toBe("NOT_ALLOWED");

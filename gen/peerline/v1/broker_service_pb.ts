@@ -2119,8 +2119,9 @@ export const BrokerService: GenService<{
    * Credential: session, for its own peer; operator, for any. Repeatable: yes; the
    * repeat fails with NOT_FOUND, or for a session with UNAUTHENTICATED. Errors:
    * INVALID_ARGUMENT (FIELD_*, PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND),
-   * PERMISSION_DENIED (NOT_ALLOWED: another's peer), ALREADY_EXISTS (PEER_LIVE: it has
-   * a live session, and `even_if_live` is not set), RESOURCE_EXHAUSTED (STORE_FULL).
+   * PERMISSION_DENIED (NOT_ALLOWED: another's peer; MUTED: the operator muted the
+   * session's peer, which only the operator removes then), ALREADY_EXISTS (PEER_LIVE: it
+   * has a live session, and `even_if_live` is not set), RESOURCE_EXHAUSTED (STORE_FULL).
    *
    * @generated from rpc peerline.v1.BrokerService.DeletePeer
    */
