@@ -91,7 +91,7 @@ describe("a host that goes from conversation to conversation", () => {
     second.hook("UserPromptSubmit", "a");
     expect(await second.read()).toEqual(["for proj"]);
     expect(await second.name()).toBe("proj");
-    expect(await stateOf(waiting)).toBe("confirmed");
+    await eventually(async () => expect(await stateOf(waiting)).toBe("confirmed"));
     expect(await stateOf(unread)).toBe("leased");
 
     const later = await send("proj", "shown to a, not confirmed");
