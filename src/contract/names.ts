@@ -18,8 +18,8 @@ export type AskedName =
 
 /**
  * The name that somebody means who asks for this one: `Back End` for `back-end`, `Müller` for `muller`,
- * `@api` for `api`. It is refused where nothing is left, where letters of another script would be lost,
- * where it looks like an id, so that a recipient is never in doubt, and where it is reserved.
+ * `@api` for `api`. It is refused where nothing is left, and where letters of another script would be lost.
+ * It is refused, too, where it is reserved, or looks like an id: a recipient is never in doubt.
  */
 export function readName(text: string): AskedName {
   const { name, isWhole } = fold(text);

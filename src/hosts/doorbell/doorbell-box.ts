@@ -24,10 +24,10 @@ export interface BoxListener {
 }
 
 /**
- * The folder in which an adapter and the hooks of its host meet: `bell` is there while the agent is to be
- * told of mail at its next hook, `turn` says what the host is doing, `conversation` in which of its
- * conversations, and behind the named pipe `waiter`
- * somebody may wait to wake an idle session. The hooks' side is `doorbell.sh`.
+ * The folder in which an adapter and the hooks of its host meet. `bell` is there while the agent is to be
+ * told of mail at its next hook. `turn` says what the host is doing, and `conversation` which of its
+ * conversations it is in. Behind the named pipe `waiter` somebody may wait to wake an idle session. The
+ * hooks' side is `doorbell.sh`.
  */
 export class DoorbellBox {
   readonly #path: string;
