@@ -11,7 +11,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
   const program = fileURLToPath(import.meta.url);
   const argv = process.argv.slice(2);
   if (argv.length === 1 && argv[0] === "mcp") {
-    process.exitCode = await (await import("./cli/mcp.js")).runMcp(program);
+    process.exitCode = await (await import("./cli/commands/mcp.js")).runMcp(program);
   } else {
     process.exitCode = await (await import("./cli/program.js")).runProgram(argv, program);
   }

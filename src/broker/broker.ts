@@ -6,18 +6,18 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "./broker-error.js";
 import type { BrokerLog } from "./broker-log.js";
 import type { Core } from "./core.js";
-import { Directory } from "./directory.js";
-import { Expiry } from "./expiry.js";
-import { Notices } from "./notices.js";
-import { Receipts } from "./receipts.js";
-import { Registrar } from "./registration.js";
-import { Retirement } from "./retirement.js";
-import { createService } from "./service.js";
-import { Sessions } from "./sessions.js";
+import { Directory } from "./peers/directory.js";
+import { Expiry } from "./delivery/expiry.js";
+import { Notices } from "./delivery/notices.js";
+import { Receipts } from "./delivery/receipts.js";
+import { Registrar } from "./peers/registration.js";
+import { Retirement } from "./peers/retirement.js";
+import { createService } from "./calls/service.js";
+import { Sessions } from "./peers/sessions.js";
 import type { Store } from "./store.js";
-import { Storms } from "./storms.js";
-import { Streams } from "./streams.js";
-import { Subscriptions } from "./subscriptions.js";
+import { Storms } from "./delivery/storms.js";
+import { Streams } from "./delivery/streams.js";
+import { Subscriptions } from "./delivery/subscriptions.js";
 
 export interface Broker {
   /** BrokerService, to be served. */

@@ -1,14 +1,14 @@
 import type { Clock } from "../clock.js";
 import type { BrokerLog } from "./broker-log.js";
-import type { Directory } from "./directory.js";
-import type { Expiry } from "./expiry.js";
-import type { Receipts } from "./receipts.js";
-import type { Registrar } from "./registration.js";
-import type { Sessions } from "./sessions.js";
+import type { Directory } from "./peers/directory.js";
+import type { Expiry } from "./delivery/expiry.js";
+import type { Receipts } from "./delivery/receipts.js";
+import type { Registrar } from "./peers/registration.js";
+import type { Sessions } from "./peers/sessions.js";
 import type { Store } from "./store.js";
-import type { Storms } from "./storms.js";
-import type { Streams } from "./streams.js";
-import type { Subscriptions } from "./subscriptions.js";
+import type { Storms } from "./delivery/storms.js";
+import type { Streams } from "./delivery/streams.js";
+import type { Subscriptions } from "./delivery/subscriptions.js";
 
 /** What the calls of the service work on. */
 export interface Core {

@@ -5,7 +5,7 @@ import { HostError } from "../hosts/host-error.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-codes.js";
-import type { Output } from "./output.js";
+import type { Output } from "./print/output.js";
 import { explainRefusal } from "./refusal.js";
 
 /** Says on stderr why a command failed and returns the code to exit with. A defect shows its stack. */

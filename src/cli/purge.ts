@@ -8,10 +8,10 @@ import { CliError } from "./cli-error.js";
 import { lookAtBroker, type BrokerView } from "./doctor/broker-view.js";
 import { lookAtHome, type HomeView } from "./doctor/home-view.js";
 import { lockHolder } from "./doctor/lock-holder.js";
-import type { Output } from "./output.js";
-import { count } from "./receipt-words.js";
+import type { Output } from "./print/output.js";
+import { count } from "./print/receipt-words.js";
 import type { Shell } from "./shell.js";
-import { stopBroker } from "./stop.js";
+import { stopBroker } from "./commands/stop.js";
 
 /** A home as it is before all of it is removed. */
 export interface PurgedHome {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { ExitCode } from "./exit-codes.js";
-import { Output } from "./output.js";
+import { Output } from "./print/output.js";
 
 /** What every command works with. */
 export interface Shell {

@@ -11,7 +11,7 @@ import {
   maxSendBurst,
   unusedGraceMs,
 } from "../../src/broker/limits.js";
-import { nearNames } from "../../src/broker/names.js";
+import { nearNames } from "../../src/broker/peers/names.js";
 import type { Store } from "../../src/broker/store.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
 import { RpcError } from "../../src/rpc/error.js";

@@ -5,7 +5,7 @@ import pc from "picocolors";
 import stringWidth from "string-width";
 import { expect, test } from "vitest";
 import { PeerKind, PeerSchema, Reach } from "../../gen/peerline/v1/peer_pb.js";
-import { peerLines } from "../../src/cli/peers.js";
+import { peerLines } from "../../src/cli/commands/peers.js";
 
 const nowMs = 1_000_000_000;
 const api = create(PeerSchema, {

@@ -6,7 +6,7 @@ import { connectBroker } from "../../endpoint/connect.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
 import { connectAsOperator, type Operator } from "../operator.js";
-import { stopBroker } from "../stop.js";
+import { stopBroker } from "../commands/stop.js";
 import { Agent } from "./agent.js";
 
 /** A home of its own, the agents in it and the broker they start. Disposal ends them all and removes it. */

@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { afterStop, otherVersion } from "../../endpoint/other-version.js";
-import { span } from "../relative-time.js";
+import { span } from "../print/relative-time.js";
 import { advise, asidePath } from "./advice.js";
 import type { RunningBroker } from "./broker-view.js";
 import { endHolder } from "./check-lock.js";

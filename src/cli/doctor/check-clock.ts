@@ -1,5 +1,5 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { span } from "../relative-time.js";
+import { span } from "../print/relative-time.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { clockToleranceMs } from "./limits.js";

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isLeft, isUnvisited } from "../../hosts/doorbell/box-folder.js";
-import { count } from "../receipt-words.js";
+import { count } from "../print/receipt-words.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 

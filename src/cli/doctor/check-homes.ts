@@ -1,4 +1,4 @@
-import { count } from "../receipt-words.js";
+import { count } from "../print/receipt-words.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxListed } from "./limits.js";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { scriptBeside, type HookTable } from "../../hosts/doorbell/hook.js";
-import { count } from "../receipt-words.js";
+import { count } from "../print/receipt-words.js";
 import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";

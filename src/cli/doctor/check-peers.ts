@@ -1,8 +1,8 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { peerLine } from "../../contract/peer-text.js";
-import { count } from "../receipt-words.js";
-import { relativeTime } from "../relative-time.js";
+import { count } from "../print/receipt-words.js";
+import { relativeTime } from "../print/relative-time.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxListed, staleMs } from "./limits.js";

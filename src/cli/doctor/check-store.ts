@@ -1,5 +1,5 @@
 import type { StoreInfo } from "../../../gen/peerline/v1/broker_service_pb.js";
-import { count } from "../receipt-words.js";
+import { count } from "../print/receipt-words.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 

@@ -7,7 +7,7 @@ import type {
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState, type MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
 import { AbortScope } from "../../../src/abort-scope.js";
-import { noticeSender } from "../../../src/broker/notices.js";
+import { noticeSender } from "../../../src/broker/delivery/notices.js";
 import type { Store } from "../../../src/broker/store.js";
 import type { StoppedClock } from "../../support/stopped-clock.js";
 import {

@@ -1,5 +1,5 @@
 import type { Message, MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
-import { noticeSender } from "../../../src/broker/notices.js";
+import { noticeSender } from "../../../src/broker/delivery/notices.js";
 import type { TestPeer } from "../../support/test-broker.js";
 
 /** All that a caller may see, oldest first, asked for in pages. */

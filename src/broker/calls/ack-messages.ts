@@ -1,0 +1,101 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  AckMessagesResponseSchema,
+  AckResultSchema,
+  Outcome,
+  type Ack,
+  type AckMessagesRequest,
+  type AckMessagesResponse,
+  type AckResult,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { BrokerError, entryError } from "../broker-error.js";
+import type { Core } from "../core.js";
+import { parseDeliveryId } from "../delivery/delivery-id.js";
+import { boundBytes, boundCount, invalidField, requireField } from "../fields.js";
+import { maxAcks, maxDeliveryIdBytes, maxReasonBytes } from "../limits.js";
+import type { Session } from "../peers/sessions.js";
+import { StoreError } from "../store.js";
+
+/** Carries out reports, one by one; each is durable when its entry answers. */
+export async function ackMessages(
+  core: Core,
+  session: Session,
+  request: AckMessagesRequest,
+): Promise<AckMessagesResponse> {
+  if (request.acks.length === 0) requireField("acks", "");
+  boundCount("acks", request.acks.length, maxAcks);
+  session.isSure ||= request.acks.some(({ outcome }) => outcome <= Outcome.CONFIRMED);
+  const results = await Promise.all(request.acks.map((ack) => answer(core, session, ack)));
+  return create(AckMessagesResponseSchema, { results });
+}
+
+async function answer(core: Core, session: Session, ack: Ack): Promise<AckResult> {
+  const { deliveryId } = ack;
+  try {
+    return create(AckResultSchema, { deliveryId, state: await report(core, session, ack) });
+  } catch (error) {
+    // Retention may forget a message while it is reported on.
+    const known = error instanceof StoreError && error.code === "NOT_FOUND" ? notFound() : error;
+    if (!(known instanceof BrokerError)) throw known;
+    return create(AckResultSchema, { deliveryId, error: entryError(known) });
+  }
+}
+
+async function report(core: Core, session: Session, ack: Ack): Promise<ReceiptState> {
+  checkAck(ack);
+  const key = parseDeliveryId(ack.deliveryId);
+  const { peerId } = session.entry.stored;
+  if (key === undefined || key.peerId !== peerId) throw notFound();
+  const state = await core.subscriptions.report(peerId, key.seq, ack);
+  return state ?? repeated(core, peerId, key.seq, ack);
+}
+
+/** A report on a lease that has ended: fine where it says what is already known. */
+async function repeated(core: Core, peerId: string, seq: bigint, ack: Ack): Promise<ReceiptState> {
+  const known = await core.receipts.get(peerId, seq);
+  if (known === undefined) throw notFound();
+  const { state } = known.receipt;
+  if (isKnown(state, ack.outcome)) return state;
+  throw new BrokerError(
+    ErrorReason.DELIVERY_STALE,
+    "delivery_id: its lease has ended (the stream closed or another took over): the message is offered again under a new delivery_id",
+    { metadata: { field: "delivery_id" } },
+  );
+}
+
+function isKnown(state: ReceiptState, outcome: Outcome): boolean {
+  switch (outcome) {
+    case Outcome.PRESENTED:
+      return state >= ReceiptState.PRESENTED;
+    case Outcome.UNSPECIFIED:
+    case Outcome.CONFIRMED:
+      return state === ReceiptState.CONFIRMED || state === ReceiptState.ANSWERED;
+    case Outcome.REJECTED:
+      return state === ReceiptState.DEAD_LETTERED;
+    case Outcome.EXPIRED:
+      return state === ReceiptState.EXPIRED;
+    default:
+      return false;
+  }
+}
+
+function checkAck(ack: Ack): void {
+  requireField("delivery_id", ack.deliveryId);
+  boundBytes("delivery_id", ack.deliveryId, maxDeliveryIdBytes);
+  boundBytes("reason", ack.reason, maxReasonBytes);
+  if (Outcome[ack.outcome] === undefined)
+    throw invalidField("outcome", "outcome is none of Outcome");
+  if (ConfirmedBy[ack.confirmedBy] === undefined) {
+    throw invalidField("confirmed_by", "confirmed_by is none of ConfirmedBy");
+  }
+}
+
+function notFound(): BrokerError {
+  return new BrokerError(
+    ErrorReason.DELIVERY_NOT_FOUND,
+    "delivery_id: no such delivery was made to this peer: use the delivery_id of a Delivery event",
+    { metadata: { field: "delivery_id" } },
+  );
+}

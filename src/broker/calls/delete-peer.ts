@@ -1,0 +1,94 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  DeletePeerResponseSchema,
+  type DeletePeerRequest,
+  type DeletePeerResponse,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { BrokerError, translateStoreErrors } from "../broker-error.js";
+import type { Core } from "../core.js";
+import type { PeerEntry } from "../peers/directory.js";
+import { requireField } from "../fields.js";
+import { deletionBatch } from "../limits.js";
+import { requireUnmuted } from "./moderation.js";
+import type { Credential } from "../peers/sessions.js";
+import type { AdvancedReceipt } from "../store.js";
+
+/**
+ * Removes a peer, in the turn of the registrations, so that nobody returns to it meanwhile.
+ *
+ * 1. Nobody finds it any more, and its session ends.
+ * 2. What is open in its queue becomes dead letters, of which its senders are told.
+ * 3. Its record goes; what it sent and received stays in the history.
+ */
+export async function deletePeer(
+  core: Core,
+  caller: Credential,
+  request: DeletePeerRequest,
+): Promise<DeletePeerResponse> {
+  return core.registrar.inTurn(async () => {
+    const entry = findMeant(core, caller, request.peer);
+    if (caller.kind === "operator") refuseLive(core, entry, request.evenIfLive);
+    // The mute is in the record: without it the same secret would make a peer that may send.
+    else requireUnmuted(core, entry);
+    const undelivered = await core.directory.forget(entry, () => endMail(core, entry));
+    const [peer] = await core.directory.describe([entry]);
+    const { name, peerId } = entry.stored;
+    core.log.info({ peer: name, peerId, undelivered }, "peer deleted");
+    return create(DeletePeerResponseSchema, {
+      ...(peer === undefined ? {} : { peer }),
+      undeliveredMessages: BigInt(undelivered),
+    });
+  });
+}
+
+/** A session deletes its own peer; the operator whichever it names. */
+function findMeant(core: Core, caller: Credential, wanted: string): PeerEntry {
+  if (caller.kind === "operator") {
+    requireField("peer", wanted.trim());
+    return core.directory.resolve("peer", wanted);
+  }
+  const own = caller.session.entry;
+  if (wanted === "" || core.directory.resolve("peer", wanted) === own) return own;
+  throw new BrokerError(
+    ErrorReason.NOT_ALLOWED,
+    "peer: a session deletes its own peer only: leave peer empty, or use the operator token",
+    { metadata: { field: "peer" } },
+  );
+}
+
+function refuseLive(core: Core, entry: PeerEntry, evenIfLive: boolean): void {
+  if (evenIfLive || core.sessions.liveOf(entry) === undefined) return;
+  throw new BrokerError(
+    ErrorReason.PEER_LIVE,
+    `peer: ${entry.stored.name} has a live session: end that one first, or set even_if_live`,
+    { metadata: { field: "peer", candidates: entry.stored.name } },
+  );
+}
+
+/** Ends the session and what is open; resolves to how many messages were never presented. */
+async function endMail(core: Core, entry: PeerEntry): Promise<number> {
+  const { peerId } = entry.stored;
+  core.sessions.closeOf(entry, "the peer was deleted");
+  for (let count = 0; ;) {
+    const query = { peerId, limit: deletionBatch };
+    const open = await translateStoreErrors(() => core.store.listOpen(query));
+    if (open.length === 0) return count;
+    const ended = await Promise.all(open.map((seq) => endDelivery(core, peerId, seq)));
+    count += ended.filter(
+      ({ moved, receipt }) => moved && receipt.presentedTime === undefined,
+    ).length;
+  }
+}
+
+async function endDelivery(core: Core, peerId: string, seq: bigint): Promise<AdvancedReceipt> {
+  const known = await core.receipts.get(peerId, seq);
+  const wasPresented = known?.receipt.presentedTime !== undefined;
+  return core.receipts.advance(peerId, seq, {
+    state: ReceiptState.DEAD_LETTERED,
+    reason: wasPresented
+      ? "presented and never confirmed; its recipient was deleted"
+      : "its recipient was deleted",
+  });
+}

@@ -1,0 +1,72 @@
+import type { RegisterRequest } from "../../../gen/peerline/v1/broker_service_pb.js";
+import { PeerKind, type Profile } from "../../../gen/peerline/v1/peer_pb.js";
+import { automaticName } from "../../contract/names.js";
+import {
+  boundBytes,
+  boundCount,
+  invalidField,
+  matchField,
+  requireField,
+  requireName,
+} from "../fields.js";
+import {
+  maxBaseNameBytes,
+  maxConversationIdBytes,
+  maxInstanceIdBytes,
+  maxKeyring,
+  maxSecretBytes,
+  minSecretBytes,
+} from "../limits.js";
+import { readProfile } from "../peers/profile.js";
+import { sha256 } from "../peers/sessions.js";
+
+const secretPattern = new RegExp(`^[A-Za-z0-9_-]{${minSecretBytes},${maxSecretBytes}}$`);
+const secretForm = `${minSecretBytes} to ${maxSecretBytes} of A-Z a-z 0-9 _ -`;
+
+/** A checked RegisterRequest. Secrets are gone: only their hashes go on. */
+export interface Registration {
+  readonly secretHash: string;
+  readonly keyringHashes: readonly string[];
+  readonly instanceId: string;
+  readonly conversationId: string;
+  /** Empty when any will do. */
+  readonly name: string;
+  readonly baseName: string;
+  /** Whether it says anything by which another peer could be of the same project. */
+  readonly hasProject: boolean;
+  readonly kind: PeerKind;
+  readonly profile: Profile;
+}
+
+export function readRegistration(request: RegisterRequest): Registration {
+  const { secret, keyring, instanceId, conversationId, baseName } = request;
+  boundCount("keyring", keyring.length, maxKeyring);
+  if (keyring.length === 0) requireField("secret", secret);
+  if (secret !== "") matchField("secret", secret, secretPattern, secretForm);
+  for (const other of keyring)
+    matchField("keyring", other, secretPattern, `secrets of ${secretForm}`);
+  boundBytes("instance_id", instanceId, maxInstanceIdBytes);
+  matchField("instance_id", instanceId, /^[A-Za-z0-9._:-]*$/, "of A-Z a-z 0-9 . _ : -");
+  if (secret === "") requireField("instance_id", instanceId);
+  boundBytes("conversation_id", conversationId, maxConversationIdBytes);
+  matchField("conversation_id", conversationId, /^[A-Za-z0-9._:/-]*$/, "of A-Z a-z 0-9 . _ : / -");
+  const name = request.name === "" ? "" : requireName(request.name);
+  boundBytes("base_name", baseName, maxBaseNameBytes);
+  if (PeerKind[request.kind] === undefined) throw invalidField("kind", "kind is none of PeerKind");
+  const kind = request.kind === PeerKind.UNSPECIFIED ? PeerKind.PROGRAM : request.kind;
+  return {
+    secretHash: secret === "" ? "" : hashOf(secret),
+    keyringHashes: keyring.map(hashOf),
+    instanceId: instanceId === "" ? hashOf(secret) : instanceId,
+    conversationId,
+    name,
+    baseName: name === "" ? automaticName(baseName, kind) : name,
+    hasProject: [name, baseName, request.profile?.root ?? ""].some((text) => text !== ""),
+    kind,
+    profile: readProfile(request.profile),
+  };
+}
+
+function hashOf(secret: string): string {
+  return sha256(secret).toString("hex");
+}

@@ -1,0 +1,39 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  GetServerInfoResponseSchema,
+  StoreInfo_Durability,
+  type GetServerInfoResponse,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import type { Core } from "../core.js";
+import { defaultExpiresInMs, listLimits } from "../limits.js";
+
+/** What this broker is, what it promises and where its bounds are. */
+export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> {
+  const { store, directory } = core;
+  const { writable, problem, bytes, freeBytes, damagedMessages, damages } = await store.health();
+  const entries = [...directory.entries()];
+  return create(GetServerInfoResponseSchema, {
+    version: core.version,
+    brokerId: core.brokerId,
+    startTime: timestampFromMs(core.startMs),
+    pid: process.pid,
+    store: {
+      technology: store.info.technology,
+      durability: { memory: StoreInfo_Durability.MEMORY, disk: StoreInfo_Durability.DISK }[
+        store.info.durability
+      ],
+      writable,
+      problem,
+      bytes: BigInt(bytes),
+      freeBytes: BigInt(freeBytes),
+      damagedMessages: BigInt(damagedMessages),
+      damages: [...damages],
+    },
+    dedupeWindow: durationFromMs(store.info.dedupeWindowMs),
+    defaultExpiry: durationFromMs(defaultExpiresInMs),
+    limits: listLimits(store),
+    onlinePeers: entries.filter((entry) => entry.online).length,
+    knownPeers: entries.length,
+  });
+}

@@ -1,0 +1,48 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  UpdatePeerResponseSchema,
+  type UpdatePeerRequest,
+  type UpdatePeerResponse,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import type { Core } from "../core.js";
+import { requireName, requireReach } from "../fields.js";
+import { readProfile } from "../peers/profile.js";
+import type { Session } from "../peers/sessions.js";
+
+/** Changes the caller's name, profile and reach. */
+export async function updatePeer(
+  core: Core,
+  session: Session,
+  request: UpdatePeerRequest,
+): Promise<UpdatePeerResponse> {
+  const { entry } = session;
+  const { summary, cwd, root, branch, repository, reach } = request;
+  const name = request.name === undefined ? undefined : requireName(request.name);
+  if (reach !== undefined) requireReach(reach);
+  const { profile } = entry.stored;
+  const changed = readProfile({
+    ...profile,
+    ...(summary === undefined ? {} : { summary }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(root === undefined ? {} : { root }),
+    ...(branch === undefined ? {} : { branch }),
+    ...(repository === undefined ? {} : { repository }),
+  });
+  const isStored = [name, summary, cwd, root, branch, repository].some(
+    (field) => field !== undefined,
+  );
+  if (isStored) {
+    session.isSure = true;
+    await core.directory.update(entry, {
+      ...(name === undefined ? {} : { name }),
+      profile: changed,
+      lastSeenMs: core.clock.now(),
+    });
+  }
+  // Another session may have taken over meanwhile: its reach is its own.
+  if (reach !== undefined && !session.ended.signal.aborted) {
+    core.directory.setPresence(entry, { reach });
+  }
+  const [peer] = await core.directory.describe([entry]);
+  return create(UpdatePeerResponseSchema, peer === undefined ? {} : { peer });
+}

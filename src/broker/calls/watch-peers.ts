@@ -1,0 +1,69 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  WatchPeersResponseSchema,
+  type WatchPeersRequest,
+  type WatchPeersResponse,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import { AbortScope } from "../../abort-scope.js";
+import type { Core } from "../core.js";
+import type { PeerEntry } from "../peers/directory.js";
+import { scopeFilter } from "./list-peers.js";
+import type { Credential } from "../peers/sessions.js";
+import { Signal } from "../signal.js";
+
+/**
+ * Streams peers: a snapshot, `synced`, then changes. What waits for a slow reader is a set of ids, so
+ * that it gets the newest state of each peer and holds no more memory than there are peers.
+ */
+export async function* watchPeers(
+  core: Core,
+  caller: Credential,
+  request: WatchPeersRequest,
+  callSignal: AbortSignal,
+): AsyncGenerator<WatchPeersResponse> {
+  const inScope = scopeFilter(caller, request.scope);
+  const { directory } = core;
+  const ends = caller.kind === "session" ? [caller.session.ended.signal] : [];
+  using watch = new AbortScope([callSignal, core.stopping, ...ends]);
+  const { signal } = watch;
+  const shown = new Set<string>();
+  const changed = new Set<string>();
+  const wake = new Signal(signal);
+  const stopListening = directory.onChange((peerId) => {
+    changed.add(peerId);
+    wake.set();
+  });
+  try {
+    // As they stand when their turn comes: no copy of all of them is kept for a reader that is slow.
+    for (const entry of directory.entries()) {
+      if (inScope(entry)) yield* show(entry);
+    }
+    yield* drain();
+    yield create(WatchPeersResponseSchema, { event: { case: "synced", value: {} } });
+    while (await wake.wait()) yield* drain();
+    if (!callSignal.aborted) signal.throwIfAborted();
+  } finally {
+    stopListening();
+  }
+
+  async function* show(entry: PeerEntry): AsyncGenerator<WatchPeersResponse> {
+    const { peerId } = entry.stored;
+    changed.delete(peerId);
+    const [peer] = await directory.describe([entry]);
+    if (peer === undefined) return;
+    shown.add(peerId);
+    yield create(WatchPeersResponseSchema, { event: { case: "peer", value: peer } });
+  }
+
+  async function* drain(): AsyncGenerator<WatchPeersResponse> {
+    for (const peerId of changed) {
+      changed.delete(peerId);
+      const entry = directory.get(peerId);
+      if (entry !== undefined && inScope(entry)) {
+        yield* show(entry);
+      } else if (shown.delete(peerId)) {
+        yield create(WatchPeersResponseSchema, { event: { case: "removedPeerId", value: peerId } });
+      }
+    }
+  }
+}

@@ -1,0 +1,167 @@
+import { createHash } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { v7 as uuidv7 } from "uuid";
+import {
+  PeerRefSchema,
+  ReceiptState,
+  Urgency,
+  type PeerRef,
+  type Receipt,
+} from "../../../gen/peerline/v1/message_pb.js";
+import type { BrokerLog } from "../broker-log.js";
+import { purgedReason } from "../calls/moderation.js";
+import { refTo, type Directory, type PeerEntry } from "../peers/directory.js";
+import { defaultExpiresInMs, maxEndsTold, noticeDelayMs } from "../limits.js";
+import type { Receipts } from "./receipts.js";
+import type { Draft, Store } from "../store.js";
+
+/** Who sends notices. No peer can have this id or name. */
+export const noticeSender: PeerRef = create(PeerRefSchema, {
+  peerId: "00000000-0000-0000-0000-000000000000",
+  name: "@peerline",
+});
+
+interface End {
+  readonly messageId: string;
+  readonly receipt: Receipt;
+}
+
+/**
+ * Tells senders, in their own queues, which of their messages expired or were dead-lettered: what ends
+ * within a moment makes one notice. A notice is never told of. A broker that is killed within that
+ * moment tells nothing; the receipts do.
+ */
+export class Notices {
+  readonly #store: Store;
+  readonly #directory: Directory;
+  readonly #receipts: Receipts;
+  readonly #log: BrokerLog;
+  readonly #ends = new Map<string, End[]>();
+  readonly #stopListening: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #telling: Promise<void> = Promise.resolve();
+
+  constructor(options: { store: Store; directory: Directory; receipts: Receipts; log: BrokerLog }) {
+    this.#store = options.store;
+    this.#directory = options.directory;
+    this.#receipts = options.receipts;
+    this.#log = options.log;
+    this.#stopListening = options.receipts.onEvent(({ event }) => {
+      if (event.case !== "receiptMoved") return;
+      const { from, messageId, receipt } = event.value;
+      if (from !== undefined && receipt !== undefined && isBadEnd(receipt.state)) {
+        this.#note(from.peerId, { messageId, receipt });
+      }
+    });
+  }
+
+  /** Tells what is still untold, and nothing more. */
+  async close(): Promise<void> {
+    this.#stopListening();
+    clearTimeout(this.#timer);
+    this.#tellAll();
+    await this.#telling;
+  }
+
+  #note(sender: string, end: End): void {
+    if (sender === noticeSender.peerId) return;
+    const known = this.#ends.get(sender);
+    if (known === undefined) this.#ends.set(sender, [end]);
+    else known.push(end);
+    this.#timer ??= setTimeout(() => this.#tellAll(), noticeDelayMs).unref();
+  }
+
+  #tellAll(): void {
+    this.#timer = undefined;
+    const ends = [...this.#ends];
+    this.#ends.clear();
+    this.#telling = this.#telling.then(async () => {
+      for (const [sender, ended] of ends) await this.#tell(sender, ended);
+    });
+  }
+
+  async #tell(sender: string, ends: readonly End[]): Promise<void> {
+    const entry = this.#directory.get(sender);
+    if (entry === undefined) return;
+    try {
+      const draft = draftNotice(entry, ends);
+      const [result] = await this.#store.enqueue(draft, draft.to);
+      if (result?.ok === true) this.#receipts.accepted(result.message, [result.receipt]);
+      else throw result?.error ?? new Error("the store did not answer");
+    } catch (error) {
+      this.#log.warn(
+        { peer: entry.stored.name, err: error },
+        "could not tell a sender of ended messages",
+      );
+    }
+  }
+}
+
+function isBadEnd(state: ReceiptState): boolean {
+  return state === ReceiptState.EXPIRED || state === ReceiptState.DEAD_LETTERED;
+}
+
+function draftNotice(to: PeerEntry, ends: readonly End[]): Draft {
+  const undelivered = ends.filter(({ receipt }) => !wasShown(receipt));
+  const unconfirmed = ends.filter(({ receipt }) => wasShown(receipt));
+  const text = [
+    ...section(undelivered, "not delivered"),
+    ...section(unconfirmed, "shown to the recipient and never confirmed"),
+  ].join("\n");
+  const messageId = uuidv7();
+  return {
+    messageId,
+    from: noticeSender,
+    to: [refTo(to)],
+    text,
+    data: {
+      undelivered: undelivered.slice(0, maxEndsTold).map(endData),
+      ...(unconfirmed.length === 0
+        ? {}
+        : { unconfirmed: unconfirmed.slice(0, maxEndsTold).map(endData) }),
+    },
+    threadId: messageId,
+    inReplyTo: "",
+    urgency: Urgency.NORMAL,
+    expiresInMs: defaultExpiresInMs,
+    fingerprint: createHash("sha256").update(text).digest("hex"),
+  };
+}
+
+/** A recipient may have read what it was shown, though nobody knows. */
+function wasShown({ presentedTime }: Receipt): boolean {
+  return presentedTime !== undefined;
+}
+
+function section(ends: readonly End[], what: string): string[] {
+  if (ends.length === 0) return [];
+  const more = ends.length - maxEndsTold;
+  return [
+    ends.length === 1
+      ? `A message of yours was ${what}:`
+      : `${ends.length} messages of yours were ${what}:`,
+    ...ends
+      .slice(0, maxEndsTold)
+      .map(
+        ({ messageId, receipt }) =>
+          `- ${messageId.slice(-8)} to ${receipt.recipient?.name}: ${why(receipt)}`,
+      ),
+    ...(more > 0 ? [`- and ${more} more`] : []),
+  ];
+}
+
+function endData({ messageId, receipt }: End): { message_id: string; to: string; state: string } {
+  return {
+    message_id: messageId,
+    to: receipt.recipient?.name ?? "",
+    state: ReceiptState[receipt.state].toLowerCase(),
+  };
+}
+
+/** Without the recipient's own reason: a peer's words are not to be read as the broker's. */
+function why(receipt: Receipt): string {
+  if (receipt.reason === purgedReason) return purgedReason;
+  return receipt.state === ReceiptState.EXPIRED
+    ? "it expired unread"
+    : "it was given up (message_status tells the recipient's reason)";
+}

@@ -1,0 +1,160 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { SendMessageRequest } from "../../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { ReceiptState, type MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
+import { readName } from "../../contract/names.js";
+import { BrokerError, translateStoreErrors } from "../broker-error.js";
+import type { Core } from "../core.js";
+import { untilMs, type PeerEntry } from "../peers/directory.js";
+import { boundCount, requireField } from "../fields.js";
+import { maxAcquaintance, maxHistoryPageBytes, maxNamesTold, maxRecipients } from "../limits.js";
+
+/** A recipient as the caller meant it. */
+interface Found {
+  readonly entry: PeerEntry;
+  /** The name that it was found by; undefined where that was an id, or a name of the answered message. */
+  readonly name: string | undefined;
+}
+
+/** What the caller calls its recipients, each once. */
+export function readRecipients(request: SendMessageRequest): string[] {
+  if (request.to.length === 0) requireField("to", "");
+  boundCount("to", request.to.length, maxRecipients);
+  boundCount("known_peers", Object.keys(request.knownPeers).length, maxRecipients);
+  const wanted = request.to.map((text) => text.trim().toLowerCase());
+  for (const text of wanted) requireField("to", text);
+  return [...new Set(wanted)];
+}
+
+/**
+ * The peers that the caller means, as they stand now. A name that a peer had in the answered message
+ * means that peer; any other is resolved.
+ */
+export function findRecipients(
+  core: Core,
+  wanted: readonly string[],
+  answered: MessageRecord | undefined,
+): PeerEntry[] {
+  return [...new Set(resolve(core, wanted, answered).map(({ entry }) => entry))];
+}
+
+/**
+ * Refuses a name that has another owner than the peer that the caller knows by it. It knows one because
+ * it says so, or because they wrote each other before the name went to another. What is renamed
+ * meanwhile is looked at anew.
+ */
+export async function refuseStrangers(
+  core: Core,
+  caller: PeerEntry,
+  request: SendMessageRequest,
+  wanted: readonly string[],
+  answered: MessageRecord | undefined,
+): Promise<void> {
+  for (;;) {
+    const found = resolve(core, wanted, answered);
+    const doubtful = found.filter((one) => isDoubtful(core, request, one));
+    for (const one of doubtful) await refuseStranger(core, caller, one);
+    if (isSame(found, resolve(core, wanted, answered))) return;
+  }
+}
+
+function resolve(
+  core: Core,
+  wanted: readonly string[],
+  answered: MessageRecord | undefined,
+): Found[] {
+  const { from, to = [] } = answered?.message ?? {};
+  const participants = from === undefined ? to : [from, ...to];
+  return wanted.map((text) => {
+    const asked = readName(text).name;
+    const known = participants.find(({ name }) => name === text || name === asked);
+    if (known !== undefined) {
+      return { entry: core.directory.resolveKnown("to", known), name: undefined };
+    }
+    const entry = core.directory.resolve("to", text);
+    const { peerId, name } = entry.stored;
+    return { entry, name: peerId.startsWith(text) ? undefined : name };
+  });
+}
+
+function isSame(before: readonly Found[], after: readonly Found[]): boolean {
+  return before.every(({ entry }, index) => entry === after[index]?.entry);
+}
+
+/** Refuses what contradicts the caller's own knowledge; true where that has to be looked for. */
+function isDoubtful(
+  core: Core,
+  { knownPeers }: SendMessageRequest,
+  { entry, name }: Found,
+): boolean {
+  if (name === undefined) return false;
+  const known = Object.hasOwn(knownPeers, name) ? knownPeers[name] : undefined;
+  if (known === undefined) return core.directory.formerOwners(name).length > 0;
+  if (known === entry.stored.peerId) return false;
+  throw renamed(name, core.directory.get(known), entry);
+}
+
+async function refuseStranger(
+  core: Core,
+  caller: PeerEntry,
+  { entry, name }: Found,
+): Promise<void> {
+  if (name === undefined || entry === caller) return;
+  const former = core.directory.formerOwners(name).filter((one) => one !== caller);
+  for (const one of former.slice(0, maxNamesTold)) {
+    const [last] = await messagesBetween(core, caller, one, 1);
+    if (last === undefined) continue;
+    if (!(await hasWrittenSince(core, caller, entry, untilMs(one, name)))) {
+      throw renamed(name, one, entry);
+    }
+  }
+}
+
+/** The caller has written to the peer since that time: it knows whose the name is. */
+async function hasWrittenSince(
+  core: Core,
+  caller: PeerEntry,
+  peer: PeerEntry,
+  sinceMs: number,
+): Promise<boolean> {
+  const records = await messagesBetween(core, caller, peer, maxAcquaintance);
+  return records.some(
+    ({ message }) =>
+      message?.from?.peerId === caller.stored.peerId &&
+      message.acceptTime !== undefined &&
+      timestampMs(message.acceptTime) >= sinceMs,
+  );
+}
+
+/** Newest first. */
+async function messagesBetween(
+  core: Core,
+  caller: PeerEntry,
+  peer: PeerEntry,
+  limit: number,
+): Promise<MessageRecord[]> {
+  const query = {
+    viewer: caller.stored.peerId,
+    peer: peer.stored.peerId,
+    threadId: "",
+    state: ReceiptState.UNSPECIFIED,
+    limit,
+    maxBytes: maxHistoryPageBytes,
+    cursor: "",
+  };
+  return (await translateStoreErrors(() => core.store.listMessages(query))).records;
+}
+
+/** @param known undefined where the broker does not know it any more. */
+function renamed(name: string, known: PeerEntry | undefined, owner: PeerEntry): BrokerError {
+  const { peerId } = owner.stored;
+  const present = known?.stored.name;
+  const fate =
+    present === undefined ? "the one you know is gone" : `the one you know is "${present}" now`;
+  const mend = present === undefined ? "" : `"${present}", or to `;
+  return new BrokerError(
+    ErrorReason.PEER_RENAMED,
+    `to: "${name}" is another peer now, and ${fate}: send to ${mend}the id ${peerId}, which is the one that has the name`,
+    { metadata: { field: "to", candidates: [present ?? "", peerId].join(",") } },
+  );
+}

@@ -1,0 +1,109 @@
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { BrokerError } from "../broker-error.js";
+import { farewellMs, maxOperatorWatches, maxStreams, maxWatches } from "../limits.js";
+import type { Credential, Session } from "../peers/sessions.js";
+
+export type StreamKind = "Subscribe" | "WatchPeers" | "WatchMessages";
+
+/** Ends a call with an error, also when its reader reads nothing. */
+type End = (error: BrokerError) => void;
+
+/**
+ * The open streams: of a session one of each kind, where a newer one ends the older; of the operator a
+ * bounded number of each kind; and bounds for all together, since each costs memory while it is open.
+ */
+export class Streams {
+  readonly #ofSession = new WeakMap<Session, Map<StreamKind, End>>();
+  readonly #ofOperator = new Map<StreamKind, number>();
+  #sessionStreams = 0;
+  #sessionWatches = 0;
+
+  /** Lets a stream run, in its place among the open ones. LIMIT_REACHED where it is one too many. */
+  async *run<T>(
+    caller: Credential,
+    kind: StreamKind,
+    end: End,
+    stream: AsyncIterable<T>,
+  ): AsyncGenerator<T> {
+    const place = this.#open(caller, kind, end);
+    try {
+      yield* stream;
+    } finally {
+      place[Symbol.dispose]();
+    }
+  }
+
+  #open(caller: Credential, kind: StreamKind, end: End): Disposable {
+    return caller.kind === "operator"
+      ? this.#openOfOperator(kind)
+      : this.#openOfSession(caller.session, kind, end);
+  }
+
+  #openOfOperator(kind: StreamKind): Disposable {
+    const open = this.#ofOperator.get(kind) ?? 0;
+    if (open >= maxOperatorWatches) {
+      const words = `${maxOperatorWatches} ${kind} streams are open with the operator token`;
+      throw tooMany("operator_watches", maxOperatorWatches, words);
+    }
+    this.#ofOperator.set(kind, open + 1);
+    return {
+      [Symbol.dispose]: () => {
+        this.#ofOperator.set(kind, (this.#ofOperator.get(kind) ?? 1) - 1);
+      },
+    };
+  }
+
+  #openOfSession(session: Session, kind: StreamKind, end: End): Disposable {
+    const own = this.#ofSession.get(session) ?? new Map<StreamKind, End>();
+    const endOlder = own.get(kind);
+    const isWatch = kind !== "Subscribe";
+    // The one that is replaced leaves its place.
+    if (endOlder === undefined) this.#requireRoom(isWatch);
+    own.set(kind, end);
+    this.#ofSession.set(session, own);
+    this.#sessionStreams++;
+    if (isWatch) this.#sessionWatches++;
+    if (endOlder !== undefined) takeLeave(kind, endOlder, superseded(kind));
+    const ended = session.ended.signal;
+    const leave = (): void => takeLeave(kind, end, ended.reason as BrokerError);
+    ended.addEventListener("abort", leave, { once: true });
+    return {
+      [Symbol.dispose]: () => {
+        ended.removeEventListener("abort", leave);
+        if (own.get(kind) === end) own.delete(kind);
+        this.#sessionStreams--;
+        if (isWatch) this.#sessionWatches--;
+      },
+    };
+  }
+
+  #requireRoom(isWatch: boolean): void {
+    if (isWatch && this.#sessionWatches >= maxWatches) {
+      throw tooMany("watches", maxWatches, `${maxWatches} watches are open in this broker`);
+    }
+    if (this.#sessionStreams >= maxStreams) {
+      throw tooMany("streams", maxStreams, `${maxStreams} streams are open in this broker`);
+    }
+  }
+}
+
+/** A subscription says `closing` first; a reader that does not take that is not waited for. */
+function takeLeave(kind: StreamKind, end: End, error: BrokerError): void {
+  if (kind === "Subscribe") setTimeout(() => end(error), farewellMs).unref();
+  else end(error);
+}
+
+function superseded(kind: StreamKind): BrokerError {
+  return new BrokerError(
+    ErrorReason.SUPERSEDED,
+    `a newer ${kind} stream of this session took over: a session has one of each kind`,
+  );
+}
+
+function tooMany(limit: string, maximum: number, words: string): BrokerError {
+  return new BrokerError(
+    ErrorReason.LIMIT_REACHED,
+    `${words}: end one, or try again when another has ended`,
+    { metadata: { limit, maximum: String(maximum) } },
+  );
+}

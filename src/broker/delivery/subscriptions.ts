@@ -1,0 +1,168 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  Closing_Reason,
+  SubscribeResponseSchema,
+  type Ack,
+  type SubscribeRequest,
+  type SubscribeResponse,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
+import type { Clock } from "../../clock.js";
+import type { BrokerLog } from "../broker-log.js";
+import { refTo, type Directory } from "../peers/directory.js";
+import { invalidField, requireReach } from "../fields.js";
+import {
+  defaultCreditBytes,
+  defaultCreditMessages,
+  maxCreditBytes,
+  maxCreditMessages,
+} from "../limits.js";
+import type { Receipts } from "./receipts.js";
+import type { Session, Sessions } from "../peers/sessions.js";
+import type { Store } from "../store.js";
+import { Subscription, type Unconfirmed } from "./subscription.js";
+
+/** The open streams: at most one for each peer. */
+export class Subscriptions {
+  readonly #store: Store;
+  readonly #directory: Directory;
+  readonly #sessions: Sessions;
+  readonly #receipts: Receipts;
+  readonly #clock: Clock;
+  readonly #log: BrokerLog;
+  readonly #open = new Map<string, Subscription>();
+  readonly #unconfirmed = new Map<string, Unconfirmed>();
+  #stopping = false;
+
+  constructor(options: {
+    store: Store;
+    directory: Directory;
+    sessions: Sessions;
+    receipts: Receipts;
+    clock: Clock;
+    log: BrokerLog;
+  }) {
+    this.#store = options.store;
+    this.#directory = options.directory;
+    this.#sessions = options.sessions;
+    this.#receipts = options.receipts;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#directory.onRename((entry) => {
+      const sender = refTo(entry);
+      for (const subscription of this.#open.values()) subscription.renamed(sender);
+    });
+  }
+
+  /** Opens the session's stream; the peer's former one ends. The first event is `started`. */
+  async *subscribe(
+    session: Session,
+    request: SubscribeRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<SubscribeResponse> {
+    const credit = readCredit(request);
+    const reach = request.reach === Reach.UNSPECIFIED ? Reach.NEXT_TURN : request.reach;
+    requireReach(reach);
+    const { entry } = session;
+    const { peerId } = entry.stored;
+    const subscription = new Subscription({
+      store: this.#store,
+      session,
+      receipts: this.#receipts,
+      clock: this.#clock,
+      log: this.#log,
+      credit,
+      unconfirmed: this.#unconfirmedOf(peerId),
+      nameOf: (id) => this.#directory.get(id)?.stored.name,
+    });
+    this.#sessions.attach(session, subscription, reach);
+    this.#open.set(peerId, subscription);
+    try {
+      this.#remember(session, session.instanceId);
+      yield await this.#started(session, credit);
+      yield* subscription.events(signal);
+    } finally {
+      subscription.leave();
+      if (this.#open.get(peerId) === subscription) this.#open.delete(peerId);
+      const unregistered = subscription.closedFor === Closing_Reason.UNREGISTERED;
+      this.#sessions.detach(session, subscription, unregistered);
+      if (!this.#stopping && session.stream === undefined) this.#remember(session, "");
+      // A newer stream goes on with the same map.
+      const isLast = !this.#open.has(peerId);
+      if (isLast && this.#unconfirmed.get(peerId)?.size === 0) this.#unconfirmed.delete(peerId);
+      this.#log.info({ peer: entry.stored.name, epoch: session.epoch }, "stream closed");
+    }
+  }
+
+  /** Carries out a report if a stream of the peer holds the lease; undefined otherwise. */
+  async report(peerId: string, seq: bigint, ack: Ack): Promise<ReceiptState | undefined> {
+    return this.#open.get(peerId)?.report(seq, ack);
+  }
+
+  /** A live session holds the message under a lease. */
+  holds(peerId: string, seq: bigint): boolean {
+    return this.#open.get(peerId)?.holds(seq) ?? false;
+  }
+
+  /** A message was settled by other means than a report. */
+  settle(peerId: string, seq: bigint): void {
+    this.#unconfirmed.get(peerId)?.delete(seq);
+    this.#open.get(peerId)?.settle(seq);
+  }
+
+  /** From now on a stream that ends does so because the broker does: its instance is expected back. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  async #started(
+    session: Session,
+    credit: { messages: number; bytes: number },
+  ): Promise<SubscribeResponse> {
+    const [peer] = await this.#directory.describe([session.entry]);
+    const value = {
+      ...(peer === undefined ? {} : { peer }),
+      epoch: BigInt(session.epoch),
+      maxMessages: credit.messages,
+      maxBytes: BigInt(credit.bytes),
+    };
+    return create(SubscribeResponseSchema, { event: { case: "started", value } });
+  }
+
+  /** Records, in the background, which instance is live, for a broker that has to start anew. */
+  #remember(session: Session, instanceId: string): void {
+    const { entry } = session;
+    const change = { instanceId, lastSeenMs: this.#clock.now() };
+    this.#directory
+      .updateIf(
+        entry,
+        (stored) => stored.epoch === session.epoch && stored.instanceId !== instanceId,
+        change,
+      )
+      .catch((error: unknown) => {
+        this.#log.warn(
+          { peer: entry.stored.name, err: error },
+          "could not record when the peer was seen",
+        );
+      });
+  }
+
+  #unconfirmedOf(peerId: string): Unconfirmed {
+    const known = this.#unconfirmed.get(peerId) ?? new Map<bigint, string>();
+    this.#unconfirmed.set(peerId, known);
+    return known;
+  }
+}
+
+function readCredit(request: SubscribeRequest): { messages: number; bytes: number } {
+  const messages = request.maxMessages || defaultCreditMessages;
+  if (messages > maxCreditMessages) {
+    throw invalidField("max_messages", `max_messages must be at most ${maxCreditMessages}`);
+  }
+  const bytes = Number(request.maxBytes) || defaultCreditBytes;
+  if (bytes > maxCreditBytes) {
+    throw invalidField("max_bytes", `max_bytes must be at most ${maxCreditBytes}`);
+  }
+  return { messages, bytes };
+}

@@ -1,0 +1,396 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import type { PeerRef } from "../../../gen/peerline/v1/message_pb.js";
+import { PeerRefSchema } from "../../../gen/peerline/v1/message_pb.js";
+import { PeerSchema, Reach, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import type { Clock } from "../../clock.js";
+import { isUuid, meansEverybody, readName } from "../../contract/names.js";
+import { BrokerError, translateStoreErrors } from "../broker-error.js";
+import { maxFormerNames, maxNamesTold, minShortIdLength } from "../limits.js";
+import { nearNames, numberedName } from "./names.js";
+import type { Store, StoredPeer } from "../store.js";
+
+/** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
+export interface PeerEntry {
+  stored: StoredPeer;
+  online: boolean;
+  /** How its session says that it is reached while it is online. */
+  reach: Reach;
+}
+
+/** What may change of a stored peer. */
+export type PeerChange = Partial<
+  Omit<StoredPeer, "peerId" | "revision" | "secretHash" | "createTimeMs">
+>;
+
+/**
+ * Every peer, in memory, over the store's records. A change is durable before it is seen. Changes of
+ * one peer are made one after the other.
+ */
+export class Directory {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #byId = new Map<string, PeerEntry>();
+  readonly #byName = new Map<string, PeerEntry>();
+  /** Who had a name before and has another now; who gave it up last is last. */
+  readonly #byFormerName = new Map<string, PeerEntry[]>();
+  readonly #bySecretHash = new Map<string, PeerEntry>();
+  readonly #updates = new Map<string, Promise<unknown>>();
+  readonly #listeners = new Set<(peerId: string) => void>();
+  readonly #renameListeners = new Set<(entry: PeerEntry) => void>();
+
+  static async load(store: Store, clock: Clock): Promise<Directory> {
+    const directory = new Directory(store, clock);
+    for (const stored of await store.loadPeers()) directory.#index(newEntry(stored));
+    return directory;
+  }
+
+  private constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  entries(): Iterable<PeerEntry> {
+    return this.#byId.values();
+  }
+
+  get(peerId: string): PeerEntry | undefined {
+    return this.#byId.get(peerId);
+  }
+
+  getByName(name: string): PeerEntry | undefined {
+    return this.#byName.get(name);
+  }
+
+  getBySecretHash(secretHash: string): PeerEntry | undefined {
+    return this.#bySecretHash.get(secretHash);
+  }
+
+  /** The first free name of a base (`api`, `api-2`, …), and which of its kind it is. */
+  freeName(baseName: string): { name: string; number: number } {
+    for (let number = 1; ; number++) {
+      const name = numberedName(baseName, number);
+      if (!this.#byName.has(name)) return { name, number };
+    }
+  }
+
+  /** Who had the name before and is another peer than the one that has it now; the last one first. */
+  formerOwners(name: string): PeerEntry[] {
+    const owner = this.#byName.get(name);
+    const former = this.#byFormerName.get(name) ?? [];
+    return former.filter((entry) => entry !== owner).toReversed();
+  }
+
+  /** Calls the listener with each peer that has another name than before. */
+  onRename(listener: (entry: PeerEntry) => void): void {
+    this.#renameListeners.add(listener);
+  }
+
+  /** Every peer that `wanted` fits: by its name, `name@host` or id one, by the beginning of an id several. */
+  find(wanted: string): PeerEntry[] {
+    const text = wanted.trim().toLowerCase();
+    const named =
+      this.#byName.get(text) ??
+      this.#byHost(text) ??
+      // As whoever asks for a name may write it.
+      this.#byName.get(readName(text).name ?? "");
+    return named === undefined ? this.#byIdPrefix(text) : [named];
+  }
+
+  /** The peer that a message names, whatever it is called now. */
+  resolveKnown(field: string, { peerId, name }: PeerRef): PeerEntry {
+    const entry = this.#byId.get(peerId);
+    if (entry !== undefined) return entry;
+    throw new BrokerError(
+      ErrorReason.PEER_NOT_FOUND,
+      `${field}: the peer that was "${name}" in that message is gone: leave out in_reply_to to send to another`,
+      { metadata: { field, candidates: "" } },
+    );
+  }
+
+  /** Finds the peer that a caller means: a name, `name@host`, an id, or at least the first 8 characters of one. */
+  resolve(field: string, wanted: string): PeerEntry {
+    const text = wanted.trim();
+    const found = this.find(text);
+    if (found.length === 1 && found[0] !== undefined) return found[0];
+    if (found.length > 1) {
+      const names = found.slice(0, maxNamesTold).map((entry) => entry.stored.name);
+      throw new BrokerError(
+        ErrorReason.PEER_AMBIGUOUS,
+        `${field}: "${shown(text)}" fits several peers (${names.join(", ")}): give a name or the whole id`,
+        { metadata: { field, candidates: names.join(",") } },
+      );
+    }
+    const [former] = this.formerOwners(readName(text).name ?? "");
+    if (former !== undefined) throw renamed(field, shown(text), former);
+    const near = meansEverybody(text) ? [] : nearNames(text, this.#byName);
+    let mend = "list the peers to see their names";
+    if (meansEverybody(text)) mend = "name each recipient";
+    else if (near.length > 0) mend = `did you mean ${near.join(", ")}?`;
+    throw new BrokerError(
+      ErrorReason.PEER_NOT_FOUND,
+      `${field}: no peer is named "${shown(text)}": ${mend}`,
+      { metadata: { field, candidates: near.join(",") } },
+    );
+  }
+
+  async create(stored: StoredPeer): Promise<PeerEntry> {
+    await translateStoreErrors(() => this.#store.createPeer(stored));
+    const entry = newEntry(stored);
+    this.#index(entry);
+    this.#changed(stored.peerId);
+    return entry;
+  }
+
+  /** Changes a peer. NAME_TAKEN when another peer has the new name. */
+  async update(entry: PeerEntry, change: PeerChange): Promise<void> {
+    await this.updateIf(entry, () => true, change);
+  }
+
+  /** Changes a peer if, when its turn comes, it still is as wanted. */
+  async updateIf(
+    entry: PeerEntry,
+    isWanted: (stored: StoredPeer) => boolean,
+    change: PeerChange,
+  ): Promise<void> {
+    await this.#inOrder(entry.stored.peerId, async () => {
+      const current = entry.stored;
+      if (!isWanted(current)) return;
+      const other = change.name === undefined ? undefined : this.#byName.get(change.name);
+      if (other !== undefined && other !== entry) throw this.#nameTaken(other.stored.name);
+      const next: StoredPeer = {
+        ...current,
+        ...change,
+        formerNames: formerNamesAfter(current, change),
+        revision: current.revision + 1,
+      };
+      await translateStoreErrors(() => this.#store.updatePeer(next));
+      this.#replace(entry, next);
+    });
+  }
+
+  /**
+   * Changes what a peer says of itself, in memory alone where the store has no room: an agent can come
+   * back for its mail while the disk is full.
+   */
+  async updateEvenIfFull(entry: PeerEntry, change: Omit<PeerChange, "name">): Promise<void> {
+    try {
+      await this.update(entry, change);
+    } catch (error) {
+      if (!(error instanceof BrokerError && error.reason === ErrorReason.STORE_FULL)) throw error;
+      this.#replace(entry, { ...entry.stored, ...change });
+    }
+  }
+
+  /** Removes a peer that nobody ever wrote to or heard of. False where it has mail or history. */
+  async removeUnused(entry: PeerEntry): Promise<boolean> {
+    const { peerId } = entry.stored;
+    return this.#inOrder(peerId, async () => {
+      // Nobody finds it from here on; what was sent to it before reaches the store first.
+      this.#unindex(entry);
+      let isRemoved = false;
+      try {
+        isRemoved = await translateStoreErrors(() => this.#store.removePeer(peerId));
+      } finally {
+        if (!isRemoved) this.#index(entry);
+      }
+      if (isRemoved) this.#changed(peerId);
+      return isRemoved;
+    });
+  }
+
+  /**
+   * Removes a peer whatever history it has, once `endMail` has ended what is open in its queue. Where
+   * that fails the peer stays. Resolves to what `endMail` does.
+   */
+  async forget<T>(entry: PeerEntry, endMail: () => Promise<T>): Promise<T> {
+    const { peerId } = entry.stored;
+    return this.#inOrder(peerId, async () => {
+      // Nobody finds it from here on; what was sent to it before reaches the store first.
+      this.#unindex(entry);
+      let isRemoved = false;
+      try {
+        const ended = await endMail();
+        isRemoved = await translateStoreErrors(() => this.#store.forgetPeer(peerId));
+        if (!isRemoved) throw new Error("a peer whose mail was ended has open mail");
+        return ended;
+      } finally {
+        if (isRemoved) this.#changed(peerId);
+        else this.#index(entry);
+      }
+    });
+  }
+
+  /** What others are shown from now on. */
+  setPresence(entry: PeerEntry, { online = entry.online, reach = entry.reach }): void {
+    if (entry.online === online && entry.reach === reach) return;
+    entry.online = online;
+    entry.reach = reach;
+    this.#changed(entry.stored.peerId);
+  }
+
+  /** Calls the listener with the id of each peer that is added, changed or removed. */
+  onChange(listener: (peerId: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Peers as callers see them, in the order given. */
+  async describe(entries: readonly PeerEntry[]): Promise<Peer[]> {
+    const ids = entries.map((entry) => entry.stored.peerId);
+    const waiting = await translateStoreErrors(() => this.#store.countWaiting(ids));
+    const nowMs = this.#clock.now();
+    return entries.map((entry) =>
+      describePeer(entry, waiting.get(entry.stored.peerId) ?? 0, nowMs),
+    );
+  }
+
+  #byHost(text: string): PeerEntry | undefined {
+    const at = text.indexOf("@");
+    if (at < 0) return undefined;
+    const entry = this.#byName.get(text.slice(0, at));
+    return entry?.stored.profile.host.toLowerCase() === text.slice(at + 1) ? entry : undefined;
+  }
+
+  #byIdPrefix(text: string): PeerEntry[] {
+    const whole = isUuid(text) ? this.#byId.get(text) : undefined;
+    if (whole !== undefined) return [whole];
+    if (text.length < minShortIdLength || !/^[0-9a-f-]+$/.test(text)) return [];
+    return [...this.#byId.values()].filter((entry) => entry.stored.peerId.startsWith(text));
+  }
+
+  #nameTaken(name: string): BrokerError {
+    const free = this.freeName(name).name;
+    return new BrokerError(
+      ErrorReason.NAME_TAKEN,
+      `name: "${name}" belongs to another peer: take another, for example "${free}"`,
+      { metadata: { field: "name", candidates: free } },
+    );
+  }
+
+  #replace(entry: PeerEntry, next: StoredPeer): void {
+    if (this.#byId.get(next.peerId) !== entry) return;
+    const isRenamed = entry.stored.name !== next.name;
+    this.#unindexNames(entry);
+    entry.stored = next;
+    this.#indexNames(entry);
+    this.#changed(next.peerId);
+    if (isRenamed) for (const listener of this.#renameListeners) listener(entry);
+  }
+
+  #unindex(entry: PeerEntry): void {
+    const { stored } = entry;
+    this.#byId.delete(stored.peerId);
+    this.#unindexNames(entry);
+    this.#bySecretHash.delete(stored.secretHash);
+  }
+
+  #index(entry: PeerEntry): void {
+    this.#byId.set(entry.stored.peerId, entry);
+    this.#indexNames(entry);
+    this.#bySecretHash.set(entry.stored.secretHash, entry);
+  }
+
+  #indexNames(entry: PeerEntry): void {
+    this.#byName.set(entry.stored.name, entry);
+    for (const { name } of entry.stored.formerNames) {
+      const owners = this.#byFormerName.get(name) ?? [];
+      this.#byFormerName.set(name, [...owners, entry].toSorted(byEndOf(name)));
+    }
+  }
+
+  #unindexNames(entry: PeerEntry): void {
+    this.#byName.delete(entry.stored.name);
+    for (const { name } of entry.stored.formerNames) {
+      const others = this.#byFormerName.get(name)?.filter((owner) => owner !== entry) ?? [];
+      if (others.length === 0) this.#byFormerName.delete(name);
+      else this.#byFormerName.set(name, others);
+    }
+  }
+
+  #changed(peerId: string): void {
+    for (const listener of this.#listeners) listener(peerId);
+  }
+
+  async #inOrder<T>(peerId: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#updates.get(peerId) ?? Promise.resolve();
+    const result = before.then(work, work);
+    const settled = result.catch(() => undefined);
+    this.#updates.set(peerId, settled);
+    try {
+      return await result;
+    } finally {
+      if (this.#updates.get(peerId) === settled) this.#updates.delete(peerId);
+    }
+  }
+}
+
+/** Without the one that it has again. */
+function formerNamesAfter(current: StoredPeer, change: PeerChange): StoredPeer["formerNames"] {
+  const { name = current.name, lastSeenMs: untilMs = current.lastSeenMs } = change;
+  if (name === current.name) return current.formerNames;
+  const others = current.formerNames.filter(
+    (former) => former.name !== name && former.name !== current.name,
+  );
+  return [...others, { name: current.name, untilMs }].slice(-maxFormerNames);
+}
+
+/** When the peer gave the name up. */
+export function untilMs(entry: PeerEntry, name: string): number {
+  return entry.stored.formerNames.find((former) => former.name === name)?.untilMs ?? 0;
+}
+
+function byEndOf(name: string): (a: PeerEntry, b: PeerEntry) => number {
+  return (a, b) => untilMs(a, name) - untilMs(b, name);
+}
+
+export function refTo(entry: PeerEntry): PeerRef {
+  return create(PeerRefSchema, { peerId: entry.stored.peerId, name: entry.stored.name });
+}
+
+export function reachOf(entry: PeerEntry): Reach {
+  return entry.online ? entry.reach : Reach.STORED;
+}
+
+function describePeer(entry: PeerEntry, waiting: number, nowMs: number): Peer {
+  const { stored } = entry;
+  return create(PeerSchema, {
+    peerId: stored.peerId,
+    name: stored.name,
+    kind: stored.kind,
+    profile: stored.profile,
+    online: entry.online,
+    lastSeenTime: timestampFromMs(stored.lastSeenMs),
+    createTime: timestampFromMs(stored.createTimeMs),
+    ...describeMute(stored.mutedUntilMs, nowMs),
+    reach: reachOf(entry),
+    waitingMessages: BigInt(waiting),
+  });
+}
+
+function describeMute(mutedUntilMs: number, nowMs: number): Pick<Peer, "muted" | "muteEndTime"> {
+  const muted = mutedUntilMs > nowMs;
+  const isTimed = muted && mutedUntilMs < Number.MAX_SAFE_INTEGER;
+  return isTimed ? { muted, muteEndTime: timestampFromMs(mutedUntilMs) } : { muted };
+}
+
+function newEntry(stored: StoredPeer): PeerEntry {
+  return { stored, online: false, reach: Reach.STORED };
+}
+
+function renamed(field: string, name: string, { stored }: PeerEntry): BrokerError {
+  return new BrokerError(
+    ErrorReason.PEER_NOT_FOUND,
+    `${field}: no peer is named "${name}" any more: the one that was is "${stored.name}" now`,
+    { metadata: { field, candidates: stored.name } },
+  );
+}
+
+function shown(text: string): string {
+  return text.length > 64 ? `${text.slice(0, 64)}…` : text;
+}

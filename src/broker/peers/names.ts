@@ -1,0 +1,68 @@
+import { maxNameLength } from "../../contract/limits.js";
+import { maxNamesCompared, maxNamesTold } from "../limits.js";
+
+/** The `number`th name of a base: `api`, `api-2`, `api-3`, within the length of a name. */
+export function numberedName(baseName: string, number: number): string {
+  if (number === 1) return baseName;
+  const suffix = `-${number}`;
+  return baseName.slice(0, maxNameLength - suffix.length) + suffix;
+}
+
+/**
+ * Names that someone who wrote `wanted` may have meant, nearest first. However many names there are, few
+ * are compared: those that contain it, else those of about its length that begin or end like it.
+ */
+export function nearNames(wanted: string, names: { keys(): Iterable<string> }): string[] {
+  const text = wanted.toLowerCase();
+  if (text.length > maxNameLength) return [];
+  const candidates: string[] = [];
+  for (const name of names.keys()) {
+    if (!isCandidate(text, name)) continue;
+    candidates.push(name);
+    if (candidates.length === maxNamesCompared) break;
+  }
+  return candidates
+    .map((name) => ({ name, distance: distance(text, name) }))
+    .filter(({ name, distance }) => distance <= mostEdits(Math.min(text.length, name.length)))
+    .toSorted((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
+    .slice(0, maxNamesTold)
+    .map(({ name }) => name);
+}
+
+/** Cheap to say of every name. A single slip of the pen changes the first or the last letter, not both. */
+function isCandidate(text: string, name: string): boolean {
+  if (contains(text, name)) return true;
+  const most = mostEdits(Math.min(text.length, name.length));
+  if (Math.abs(text.length - name.length) > most) return false;
+  return text[0] === name[0] || text.at(-1) === name.at(-1);
+}
+
+/** Beyond these, two short names have nothing in common but their length: `all` is no slip for `api`. */
+function mostEdits(length: number): number {
+  return length <= 3 ? 1 : Math.max(2, Math.floor(length / 3));
+}
+
+function contains(a: string, b: string): boolean {
+  return a.length >= 2 && (b.includes(a) || a.includes(b));
+}
+
+/**
+ * Edits between two texts, two letters in the wrong order being one (optimal string alignment); one text
+ * that contains the other counts as a single edit.
+ */
+function distance(a: string, b: string): number {
+  if (contains(a, b)) return a === b ? 0 : 1;
+  const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];
+  const edits = (i: number, j: number): number => rows[i]?.[j] ?? 0;
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    rows.push(row);
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = edits(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = isSwapped ? edits(i - 2, j - 2) + 1 : substitution;
+      row.push(Math.min(edits(i - 1, j) + 1, edits(i, j - 1) + 1, substitution, swap));
+    }
+  }
+  return edits(a.length, b.length);
+}

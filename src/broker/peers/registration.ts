@@ -1,0 +1,337 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  Closing_Reason,
+  RegisterResponseSchema,
+  type RegisterRequest,
+  type RegisterResponse,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { v7 as uuidv7 } from "uuid";
+import { sleep, type Clock } from "../../clock.js";
+import { automaticName } from "../../contract/names.js";
+import { BrokerError } from "../broker-error.js";
+import type { BrokerLog } from "../broker-log.js";
+import type { Connection } from "../../rpc/server.js";
+import { Creations } from "./creations.js";
+import type { Directory, PeerEntry } from "./directory.js";
+import { maxConversationsPerPeer, maxPeers, reclaimDelayMs } from "../limits.js";
+import { mergeProfile } from "./profile.js";
+import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
+import type { Retirement } from "./retirement.js";
+import { carry, type Session, type Sessions } from "./sessions.js";
+import type { StoredPeer } from "../store.js";
+
+/** What is asked for, and the connection that it came over. */
+interface Registration extends Request {
+  readonly connection: Connection;
+}
+
+/** Chooses the peer of a caller and opens its session; the order is Register's in the contract. */
+export class Registrar {
+  readonly #directory: Directory;
+  readonly #sessions: Sessions;
+  readonly #creations: Creations;
+  readonly #retirement: Retirement;
+  readonly #clock: Clock;
+  readonly #log: BrokerLog;
+  /** When the wait for former instances is over, by the monotonic clock. */
+  readonly #reclaimAtMs: number;
+  /** Peers that were live when the broker before this one ended, until their instance is back or the wait is over. */
+  readonly #formerInstances = new Map<PeerEntry, string>();
+  /** When the newest binding of a conversation was made. */
+  #lastBoundMs = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: {
+    directory: Directory;
+    sessions: Sessions;
+    retirement: Retirement;
+    clock: Clock;
+    log: BrokerLog;
+  }) {
+    this.#directory = options.directory;
+    this.#sessions = options.sessions;
+    this.#creations = new Creations(options.clock);
+    this.#retirement = options.retirement;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#reclaimAtMs = options.clock.monotonic() + reclaimDelayMs;
+    for (const entry of options.directory.entries()) {
+      if (entry.stored.instanceId !== "") this.#formerInstances.set(entry, entry.stored.instanceId);
+      const bound = entry.stored.conversations.map(({ boundAtMs }) => boundAtMs);
+      this.#lastBoundMs = Math.max(this.#lastBoundMs, ...bound);
+    }
+  }
+
+  /** One registration at a time, so that two callers never choose the same peer. */
+  async register(
+    request: RegisterRequest,
+    { signal, connection }: { signal: AbortSignal; connection: Connection },
+  ): Promise<RegisterResponse> {
+    const wish = { ...readRegistration(request), connection };
+    for (;;) {
+      const outcome = await this.inTurn(() => {
+        // Nobody waits for the answer any more: no peer is made, and none is taken from its session.
+        signal.throwIfAborted();
+        return this.#attempt(wish);
+      });
+      if (outcome !== "wait for the former instance") return outcome;
+      await sleep(Math.max(1, this.#reclaimAtMs - this.#clock.monotonic()), signal);
+    }
+  }
+
+  /** Does what must not happen while somebody registers. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #attempt(wish: Registration): Promise<RegisterResponse | "wait for the former instance"> {
+    const held = this.#heldPeers(wish);
+    const own = this.#sessions.ofInstance(wish.instanceId);
+    if (own !== undefined && held.has(own.entry)) return this.#returning(wish, held, own);
+
+    const entry = this.#choose(wish, held);
+    if (entry !== undefined && this.#awaitsFormerInstance(entry, wish))
+      return "wait for the former instance";
+    return entry === undefined ? this.#create(wish, held) : this.#open(wish, held, entry);
+  }
+
+  /**
+   * An instance that has a session. It keeps it, and its peer is bound to the conversation that it names,
+   * unless another peer is bound to that: then it moves there, or, where somebody else has that peer, to
+   * one that a newcomer of the conversation would get. What waits at the peer that it leaves stays there.
+   */
+  async #returning(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+    own: Session,
+  ): Promise<RegisterResponse | "wait for the former instance"> {
+    const isNew = wish.conversationId !== "" && wish.conversationId !== own.conversationId;
+    const bound = isNew ? this.#boundTo(wish.conversationId, held) : undefined;
+    if (bound === undefined || bound === own.entry) {
+      if (isNew) own.conversationId = wish.conversationId;
+      carry(own, wish.connection);
+      await this.#directory.updateEvenIfFull(own.entry, {
+        profile: mergeProfile(own.entry.stored.profile, wish.profile),
+        conversations: this.#bind(own.entry, own.conversationId),
+        lastSeenMs: this.#clock.now(),
+      });
+      return this.#respond(own, held, false);
+    }
+    const target = this.#choose(...withoutPeer(own.entry, wish, held));
+    if (target !== undefined && this.#awaitsFormerInstance(target, wish))
+      return "wait for the former instance";
+    this.#sessions.close(own, Closing_Reason.UNREGISTERED, "moved to its conversation's peer");
+    if (own.created && (await this.#directory.removeUnused(own.entry))) {
+      this.#creations.giveBack(wish.connection);
+    }
+    this.#log.info(
+      { from: own.entry.stored.name, to: target?.stored.name ?? "a new peer" },
+      "session moved to its conversation's peer",
+    );
+    return target === undefined ? this.#create(wish, held) : this.#open(wish, held, target);
+  }
+
+  /** Steps 1 to 4 of Register; undefined when a peer is to be created. */
+  #choose(wish: Registration, held: ReadonlyMap<PeerEntry, number>): PeerEntry | undefined {
+    const bound = this.#boundTo(wish.conversationId, held);
+    if (bound !== undefined && this.#isFree(bound, wish)) return bound;
+
+    const named = this.#directory.getByName(wish.name);
+    if (named !== undefined && held.has(named) && this.#isFree(named, wish)) return named;
+
+    const sameBase = [...held.keys()]
+      .filter(
+        ({ stored }) =>
+          wish.hasProject &&
+          // Older brokers gave names that are reserved now.
+          automaticName(stored.baseName, stored.kind) === wish.baseName &&
+          stored.kind === wish.kind,
+      )
+      .filter(({ stored }) => stored.profile.root === wish.profile.root)
+      .filter((entry) => this.#sessions.liveOf(entry) === undefined)
+      .toSorted(
+        (a, b) =>
+          a.stored.number - b.stored.number || a.stored.createTimeMs - b.stored.createTimeMs,
+      );
+    if (sameBase[0] !== undefined) return sameBase[0];
+
+    if (wish.secretHash === "") {
+      throw new BrokerError(
+        ErrorReason.PEER_NOT_FOUND,
+        "secret is empty and no peer of the keyring is free: send a new secret to become a new peer",
+        { metadata: { field: "secret" } },
+      );
+    }
+    const own = this.#directory.getBySecretHash(wish.secretHash);
+    if (own !== undefined && !this.#isFree(own, wish)) {
+      throw new BrokerError(
+        ErrorReason.PEER_LIVE,
+        `the identity of secret, ${own.stored.name}, has a live session: end that one, or register with another secret`,
+        { metadata: { field: "secret", candidates: own.stored.name } },
+      );
+    }
+    return own;
+  }
+
+  async #create(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+  ): Promise<RegisterResponse> {
+    this.#creations.take(wish.connection);
+    try {
+      return await this.#createWithin(wish, held);
+    } catch (error) {
+      this.#creations.giveBack(wish.connection);
+      throw error;
+    }
+  }
+
+  async #createWithin(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+  ): Promise<RegisterResponse> {
+    await this.#retirement.makeRoom();
+    if (this.#directory.size >= maxPeers) {
+      throw new BrokerError(
+        ErrorReason.LIMIT_REACHED,
+        `the broker knows ${maxPeers} peers: it takes no more until some are removed (\`peerline forget NAME\`)`,
+        {
+          metadata: { limit: "peers", maximum: String(maxPeers) },
+        },
+      );
+    }
+    const now = this.#clock.now();
+    const { name, number } = this.#directory.freeName(wish.baseName);
+    const stored: StoredPeer = {
+      peerId: uuidv7(),
+      name,
+      kind: wish.kind,
+      profile: wish.profile,
+      createTimeMs: now,
+      lastSeenMs: now,
+      secretHash: wish.secretHash,
+      baseName: wish.baseName,
+      number,
+      epoch: 0,
+      instanceId: "",
+      conversations: [],
+      formerNames: [],
+      mutedUntilMs: 0,
+      revision: 1,
+    };
+    const entry = await this.#directory.create(stored);
+    this.#log.info({ peer: name, peerId: stored.peerId }, "peer created");
+    return this.#open(wish, new Map([...held, [entry, 0]]), entry, true);
+  }
+
+  async #open(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+    entry: PeerEntry,
+    created = false,
+  ): Promise<RegisterResponse> {
+    // By the conversation that is bound to it, or by its own secret: it is the caller's.
+    const isSure =
+      this.#boundTo(wish.conversationId, held) === entry ||
+      entry.stored.secretHash === wish.secretHash;
+    await this.#directory.updateEvenIfFull(entry, {
+      kind: wish.kind,
+      profile: mergeProfile(entry.stored.profile, wish.profile),
+      epoch: entry.stored.epoch + 1,
+      instanceId: wish.instanceId,
+      conversations: this.#bind(entry, wish.conversationId),
+      lastSeenMs: this.#clock.now(),
+    });
+    this.#formerInstances.delete(entry);
+    const { instanceId, conversationId, connection } = wish;
+    const live = this.#sessions.liveOf(entry);
+    if (live?.isSure === false && live.conversationId !== conversationId) {
+      // Not as superseded: who had it is no older session of this conversation, and registers anew.
+      const detail = "the peer belongs to another conversation, which is back";
+      this.#sessions.close(live, Closing_Reason.UNREGISTERED, detail);
+    }
+    const session = { entry, instanceId, conversationId, created, isSure, connection };
+    return this.#respond(this.#sessions.open(session), held, created);
+  }
+
+  async #respond(
+    session: Session,
+    held: ReadonlyMap<PeerEntry, number>,
+    created: boolean,
+  ): Promise<RegisterResponse> {
+    const [peer] = await this.#directory.describe([session.entry]);
+    return create(RegisterResponseSchema, {
+      ...(peer === undefined ? {} : { peer }),
+      sessionToken: session.token,
+      epoch: BigInt(session.epoch),
+      secretIndex: held.get(session.entry) ?? 0,
+      created,
+    });
+  }
+
+  /** The peers whose secrets the caller holds, each with the secret's place in the request. */
+  #heldPeers(wish: Registration): Map<PeerEntry, number> {
+    const held = new Map<PeerEntry, number>();
+    for (const [index, hash] of [wish.secretHash, ...wish.keyringHashes].entries()) {
+      const entry = hash === "" ? undefined : this.#directory.getBySecretHash(hash);
+      if (entry !== undefined && !held.has(entry)) held.set(entry, index);
+    }
+    return held;
+  }
+
+  #boundTo(conversationId: string, held: ReadonlyMap<PeerEntry, number>): PeerEntry | undefined {
+    if (conversationId === "") return undefined;
+    let newest: { entry: PeerEntry; boundAtMs: number } | undefined;
+    for (const entry of held.keys()) {
+      for (const { id, boundAtMs } of entry.stored.conversations) {
+        if (id === conversationId && boundAtMs >= (newest?.boundAtMs ?? 0))
+          newest = { entry, boundAtMs };
+      }
+    }
+    return newest?.entry;
+  }
+
+  #bind(entry: PeerEntry, conversationId: string): StoredPeer["conversations"] {
+    if (conversationId === "") return entry.stored.conversations;
+    const others = entry.stored.conversations.filter(({ id }) => id !== conversationId);
+    // Later than every binding before it, though the clock was set back: the last one counts.
+    this.#lastBoundMs = Math.max(this.#clock.now(), this.#lastBoundMs + 1);
+    return [...others, { id: conversationId, boundAtMs: this.#lastBoundMs }].slice(
+      -maxConversationsPerPeer,
+    );
+  }
+
+  /**
+   * Nobody else has the peer; or who has it is of the same conversation, or took it because it was free and
+   * has not used it, while this conversation is bound to it.
+   */
+  #isFree(entry: PeerEntry, wish: Registration): boolean {
+    if (entry.stored.kind !== wish.kind && entry.stored.secretHash !== wish.secretHash)
+      return false;
+    const live = this.#sessions.liveOf(entry);
+    if (live === undefined) return true;
+    if (wish.conversationId === "") return false;
+    const isBound = entry.stored.conversations.some(({ id }) => id === wish.conversationId);
+    return live.conversationId === wish.conversationId || (isBound && !live.isSure);
+  }
+
+  #awaitsFormerInstance(entry: PeerEntry, wish: Registration): boolean {
+    const former = this.#formerInstances.get(entry);
+    if (former === undefined || former === wish.instanceId) return false;
+    return this.#clock.monotonic() < this.#reclaimAtMs;
+  }
+}
+
+/** A wish of somebody who is not to get this peer. */
+function withoutPeer(
+  entry: PeerEntry,
+  wish: Registration,
+  held: ReadonlyMap<PeerEntry, number>,
+): [Registration, Map<PeerEntry, number>] {
+  const isOwn = wish.secretHash === entry.stored.secretHash;
+  const others = [...held].filter(([other]) => other !== entry);
+  return [{ ...wish, secretHash: isOwn ? "" : wish.secretHash }, new Map(others)];
+}

@@ -1,0 +1,96 @@
+import type { Clock } from "../../clock.js";
+import type { BrokerLog } from "../broker-log.js";
+import type { Directory, PeerEntry } from "./directory.js";
+import {
+  nearMaxPeers,
+  retireAfterMs,
+  retireIntervalMs,
+  retirementBatch,
+  unusedGraceMs,
+  usedPeerRestMs,
+} from "../limits.js";
+import type { Sessions } from "./sessions.js";
+
+/**
+ * Removes peers that nobody has been for long, and, when the broker knows almost as many as it takes,
+ * those that were never used. One that still has mail, or history that is kept, stays with its name
+ * until that has ended.
+ */
+export class Retirement {
+  readonly #directory: Directory;
+  readonly #sessions: Sessions;
+  readonly #clock: Clock;
+  readonly #log: BrokerLog;
+  /** Peers that were found to be used when room was sought, and when that was. */
+  readonly #used = new WeakMap<PeerEntry, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #retiring: Promise<void> = Promise.resolve();
+
+  constructor(options: { directory: Directory; sessions: Sessions; clock: Clock; log: BrokerLog }) {
+    this.#directory = options.directory;
+    this.#sessions = options.sessions;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** Looks now, and then once a day; each removal `inTurn`, so that nobody returns to the peer meanwhile. */
+  start(inTurn: (work: () => Promise<void>) => Promise<void>): void {
+    this.#timer = setInterval(() => this.#begin(inTurn), retireIntervalMs).unref();
+    this.#begin(inTurn);
+  }
+
+  /**
+   * Where the bound of peers is near, removes some that were never used and that nobody has a stream for,
+   * the longest unseen first. To be called in turn.
+   */
+  async makeRoom(): Promise<void> {
+    if (this.#directory.size < nearMaxPeers) return;
+    const now = this.#clock.now();
+    const unused = [...this.#directory.entries()]
+      .filter((entry) => !entry.online && entry.stored.lastSeenMs <= now - unusedGraceMs)
+      .filter((entry) => (this.#used.get(entry) ?? 0) <= now - usedPeerRestMs)
+      .toSorted((a, b) => a.stored.lastSeenMs - b.stored.lastSeenMs);
+    while (unused.length > 0) {
+      const batch = unused.splice(0, retirementBatch);
+      const removed = await Promise.all(batch.map((entry) => this.#remove(entry)));
+      if (removed.includes(true)) return;
+      for (const entry of batch) this.#used.set(entry, now);
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#retiring;
+  }
+
+  #begin(inTurn: (work: () => Promise<void>) => Promise<void>): void {
+    this.#retiring = this.#retiring.then(async () => {
+      try {
+        await this.#retire(inTurn);
+      } catch (error) {
+        this.#log.warn({ err: error }, "could not retire peers");
+      }
+    });
+  }
+
+  async #retire(inTurn: (work: () => Promise<void>) => Promise<void>): Promise<void> {
+    const unseenSinceMs = this.#clock.now() - retireAfterMs;
+    // A copy: what cannot be removed is put back, at the end.
+    const entries = [...this.#directory.entries()];
+    for (const entry of entries) {
+      const isUnseen = (): boolean => !entry.online && entry.stored.lastSeenMs <= unseenSinceMs;
+      if (!isUnseen()) continue;
+      await inTurn(async () => {
+        if (isUnseen()) await this.#remove(entry);
+      });
+    }
+  }
+
+  /** False where the peer has mail or history. */
+  async #remove(entry: PeerEntry): Promise<boolean> {
+    if (!(await this.#directory.removeUnused(entry))) return false;
+    this.#sessions.closeOf(entry, "the peer was retired");
+    this.#log.info({ peer: entry.stored.name }, "peer retired");
+    return true;
+  }
+}

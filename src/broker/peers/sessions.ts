@@ -1,0 +1,209 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { Closing_Reason } from "../../../gen/peerline/v1/broker_service_pb.js";
+import type { Reach } from "../../../gen/peerline/v1/peer_pb.js";
+import type { Connection } from "../../rpc/server.js";
+import { BrokerError } from "../broker-error.js";
+import type { Directory, PeerEntry } from "./directory.js";
+import { presenceGraceMs } from "../limits.js";
+
+/** One live attachment of a client to a peer. At most one per peer; a newer one replaces it. */
+export interface Session {
+  readonly token: string;
+  readonly entry: PeerEntry;
+  readonly instanceId: string;
+  readonly epoch: number;
+  /** The host's own session, as it was named last; empty while none is. */
+  conversationId: string;
+  /**
+   * The peer is known to be the caller's: it came by its secret or its conversation, or has used the peer.
+   * Until then the conversation that the peer is bound to takes it back.
+   */
+  isSure: boolean;
+  /** The peer was created for this session. */
+  readonly created: boolean;
+  /** The open stream, if any. */
+  stream: SessionStream | undefined;
+  /**
+   * The open connections over which it registered or called, each with what to do when it closes. While
+   * there is one, the session is live.
+   */
+  readonly connections: Map<Connection, () => void>;
+  /** Aborts when the session ends, with the error for what it still has open. */
+  readonly ended: AbortController;
+}
+
+/** What a session can do to its stream. */
+export interface SessionStream {
+  /** Ends the stream with `closing`; its leases end now, whatever its reader does. */
+  end(reason: Closing_Reason, detail: string): void;
+}
+
+/** What a token allows. */
+export type Credential =
+  | { readonly kind: "session"; readonly session: Session }
+  | { readonly kind: "operator" };
+
+/**
+ * The live sessions, and what others see of them.
+ *
+ * A session is live while a connection is open over which it registered or called, whether or not it
+ * has a stream there; no timer decides. Several sessions may share a connection, and one session may
+ * have several. When the last one is gone the peer can be taken at once, yet the token stays good until
+ * somebody does: a call that brings it over a new connection makes the session live again. Others see
+ * the peer as online for a grace longer than its stream.
+ */
+export class Sessions {
+  readonly #directory: Directory;
+  readonly #operatorHash: Buffer;
+  readonly #byToken = new Map<string, Session>();
+  readonly #byPeer = new Map<string, Session>();
+  readonly #byInstance = new Map<string, Session>();
+  readonly #graces = new Map<PeerEntry, NodeJS.Timeout>();
+
+  constructor(options: { directory: Directory; operatorToken: string }) {
+    this.#directory = options.directory;
+    this.#operatorHash = sha256(options.operatorToken);
+  }
+
+  /** Says who calls. UNAUTHENTICATED without a token, or with one of no live session. */
+  authenticate(authorization: string | undefined, connection: Connection): Credential {
+    if (authorization === undefined) {
+      throw new BrokerError(
+        ErrorReason.TOKEN_MISSING,
+        "this call needs metadata `authorization: Bearer TOKEN`: Register gives a token",
+      );
+    }
+    const token = /^Bearer ([\w-]{1,256})$/i.exec(authorization)?.[1] ?? "";
+    const hash = sha256(token);
+    if (timingSafeEqual(hash, this.#operatorHash)) return { kind: "operator" };
+    const session = this.#byToken.get(hash.toString("base64"));
+    if (session === undefined) {
+      throw tokenInvalid();
+    }
+    carry(session, connection);
+    return { kind: "session", session };
+  }
+
+  ofInstance(instanceId: string): Session | undefined {
+    return this.#byInstance.get(instanceId);
+  }
+
+  /** The session that keeps others from taking this peer. */
+  liveOf(entry: PeerEntry): Session | undefined {
+    const session = this.#byPeer.get(entry.stored.peerId);
+    return session !== undefined && session.connections.size > 0 ? session : undefined;
+  }
+
+  /** Opens a session. The one that the peer had before, and its stream, end as superseded. */
+  open(options: {
+    entry: PeerEntry;
+    instanceId: string;
+    conversationId: string;
+    created: boolean;
+    connection: Connection;
+    isSure: boolean;
+  }): Session {
+    const { connection, ...facts } = options;
+    const { entry } = facts;
+    const before = this.#byPeer.get(entry.stored.peerId);
+    if (before !== undefined) {
+      this.close(before, Closing_Reason.SUPERSEDED, "another session of this peer took over");
+    }
+    const session: Session = {
+      ...facts,
+      token: randomBytes(32).toString("base64url"),
+      epoch: entry.stored.epoch,
+      stream: undefined,
+      connections: new Map(),
+      ended: new AbortController(),
+    };
+    this.#byToken.set(sha256(session.token).toString("base64"), session);
+    this.#byPeer.set(entry.stored.peerId, session);
+    this.#byInstance.set(session.instanceId, session);
+    carry(session, connection);
+    return session;
+  }
+
+  /** Ends a session: its stream is closed and its token is void. */
+  close(session: Session, reason: Closing_Reason, detail: string): void {
+    this.#byToken.delete(sha256(session.token).toString("base64"));
+    if (this.#byPeer.get(session.entry.stored.peerId) === session) {
+      this.#byPeer.delete(session.entry.stored.peerId);
+    }
+    if (this.#byInstance.get(session.instanceId) === session) {
+      this.#byInstance.delete(session.instanceId);
+    }
+    session.stream?.end(reason, detail);
+    session.ended.abort(tokenInvalid());
+    leaveConnections(session);
+  }
+
+  /** The peer is no more: its session, if there is one, ends. */
+  closeOf(entry: PeerEntry, detail: string): void {
+    const session = this.#byPeer.get(entry.stored.peerId);
+    if (session !== undefined) this.close(session, Closing_Reason.UNREGISTERED, detail);
+  }
+
+  /** Makes a stream the session's own; the one before it ends as superseded. */
+  attach(session: Session, stream: SessionStream, reach: Reach): void {
+    session.stream?.end(Closing_Reason.SUPERSEDED, "another stream of this session took over");
+    session.stream = stream;
+    this.#endGrace(session.entry);
+    this.#directory.setPresence(session.entry, { online: true, reach });
+  }
+
+  /** The stream is closed. Others see the peer leave after the grace, at once when `now`. */
+  detach(session: Session, stream: SessionStream, now: boolean): void {
+    if (session.stream !== stream) return;
+    session.stream = undefined;
+    const { entry } = session;
+    this.#endGrace(entry);
+    const leave = (): void => {
+      this.#graces.delete(entry);
+      if (this.#byPeer.get(entry.stored.peerId)?.stream === undefined)
+        this.#directory.setPresence(entry, { online: false });
+    };
+    if (now) leave();
+    else this.#graces.set(entry, setTimeout(leave, presenceGraceMs).unref());
+  }
+
+  /** Ends every stream; tokens stay until the process ends. */
+  endStreams(reason: Closing_Reason, detail: string): void {
+    for (const session of this.#byToken.values()) session.stream?.end(reason, detail);
+    for (const timer of this.#graces.values()) clearTimeout(timer);
+    this.#graces.clear();
+  }
+
+  #endGrace(entry: PeerEntry): void {
+    clearTimeout(this.#graces.get(entry));
+    this.#graces.delete(entry);
+  }
+}
+
+/** From now on, and until it closes, the connection keeps the session live. */
+export function carry(session: Session, connection: Connection): void {
+  const { connections, ended } = session;
+  const { closed } = connection;
+  if (closed.aborted || ended.signal.aborted || connections.has(connection)) return;
+  const lose = (): void => void connections.delete(connection);
+  connections.set(connection, lose);
+  closed.addEventListener("abort", lose, { once: true });
+}
+
+/** The session has ended, while a connection may go on and carry others. */
+function leaveConnections({ connections }: Session): void {
+  for (const [{ closed }, lose] of connections) closed.removeEventListener("abort", lose);
+  connections.clear();
+}
+
+function tokenInvalid(): BrokerError {
+  return new BrokerError(
+    ErrorReason.TOKEN_INVALID,
+    "the token is of no live session (it ended, the broker restarted, or another session took over): Register again",
+  );
+}
+
+export function sha256(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

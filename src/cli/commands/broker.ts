@@ -1,0 +1,30 @@
+import { readConfig } from "../../endpoint/config.js";
+import { brokerExit } from "../../endpoint/exit-codes.js";
+import type { Define } from "../shell.js";
+
+export const defineBroker: Define = (command, shell) => {
+  command
+    .description(
+      "Runs the broker of this home in the foreground. Agents start one by themselves; where one runs already, this ends at once.",
+    )
+    .addHelpText(
+      "after",
+      `
+Environment:
+  PEERLINE_HOME  the directory that holds everything; ~/.peerline by default
+
+Exit codes:
+  ${brokerExit.done}   stopped in good order, or another broker already serves the home
+  ${brokerExit.failed}   could not start, or not stop in good order
+  ${brokerExit.storeNewer}  the database was written by a newer version
+  ${brokerExit.crashed}  a defect
+  ${brokerExit.storeDamaged}  the database is damaged; the message says what to do
+
+Example:
+  PEERLINE_HOME=/srv/peerline peerline broker`,
+    )
+    .action(async () => {
+      const { runBroker } = await import("../../daemon/run-broker.js");
+      shell.exitCode = await runBroker({ config: readConfig() });
+    });
+};

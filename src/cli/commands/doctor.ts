@@ -1,0 +1,87 @@
+import { systemClock } from "../../clock.js";
+import { readConfig, readUserPlaces, type Config, type UserPlaces } from "../../endpoint/config.js";
+import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { VERSION } from "../../endpoint/version.js";
+import { workingDirectory } from "../../endpoint/working-directory.js";
+import { gatherEvidence } from "../doctor/evidence.js";
+import { isTrouble, type Finding } from "../doctor/finding.js";
+import { commandLine } from "../doctor/quoted.js";
+import { reportLines } from "../doctor/report.js";
+import { runChecks } from "../doctor/run-checks.js";
+import { ExitCode } from "../exit-codes.js";
+import { catchInterruption } from "../interruption.js";
+import type { Define, Shell } from "../shell.js";
+
+export const defineDoctor: Define = (command, shell) => {
+  command
+    .description(
+      "Looks for what keeps agents apart, and says how to mend it: the home, the broker, running agents, and how each " +
+        "coding agent is told of peerline. It changes nothing and starts no broker; the commands that are configured are " +
+        "started for a moment, in a home of their own.",
+    )
+    .option(
+      "--json",
+      "print one JSON object: version, and findings with id, severity, subject, seen, mend and, where a shell can do it, commands",
+    )
+    .addHelpText(
+      "after",
+      `
+Ends with exit code ${ExitCode.failure} when there is a warning or a problem; notes are no failure.
+
+Examples:
+  peerline doctor
+  peerline doctor --json | jq -r '.findings[] | select(.severity == "problem") | .mend'`,
+    )
+    .action((options: { json?: true }) => doctor(shell, options.json ?? false));
+};
+
+async function doctor(shell: Shell, json: boolean): Promise<void> {
+  using interruption = catchInterruption();
+  const findings = await examine(shell.program, interruption.signal);
+  if (json) await shell.out.json({ version: VERSION, findings });
+  else await shell.out.exact(...reportLines(findings, shell.out));
+  if (findings.some(isTrouble)) shell.exitCode = ExitCode.failure;
+}
+
+async function examine(program: string, signal: AbortSignal): Promise<Finding[]> {
+  const config = readSettings();
+  if (!("home" in config)) return [config];
+  const directory = workingDirectory();
+  const places = readUserPlaces();
+  const asked = {
+    config,
+    places,
+    // From a directory that was removed it looks as from the user's own.
+    project: directory ?? places.home,
+    program,
+    nowMs: systemClock.now(),
+  };
+  const findings = await runChecks(await gatherEvidence(asked, signal), signal);
+  return directory === undefined ? [removedDirectory(places), ...findings] : findings;
+}
+
+function removedDirectory({ home }: UserPlaces): Finding {
+  return {
+    id: "directory-removed",
+    severity: "warning",
+    subject: "the directory you are in",
+    seen: `it was removed: what a project there says was not looked at, and agents started in it know no project`,
+    mend: `cd to the project's directory (or ${commandLine("cd", home)}), and restart agents that were started here`,
+  };
+}
+
+/** The settings, or what is wrong with them: then there is nothing that could be looked at. */
+function readSettings(): Config | Finding {
+  try {
+    return readConfig();
+  } catch (error) {
+    if (!(error instanceof EndpointError)) throw error;
+    return {
+      id: "setting-invalid",
+      severity: "problem",
+      subject: "environment",
+      seen: error.message,
+      mend: "Correct that variable where it is set, or unset it",
+    };
+  }
+}

@@ -1,0 +1,92 @@
+import { createInterface } from "node:readline/promises";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
+import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { systemClock } from "../../clock.js";
+import { readConfig } from "../../endpoint/config.js";
+import { RpcError } from "../../rpc/error.js";
+import { CliError } from "../cli-error.js";
+import { callTimeoutMs } from "../limits.js";
+import { connectAsOperator, listPeers, type Operator } from "../operator.js";
+import { count } from "../print/receipt-words.js";
+import { relativeTime } from "../print/relative-time.js";
+import type { Define, Shell } from "../shell.js";
+
+export const defineForget: Define = (command, shell) => {
+  command
+    .argument("<name>", "the peer's name or id")
+    .description(
+      "Removes a peer: its name is free, and what waits for it ends undelivered, of which the senders are told. " +
+        "Its messages stay in the log. Says what goes and asks first.",
+    )
+    .option("-y, --yes", "do not ask")
+    .option("--even-if-live", "also while an agent acts for it, which then becomes a new peer")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  peerline forget old-api
+  peerline forget old-api --yes`,
+    )
+    .action((name: string, options: ForgetOptions) => forget(shell, name, options));
+};
+
+interface ForgetOptions {
+  readonly yes?: true;
+  readonly evenIfLive?: true;
+}
+
+async function forget(shell: Shell, wanted: string, options: ForgetOptions): Promise<void> {
+  await using operator = await connectAsOperator({ config: readConfig(), program: shell.program });
+  const peer = await findPeer(operator, wanted);
+  if (peer !== undefined && !options.yes) await confirm(shell, peer);
+  const request = { peer: peer?.peerId ?? wanted, evenIfLive: options.evenIfLive ?? false };
+  try {
+    const deleted = await operator.client.deletePeer(request, { timeoutMs: callTimeoutMs });
+    const ended = deleted.undeliveredMessages;
+    const more =
+      ended === 0n
+        ? ""
+        : ` ${count(Number(ended), "message")} ended undelivered: the senders are told.`;
+    await shell.out.lines(`Forgot ${deleted.peer?.name}.${more}`);
+  } catch (error) {
+    throw isLive(error) ? stillLive(peer?.name ?? wanted) : error;
+  }
+}
+
+/** Undefined where it is given by less than its name or id: the broker says what that fits. */
+async function findPeer(operator: Operator, wanted: string): Promise<Peer | undefined> {
+  const text = wanted.trim().toLowerCase();
+  const peers = await listPeers(operator, false);
+  return peers.find(({ name, peerId }) => name === text || peerId === text);
+}
+
+/** Says what goes, and goes on only with a yes. */
+async function confirm(shell: Shell, peer: Peer): Promise<void> {
+  const nowMs = systemClock.now();
+  const seen = peer.online
+    ? "online now"
+    : `last seen ${relativeTime(peer.lastSeenTime ? timestampMs(peer.lastSeenTime) : nowMs, nowMs)}`;
+  await shell.notes.lines(
+    `This removes ${peer.name} (${seen}). Its name is free then, and its messages stay in the log.`,
+    `${count(Number(peer.waitingMessages), "message")} that nobody has read will end undelivered.`,
+  );
+  if (!process.stdin.isTTY) {
+    throw new CliError("USAGE", "Nothing was removed: there is nobody to ask. Add --yes to go on.");
+  }
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await asking.question(`Remove ${peer.name}? [y/N] `);
+  asking.close();
+  if (!/^y(es)?$/i.test(answer.trim())) throw new CliError("USAGE", "Nothing was removed.");
+}
+
+function isLive(error: unknown): boolean {
+  return error instanceof RpcError && error.findDetail(ErrorInfoSchema)?.reason === "PEER_LIVE";
+}
+
+function stillLive(name: string): CliError {
+  return new CliError(
+    "USAGE",
+    `Nothing was removed: an agent acts for ${name} now. End it first, or add --even-if-live.`,
+  );
+}

@@ -1,0 +1,134 @@
+import type { PeerRef } from "../../../gen/peerline/v1/message_pb.js";
+import { readConfig } from "../../endpoint/config.js";
+import { CliError } from "../cli-error.js";
+import { followLog, type LogProgress } from "../follow-log.js";
+import { searchHistory } from "../history.js";
+import { catchInterruption } from "../interruption.js";
+import { defaultLogCount, maxLogCount, maxLogMemory, maxSearched } from "../limits.js";
+import {
+  isFiltered,
+  openFilter,
+  readPattern,
+  readSince,
+  type FilterOptions,
+} from "../log-filter.js";
+import { lossNotes, retryLostBroker } from "../lost-broker.js";
+import { printMoved, printRecord } from "../print/log-entry.js";
+import { connectAsOperator } from "../operator.js";
+import type { Define, Shell } from "../shell.js";
+
+export const defineLog: Define = (command, shell) => {
+  command
+    .description(
+      "Prints the messages of all peers, newest last, with where each stands. Looking moves nothing. " +
+        "The broker's own log is the file broker.log in its home.",
+    )
+    .option("-f, --follow", "go on with what is sent and seen from now on, until Ctrl-C")
+    .option("-n, --number <n>", "how many messages, at most", readNumber, defaultLogCount)
+    .option("--peer <name>", "only those that this peer sent or received")
+    .option("--thread <id>", "only those of this exchange")
+    .option("--since <time>", "only those since then: 10m, 2h, 1d, 14:30, 2026-11-27", readSince)
+    .option(
+      "--unanswered",
+      "only those that no recipient has answered; fyi, expired, to oneself and notices left out",
+    )
+    .option("--grep <pattern>", "only those whose text matches, in any case", readPattern)
+    .option("--json", "print the contract's WatchMessagesResponse, one JSON object per line")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  peerline log -n 5
+  peerline log -f --peer api
+  peerline log --since 2h --unanswered
+  peerline log --grep "userresponse|legacyid" -n 100
+  peerline log --json | jq -r '.accepted.message.text'`,
+    )
+    .action((options: LogOptions) =>
+      options.follow ? follow(shell, options) : log(shell, options),
+    );
+};
+
+interface LogOptions extends FilterOptions {
+  readonly follow?: true;
+  readonly number: number;
+  readonly json?: boolean;
+}
+
+async function log(shell: Shell, options: LogOptions): Promise<void> {
+  const { number, json = false } = options;
+  const { program, out } = shell;
+  await using operator = await connectAsOperator({ config: readConfig(), program });
+  const filter = isFiltered(options) ? await openFilter(operator, options) : {};
+  const { records, isCut } = await searchHistory(operator, number, filter);
+  for (const record of records) await printRecord(out, record, json);
+  if (isCut) await shell.notes.lines(`Only the newest ${maxSearched} messages were looked at.`);
+  else if (records.length === 0 && number > 0 && !json) {
+    await out.lines(isFiltered(options) ? "No message fits." : "No message has been sent yet.");
+  }
+}
+
+async function follow(shell: Shell, options: LogOptions): Promise<void> {
+  const { number, json = false } = options;
+  const { program, out } = shell;
+  using interruption = catchInterruption();
+  const { signal } = interruption;
+  const config = readConfig();
+  const progress: LogProgress = { known: new Set(), hasListed: false };
+  const shown = new ShownMessages();
+  const loss = lossNotes(shell);
+  try {
+    await retryLostBroker(
+      async (onLive) => {
+        await using operator = await connectAsOperator({ config, program, signal });
+        const filter = isFiltered(options) ? await openFilter(operator, options) : undefined;
+        await followLog(operator, {
+          progress,
+          number,
+          ...(filter === undefined ? {} : { query: filter }),
+          onLive: async () => {
+            onLive();
+            await loss.onLive();
+          },
+          onRecord: async (record) => {
+            if (filter?.isWanted(record) === false) return;
+            shown.add(record.message?.from, record.message?.messageId);
+            await printRecord(out, record, json);
+          },
+          onMoved: async (moved) => {
+            if (filter !== undefined && !shown.has(moved.from, moved.messageId)) return;
+            await printMoved(out, moved, json);
+          },
+          signal,
+        });
+      },
+      { maxReconnects: Number.POSITIVE_INFINITY, onLost: loss.onLost, signal },
+    );
+  } catch (error) {
+    // Ctrl-C is how it is meant to end.
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** The newest messages that were printed: of those alone it is told how they go on, where not all are wanted. */
+class ShownMessages {
+  readonly #keys = new Set<string>();
+
+  add(from: PeerRef | undefined, messageId = ""): void {
+    this.#keys.add(`${from?.peerId}/${messageId}`);
+    for (const oldest of this.#keys) {
+      if (this.#keys.size <= maxLogMemory) break;
+      this.#keys.delete(oldest);
+    }
+  }
+
+  has(from: PeerRef | undefined, messageId: string): boolean {
+    return this.#keys.has(`${from?.peerId}/${messageId}`);
+  }
+}
+
+function readNumber(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number <= maxLogCount) return number;
+  throw new CliError("USAGE", `-n ${text} is no count of messages: write 0 to ${maxLogCount}.`);
+}

@@ -1,0 +1,50 @@
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { systemClock } from "../../clock.js";
+import { readConfig } from "../../endpoint/config.js";
+import { readSeconds } from "../../mcp/duration.js";
+import { CliError } from "../cli-error.js";
+import { clockTime } from "../print/clock-time.js";
+import { callTimeoutMs, maxMuteSeconds } from "../limits.js";
+import { connectAsOperator } from "../operator.js";
+import type { Define, Shell } from "../shell.js";
+
+export const defineMute: Define = (command, shell) => {
+  command
+    .description(
+      "Forbids a peer to send, until `peerline unmute`. It may go on reading. What it sent already stays: " +
+        "`peerline purge` removes it.",
+    )
+    .argument("<peer>", "its name or id")
+    .option("--for <time>", "for how long: 10m, 2h, 1d", readTime)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  peerline mute worker-3
+  peerline mute worker-3 --for 1h`,
+    )
+    .action((peer: string, options: { for?: number }) => mute(shell, peer, options.for));
+};
+
+async function mute({ program, out }: Shell, name: string, seconds?: number): Promise<void> {
+  await using operator = await connectAsOperator({ config: readConfig(), program });
+  const duration = seconds === undefined ? {} : { duration: durationFromMs(seconds * 1000) };
+  const request = { peer: name, ...duration };
+  const { peer } = await operator.client.mutePeer(request, { timeoutMs: callTimeoutMs });
+  const { muteEndTime } = peer ?? {};
+  const until =
+    muteEndTime === undefined
+      ? `\`peerline unmute ${peer?.name}\``
+      : clockTime(timestampMs(muteEndTime), systemClock.now());
+  await out.lines(`${peer?.name} may not send until ${until}.`);
+}
+
+function readTime(text: string): number {
+  // As in `send --expires-in`: a bare number would be seconds to some and minutes to others.
+  const seconds = (/[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined) ?? 0;
+  if (seconds >= 1 && seconds <= maxMuteSeconds) return seconds;
+  throw new CliError(
+    "USAGE",
+    `--for "${text}" is no time: write 45s, 10m, 2h or 1d, from 1s to 365d.`,
+  );
+}

@@ -1,0 +1,163 @@
+import { toJson } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { v7 as uuidv7 } from "uuid";
+import {
+  SendMessageResponseSchema,
+  type SendMessageResponse,
+  type SendResult,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import { visibleLine } from "../../contract/peer-text.js";
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { readConfig } from "../../endpoint/config.js";
+import { readSeconds } from "../../mcp/duration.js";
+import { shortId } from "../../mcp/short-id.js";
+import { readUrgency } from "../../mcp/words.js";
+import { CliError } from "../cli-error.js";
+import { commandLine } from "../doctor/quoted.js";
+import {
+  callTimeoutMs,
+  maxExpirySeconds,
+  maxQuotedCharacters,
+  maxReconnects,
+  maxTextBytes,
+} from "../limits.js";
+import { retryLostBroker } from "../lost-broker.js";
+import { joinAsPerson } from "../person.js";
+import { reachClause } from "../print/reach-words.js";
+import { stateLabel } from "../print/receipt-words.js";
+import { readStdin } from "../read-stdin.js";
+import type { Define, Shell } from "../shell.js";
+
+export const defineSend: Define = (command, shell) => {
+  shell.explainUsage = (code) => {
+    if (code === "commander.unknownOption") return dashHint;
+    return code === "commander.excessArguments" ? quoteHint(command.args) : undefined;
+  };
+  command
+    .description(
+      "Sends a message as you, and says where it stands for each recipient. A broker is started if none runs.",
+    )
+    .argument("<to>", "names or ids of peers, separated by commas")
+    .argument("<text>", "what to say, in quotes; - reads it from stdin")
+    .option(
+      "--reply-to <id>",
+      "the message that this answers: its id, or the last 8 characters of it",
+    )
+    .option("--thread <id>", "the exchange that this belongs to")
+    .addOption(
+      command
+        .createOption("--urgency <level>", "how soon it wants attention")
+        .choices(["fyi", "normal", "interrupt"])
+        .default("normal"),
+    )
+    .option("--expires-in <time>", "how long it may wait: 45s, 10m, 2h, 1d", readExpiry)
+    .option("--json", "print the contract's SendMessageResponse as one JSON object")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  peerline send api "UserResponse: removed legacyId, added uuid"
+  git diff | peerline send api,web - --thread refactor
+  peerline send api "yes, go on" --reply-to 3f2a9c01
+  peerline send api -- "-1 is what it returned"`,
+    )
+    .action((to: string, text: string, options: SendOptions) => send(shell, to, text, options));
+};
+
+const dashHint =
+  'A text that begins with a dash goes after --: `peerline send api -- "-1 is what it returned"`; or pipe it into `peerline send api -`.';
+
+/** The shell took the words of an unquoted text apart. */
+function quoteHint([to = "", ...words]: readonly string[]): string {
+  const text = visibleLine(words.join(" "));
+  const example = text.length <= maxQuotedCharacters ? text : "all that you have to say";
+  return `The text is one argument: put it in quotes, as in \`${commandLine("peerline", "send", visibleLine(to), example)}\`.`;
+}
+
+interface SendOptions {
+  readonly replyTo?: string;
+  readonly thread?: string;
+  readonly urgency: "fyi" | "normal" | "interrupt";
+  /** Seconds. */
+  readonly expiresIn?: number;
+  readonly json?: true;
+}
+
+async function send(shell: Shell, to: string, text: string, options: SendOptions): Promise<void> {
+  const request = {
+    to: readRecipients(to),
+    // Made here, so that a send which may or may not have arrived can be repeated.
+    messageId: uuidv7(),
+    text: await readText(shell, text),
+    inReplyTo: options.replyTo ?? "",
+    threadId: options.thread ?? "",
+    urgency: readUrgency(options.urgency),
+    ...(options.expiresIn === undefined
+      ? {}
+      : { expiresIn: durationFromMs(options.expiresIn * 1000) }),
+  };
+  const config = readConfig();
+  const response = await retryLostBroker(
+    async () => {
+      await using person = await joinAsPerson({ config, program: shell.program });
+      return await person.client.sendMessage(request, { timeoutMs: callTimeoutMs });
+    },
+    { maxReconnects },
+  );
+  await show(shell, response, options);
+}
+
+function readRecipients(to: string): string[] {
+  const names = to.split(",").map((name) => name.trim());
+  if (names.every((name) => name !== "")) return names;
+  throw new CliError("USAGE", `"${to}" names no recipient: write one name, or several as api,web.`);
+}
+
+function readExpiry(text: string): number {
+  // A bare number would be seconds to some and minutes to others.
+  const seconds = (/[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined) ?? 0;
+  if (seconds >= 1 && seconds <= maxExpirySeconds) return seconds;
+  throw new CliError(
+    "USAGE",
+    `--expires-in "${text}" is no time to wait: write 45s, 10m, 2h or 1d, from 1s to 365d.`,
+  );
+}
+
+async function readText(shell: Shell, argument: string): Promise<string> {
+  if (argument === "-" && process.stdin.isTTY) {
+    await shell.notes.lines(shell.notes.color.dim("Write the message, then Ctrl-D."));
+  }
+  const text = argument === "-" ? await readStdin(process.stdin, maxTextBytes) : argument;
+  if (text === "") throw new CliError("USAGE", "The text is empty: say something.");
+  const sizeBytes = Buffer.byteLength(text);
+  if (sizeBytes <= maxTextBytes) return text;
+  throw new CliError(
+    "USAGE",
+    `The text has ${sizeBytes} bytes and may have ${maxTextBytes}: put it in a file and send the file's path.`,
+  );
+}
+
+async function show(
+  { out }: Shell,
+  response: SendMessageResponse,
+  options: SendOptions,
+): Promise<void> {
+  if (options.json) {
+    await out.json(toJson(SendMessageResponseSchema, response, { alwaysEmitImplicit: true }));
+  } else {
+    const id = out.color.dim(`id ${shortId(response.messageId)}`);
+    const accepted = response.results.filter(({ error }) => error === undefined);
+    await out.lines(...accepted.map((result) => `${standing(result)}  ${id}`));
+  }
+  const refused = response.results.filter(({ error }) => error !== undefined);
+  if (refused.length > 0) throw new CliError("PARTLY_REFUSED", refused.map(refusal).join("\n"));
+}
+
+function standing({ state, recipient, reach, duplicate }: SendResult): string {
+  const earlier = duplicate ? ", by an attempt before" : "";
+  return `${stateLabel(state)} ${state === ReceiptState.LEASED ? "to" : "for"} ${recipient?.name} (${reachClause(reach)}${earlier})`;
+}
+
+function refusal({ recipient, error }: SendResult): string {
+  return `Not sent to ${recipient?.name}: ${visibleLine(error?.message ?? "")}`;
+}

@@ -1,0 +1,151 @@
+import { toJson } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import stringWidth from "string-width";
+import {
+  GetServerInfoResponseSchema,
+  StoreInfo_Durability,
+  type GetServerInfoResponse,
+  type StoreInfo,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
+import { systemClock } from "../../clock.js";
+import { visibleLine } from "../../contract/peer-text.js";
+import { readConfig, type Config } from "../../endpoint/config.js";
+import { otherVersion } from "../../endpoint/other-version.js";
+import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { openHome } from "../../endpoint/home.js";
+import { findBrokerProcess, processWords, type BrokerProcess } from "../broker-process.js";
+import { ExitCode } from "../exit-codes.js";
+import { connectAsOperator, listPeers } from "../operator.js";
+import { count } from "../print/receipt-words.js";
+import { span } from "../print/relative-time.js";
+import type { Define, Shell } from "../shell.js";
+import { gap, table } from "../print/table.js";
+import { wrap } from "../print/wrap.js";
+
+export const defineStatus: Define = (command, shell) => {
+  command
+    .description(
+      "Says whether a broker runs, where it keeps messages, who is online and what waits.",
+    )
+    .option("--json", "print one JSON object, with the contract's GetServerInfoResponse as `info`")
+    .addHelpText(
+      "after",
+      `
+Ends with exit code ${ExitCode.noBroker} when no broker runs; it does not start one.
+
+Examples:
+  peerline status
+  peerline status --json | jq .info.store.writable`,
+    )
+    .action((options: { json?: true }) => status(shell, options.json ?? false));
+};
+
+async function status(shell: Shell, json: boolean): Promise<void> {
+  const config = readConfig();
+  const found = await inspect(shell, config);
+  if (found instanceof EndpointError) {
+    shell.exitCode = ExitCode.noBroker;
+    await sayAbsent(shell, config, found.message, json);
+  } else if (json) {
+    const info = toJson(GetServerInfoResponseSchema, found.info, { alwaysEmitImplicit: true });
+    const { waitingMessages, process } = found;
+    const { pid, place } = process;
+    await shell.out.json({
+      running: true,
+      endpoint: config.endpoint,
+      info,
+      process: { pid, place },
+      waitingMessages,
+    });
+  } else {
+    const facts = describe(shell, config, found);
+    const hanging = Math.max(...facts.map(([name = ""]) => stringWidth(name))) + gap.length;
+    const { width } = shell.out;
+    await shell.out.lines(...table(facts).flatMap((line) => wrap(line, width, { hanging })));
+  }
+}
+
+interface Found {
+  readonly info: GetServerInfoResponse;
+  readonly process: BrokerProcess;
+  readonly waitingMessages: number;
+}
+
+async function inspect({ program }: Shell, config: Config): Promise<Found | EndpointError> {
+  try {
+    await using operator = await connectAsOperator({ config, program });
+    const peers = await listPeers(operator, false);
+    const waitingMessages = peers.reduce((sum, peer) => sum + Number(peer.waitingMessages), 0);
+    const process = await findBrokerProcess(openHome(config.home), operator.info.pid);
+    return { info: operator.info, process, waitingMessages };
+  } catch (error) {
+    if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") return error;
+    throw error;
+  }
+}
+
+async function sayAbsent(
+  { out }: Shell,
+  config: Config,
+  problem: string,
+  json: boolean,
+): Promise<void> {
+  if (json) {
+    await out.json({ running: false, endpoint: config.endpoint, problem });
+    return;
+  }
+  const mend = config.ownsBroker
+    ? "The first agent starts one by itself; so do `peerline send`, `peerline read` and, in the foreground, `peerline broker`."
+    : "PEERLINE_BROKER names it: start it there, or unset the variable to use this home's own.";
+  await out.lines(out.color.yellow(visibleLine(problem)), mend);
+}
+
+function describe(
+  { out }: Shell,
+  config: Config,
+  { info, process, waitingMessages }: Found,
+): string[][] {
+  const { color } = out;
+  const startMs = info.startTime ? timestampMs(info.startTime) : systemClock.now();
+  // The clock may have been set back since.
+  const uptimeMs = Math.max(0, systemClock.now() - startMs);
+  const other = otherVersion(info.version, { ownsBroker: config.ownsBroker, self: "peerline" });
+  const facts = [
+    [
+      "broker",
+      `${color.green("running")}, version ${visibleLine(info.version)}, ${processWords(process)}, up ${span(uptimeMs)}`,
+    ],
+    ...(other === undefined ? [] : [["version", color.yellow(`${other.seen}: ${other.mend}`)]]),
+    ["endpoint", config.endpoint],
+    ["home", config.home],
+    ["store", info.store ? storeWords(info.store, color) : "unknown"],
+    ["peers", `${info.onlinePeers} online, ${info.knownPeers} known`],
+    ["mail", `${count(waitingMessages, "message")} waiting to be seen`],
+  ];
+  return facts.map(([name = "", fact = ""]) => [color.dim(name), fact]);
+}
+
+function storeWords(store: StoreInfo, color: Shell["out"]["color"]): string {
+  const words = [store.technology, durabilities[store.durability]];
+  words.push(
+    store.writable
+      ? "takes messages"
+      : color.red(`takes no messages: ${visibleLine(store.problem)}`),
+  );
+  words.push(`${mebibytes(store.bytes)} MiB, of which ${mebibytes(store.freeBytes)} free`);
+  if (store.damagedMessages > 0n) {
+    words.push(color.red(`${count(Number(store.damagedMessages), "damaged message")} set aside`));
+  }
+  const damages = store.damages.map((damage) => color.red(visibleLine(damage)));
+  return [words.join(", "), ...damages].join("; ");
+}
+
+function mebibytes(bytes: bigint): string {
+  return (Number(bytes) / 2 ** 20).toFixed(1);
+}
+
+const durabilities: Record<StoreInfo_Durability, string> = {
+  [StoreInfo_Durability.UNSPECIFIED]: "of unknown durability",
+  [StoreInfo_Durability.MEMORY]: "lost when the broker ends",
+  [StoreInfo_Durability.DISK]: "survives a crash and a power cut",
+};

@@ -1,0 +1,56 @@
+import { readConfig, type Config } from "../../endpoint/config.js";
+import { openHome } from "../../endpoint/home.js";
+import {
+  endWords,
+  findBrokerProcess,
+  processWords,
+  waitForBrokerEnd,
+  type BrokerProcess,
+} from "../broker-process.js";
+import { CliError } from "../cli-error.js";
+import { callTimeoutMs, stopLookMs, stopWaitMs } from "../limits.js";
+import { connectAsOperator } from "../operator.js";
+import { count } from "../print/receipt-words.js";
+import type { Define, Shell } from "../shell.js";
+
+export const defineStop: Define = (command, shell) => {
+  command
+    .description(
+      "Stops the broker in good order and waits until it has ended. Mail is kept; agents that still run start a broker again.",
+    )
+    .addHelpText("after", "\nExample:\n  peerline stop")
+    .action(() => stop(shell));
+};
+
+async function stop({ program, out }: Shell): Promise<void> {
+  const { process, onlinePeers } = await stopBroker({ config: readConfig(), program });
+  const again = `${count(onlinePeers, "peer")} online: agents that still run start it again.`;
+  await out.lines(
+    `Stopped the broker (${processWords(process)}).`,
+    ...(onlinePeers > 0 ? [again] : []),
+  );
+}
+
+/** Tells the broker to stop and resolves when its process has ended. */
+export async function stopBroker(options: {
+  config: Config;
+  program: string;
+}): Promise<{ process: BrokerProcess; onlinePeers: number }> {
+  const stopped = await tellToStop(options);
+  const waited = { ms: stopWaitMs, lookMs: stopLookMs };
+  if (await waitForBrokerEnd(stopped.home, stopped.process, waited)) return stopped;
+  throw new CliError(
+    "STILL_RUNNING",
+    `The broker was told to stop and still runs after ${stopWaitMs / 1000} s: ${endWords(stopped.process)}.`,
+  );
+}
+
+async function tellToStop(options: { config: Config; program: string }) {
+  await using operator = await connectAsOperator(options);
+  const home = openHome(options.config.home);
+  // Afterwards it may say no more which one it was.
+  const process = await findBrokerProcess(home, operator.info.pid);
+  const { onlinePeers } = operator.info;
+  const { pid } = await operator.client.stopBroker({}, { timeoutMs: callTimeoutMs });
+  return { home, onlinePeers, process: { ...process, pid } };
+}

@@ -1,0 +1,16 @@
+import type { FoundPlugin } from "../../hosts/find-plugin.js";
+import type { Installer } from "../../hosts/installer.js";
+import { commandLine } from "../doctor/quoted.js";
+
+/** What `install` and `uninstall` say of a plugin that is in use: it is its host's to take out. */
+export function pluginLines(
+  { title }: Installer,
+  { path, removal }: FoundPlugin,
+  { says, after }: { readonly says: string; readonly after?: string },
+): string[] {
+  const rest = after === undefined ? "" : `; then ${after}`;
+  return [
+    `${title}: its plugin ${says} (${path}).`,
+    `  To take the plugin out: ${commandLine(...removal)}${rest}`,
+  ];
+}

@@ -1,0 +1,65 @@
+import { timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
+import { ConfirmedBy, ReceiptState, type Receipt } from "../../../gen/peerline/v1/message_pb.js";
+import { peerLine } from "../../contract/peer-text.js";
+import { clockTime } from "./clock-time.js";
+
+/** Where a message stands for one recipient, and since when: `confirmed 12:03:09 (it went on)`. */
+export function receiptPhrase(receipt: Receipt, nowMs: number): string {
+  const time = stateTime(receipt);
+  const words = [stateLabel(receipt.state)];
+  if (time !== undefined) words.push(clockTime(timestampMs(time), nowMs));
+  const evidence = evidenceLabels[receipt.confirmedBy];
+  if (receipt.state === ReceiptState.CONFIRMED && evidence !== undefined)
+    words.push(`(${evidence})`);
+  if (receipt.attempts > 0) words.push(`after ${count(receipt.attempts, "failed attempt")}`);
+  if (receipt.reason !== "") words.push(`because ${peerLine(receipt.reason)}`);
+  return words.join(" ");
+}
+
+/** How far a message has got, in plain words. */
+export function stateLabel(state: ReceiptState): string {
+  return stateLabels[state] ?? "of unknown state";
+}
+
+const stateLabels: Partial<Record<ReceiptState, string>> = {
+  [ReceiptState.QUEUED]: "queued",
+  [ReceiptState.LEASED]: "handed over",
+  [ReceiptState.PRESENTED]: "presented",
+  [ReceiptState.CONFIRMED]: "confirmed",
+  [ReceiptState.ANSWERED]: "answered",
+  [ReceiptState.EXPIRED]: "expired",
+  [ReceiptState.DEAD_LETTERED]: "given up",
+};
+
+/** What shows that a message was taken in, in plain words. */
+export const evidenceLabels: Partial<Record<ConfirmedBy, string>> = {
+  [ConfirmedBy.NEXT_CALL]: "it went on",
+  [ConfirmedBy.HOOK]: "it went on, says its hook",
+  [ConfirmedBy.EXPLICIT_ACK]: "it said so",
+  [ConfirmedBy.REPLY]: "it replied",
+};
+
+/** `1 message`, `2 messages`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+function stateTime(receipt: Receipt): Timestamp | undefined {
+  switch (receipt.state) {
+    case ReceiptState.UNSPECIFIED:
+      return undefined;
+    case ReceiptState.QUEUED:
+      return receipt.queuedTime;
+    case ReceiptState.LEASED:
+      return receipt.leasedTime;
+    case ReceiptState.PRESENTED:
+      return receipt.presentedTime;
+    case ReceiptState.CONFIRMED:
+      return receipt.confirmedTime;
+    case ReceiptState.ANSWERED:
+      return receipt.answeredTime;
+    case ReceiptState.EXPIRED:
+    case ReceiptState.DEAD_LETTERED:
+      return receipt.endedTime;
+  }
+}
