@@ -99,7 +99,7 @@ test("a file is read whole in one place, which has a bound", () => {
     // What the kernel says of a process, in one line.
     "endpoint/kernel-line.ts",
     // The log of the broker's own database, which has its lock.
-    "store/sqlite/log-frames.ts",
+    "store/sqlite/damage/log-frames.ts",
   ]);
 });
 

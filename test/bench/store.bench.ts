@@ -6,7 +6,7 @@ import { afterAll, bench, describe } from "vitest";
 import { MessageSchema } from "../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../src/clock.js";
 import { Batches } from "../../src/store/sqlite/batch.js";
-import { MessageCheck } from "../../src/store/sqlite/checksum.js";
+import { MessageCheck } from "../../src/store/sqlite/damage/message-check.js";
 import { openDatabase } from "../../src/store/sqlite/database.js";
 import { enqueueOperation } from "../../src/store/sqlite/enqueue.js";
 import { FreeSpace } from "../../src/store/sqlite/free-space.js";

@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type Database from "libsql";
 import { MessageSchema, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import { MessageCheck } from "../../src/store/sqlite/checksum.js";
+import { MessageCheck } from "../../src/store/sqlite/damage/message-check.js";
 import { historyOperations } from "../../src/store/sqlite/history.js";
 import type { RecordRow } from "../../src/store/sqlite/operations.js";
 import { prepareStatements } from "../../src/store/sqlite/statements.js";

@@ -1,5 +1,5 @@
 import { openDatabase } from "../../src/store/sqlite/database.js";
-import { markDamaged } from "../../src/store/sqlite/salvage.js";
+import { markDamaged } from "../../src/store/sqlite/damage/salvage.js";
 import { migrations } from "../../src/store/sqlite/schema.js";
 
 // A program of the tests. Arguments: the database, and what to do with it: make one of the schema before

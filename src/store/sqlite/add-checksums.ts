@@ -7,7 +7,7 @@ import {
   nameChecksum,
   noChecksum,
   peerChecksum,
-} from "./row-checksums.js";
+} from "./damage/row-checksums.js";
 import { maxMigratedRows } from "./limits.js";
 import { toPeerRow } from "./peers.js";
 import { checkedPeers, deliverySelect, messageSelect } from "./sql.js";

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
 import { toStoreError } from "./failure.js";
-import { findProblem } from "./integrity-check.js";
+import { findProblem } from "./damage/integrity-check.js";
 import { sync } from "./sync.js";
 
 /**

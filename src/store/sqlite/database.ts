@@ -1,14 +1,14 @@
 import { closeSync, linkSync, openSync, rmSync, statSync } from "node:fs";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
-import { damagedFile } from "./damaged-file.js";
+import { damagedFile } from "./damage/damaged-file.js";
 import { toStoreError } from "./failure.js";
-import { checkIntegrity } from "./integrity-check.js";
+import { checkIntegrity } from "./damage/integrity-check.js";
 import { checkpointPages, keptLogBytes } from "./limits.js";
-import { checkLog } from "./log-check.js";
-import { readLog } from "./log-frames.js";
+import { checkLog } from "./damage/log-check.js";
+import { readLog } from "./damage/log-frames.js";
 import { migrate } from "./migrate.js";
-import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./salvage.js";
+import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./damage/salvage.js";
 import { applicationId, type Migration, migrations } from "./schema.js";
 
 /**

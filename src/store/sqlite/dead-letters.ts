@@ -1,11 +1,11 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
 import { queuedReceipt } from "../stored-receipt.js";
-import type { MessageCheck } from "./checksum.js";
+import type { MessageCheck } from "./damage/message-check.js";
 import type { Operations } from "./operations.js";
 import { soundDelivery, toAdvanced, writeReceipt } from "./receipts.js";
 import type { Room } from "./room.js";
-import type { DeliveryRow } from "./row-checksums.js";
+import type { DeliveryRow } from "./damage/row-checksums.js";
 import type { DeliveryColumns, Statements } from "./statements.js";
 
 /** What becomes of dead letters when somebody decides on them. */

@@ -1,12 +1,12 @@
 import type { StoreErrorCode } from "../../broker/store.js";
 import { queuedReceipt, type StoredReceipt } from "../stored-receipt.js";
-import type { MessageCheck } from "./checksum.js";
+import type { MessageCheck } from "./damage/message-check.js";
 import type { FreeSpace } from "./free-space.js";
 import { insertDelivery, insertMessage } from "./insert-rows.js";
 import type { EnqueueOutcome, Operations, Recipient } from "./operations.js";
 import type { Room } from "./room.js";
 import { receiptOf, soundDelivery } from "./receipts.js";
-import { deliveryChecksum, messageChecksum, type MessageRow } from "./row-checksums.js";
+import { deliveryChecksum, messageChecksum, type MessageRow } from "./damage/row-checksums.js";
 import type { Statements } from "./statements.js";
 
 /**

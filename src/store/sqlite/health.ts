@@ -1,4 +1,4 @@
-import type { MessageCheck } from "./checksum.js";
+import type { MessageCheck } from "./damage/message-check.js";
 import type { FreeSpace } from "./free-space.js";
 import type { Operations } from "./operations.js";
 import type { Statements } from "./statements.js";

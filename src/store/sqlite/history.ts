@@ -1,6 +1,6 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
-import type { MessageCheck } from "./checksum.js";
+import type { MessageCheck } from "./damage/message-check.js";
 import type { ListQuery, Operations, RecordRow } from "./operations.js";
 import { receiptOf, soundDelivery } from "./receipts.js";
 import type { Statements } from "./statements.js";

@@ -1,6 +1,6 @@
 import type { PeerRow } from "./operations.js";
-import type { DeliveryRow, MessageRow } from "./row-checksums.js";
-import type { PeerSums } from "./salvaged-row.js";
+import type { DeliveryRow, MessageRow } from "./damage/row-checksums.js";
+import type { PeerSums } from "./damage/salvaged-row.js";
 import type { Statements } from "./statements.js";
 
 export function insertPeer(statements: Statements, row: PeerRow, sums: PeerSums): void {

@@ -2,7 +2,7 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { climb } from "../ladder.js";
 import { maxBacklogSenders } from "../limits.js";
 import type { Position } from "../queue-readers.js";
-import type { MessageCheck } from "./checksum.js";
+import type { MessageCheck } from "./damage/message-check.js";
 import type { AdvancedRow, Operations, TakenRow } from "./operations.js";
 import { receiptOf, soundDelivery, toAdvanced, writeReceipt } from "./receipts.js";
 import type { Statements } from "./statements.js";

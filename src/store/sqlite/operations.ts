@@ -8,7 +8,7 @@ import type {
 } from "../../broker/store.js";
 import type { Credit, Position } from "../queue-readers.js";
 import type { StoredReceipt } from "../stored-receipt.js";
-import type { MessageRow } from "./row-checksums.js";
+import type { MessageRow } from "./damage/row-checksums.js";
 
 /**
  * What the worker does, each atomically, several in one transaction. Arguments and results cross the

@@ -2,7 +2,7 @@ import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
 import { StoreError } from "../../broker/store.js";
 import { insertPeer } from "./insert-rows.js";
 import type { Operations, PeerRow } from "./operations.js";
-import { identityChecksum, nameChecksum, peerChecksum } from "./row-checksums.js";
+import { identityChecksum, nameChecksum, peerChecksum } from "./damage/row-checksums.js";
 import type { PeerColumns, Statements } from "./statements.js";
 
 type PeerOperations = Pick<

@@ -1,6 +1,6 @@
 import { isWaiting } from "../ladder.js";
 import { purgeSliceMessages } from "../limits.js";
-import type { MessageCheck } from "./checksum.js";
+import type { MessageCheck } from "./damage/message-check.js";
 import { removeDelivery } from "./dead-letters.js";
 import type { AdvancedRow, Operations } from "./operations.js";
 import { receiptOf, soundDelivery, toAdvanced } from "./receipts.js";

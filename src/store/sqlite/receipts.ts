@@ -4,9 +4,9 @@ import { type Message, MessageSchema, ReceiptState } from "../../../gen/peerline
 import { StoreError } from "../../broker/store.js";
 import { climb } from "../ladder.js";
 import { queuedReceipt, type StoredReceipt } from "../stored-receipt.js";
-import type { CheckedDelivery, MessageCheck } from "./checksum.js";
+import type { CheckedDelivery, MessageCheck } from "./damage/message-check.js";
 import type { AdvancedRow, Operations } from "./operations.js";
-import { deliveryChecksum, type DeliveryRow, noChecksum } from "./row-checksums.js";
+import { deliveryChecksum, type DeliveryRow, noChecksum } from "./damage/row-checksums.js";
 import type { DeliveryColumns, Statements } from "./statements.js";
 
 type ReceiptOperations = Pick<Operations, "advance" | "getReceipt" | "countWaiting">;

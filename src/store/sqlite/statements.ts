@@ -1,5 +1,5 @@
 import type Database from "libsql";
-import type { CheckedDelivery, CheckedMessage } from "./checksum.js";
+import type { CheckedDelivery, CheckedMessage } from "./damage/message-check.js";
 import { sql } from "./sql.js";
 
 /** The store's statements, each prepared once. */

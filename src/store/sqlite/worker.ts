@@ -2,7 +2,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Database } from "libsql";
 import { StoreError } from "../../broker/store.js";
 import { Batches } from "./batch.js";
-import { MessageCheck } from "./checksum.js";
+import { MessageCheck } from "./damage/message-check.js";
 import { openDatabase } from "./database.js";
 import { deadLetterOperations } from "./dead-letters.js";
 import { enqueueOperation } from "./enqueue.js";
@@ -20,7 +20,7 @@ import { pruneOperations } from "./prune.js";
 import { purgeOperation } from "./purge.js";
 import { receiptOperations } from "./receipts.js";
 import { Room } from "./room.js";
-import { markDamaged } from "./salvage.js";
+import { markDamaged } from "./damage/salvage.js";
 import { migrations } from "./schema.js";
 import { prepareStatements } from "./statements.js";
 

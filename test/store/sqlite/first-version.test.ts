@@ -2,7 +2,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { MessageSchema, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
-import { firstMessageChecksum } from "../../../src/store/sqlite/row-checksums.js";
+import { firstMessageChecksum } from "../../../src/store/sqlite/damage/row-checksums.js";
 import { applicationId, migrations } from "../../../src/store/sqlite/schema.js";
 import { stamp } from "../../../src/store/stamp.js";
 import { silent } from "../../contract/store/bell.js";

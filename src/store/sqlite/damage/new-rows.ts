@@ -1,8 +1,8 @@
 import type Database from "libsql";
-import { isConstraint } from "./failure.js";
-import { insertDelivery, insertMessage, insertPeer } from "./insert-rows.js";
-import { maxKey } from "./limits.js";
-import { receiptOf, writeReceipt } from "./receipts.js";
+import { isConstraint } from "../failure.js";
+import { insertDelivery, insertMessage, insertPeer } from "../insert-rows.js";
+import { maxKey } from "../limits.js";
+import { receiptOf, writeReceipt } from "../receipts.js";
 import {
   type DeliveryRow,
   deliveryChecksum,
@@ -10,11 +10,11 @@ import {
   type MessageRow,
   noChecksum,
 } from "./row-checksums.js";
-import type { PeerRow } from "./operations.js";
+import type { PeerRow } from "../operations.js";
 import type { PeerSums, SalvagedRow } from "./salvaged-row.js";
-import { messageSelect } from "./sql.js";
-import { prepareStatements, Statement, type Statements } from "./statements.js";
-import type { CheckedMessage } from "./checksum.js";
+import { messageSelect } from "../sql.js";
+import { prepareStatements, Statement, type Statements } from "../statements.js";
+import type { CheckedMessage } from "./message-check.js";
 
 /** The rows of a database that is made of those of another. */
 export class NewRows {

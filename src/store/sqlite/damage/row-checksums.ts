@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
-import type { StoredReceipt } from "../stored-receipt.js";
-import type { PeerRow } from "./operations.js";
+import type { StoredReceipt } from "../../stored-receipt.js";
+import type { PeerRow } from "../operations.js";
 
 /*
  * SQLite has no checksum of its own: a flipped bit in a row passes its integrity check. Each row has one

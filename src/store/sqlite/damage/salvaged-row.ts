@@ -1,5 +1,5 @@
 import type { RawRow, RawValue } from "./leaf-rows.js";
-import type { PeerRow } from "./operations.js";
+import type { PeerRow } from "../operations.js";
 import {
   deliveryChecksum,
   type DeliveryRow,

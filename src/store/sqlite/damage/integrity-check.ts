@@ -1,8 +1,8 @@
 import Database from "libsql";
-import { deliveryBytes } from "../limits.js";
+import { deliveryBytes } from "../../limits.js";
 import { damagedFile } from "./damaged-file.js";
-import { maxCheckedBytes, maxKey } from "./limits.js";
-import type { Migration } from "./schema.js";
+import { maxCheckedBytes, maxKey } from "../limits.js";
+import type { Migration } from "../schema.js";
 
 /**
  * Refuses a database whose structure is damaged: a message might be in it that no query finds. The

@@ -1,4 +1,4 @@
-import { maxRowBytes } from "./limits.js";
+import { maxRowBytes } from "../limits.js";
 import { pageBytes, type PageFile } from "./page-file.js";
 
 /** A row of any table: texts and blobs as bytes. */

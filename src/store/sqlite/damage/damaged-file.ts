@@ -1,4 +1,4 @@
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../../broker/store.js";
 
 /** A file that cannot be trusted as a whole: to use it as it is would lose in silence what it has lost. */
 export function damagedFile(path: string, what: string, cause?: unknown): StoreError {

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { StoreError } from "../../broker/store.js";
-import { systemClock } from "../../clock.js";
+import { StoreError } from "../../../broker/store.js";
+import { systemClock } from "../../../clock.js";
 import { copyRows, type Salvaged } from "./copy-rows.js";
 import { lostFile } from "./damaged-file.js";
-import { toStoreError } from "./failure.js";
-import { sync } from "./sync.js";
+import { toStoreError } from "../failure.js";
+import { sync } from "../sync.js";
 
 /**
  * Makes a new database of what can be read of a damaged one, and keeps the damaged one beside it. Throws

@@ -4,7 +4,7 @@ import {
   messageChecksum,
   type MessageRow,
 } from "./row-checksums.js";
-import { maxKnownDamaged } from "./limits.js";
+import { maxKnownDamaged } from "../limits.js";
 
 /** A message as it is read back. libsql gives blobs as ArrayBuffer; null stands for a row that is gone. */
 export interface CheckedMessage extends Omit<MessageRow, "body"> {

@@ -1,14 +1,14 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import Database from "libsql";
-import { MessageSchema } from "../../../gen/peerline/v1/message_pb.js";
+import { MessageSchema } from "../../../../gen/peerline/v1/message_pb.js";
 import { leafRows } from "./leaf-rows.js";
-import { maxMigratedRows, maxSalvagedDamaged } from "./limits.js";
-import { migrate } from "./migrate.js";
+import { maxMigratedRows, maxSalvagedDamaged } from "../limits.js";
+import { migrate } from "../migrate.js";
 import { PageFile } from "./page-file.js";
-import { forgottenDelivery } from "./receipts.js";
+import { forgottenDelivery } from "../receipts.js";
 import { NewRows } from "./new-rows.js";
 import { recognise, type SalvagedRow } from "./salvaged-row.js";
-import { applicationId, migrations } from "./schema.js";
+import { applicationId, migrations } from "../schema.js";
 
 /** What became of the rows of a damaged database. */
 export interface Salvaged {
