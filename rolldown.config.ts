@@ -63,8 +63,8 @@ function licenseOf(folder: string): string {
  * and the extension of Gemini CLI. The script and the skill are in each, as hosts install copies.
  */
 function partsOfHosts(): Plugin {
-  const marketplace = "src/hosts/claude-code/marketplace";
-  const extension = "src/hosts/gemini-cli/extension";
+  const marketplace = "src/hosts/claude-code/parts/marketplace";
+  const extension = "src/hosts/gemini-cli/parts/gemini-extension";
   return {
     name: "parts-of-hosts",
     generateBundle() {

@@ -1,4 +1,4 @@
-import { HostError } from "../hosts/host-error.js";
+import { HostError } from "../hosts/config-files/host-error.js";
 import type { Installer } from "../hosts/installer.js";
 import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-codes.js";

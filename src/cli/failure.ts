@@ -1,7 +1,7 @@
 import { visibleText } from "../contract/peer-text.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { explainStorage } from "../endpoint/storage-trouble.js";
-import { HostError } from "../hosts/host-error.js";
+import { HostError } from "../hosts/config-files/host-error.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-codes.js";

@@ -1,10 +1,10 @@
 import type { UserPlaces } from "../endpoint/config.js";
-import { readConfigFile } from "./config-file.js";
-import { HostError } from "./host-error.js";
+import { readConfigFile } from "./config-files/config-file.js";
+import { HostError } from "./config-files/host-error.js";
 import type { ConfigEntry, Installer, Scope } from "./installer.js";
 import { otherPlaces } from "./other-places.js";
-import { readValues, valueAt } from "./read-values.js";
-import { entryKind, serverName, type ServerCommand } from "./server-command.js";
+import { readValues, valueAt } from "./config-files/read-values.js";
+import { entryKind, serverName, type ServerCommand } from "./config-files/server-command.js";
 
 /** An entry under Peerline's name in a file of a host. */
 export interface FoundEntry {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { UserPlaces } from "../endpoint/config.js";
-import { allInstallers } from "./all-installers.js";
+import { allInstallers } from "./all-hosts.js";
 import { findProgram } from "../endpoint/find-program.js";
 import type { Installer } from "./installer.js";
 

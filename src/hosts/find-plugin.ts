@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join, sep } from "node:path";
 import type { UserPlaces } from "../endpoint/config.js";
 import type { Installer } from "./installer.js";
-import { readValues, valueAt } from "./read-values.js";
-import { serverName } from "./server-command.js";
+import { readValues, valueAt } from "./config-files/read-values.js";
+import { serverName } from "./config-files/server-command.js";
 
 /** Peerline's plugin or extension, in use in a host: it starts a server of its own, and has hooks. */
 export interface FoundPlugin {

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { UserPlaces } from "../endpoint/config.js";
-import { hookFiles, type FoundHook } from "./find-hooks.js";
+import { hookFiles, type FoundHook } from "./doorbell/find-hooks.js";
 import type { Installer } from "./installer.js";
-import { readValues, valueAt } from "./read-values.js";
+import { readValues, valueAt } from "./config-files/read-values.js";
 
 /** A setting with which a host runs no hooks, or not all of the doorbell's. */
 export interface HooksSwitch {

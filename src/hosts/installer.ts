@@ -1,6 +1,6 @@
 import type { UserPlaces } from "../endpoint/config.js";
 import type { HookTable } from "./doorbell/hook.js";
-import type { ServerCommand } from "./server-command.js";
+import type { ServerCommand } from "./config-files/server-command.js";
 
 /** Whom an installation is for: all that a user works on, or one project. */
 export type Scope = "user" | "project";

@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { isTrouble, type Finding, type FindingId } from "../../src/cli/doctor/finding.js";
-import { sha256 } from "../../src/hosts/backups.js";
+import { sha256 } from "../../src/hosts/config-files/backups.js";
 import { program } from "../support/program.js";
 import { AgentsMachine } from "./agents-machine.js";
 

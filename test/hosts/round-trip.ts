@@ -2,8 +2,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { expect, test } from "vitest";
 import type { UserPlaces } from "../../src/endpoint/config.js";
-import { Backups } from "../../src/hosts/backups.js";
-import { install, planInstall, planUninstall, uninstall } from "../../src/hosts/config-edit.js";
+import { Backups } from "../../src/hosts/config-files/backups.js";
+import {
+  install,
+  planInstall,
+  planUninstall,
+  uninstall,
+} from "../../src/hosts/config-files/config-edit.js";
 import type { Before, ConfigChange, Installer, Scope } from "../../src/hosts/installer.js";
 import { UserFolder } from "./user-folder.js";
 

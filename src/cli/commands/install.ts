@@ -1,13 +1,13 @@
 import { Argument, Option } from "commander";
 import { readConfig, readUserPlaces } from "../../endpoint/config.js";
-import { allInstallers } from "../../hosts/all-installers.js";
-import { Backups } from "../../hosts/backups.js";
-import { install, planInstall, type ConfigEdit } from "../../hosts/config-edit.js";
+import { allInstallers } from "../../hosts/all-hosts.js";
+import { Backups } from "../../hosts/config-files/backups.js";
+import { install, planInstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
 import { findEntries } from "../../hosts/find-entries.js";
 import { findPlugin, type FoundPlugin } from "../../hosts/find-plugin.js";
 import { findHosts } from "../../hosts/find-hosts.js";
 import type { Installer, InstallOptions } from "../../hosts/installer.js";
-import { serverCommand } from "../../hosts/server-command.js";
+import { serverCommand } from "../../hosts/config-files/server-command.js";
 import { editLines, placeOf } from "../print/edit-lines.js";
 import { forEachHost } from "../each-host.js";
 import { pluginLines } from "../print/plugin-lines.js";

@@ -1,8 +1,8 @@
 import { Argument, Option } from "commander";
 import { readConfig, readUserPlaces, type Config } from "../../endpoint/config.js";
-import { allInstallers } from "../../hosts/all-installers.js";
-import { Backups } from "../../hosts/backups.js";
-import { planUninstall, uninstall, type ConfigEdit } from "../../hosts/config-edit.js";
+import { allInstallers } from "../../hosts/all-hosts.js";
+import { Backups } from "../../hosts/config-files/backups.js";
+import { planUninstall, uninstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
 import type { Installer, InstallOptions } from "../../hosts/installer.js";
 import { findEntries } from "../../hosts/find-entries.js";
 import { findPlugin } from "../../hosts/find-plugin.js";

@@ -1,5 +1,5 @@
 import { VERSION } from "../../endpoint/version.js";
-import { serverName } from "../../hosts/server-command.js";
+import { serverName } from "../../hosts/config-files/server-command.js";
 import { advise } from "./advice.js";
 import { isExpanded, type EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";

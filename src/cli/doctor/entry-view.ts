@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type { UserPlaces } from "../../endpoint/config.js";
 import type { FoundEntry } from "../../hosts/find-entries.js";
 import { findProgram, isProgram } from "../../endpoint/find-program.js";
-import { isFleetingPath } from "../../hosts/server-command.js";
+import { isFleetingPath } from "../../hosts/config-files/server-command.js";
 
 /** An entry, and what can be said of its command without starting it. */
 export interface EntryView extends FoundEntry {

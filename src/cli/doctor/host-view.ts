@@ -1,13 +1,13 @@
 import type { UserPlaces } from "../../endpoint/config.js";
-import { allInstallers } from "../../hosts/all-installers.js";
+import { allInstallers } from "../../hosts/all-hosts.js";
 import { isHookTrusted, isPluginTrusted } from "../../hosts/codex/hook-trust.js";
 import { findEntries } from "../../hosts/find-entries.js";
-import { findHooks, type FoundHook } from "../../hosts/find-hooks.js";
+import { findHooks, type FoundHook } from "../../hosts/doorbell/find-hooks.js";
 import { findHosts } from "../../hosts/find-hosts.js";
 import { findPlugin, type FoundPlugin } from "../../hosts/find-plugin.js";
 import { folderTrust, type FolderTrust } from "../../hosts/gemini-cli/folder-trust.js";
 import { findHooksSwitch, type HooksSwitch } from "../../hosts/hooks-switch.js";
-import { HostError } from "../../hosts/host-error.js";
+import { HostError } from "../../hosts/config-files/host-error.js";
 import type { Installer } from "../../hosts/installer.js";
 import { viewEntry, type EntryView } from "./entry-view.js";
 

@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { basename, isAbsolute, sep } from "node:path";
 import { findProgram } from "../../endpoint/find-program.js";
 import { scriptBeside } from "../../hosts/doorbell/hook.js";
-import type { FoundHook } from "../../hosts/find-hooks.js";
+import type { FoundHook } from "../../hosts/doorbell/find-hooks.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import { isNode } from "../../endpoint/node-version.js";

@@ -1,4 +1,4 @@
-import { isFleetingPath } from "../../hosts/server-command.js";
+import { isFleetingPath } from "../../hosts/config-files/server-command.js";
 import type { Scope } from "../../hosts/installer.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";

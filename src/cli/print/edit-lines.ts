@@ -1,5 +1,5 @@
 import { visibleText } from "../../contract/peer-text.js";
-import type { ConfigEdit } from "../../hosts/config-edit.js";
+import type { ConfigEdit } from "../../hosts/config-files/config-edit.js";
 import type { Installer } from "../../hosts/installer.js";
 import { difference } from "./difference.js";
 import type { Output } from "./output.js";

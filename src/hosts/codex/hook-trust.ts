@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { UserPlaces } from "../../endpoint/config.js";
-import type { FoundHook } from "../find-hooks.js";
+import type { FoundHook } from "../doorbell/find-hooks.js";
 import { pluginsIn } from "../find-plugin.js";
-import { readValues, valueAt } from "../read-values.js";
+import { readValues, valueAt } from "../config-files/read-values.js";
 import { codexHooks } from "./hooks.js";
 
 /**

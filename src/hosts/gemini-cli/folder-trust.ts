@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import type { UserPlaces } from "../../endpoint/config.js";
-import { readValues, valueAt } from "../read-values.js";
+import { readValues, valueAt } from "../config-files/read-values.js";
 
 /** What Gemini CLI does in a folder: it starts servers only in one that is trusted. */
 export type FolderTrust = "trusted" | "refused" | "asked";

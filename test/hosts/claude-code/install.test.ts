@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { installClaudeCode } from "../../../src/hosts/claude-code/install.js";
+import { installClaudeCode } from "../../../src/hosts/claude-code/host.js";
 import { changesOf, expectInserted, serverChange, testRoundTrip } from "../round-trip.js";
 
 const otherServers = `{

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { installCodex } from "../../../src/hosts/codex/install.js";
+import { installCodex } from "../../../src/hosts/codex/host.js";
 import { changesOf, serverChange, testRoundTrip } from "../round-trip.js";
 
 const otherServers = `# Codex, as I like it

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { installCursor } from "../../../src/hosts/cursor/install.js";
+import { installCursor } from "../../../src/hosts/cursor/host.js";
 import { changesOf, serverChange, testRestored, testRoundTrip } from "../round-trip.js";
 
 describe("Cursor", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { installGeminiCli } from "../../../src/hosts/gemini-cli/install.js";
+import { installGeminiCli } from "../../../src/hosts/gemini-cli/host.js";
 import { changesOf, serverChange, testRoundTrip } from "../round-trip.js";
 
 describe("Gemini CLI", () => {

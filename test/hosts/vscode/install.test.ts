@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { installVsCode } from "../../../src/hosts/vscode/install.js";
+import { installVsCode } from "../../../src/hosts/vscode/host.js";
 import { changesOf, serverChange, testRoundTrip } from "../round-trip.js";
 
 describe("VS Code", () => {

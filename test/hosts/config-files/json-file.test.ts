@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { parse } from "jsonc-parser";
 import { expect, test } from "vitest";
-import { JsonFile } from "../../src/hosts/json-file.js";
+import { JsonFile } from "../../../src/hosts/config-files/json-file.js";
 
 const file = new JsonFile("/home/ada/x.json", { comments: true, trailingCommas: true });
 const member = { within: ["mcpServers"], name: "peerline", value: { command: "/usr/bin/node" } };

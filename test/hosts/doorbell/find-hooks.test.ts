@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { installClaudeCode } from "../../src/hosts/claude-code/install.js";
-import { installCodex } from "../../src/hosts/codex/install.js";
-import { installGeminiCli } from "../../src/hosts/gemini-cli/install.js";
-import type { Installer } from "../../src/hosts/installer.js";
-import { changesOf, hooksChange, testRestored, testRoundTrip } from "./round-trip.js";
+import { installClaudeCode } from "../../../src/hosts/claude-code/host.js";
+import { installCodex } from "../../../src/hosts/codex/host.js";
+import { installGeminiCli } from "../../../src/hosts/gemini-cli/host.js";
+import type { Installer } from "../../../src/hosts/installer.js";
+import { changesOf, hooksChange, testRestored, testRoundTrip } from "../round-trip.js";
 
 /** As people have them: a formatter, a guard and a notifier, with matchers and without. */
 const others = `{

@@ -1,4 +1,4 @@
-import type { ConfigChange, ConfigEntry } from "./installer.js";
+import type { ConfigChange, ConfigEntry } from "../installer.js";
 import type { JsonDialect } from "./json-document.js";
 import { JsonFile } from "./json-file.js";
 import { entryKind, serverName } from "./server-command.js";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { openHome } from "../endpoint/home.js";
+import { openHome } from "../../endpoint/home.js";
 import {
   makeFolder,
   readConfigFile,

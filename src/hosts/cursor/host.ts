@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Installer } from "../installer.js";
-import { jsonServer } from "../json-server.js";
+import { jsonServer } from "../config-files/json-server.js";
 
 export const installCursor: Installer = {
   name: "cursor",

@@ -1,9 +1,13 @@
 import { chmod, mkdir, readFile, readlink, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { makeFolder, readConfigFile, replaceConfigFile } from "../../src/hosts/config-file.js";
-import { growthDuring, obstacles, obstruct } from "../support/obstacles.js";
-import { UserFolder } from "./user-folder.js";
+import {
+  makeFolder,
+  readConfigFile,
+  replaceConfigFile,
+} from "../../../src/hosts/config-files/config-file.js";
+import { growthDuring, obstacles, obstruct } from "../../support/obstacles.js";
+import { UserFolder } from "../user-folder.js";
 
 test("a file gets its new text, keeps its mode, and nothing else is left beside it", async () => {
   await using folder = await UserFolder.make();

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { Installer } from "../installer.js";
-import { jointChange } from "../joint-change.js";
-import { jsonHooks } from "../json-hooks.js";
-import { jsonServer } from "../json-server.js";
+import { jointChange } from "../config-files/config-change.js";
+import { jsonHooks } from "../doorbell/json-hooks.js";
+import { jsonServer } from "../config-files/json-server.js";
 import { geminiCliHooks } from "./hooks.js";
 
 export const installGeminiCli: Installer = {

@@ -6,12 +6,12 @@ import {
   scriptOf,
   type Hook,
   type HookTable,
-} from "./doorbell/hook.js";
-import type { ConfigChange, ConfigEntry } from "./installer.js";
-import type { JsonDialect } from "./json-document.js";
-import { JsonFile } from "./json-file.js";
-import type { JsonMember, JsonPart } from "./json-member.js";
-import type { ServerCommand } from "./server-command.js";
+} from "./hook.js";
+import type { ConfigChange, ConfigEntry } from "../installer.js";
+import type { JsonDialect } from "../config-files/json-document.js";
+import { JsonFile } from "../config-files/json-file.js";
+import type { JsonMember, JsonPart } from "../config-files/json-member.js";
+import type { ServerCommand } from "../config-files/server-command.js";
 
 /**
  * The change that puts the doorbell's hooks into a JSON file, each in a group of its own after those of

@@ -2,13 +2,13 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { UserPlaces } from "../../src/endpoint/config.js";
-import { isHookTrusted, isPluginTrusted } from "../../src/hosts/codex/hook-trust.js";
-import { installCodex } from "../../src/hosts/codex/install.js";
-import { findHooks } from "../../src/hosts/find-hooks.js";
-import { AgentsMachine } from "../cli/agents-machine.js";
-import { trustHooks } from "../e2e/hosts/codex-trust.js";
-import { hostsPath, isMissing } from "./installed-hosts.js";
+import type { UserPlaces } from "../../../src/endpoint/config.js";
+import { isHookTrusted, isPluginTrusted } from "../../../src/hosts/codex/hook-trust.js";
+import { installCodex } from "../../../src/hosts/codex/host.js";
+import { findHooks } from "../../../src/hosts/doorbell/find-hooks.js";
+import { AgentsMachine } from "../../cli/agents-machine.js";
+import { trustHooks } from "../../e2e/hosts/codex-trust.js";
+import { hostsPath, isMissing } from "../installed-hosts.js";
 
 describe("the real Codex, where PEERLINE_HOSTS names its folder", () => {
   test.skipIf(isMissing("codex"))(

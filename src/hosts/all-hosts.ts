@@ -1,9 +1,9 @@
-import { installClaudeCode } from "./claude-code/install.js";
-import { installCodex } from "./codex/install.js";
-import { installCursor } from "./cursor/install.js";
-import { installGeminiCli } from "./gemini-cli/install.js";
+import { installClaudeCode } from "./claude-code/host.js";
+import { installCodex } from "./codex/host.js";
+import { installCursor } from "./cursor/host.js";
+import { installGeminiCli } from "./gemini-cli/host.js";
 import type { Installer } from "./installer.js";
-import { installVsCode } from "./vscode/install.js";
+import { installVsCode } from "./vscode/host.js";
 
 /** Every host that can be told of Peerline in a file, in the order in which they are listed. */
 export const allInstallers: readonly Installer[] = [

@@ -1,4 +1,4 @@
-import { parseToml } from "./codex/server-table.js";
+import { parseToml } from "./toml-server.js";
 import { readConfigFile } from "./config-file.js";
 import { parseDocument, valuesOf } from "./json-document.js";
 

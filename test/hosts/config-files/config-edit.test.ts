@@ -1,11 +1,16 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { Backups } from "../../src/hosts/backups.js";
-import { installClaudeCode } from "../../src/hosts/claude-code/install.js";
-import { install, planInstall, planUninstall, uninstall } from "../../src/hosts/config-edit.js";
-import { serverChange } from "./round-trip.js";
-import { UserFolder } from "./user-folder.js";
+import { Backups } from "../../../src/hosts/config-files/backups.js";
+import { installClaudeCode } from "../../../src/hosts/claude-code/host.js";
+import {
+  install,
+  planInstall,
+  planUninstall,
+  uninstall,
+} from "../../../src/hosts/config-files/config-edit.js";
+import { serverChange } from "../round-trip.js";
+import { UserFolder } from "../user-folder.js";
 
 const foreign = `{"mcpServers":{"peerline":{"command":"other","args":["--token","x"]}}}`;
 

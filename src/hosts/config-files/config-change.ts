@@ -1,4 +1,4 @@
-import type { ConfigChange, ConfigEntry } from "./installer.js";
+import type { ConfigChange, ConfigEntry } from "../installer.js";
 
 /** Several changes to one file as one. */
 export function jointChange(path: string, changes: readonly ConfigChange[]): ConfigChange {

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import type { Installer } from "../installer.js";
-import { jsonHooks } from "../json-hooks.js";
+import { jsonHooks } from "../doorbell/json-hooks.js";
 import { codexToolTimeoutSeconds } from "../limits.js";
-import { entryKind } from "../server-command.js";
+import { entryKind } from "../config-files/server-command.js";
 import { codexHooks } from "./hooks.js";
-import { putTable, readTable, removeTable } from "./server-table.js";
+import { putTable, readTable, removeTable } from "../config-files/toml-server.js";
 
 export const installCodex: Installer = {
   name: "codex",

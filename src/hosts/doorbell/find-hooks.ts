@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { UserPlaces } from "../endpoint/config.js";
+import type { UserPlaces } from "../../endpoint/config.js";
 import {
   entriesOf,
   hasConditions,
@@ -8,9 +8,9 @@ import {
   runsOnly,
   scriptOf,
   type Hook,
-} from "./doorbell/hook.js";
-import type { Installer, Scope } from "./installer.js";
-import { readValues, valueAt } from "./read-values.js";
+} from "./hook.js";
+import type { Installer, Scope } from "../installer.js";
+import { readValues, valueAt } from "../config-files/read-values.js";
 
 /** One of a host's hooks that runs the doorbell's script. */
 export interface FoundHook {

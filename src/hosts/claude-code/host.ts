@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { ConfigChange, Installer } from "../installer.js";
-import { JsonFile } from "../json-file.js";
-import { jsonHooks } from "../json-hooks.js";
-import { jsonServer } from "../json-server.js";
-import { jointChange } from "../joint-change.js";
-import { serverName } from "../server-command.js";
+import { JsonFile } from "../config-files/json-file.js";
+import { jsonHooks } from "../doorbell/json-hooks.js";
+import { jsonServer } from "../config-files/json-server.js";
+import { jointChange } from "../config-files/config-change.js";
+import { serverName } from "../config-files/server-command.js";
 import { claudeCodeHooks } from "./hooks.js";
 
 /** Claude Code reads servers from `.claude.json` and `.mcp.json`; those in its settings it ignores. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Node } from "jsonc-parser";
 import { HostError } from "./host-error.js";
-import type { Before } from "./installer.js";
+import type { Before } from "../installer.js";
 import {
   parseDocument,
   propertyOf,

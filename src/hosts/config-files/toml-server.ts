@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { parse, stringify, TomlError } from "smol-toml";
-import { HostError } from "../host-error.js";
-import { serverName } from "../server-command.js";
+import { HostError } from "./host-error.js";
+import { serverName } from "./server-command.js";
 
 type Table = Record<string, unknown>;
 

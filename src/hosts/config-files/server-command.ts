@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { HostError } from "./host-error.js";
-import type { ConfigEntry } from "./installer.js";
+import type { ConfigEntry } from "../installer.js";
 
 /** The name under which hosts know the server. */
 export const serverName = "peerline";
