@@ -81,7 +81,7 @@ export class StdioTransport implements Transport {
   /** What is wrong with a line costs that line, not the agent its server, whether or not the host listens. */
   #refuse({ id, code, message }: Refusal): void {
     this.onerror?.(new Error(`a line of the host is refused: ${message}`));
-    if (this.#waitingRefusals >= maxWaitingRefusals) return;
+    if (id === undefined || this.#waitingRefusals >= maxWaitingRefusals) return;
     this.#waitingRefusals++;
     const answer = JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
     this.#output.write(`${answer}\n`, (error) => {

@@ -7,11 +7,12 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { maxBatchAnswers, maxLineBytes } from "./limits.js";
 import type { Line } from "./line-reader.js";
+import { wrongParams } from "./wrong-params.js";
 
 /** What has to be answered to a line that is no message. */
 export interface Refusal {
-  /** Null where it is not known, as JSON-RPC has it. */
-  readonly id: RequestId | null;
+  /** Null where it is not known, as JSON-RPC has it; undefined for a notification, which is not answered. */
+  readonly id: RequestId | null | undefined;
   readonly code: number;
   readonly message: string;
 }
@@ -33,6 +34,8 @@ export function readLine(line: Line): { message?: JSONRPCMessage; refusals?: Ref
   } catch {
     return refused(null, ErrorCode.ParseError, "the line is not JSON: write one message a line");
   }
+  const wrong = wrongParams(value);
+  if (wrong !== undefined) return refused(wrong.id, ErrorCode.InvalidParams, wrong.sentence);
   const message = JSONRPCMessageSchema.safeParse(value);
   if (message.success) return { message: message.data };
   return { refusals: Array.isArray(value) ? refuseBatch(value) : refuseOne(value) };
@@ -60,7 +63,7 @@ function refuseOne(value: unknown): Refusal[] {
   return [{ id: idOf(value), code: ErrorCode.InvalidRequest, message }];
 }
 
-function refused(id: RequestId | null, code: number, message: string): { refusals: Refusal[] } {
+function refused(id: Refusal["id"], code: number, message: string): { refusals: Refusal[] } {
   return { refusals: [{ id, code, message }] };
 }
 

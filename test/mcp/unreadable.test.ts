@@ -68,6 +68,85 @@ describe("what the host writes and nobody can read is answered", () => {
     );
   });
 
+  test.each<[string, string, object | string | undefined, string]>([
+    [
+      "arguments that are a list",
+      "tools/call",
+      { name: "list_peers", arguments: [] },
+      "tools/call: `arguments` must be an object, not a list.",
+    ],
+    [
+      "arguments that are text",
+      "tools/call",
+      { name: "list_peers", arguments: "{}" },
+      "tools/call: `arguments` must be an object, not text.",
+    ],
+    [
+      "arguments that are a number",
+      "tools/call",
+      { name: "list_peers", arguments: 7 },
+      "tools/call: `arguments` must be an object, not a number.",
+    ],
+    [
+      "arguments that are null",
+      "tools/call",
+      { name: "list_peers", arguments: null },
+      "tools/call: `arguments` must be an object, not null.",
+    ],
+    ["no tool", "tools/call", {}, "tools/call: `name` is missing: it must be text."],
+    [
+      "a tool that is a list",
+      "tools/call",
+      { name: [] },
+      "tools/call: `name` must be text, not a list.",
+    ],
+    [
+      "no params",
+      "tools/call",
+      undefined,
+      "tools/call: `params` is missing: it must be an object.",
+    ],
+    [
+      "a progress token that is an object",
+      "tools/call",
+      { name: "list_peers", _meta: { progressToken: {} } },
+      "tools/call: `_meta.progressToken` must be text or a number, not an object.",
+    ],
+    ["a cursor", "tools/list", { cursor: 5 }, "tools/list: `cursor` must be text, not a number."],
+    [
+      "no version of the protocol",
+      "initialize",
+      { capabilities: {} },
+      "initialize: `protocolVersion` is missing: it must be text.",
+    ],
+    [
+      "a capability that is none",
+      "initialize",
+      { ...initialize.params, capabilities: { experimental: { a: 5 } } },
+      "initialize: `capabilities.experimental.a` is not what the protocol allows there.",
+    ],
+    ["facts about a ping", "ping", { _meta: 7 }, "ping: `_meta` must be an object, not a number."],
+    ["facts about anything", "x/y", { _meta: [] }, "`_meta` must be an object, not a list."],
+  ])("wrong params, in a sentence: %s", async (_what, method, params, message) => {
+    raw.write({ jsonrpc: "2.0", id: 5, method, params });
+    expect(await raw.answer(5)).toEqual({
+      jsonrpc: "2.0",
+      id: 5,
+      error: { code: -32_602, message },
+    });
+  });
+
+  test("a notification with wrong params is not answered, and told in the log in a sentence", async () => {
+    raw.write({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: [] } });
+    raw.write(toolCall(77, "list_peers"));
+    await raw.answer(77);
+    expect(raw.messages.map(({ id }) => id)).toEqual([1, 77]);
+    expect(raw.log).toContain(
+      "notifications/cancelled: `requestId` must be text or a number, not a list.",
+    );
+    expect(raw.log).not.toContain("invalid_");
+  });
+
   test.each([
     ["a byte order mark", "\uFEFF"],
     ["blanks", "  \t"],
