@@ -193,6 +193,7 @@ class Adapter {
     const thread = this.#threadOf(host, _meta);
     void this.#tellPlace(attached);
     try {
+      session.ended.throwIfAborted();
       const parameters = readParameters(tool, raw);
       const named = host.conversationOfCall(_meta);
       if (named === undefined) await this.#followHost();

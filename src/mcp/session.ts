@@ -208,6 +208,8 @@ export class Session implements AsyncDisposable {
   #afterStream(reason: Closing_Reason): number {
     switch (reason) {
       case Closing_Reason.SUPERSEDED:
+        // What is held here is the other session's now.
+        this.#mail.belongTo("");
         this.#end(superseded(this.#identity.peer?.name ?? "this agent"));
         return 0;
       case Closing_Reason.UNREGISTERED:

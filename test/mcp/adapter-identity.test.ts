@@ -51,6 +51,31 @@ describe("the identity of an agent", () => {
     expect(await nameOf(second)).toBe("backend");
   });
 
+  test("an agent that was taken over is told so in every result, and of no mail that it cannot get", async () => {
+    const first = await home.start("backend", claude("session-a"));
+    await nameOf(first);
+    const web = await home.start("web");
+    await web.facts("send_message", { to: "backend", message: "for whoever is backend" });
+    await eventually(async () => expect((await first.facts("list_peers")).unread).toBe(1));
+    const second = await home.start("backend", claude("session-a"));
+    expect(await nameOf(second)).toBe("backend");
+    for (const [tool, parameters] of [
+      ["list_peers", {}],
+      ["get_messages", {}],
+      ["get_messages", { wait_ms: "soon" }],
+      ["send_message", { to: "web", message: "x" }],
+      ["set_name", { name: "other" }],
+    ] as const) {
+      await eventually(async () => {
+        const sentence = await first.failure(tool, parameters);
+        expect(sentence).toMatch(/took over backend.*restarting this MCP server takes it back/);
+        expect(sentence).not.toContain("unread");
+      });
+    }
+    const { messages } = await second.facts("get_messages", { wait_ms: 5000 });
+    expect(messages).toMatchObject([{ text: "for whoever is backend" }]);
+  });
+
   test("a wait that is under way when another session takes over ends with that", async () => {
     const first = await home.start("backend", claude("session-a"));
     await nameOf(first);
