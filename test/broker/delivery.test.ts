@@ -196,7 +196,7 @@ describe("delivery", () => {
     }
     const { results } = await successor.client.ackMessages({
       acks: [
-        { deliveryId: "invented" },
+        { deliveryId: "invented", outcome: Outcome.CONFIRMED },
         { deliveryId: "" },
         { deliveryId: offered.deliveryId, outcome: Outcome.CONFIRMED },
       ],
@@ -205,6 +205,17 @@ describe("delivery", () => {
       results.map(({ error, state }) => (error === undefined ? state : ErrorReason[error.reason])),
     ).toEqual(["DELIVERY_NOT_FOUND", "FIELD_REQUIRED", ReceiptState.CONFIRMED]);
     await again.cancel();
+  });
+
+  test("takes no mail for read because a client forgot to say what became of it", async () => {
+    const stream = await open();
+    const id = await send("hello");
+    const delivery = await stream.expect("delivery");
+    expect(await ack(delivery, Outcome.UNSPECIFIED)).toBe("FIELD_REQUIRED");
+    expect(await ack(delivery, 9 as Outcome)).toBe("FIELD_INVALID");
+    expect(await stateOf(id)).toBe(ReceiptState.LEASED);
+    expect(await ack(delivery, Outcome.CONFIRMED)).toBe(ReceiptState.CONFIRMED);
+    await stream.cancel();
   });
 
   test("refuses an expiry that has not come", async () => {

@@ -115,7 +115,9 @@ describe("the dead-letter queue", () => {
     expect(receipt).toMatchObject({ state: ReceiptState.QUEUED, attempts: 0, reason: "" });
     const again = await stream.expect("delivery");
     expect(again.message?.text).toBe("first");
-    await reader.client.ackMessages({ acks: [{ deliveryId: again.deliveryId }] });
+    await reader.client.ackMessages({
+      acks: [{ deliveryId: again.deliveryId, outcome: Outcome.CONFIRMED }],
+    });
     expect((await receiptOf(first))?.state).toBe(ReceiptState.CONFIRMED);
     await stream.cancel();
 

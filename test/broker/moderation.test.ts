@@ -1,4 +1,5 @@
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
@@ -47,7 +48,7 @@ describe("a muted peer", () => {
     const stream = noisy.subscribe();
     await stream.expect("started");
     const { deliveryId } = await stream.expect("delivery");
-    await noisy.client.ackMessages({ acks: [{ deliveryId }] });
+    await noisy.client.ackMessages({ acks: [{ deliveryId, outcome: Outcome.CONFIRMED }] });
     await stream.cancel();
     clock.advance(400 * 24 * 3_600_000);
     expect(await reasonOf(send(noisy))).toBe("MUTED");
@@ -139,7 +140,7 @@ describe("a purge", () => {
     const stream = victim.subscribe();
     await stream.expect("started");
     const { deliveryId } = await stream.expect("delivery");
-    await victim.client.ackMessages({ acks: [{ deliveryId }] });
+    await victim.client.ackMessages({ acks: [{ deliveryId, outcome: Outcome.CONFIRMED }] });
     await stream.cancel();
     expect((await operator.purgeMessages({ from: "noisy" })).removedDeliveries).toBe(0n);
     await victim.client.getMessage({ messageId });

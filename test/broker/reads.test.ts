@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { PeerScope } from "../../gen/peerline/v1/broker_service_pb.js";
+import { Outcome, PeerScope } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
@@ -226,7 +226,7 @@ describe("history", () => {
       messageId,
       receipt: { state: ReceiptState.LEASED },
     });
-    await web.client.ackMessages({ acks: [{ deliveryId }] });
+    await web.client.ackMessages({ acks: [{ deliveryId, outcome: Outcome.CONFIRMED }] });
     expect((await events.next()).value?.event.value).toMatchObject({
       receipt: { state: ReceiptState.CONFIRMED },
     });

@@ -160,7 +160,7 @@ describe("a subscriber", () => {
     await rename(asker, "asker-2");
     const { sender } = await stream.expect("senderRenamed");
     expect([sender?.name, sender?.peerId]).toEqual(["asker-2", asker.registered.peer?.peerId]);
-    await worker.client.ackMessages({ acks: [{ deliveryId }] });
+    await worker.client.ackMessages({ acks: [{ deliveryId, outcome: Outcome.CONFIRMED }] });
     await rename(asker, "asker-3");
     await asker.client.sendMessage({ to: ["worker"], text: "and now?" });
     expect((await stream.expect("delivery")).message?.from?.name).toBe("asker-3");

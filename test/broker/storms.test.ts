@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
@@ -152,7 +153,7 @@ describe("the same words", () => {
     const stream = to.subscribe();
     await stream.expect("started");
     const { deliveryId } = await stream.expect("delivery");
-    await to.client.ackMessages({ acks: [{ deliveryId }] });
+    await to.client.ackMessages({ acks: [{ deliveryId, outcome: Outcome.CONFIRMED }] });
     await from.client.sendMessage({ to: ["to"], text: "second" });
     expect((await stream.expect("delivery")).message?.text).toBe("second");
     await stream.cancel();

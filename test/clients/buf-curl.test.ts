@@ -63,7 +63,11 @@ test("subscribes in one terminal and acknowledges from another", async () => {
   expect(await event()).toHaveProperty("started");
   await call("SendMessage", { to: ["reader"], text: "hello" }, sender);
   const deliveryId = (await event())["delivery"]?.["deliveryId"];
-  const acked = await call("AckMessages", { acks: [{ deliveryId }] }, reader);
+  const acked = await call(
+    "AckMessages",
+    { acks: [{ deliveryId, outcome: "OUTCOME_CONFIRMED" }] },
+    reader,
+  );
   expect(acked).toEqual({ results: [{ deliveryId, state: "RECEIPT_STATE_CONFIRMED" }] });
 });
 

@@ -52,7 +52,9 @@ def subscribe(stub, metadata, _credential) -> None:
 
 
 def ack(stub, metadata, _credential, delivery_id) -> None:
-    request = broker.AckMessagesRequest(acks=[broker.Ack(delivery_id=delivery_id)])
+    request = broker.AckMessagesRequest(
+        acks=[broker.Ack(delivery_id=delivery_id, outcome=broker.OUTCOME_CONFIRMED)]
+    )
     result = stub.AckMessages(request, metadata=metadata, timeout=10).results[0]
     if result.HasField("error"):
         print(result.error.message, flush=True)

@@ -90,7 +90,7 @@ export class Reports {
 }
 
 const words = {
-  [Outcome.UNSPECIFIED]: "confirmed",
+  [Outcome.UNSPECIFIED]: "returned",
   [Outcome.PRESENTED]: "presented",
   [Outcome.CONFIRMED]: "confirmed",
   [Outcome.RETURNED]: "returned",

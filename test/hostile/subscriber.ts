@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type AckSchema, BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { type AckSchema, BrokerService, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { sleep } from "../../src/clock.js";
 import { type Client, createClient, openChannel } from "../../src/rpc/client.js";
 
@@ -38,7 +38,7 @@ async function read(client: Client<typeof BrokerService>): Promise<void> {
     if (event.case !== "delivery") continue;
     const word = event.value.message?.text.split(" ", 1)[0] ?? "";
     process.stdout.write(`${event.value.redelivered ? "again" : "first"} ${word}\n`);
-    acks.push({ deliveryId: event.value.deliveryId });
+    acks.push({ deliveryId: event.value.deliveryId, outcome: Outcome.CONFIRMED });
     // What is confirmed when the stream has been lost comes again.
     if (manner === "confirms") void confirm().catch(() => undefined);
   }

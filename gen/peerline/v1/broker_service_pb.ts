@@ -1053,7 +1053,7 @@ export type Ack = Message<"peerline.v1.Ack"> & {
   deliveryId: string;
 
   /**
-   * Set by the client.
+   * Set by the client. Required.
    *
    * @generated from field: peerline.v1.Outcome outcome = 2;
    */
@@ -1948,13 +1948,14 @@ export const PeerScopeSchema: GenEnum<PeerScope> = /*@__PURE__*/
   enumDesc(file_peerline_v1_broker_service, 0);
 
 /**
- * What a recipient reports of one delivery.
+ * What a recipient reports of one delivery. A plain client, which has no host to show
+ * a message to, reports OUTCOME_CONFIRMED once it is done with it.
  *
  * @generated from enum peerline.v1.Outcome
  */
 export enum Outcome {
   /**
-   * Taken as OUTCOME_CONFIRMED: what a plain client means by an acknowledgement.
+   * Refused with FIELD_REQUIRED: a forgotten field must not consume a message.
    *
    * @generated from enum value: OUTCOME_UNSPECIFIED = 0;
    */
@@ -2216,7 +2217,8 @@ export const BrokerService: GenService<{
    * confirmed or ended is not offered again.
    *
    * Credential: session. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*). Errors of
-   * an entry: DELIVERY_NOT_FOUND, DELIVERY_STALE, FIELD_INVALID, STORE_FULL.
+   * an entry: DELIVERY_NOT_FOUND, DELIVERY_STALE, FIELD_REQUIRED, FIELD_INVALID,
+   * FIELD_TOO_LARGE, STORE_FULL.
    *
    * @generated from rpc peerline.v1.BrokerService.AckMessages
    */

@@ -26,7 +26,7 @@ export async function ackMessages(
 ): Promise<AckMessagesResponse> {
   if (request.acks.length === 0) requireField("acks", "");
   boundCount("acks", request.acks.length, maxAcks);
-  session.isSure ||= request.acks.some(({ outcome }) => outcome <= Outcome.CONFIRMED);
+  session.isSure ||= request.acks.some(({ outcome }) => isUse(outcome));
   const results = await Promise.all(request.acks.map((ack) => answer(core, session, ack)));
   return create(AckMessagesResponseSchema, { results });
 }
@@ -69,7 +69,6 @@ function isKnown(state: ReceiptState, outcome: Outcome): boolean {
   switch (outcome) {
     case Outcome.PRESENTED:
       return state >= ReceiptState.PRESENTED;
-    case Outcome.UNSPECIFIED:
     case Outcome.CONFIRMED:
       return state === ReceiptState.CONFIRMED || state === ReceiptState.ANSWERED;
     case Outcome.REJECTED:
@@ -81,10 +80,16 @@ function isKnown(state: ReceiptState, outcome: Outcome): boolean {
   }
 }
 
+/** The caller has shown or taken in the message: the peer is its own. */
+function isUse(outcome: Outcome): boolean {
+  return outcome === Outcome.PRESENTED || outcome === Outcome.CONFIRMED;
+}
+
 function checkAck(ack: Ack): void {
   requireField("delivery_id", ack.deliveryId);
   boundBytes("delivery_id", ack.deliveryId, maxDeliveryIdBytes);
   boundBytes("reason", ack.reason, maxReasonBytes);
+  if (ack.outcome === Outcome.UNSPECIFIED) requireField("outcome", "");
   if (Outcome[ack.outcome] === undefined)
     throw invalidField("outcome", "outcome is none of Outcome");
   if (ConfirmedBy[ack.confirmedBy] === undefined) {

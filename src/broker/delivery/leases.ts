@@ -99,7 +99,6 @@ export class Leases {
     switch (ack.outcome) {
       case Outcome.PRESENTED:
         return this.#present(lease);
-      case Outcome.UNSPECIFIED:
       case Outcome.CONFIRMED: {
         const confirmedBy = ack.confirmedBy || ConfirmedBy.EXPLICIT_ACK;
         const state = await this.#advance(seq, { state: ReceiptState.CONFIRMED, confirmedBy });

@@ -1,4 +1,5 @@
 import { EventEmitter, once } from "node:events";
+import { Outcome } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { expect } from "vitest";
 import type {
   Delivery,
@@ -225,7 +226,7 @@ export class DrivenBroker implements AsyncDisposable {
 
   async #takeNotice(peer: ModelPeer, stream: ModelStream, delivery: Delivery): Promise<void> {
     expectOwnEnds(this.#model, peer, delivery.message);
-    const acks = [{ deliveryId: delivery.deliveryId }];
+    const acks = [{ deliveryId: delivery.deliveryId, outcome: Outcome.CONFIRMED }];
     await this.client(peer)
       .ackMessages({ acks })
       .catch((error: unknown) => {
