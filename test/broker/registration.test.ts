@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
-import { reclaimDelayMs } from "../../src/broker/limits.js";
+import { maxCreationBurstOfConnection, reclaimDelayMs } from "../../src/broker/limits.js";
 import { sleep, systemClock } from "../../src/clock.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
@@ -291,6 +291,66 @@ describe("Register", () => {
     expect(await textsOf(resumed)).toEqual([]);
     const { peers } = await one.client.listPeers({});
     expect(peers.map(({ name }) => name).toSorted()).toEqual(["one", "two", "two-2"]);
+  });
+
+  test("a session whose move to a new peer is refused stays as it was", async () => {
+    const one = await broker.join({ name: "one", conversationId: "codex:1", instanceId: "1" });
+    const two = await broker.join({ name: "two", conversationId: "codex:2", instanceId: "2" });
+    // Its peer goes on in another conversation, which keeps conversation 1 from it.
+    await broker.join({ secret: one.secret, instanceId: "1", conversationId: "codex:3" });
+    const stream = two.subscribe();
+    await stream.expect("started");
+    const move = { keyring: [one.secret, two.secret], instanceId: "2", conversationId: "codex:1" };
+    const refused = (): Promise<string> =>
+      reasonOf(two.client.register({ ...move, secret: newSecret() }));
+    for (let made = 0; made < maxCreationBurstOfConnection - 1; made++) {
+      await two.client.register({ secret: newSecret() });
+    }
+    expect(await refused()).toBe("RATE_LIMITED");
+    await one.client.sendMessage({ to: ["two"], text: "still here?" });
+    expect((await stream.expect("delivery")).message?.text).toBe("still here?");
+    await stream.cancel();
+    const again = await broker.join({ secret: two.secret, instanceId: "2" });
+    expect(again.registered.sessionToken).toBe(two.registered.sessionToken);
+  });
+
+  test("a peer that is left unused goes once the session has moved, and its name with it", async () => {
+    const one = await broker.join({ name: "one", conversationId: "codex:1", instanceId: "1" });
+    await broker.join({ secret: one.secret, instanceId: "1", conversationId: "codex:3" });
+    const left = await broker.join({ baseName: "proj", profile, instanceId: "2" });
+    const stream = left.subscribe();
+    await stream.expect("started");
+    const moved = await broker.join({
+      keyring: [one.secret, left.secret],
+      baseName: "proj",
+      profile,
+      instanceId: "2",
+      conversationId: "codex:1",
+    });
+    // While it was made, the one that it leaves still had the first name.
+    expect(moved.name).toBe("proj-2");
+    expect(await stream.expect("closing")).toMatchObject({ reason: 3 });
+    const { peers } = await moved.client.listPeers({});
+    expect(peers.map(({ name }) => name).toSorted()).toEqual(["one", "proj-2"]);
+    expect((await broker.join({ baseName: "proj" })).name).toBe("proj");
+  });
+
+  test("an instance that is two peers returns to each of them", async () => {
+    const instanceId = "two-at-once";
+    const api = await broker.join({ name: "api", instanceId });
+    const web = await broker.join({ name: "web", instanceId });
+    const stream = api.subscribe();
+    await stream.expect("started");
+    for (const { name, secret, registered } of [api, web, api]) {
+      const again = await broker.join({ secret, name, instanceId });
+      expect([again.name, again.registered.sessionToken]).toEqual([name, registered.sessionToken]);
+    }
+    await web.client.unregister({});
+    const kept = await broker.join({ keyring: [web.secret, api.secret], instanceId });
+    expect(kept.registered.sessionToken).toBe(api.registered.sessionToken);
+    await kept.client.sendMessage({ to: ["api"], text: "note to self" });
+    expect((await stream.expect("delivery")).message?.text).toBe("note to self");
+    await stream.cancel();
   });
 
   test("of two that come back at once before they name their conversations, each gets its own peer", async () => {

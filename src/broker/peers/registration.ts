@@ -89,13 +89,14 @@ export class Registrar {
 
   async #attempt(wish: Registration): Promise<RegisterResponse | "wait for the former instance"> {
     const held = this.#heldPeers(wish);
-    const own = this.#sessions.ofInstance(wish.instanceId);
-    if (own !== undefined && held.has(own.entry)) return this.#returning(wish, held, own);
+    const own = this.#ownSession(wish, held);
+    if (own !== undefined) return this.#returning(wish, held, own);
 
     const entry = this.#choose(wish, held);
     if (entry !== undefined && this.#awaitsFormerInstance(entry, wish))
       return "wait for the former instance";
-    return entry === undefined ? this.#create(wish, held) : this.#open(wish, held, entry);
+    const session = await this.#openOrCreate(wish, held, entry);
+    return this.#respond(session, held, entry === undefined);
   }
 
   /**
@@ -105,33 +106,62 @@ export class Registrar {
    */
   async #returning(
     wish: Registration,
-    held: ReadonlyMap<PeerEntry, number>,
+    held: Map<PeerEntry, number>,
     own: Session,
   ): Promise<RegisterResponse | "wait for the former instance"> {
     const isNew = wish.conversationId !== "" && wish.conversationId !== own.conversationId;
     const bound = isNew ? this.#boundTo(wish.conversationId, held) : undefined;
     if (bound === undefined || bound === own.entry) {
-      if (isNew) own.conversationId = wish.conversationId;
-      carry(own, wish.connection);
-      await this.#directory.updateEvenIfFull(own.entry, {
-        profile: mergeProfile(own.entry.stored.profile, wish.profile),
-        conversations: this.#bind(own.entry, own.conversationId),
-        lastSeenMs: this.#clock.now(),
-      });
+      await this.#keep(wish, own);
       return this.#respond(own, held, false);
     }
     const target = this.#choose(...withoutPeer(own.entry, wish, held));
     if (target !== undefined && this.#awaitsFormerInstance(target, wish))
       return "wait for the former instance";
-    this.#sessions.close(own, Closing_Reason.UNREGISTERED, "moved to its conversation's peer");
-    if (own.created && (await this.#directory.removeUnused(own.entry))) {
-      this.#creations.giveBack(wish.connection);
-    }
+    // A move that is refused leaves the session as it was. So a new peer never has the name of the one left.
+    const session = await this.#openOrCreate(wish, held, target);
     this.#log.info(
-      { from: own.entry.stored.name, to: target?.stored.name ?? "a new peer" },
+      { from: own.entry.stored.name, to: session.entry.stored.name },
       "session moved to its conversation's peer",
     );
-    return target === undefined ? this.#create(wish, held) : this.#open(wish, held, target);
+    await this.#leave(own, wish.connection);
+    return this.#respond(session, held, target === undefined);
+  }
+
+  async #keep(wish: Registration, session: Session): Promise<void> {
+    carry(session, wish.connection);
+    const { entry } = session;
+    const conversationId = wish.conversationId || session.conversationId;
+    await this.#directory.updateEvenIfFull(entry, {
+      profile: mergeProfile(entry.stored.profile, wish.profile),
+      conversations: this.#bind(entry, conversationId),
+      lastSeenMs: this.#clock.now(),
+    });
+    session.conversationId = conversationId;
+  }
+
+  /** Ends a session whose instance has another now; its peer goes if it was made for it and never used. */
+  async #leave(session: Session, connection: Connection): Promise<void> {
+    const { entry, created } = session;
+    this.#sessions.close(session, Closing_Reason.UNREGISTERED, "moved to its conversation's peer");
+    if (!created) return;
+    try {
+      if (await this.#directory.removeUnused(entry)) this.#creations.giveBack(connection);
+    } catch (error) {
+      // The move is done. The peer stays until it is retired.
+      this.#log.warn({ err: error, peer: entry.stored.name }, "could not remove an unused peer");
+    }
+  }
+
+  /** The session that the instance has: of the peer of `secret`, of its conversation's, or of another that it holds. */
+  #ownSession(wish: Registration, held: ReadonlyMap<PeerEntry, number>): Session | undefined {
+    const own = this.#directory.getBySecretHash(wish.secretHash);
+    const bound = this.#boundTo(wish.conversationId, held);
+    for (const entry of [own, bound, ...held.keys()]) {
+      const session = entry && this.#sessions.ofPeer(entry);
+      if (session?.instanceId === wish.instanceId) return session;
+    }
+    return undefined;
   }
 
   /** Steps 1 to 4 of Register; undefined when a peer is to be created. */
@@ -176,23 +206,24 @@ export class Registrar {
     return own;
   }
 
-  async #create(
+  async #openOrCreate(
     wish: Registration,
-    held: ReadonlyMap<PeerEntry, number>,
-  ): Promise<RegisterResponse> {
+    held: Map<PeerEntry, number>,
+    entry: PeerEntry | undefined,
+  ): Promise<Session> {
+    if (entry !== undefined) return this.#open(wish, held, entry, false);
     this.#creations.take(wish.connection);
     try {
-      return await this.#createWithin(wish, held);
+      const created = await this.#create(wish);
+      held.set(created, 0);
+      return await this.#open(wish, held, created, true);
     } catch (error) {
       this.#creations.giveBack(wish.connection);
       throw error;
     }
   }
 
-  async #createWithin(
-    wish: Registration,
-    held: ReadonlyMap<PeerEntry, number>,
-  ): Promise<RegisterResponse> {
+  async #create(wish: Registration): Promise<PeerEntry> {
     await this.#retirement.makeRoom();
     if (this.#directory.size >= maxPeers) {
       throw new BrokerError(
@@ -224,15 +255,20 @@ export class Registrar {
     };
     const entry = await this.#directory.create(stored);
     this.#log.info({ peer: name, peerId: stored.peerId }, "peer created");
-    return this.#open(wish, new Map([...held, [entry, 0]]), entry, true);
+    return entry;
   }
 
   async #open(
     wish: Registration,
     held: ReadonlyMap<PeerEntry, number>,
     entry: PeerEntry,
-    created = false,
-  ): Promise<RegisterResponse> {
+    created: boolean,
+  ): Promise<Session> {
+    const live = this.#sessions.liveOf(entry);
+    if (live?.instanceId === wish.instanceId) {
+      await this.#keep(wish, live);
+      return live;
+    }
     // By the conversation that is bound to it, or by its own secret: it is the caller's.
     const isSure =
       this.#boundTo(wish.conversationId, held) === entry ||
@@ -247,14 +283,19 @@ export class Registrar {
     });
     this.#formerInstances.delete(entry);
     const { instanceId, conversationId, connection } = wish;
-    const live = this.#sessions.liveOf(entry);
     if (live?.isSure === false && live.conversationId !== conversationId) {
       // Not as superseded: who had it is no older session of this conversation, and registers anew.
       const detail = "the peer belongs to another conversation, which is back";
       this.#sessions.close(live, Closing_Reason.UNREGISTERED, detail);
     }
-    const session = { entry, instanceId, conversationId, created, isSure, connection };
-    return this.#respond(this.#sessions.open(session), held, created);
+    return this.#sessions.open({
+      entry,
+      instanceId,
+      conversationId,
+      created,
+      isSure,
+      connection,
+    });
   }
 
   async #respond(
@@ -312,7 +353,7 @@ export class Registrar {
     if (entry.stored.kind !== wish.kind && entry.stored.secretHash !== wish.secretHash)
       return false;
     const live = this.#sessions.liveOf(entry);
-    if (live === undefined) return true;
+    if (live === undefined || live.instanceId === wish.instanceId) return true;
     if (wish.conversationId === "") return false;
     const isBound = entry.stored.conversations.some(({ id }) => id === wish.conversationId);
     return live.conversationId === wish.conversationId || (isBound && !live.isSure);

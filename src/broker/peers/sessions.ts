@@ -58,7 +58,6 @@ export class Sessions {
   readonly #operatorHash: Buffer;
   readonly #byToken = new Map<string, Session>();
   readonly #byPeer = new Map<string, Session>();
-  readonly #byInstance = new Map<string, Session>();
   readonly #graces = new Map<PeerEntry, NodeJS.Timeout>();
 
   constructor(options: { directory: Directory; operatorToken: string }) {
@@ -85,13 +84,14 @@ export class Sessions {
     return { kind: "session", session };
   }
 
-  ofInstance(instanceId: string): Session | undefined {
-    return this.#byInstance.get(instanceId);
+  /** The session whose token is good, live or not. */
+  ofPeer(entry: PeerEntry): Session | undefined {
+    return this.#byPeer.get(entry.stored.peerId);
   }
 
   /** The session that keeps others from taking this peer. */
   liveOf(entry: PeerEntry): Session | undefined {
-    const session = this.#byPeer.get(entry.stored.peerId);
+    const session = this.ofPeer(entry);
     return session !== undefined && session.connections.size > 0 ? session : undefined;
   }
 
@@ -106,7 +106,7 @@ export class Sessions {
   }): Session {
     const { connection, ...facts } = options;
     const { entry } = facts;
-    const before = this.#byPeer.get(entry.stored.peerId);
+    const before = this.ofPeer(entry);
     if (before !== undefined) {
       this.close(before, Closing_Reason.SUPERSEDED, "another session of this peer took over");
     }
@@ -120,7 +120,6 @@ export class Sessions {
     };
     this.#byToken.set(sha256(session.token).toString("base64"), session);
     this.#byPeer.set(entry.stored.peerId, session);
-    this.#byInstance.set(session.instanceId, session);
     carry(session, connection);
     return session;
   }
@@ -131,9 +130,6 @@ export class Sessions {
     if (this.#byPeer.get(session.entry.stored.peerId) === session) {
       this.#byPeer.delete(session.entry.stored.peerId);
     }
-    if (this.#byInstance.get(session.instanceId) === session) {
-      this.#byInstance.delete(session.instanceId);
-    }
     session.stream?.end(reason, detail);
     session.ended.abort(tokenInvalid());
     leaveConnections(session);
@@ -141,7 +137,7 @@ export class Sessions {
 
   /** The peer is no more: its session, if there is one, ends. */
   closeOf(entry: PeerEntry, detail: string): void {
-    const session = this.#byPeer.get(entry.stored.peerId);
+    const session = this.ofPeer(entry);
     if (session !== undefined) this.close(session, Closing_Reason.UNREGISTERED, detail);
   }
 
