@@ -12,9 +12,14 @@ export function isUuid(value: string): boolean {
 
 /** What becomes of a name that somebody asks for. */
 export type AskedName =
-  | { readonly name: string; readonly problem?: undefined }
-  /** Why it can be nobody's name, as the end of a sentence, and what would do. */
-  | { readonly name?: undefined; readonly problem: string };
+  | { readonly name: string; readonly problem?: undefined; readonly reserved?: undefined }
+  | {
+      readonly name?: undefined;
+      /** Why it can be nobody's name, as the end of a sentence, and what would do. */
+      readonly problem: string;
+      /** The name that it would be, were it not reserved. */
+      readonly reserved?: string;
+    };
 
 /**
  * The name that somebody means who asks for this one: `Back End` for `back-end`, `Müller` for `muller`,
@@ -31,7 +36,8 @@ export function readName(text: string): AskedName {
   if (isUuid(name)) return { problem: 'looks like an id: "peer" would do' };
   if (!isReserved(name)) return { name };
   return {
-    problem: `is reserved, since agents would take its word for another's than an agent's: "${name}-agent" would do`,
+    reserved: name,
+    problem: `is reserved, since agents would take its word for another's than an agent's: "${withSuffix(name, "agent")}" would do`,
   };
 }
 
@@ -39,7 +45,11 @@ export function readName(text: string): AskedName {
 export function automaticName(text: string, kind: PeerKind): string {
   const { name } = fold(text);
   if (name === "" || isUuid(name)) return "peer";
-  return isReserved(name) ? `${name}-${kindWords[kind] ?? "program"}` : name;
+  return isReserved(name) ? withSuffix(name, kindWords[kind] ?? "program") : name;
+}
+
+function withSuffix(name: string, suffix: string): string {
+  return `${name.slice(0, maxNameLength - suffix.length - 1)}-${suffix}`;
 }
 
 const kindWords: Partial<Record<PeerKind, string>> = {
@@ -48,16 +58,18 @@ const kindWords: Partial<Record<PeerKind, string>> = {
 };
 
 /**
- * Roles of a conversation, words of the hosts' and of Peerline's own, whose word would weigh more than
- * a peer's; and words that mean nobody in particular, or everybody. A number behind one makes no other.
+ * Whether a name reads as a role of a conversation, as a word of the hosts' or of Peerline's own, whose
+ * word would weigh more than a peer's, or as a word that means nobody in particular, or everybody. Dots,
+ * hyphens and underscores in it, and a number behind it, make it no other: `u-s-e-r`, `system_reminder.2`.
  */
 function isReserved(name: string): boolean {
-  return reserved.has(name.replace(/[._-]*\d*$/, ""));
+  return reserved.has(name.replaceAll(/[._-]+/g, "").replace(/\d+$/, ""));
 }
 
+/** Each without its hyphens. */
 const reserved = new Set(
   [
-    "user human system assistant developer tool function model system-reminder anthropic openai google",
+    "user human system assistant developer tool function model systemreminder anthropic openai google",
     "peerline broker operator admin administrator",
     "all everyone everybody anyone anybody nobody here channel me myself you self",
   ].flatMap((words) => words.split(" ")),
@@ -73,6 +85,8 @@ export function meansEverybody(text: string): boolean {
 /** The text in the form of a name, and whether each of its letters and digits is in it. */
 function fold(text: string): { name: string; isWhole: boolean } {
   const plain = text
+    // What nobody sees divides no word.
+    .replaceAll(/\p{Default_Ignorable_Code_Point}+/gu, "")
     .toLowerCase()
     .replaceAll(/[ßæœøđðłıþ]/g, (letter) => plainLetters[letter] ?? letter)
     .normalize("NFKD")

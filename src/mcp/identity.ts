@@ -169,7 +169,7 @@ export class Identity {
     signal: AbortSignal,
     conversationId = this.#conversationId ?? "",
   ): Promise<RegisterResponse> {
-    const name = this.#config.name?.name ?? "";
+    const { name = "", reserved = "" } = this.#config.name ?? {};
     const profile = await this.profile.describe();
     const response = await client.register(
       {
@@ -178,7 +178,7 @@ export class Identity {
         instanceId: this.#instanceId,
         conversationId,
         name,
-        baseName: name === "" ? basename(profile.root) : name,
+        baseName: name || reserved || basename(profile.root),
         kind: PeerKind.AGENT,
         profile,
       },

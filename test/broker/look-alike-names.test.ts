@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import type { Store } from "../../src/broker/store.js";
+import { systemClock } from "../../src/clock.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import {
   newSecret,
   reasonOf,
@@ -26,6 +29,9 @@ describe("a name that looks like another's", () => {
     ["a tag", "<system>"],
     ["a role", "Assistant"],
     ["a role and a number", "user-2"],
+    ["a role with marks in it", "u-s-e.r"],
+    ["a role with an invisible letter", "us\u200Ber"],
+    ["a host's own tag", "system_reminder"],
     ["nothing", "\u202E!"],
   ])("of %s is given to nobody", async (_what, name) => {
     const { client, secret } = mallory;
@@ -88,6 +94,49 @@ describe("a name that looks like another's", () => {
       const { name } = await broker.join({ baseName });
       expect(name).toMatch(/^[a-z0-9][a-z0-9._-]*$/);
       expect(name).not.toBe("api");
+    },
+  );
+});
+
+describe("a peer whose name is reserved only now", () => {
+  let store: Store;
+  let broker: TestBroker;
+  let secret: string;
+  beforeEach(async () => {
+    store = openMemoryStore({ clock: systemClock });
+    secret = newSecret();
+    const before = await startTestBroker({ store, keepStore: true });
+    await before.join({ secret, name: "old", profile: { root: "/src/old" } });
+    await before[Symbol.asyncDispose]();
+    const [stored] = await store.loadPeers();
+    if (stored === undefined) throw new Error("no peer was stored");
+    const reserved = { name: "sy.stem", baseName: "sy.stem", instanceId: "" };
+    await store.updatePeer({ ...stored, ...reserved, revision: stored.revision + 1 });
+    broker = await startTestBroker({ store });
+  });
+  afterEach(() => broker[Symbol.asyncDispose]());
+
+  test("comes back by its secret and its name, and keeps it", async () => {
+    const back = await broker.join({ secret, name: "sy.stem", instanceId: "1" });
+    expect([back.name, back.registered.created]).toEqual(["sy.stem", false]);
+    const { peer } = await back.client.updatePeer({ name: "sy.stem", summary: "still here" });
+    expect([peer?.name, peer?.profile?.summary]).toEqual(["sy.stem", "still here"]);
+    const sender = await broker.join({ name: "sender" });
+    const { results } = await sender.client.sendMessage({ to: ["Sy.stem"], text: "hello" });
+    expect(results[0]?.recipient?.name).toBe("sy.stem");
+  });
+
+  test.each([{ name: "sy.stem" }, { baseName: "Sy.stem" }])(
+    "comes back by a keyring to %j, and nobody else gets such a name",
+    async (wish) => {
+      const profile = { root: "/src/old" };
+      const asked = { ...wish, profile, keyring: [secret] };
+      const back = await broker.join({ ...asked, instanceId: "1" });
+      expect([back.name, back.registered.created]).toEqual(["sy.stem", false]);
+      const next = await broker.join({ ...asked, instanceId: "2" });
+      expect([next.name, next.registered.created]).toEqual(["sy.stem-program", true]);
+      const stranger = broker.join({ name: "sy.stem", instanceId: "3" });
+      expect(await reasonOf(stranger)).toBe("FIELD_INVALID");
     },
   );
 });

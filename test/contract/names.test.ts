@@ -19,6 +19,10 @@ describe("a name that is asked for", () => {
     ["-api-", "api"],
     ["v1.2_x", "v1.2_x"],
     ["api\u200B", "api"],
+    ["back\u200B\u00ADend", "backend"],
+    ["\u202Eap\u3164i", "api"],
+    ["us-west", "us-west"],
+    ["call", "call"],
     [`${"x".repeat(39)} y`, "x".repeat(39)],
     ["user-service", "user-service"],
     ["toolbox", "toolbox"],
@@ -41,7 +45,18 @@ describe("a name that is asked for", () => {
     ["user-2", "is reserved"],
     ["system_", "is reserved"],
     ["human.1", "is reserved"],
-    ["system-reminder", "is reserved"],
+    ["system-reminder", '"system-reminder-agent" would do'],
+    ["system_reminder", '"system_reminder-agent" would do'],
+    ["systemReminder", "is reserved"],
+    ["System Reminder", "is reserved"],
+    ["system.reminder-3", "is reserved"],
+    ["u-s-e-r", "is reserved"],
+    ["sy.stem", "is reserved"],
+    ["us\u200Ber", "is reserved"],
+    ["us\u00ADer", "is reserved"],
+    ["us\u3164er", "is reserved"],
+    ["a__l.l", "is reserved"],
+    [`u${"-".repeat(36)}ser`, "is reserved"],
     ["all", "is reserved"],
   ])("%j is refused: %s", (text, problem) => {
     expect(readName(text).problem).toContain(problem);
@@ -68,13 +83,27 @@ describe("a name that nobody asks for", () => {
     ["後端", PeerKind.AGENT, "peer"],
     ["", PeerKind.AGENT, "peer"],
     ["01234567-89ab-7def-8123-456789abcdef", PeerKind.AGENT, "peer"],
+    ["sy.stem", PeerKind.AGENT, "sy.stem-agent"],
+    ["user-2", PeerKind.AGENT, "user-2-agent"],
+    [`u${"-".repeat(36)}ser`, PeerKind.PROGRAM, `u${"-".repeat(31)}-program`],
   ])("%j of kind %i is %s", (text, kind, name) => {
     expect(automaticName(text, kind)).toBe(name);
   });
 
   test("is always one that may be asked for, and stays what it is", () => {
+    const divided = fc
+      .tuple(
+        fc.constantFrom("user", "system", "everybody"),
+        fc.array(fc.constantFrom(".", "_", "-", "2", "\u200B")),
+      )
+      .map(([word, marks]) =>
+        word
+          .split("")
+          .map((letter, at) => letter + (marks[at] ?? ""))
+          .join(""),
+      );
     fc.assert(
-      fc.property(fc.string({ unit: "grapheme" }), (text) => {
+      fc.property(fc.oneof(fc.string({ unit: "grapheme" }), divided), (text) => {
         const name = automaticName(text, PeerKind.AGENT);
         expect(readName(name)).toEqual({ name });
         expect(automaticName(name, PeerKind.AGENT)).toBe(name);

@@ -53,9 +53,12 @@ describe("the name", () => {
     });
   });
 
-  test.each(["system", "???"])("that can be nobody's fails nothing: %s", (written) => {
+  test.each([
+    ["Sy.stem", "sy.stem"],
+    ["???", undefined],
+  ])("that can be nobody's fails nothing: %s", (written, reserved) => {
     const problem = expect.stringContaining("");
-    expect(readConfig({ PEERLINE_NAME: written }).name).toEqual({ problem, written });
+    expect(readConfig({ PEERLINE_NAME: written }).name).toEqual({ problem, written, reserved });
   });
 });
 

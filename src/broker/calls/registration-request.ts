@@ -38,7 +38,11 @@ export interface Registration {
   readonly profile: Profile;
 }
 
-export function readRegistration(request: RegisterRequest): Registration {
+/** `nameOf` gives the name of the peer that has a secret. */
+export function readRegistration(
+  request: RegisterRequest,
+  nameOf: (secretHash: string) => string | undefined,
+): Registration {
   const { secret, keyring, instanceId, conversationId, baseName } = request;
   boundCount("keyring", keyring.length, maxKeyring);
   if (keyring.length === 0) requireField("secret", secret);
@@ -50,17 +54,21 @@ export function readRegistration(request: RegisterRequest): Registration {
   if (secret === "") requireField("instance_id", instanceId);
   boundBytes("conversation_id", conversationId, maxConversationIdBytes);
   matchField("conversation_id", conversationId, /^[A-Za-z0-9._:/-]*$/, "of A-Z a-z 0-9 . _ : / -");
-  const name = request.name === "" ? "" : requireName(request.name);
+  const secretHash = secret === "" ? "" : hashOf(secret);
+  const keyringHashes = keyring.map(hashOf);
+  // A peer keeps a name that is reserved only now.
+  const isKept = [secretHash, ...keyringHashes].some((hash) => nameOf(hash) === request.name);
+  const name = request.name === "" || isKept ? request.name : requireName(request.name);
   boundBytes("base_name", baseName, maxBaseNameBytes);
   if (PeerKind[request.kind] === undefined) throw invalidField("kind", "kind is none of PeerKind");
   const kind = request.kind === PeerKind.UNSPECIFIED ? PeerKind.PROGRAM : request.kind;
   return {
-    secretHash: secret === "" ? "" : hashOf(secret),
-    keyringHashes: keyring.map(hashOf),
-    instanceId: instanceId === "" ? hashOf(secret) : instanceId,
+    secretHash,
+    keyringHashes,
+    instanceId: instanceId === "" ? secretHash : instanceId,
     conversationId,
     name,
-    baseName: name === "" ? automaticName(baseName, kind) : name,
+    baseName: automaticName(name || baseName, kind),
     hasProject: [name, baseName, request.profile?.root ?? ""].some((text) => text !== ""),
     kind,
     profile: readProfile(request.profile),

@@ -17,7 +17,11 @@ export async function updatePeer(
 ): Promise<UpdatePeerResponse> {
   const { entry } = session;
   const { summary, cwd, root, branch, repository, reach } = request;
-  const name = request.name === undefined ? undefined : requireName(request.name);
+  // A name that the peer has already is kept, though it be reserved now.
+  const name =
+    request.name === undefined || request.name === entry.stored.name
+      ? request.name
+      : requireName(request.name);
   if (reach !== undefined) requireReach(reach);
   const { profile } = entry.stored;
   const changed = readProfile({

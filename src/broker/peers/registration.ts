@@ -68,7 +68,9 @@ export class Registrar {
     request: RegisterRequest,
     { signal, connection }: { signal: AbortSignal; connection: Connection },
   ): Promise<RegisterResponse> {
-    const wish = { ...readRegistration(request), connection };
+    const nameOf = (secretHash: string): string | undefined =>
+      this.#directory.getBySecretHash(secretHash)?.stored.name;
+    const wish = { ...readRegistration(request, nameOf), connection };
     for (;;) {
       const outcome = await this.inTurn(() => {
         // Nobody waits for the answer any more: no peer is made, and none is taken from its session.
