@@ -1,7 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import { LimitSchema, type Limit } from "../../gen/peerline/v1/broker_service_pb.js";
 import { maxNameLength } from "../contract/limits.js";
-import { maxMessageBytes } from "../rpc/limits.js";
+import {
+  maxCalls,
+  maxCallsOfConnection,
+  maxConnections,
+  maxMessageBytes,
+  maxRequestBytes,
+} from "../rpc/limits.js";
 import type { Store } from "./store.js";
 
 const KiB = 1024;
@@ -195,6 +201,10 @@ export function listLimits(store: Store): Limit[] {
     ["reason_bytes", maxReasonBytes, "bytes of a report's reason"],
     ["peers_page", maxPeersPageSize, "peers on one page"],
     ["history_page", maxHistoryPageSize, "messages on one page of history"],
+    ["connections", maxConnections, "connections that are open together"],
+    ["calls", maxCalls, "calls that are open together, streams included"],
+    ["calls_of_connection", maxCallsOfConnection, "of those, calls of one connection"],
+    ["open_request_bytes", maxRequestBytes, "bytes of the requests of these calls, with headers"],
     ["streams", maxStreams, "streams that the sessions of the broker have open together"],
     ["watches", maxWatches, "of those, watches"],
     ["operator_watches", maxOperatorWatches, "streams of one kind open with the operator token"],

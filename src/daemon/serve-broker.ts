@@ -57,6 +57,7 @@ export async function serveBroker(options: {
   const server = createServer({
     services: [broker.entry, health.entry, ...reflectionServices([BrokerService, Health])],
     onDefect: (error, method) => logger.error({ err: error, method }, "a handler failed"),
+    onBound: (words) => logger.warn({}, words),
   });
 
   // A broker that was killed left its socket; the lock says that none of them is alive.

@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { ServerInterceptingCall, type Metadata, type ServerInterceptor } from "@grpc/grpc-js";
 import { connectionOf, lostConnection, type Connection } from "./connection.js";
+import type { OpenStreams } from "./open-streams.js";
 
 /** What lies below a call. */
 export interface CallStream {
@@ -13,20 +14,26 @@ export interface CallStream {
  * call: for that this interceptor has to be the first. A call is known again by its metadata, which
  * grpc-js hands through as one object.
  */
-export const noteCallStream: ServerInterceptor = (_method, call) => {
-  const http2 = Reflect.get(call, "stream") as ServerHttp2Stream | undefined;
-  const session = http2?.session;
-  const noted = { http2, connection: session ? connectionOf(session) : lostConnection };
-  return new ServerInterceptingCall(call, {
-    start: (next) =>
-      next({
-        onReceiveMetadata: (metadata, pass) => {
-          streams.set(metadata, noted);
-          pass(metadata);
-        },
-      }),
-  });
-};
+export function noteCallStream(open: OpenStreams): ServerInterceptor {
+  return (_method, call) => {
+    const http2 = Reflect.get(call, "stream") as ServerHttp2Stream | undefined;
+    const session = http2?.session;
+    const noted = { http2, connection: session ? connectionOf(session) : lostConnection };
+    return new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, pass) => {
+            streams.set(metadata, noted);
+            pass(metadata);
+          },
+          onReceiveMessage: (message: Buffer, pass) => {
+            open.inflated(http2, message.byteLength);
+            pass(message);
+          },
+        }),
+    });
+  };
+}
 
 /** The stream of the call that came with this metadata. */
 export function callStreamOf(metadata: Metadata): CallStream {

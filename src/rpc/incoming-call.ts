@@ -13,6 +13,7 @@ import { CallContext, type HandlerContext } from "./context.js";
 import { Code, RpcError } from "./error.js";
 import { messageOf } from "./message-of.js";
 import { methodPath } from "./method-path.js";
+import type { OpenStreams } from "./open-streams.js";
 import { PacedWriter } from "./paced-writer.js";
 import { toStatus } from "./status.js";
 import type { UnreadCall, UnreadResponses } from "./unread.js";
@@ -23,6 +24,7 @@ export interface Route {
   readonly handler: AnyHandler;
   readonly onDefect: OnDefect;
   readonly unread: UnreadResponses;
+  readonly open: OpenStreams;
 }
 
 /** A handler of any kind of method; `serve` has checked its types. */
@@ -49,6 +51,8 @@ export async function answerOnce(
     const told = toRpcError(error, context, route.onDefect);
     context.settle();
     respond(toStatus(told));
+  } finally {
+    route.open.ended(callStreamOf(call.metadata).http2);
   }
 }
 
@@ -76,6 +80,8 @@ export async function answerStream(
     context.settle();
     // How grpc-js is told the status of a stream.
     call.emit("error", toStatus(told));
+  } finally {
+    route.open.ended(callStreamOf(call.metadata).http2);
   }
 }
 

@@ -33,8 +33,26 @@ export const maxUnreadBytes = 256 * 1024 * 1024;
 /** Streams of health and of reflection, each, that a server has open at once. */
 export const maxHelperStreams = 256;
 
+/** Connections that a server has open at once: those of the agents, and of commands beside them. */
+export const maxConnections = 2_048;
+
 /** Calls that one connection may have open at once; a client queues what exceeds it. */
-export const maxConcurrentCalls = 1_024;
+export const maxCallsOfConnection = 256;
+
+/**
+ * Calls that a server has open at once, answered or not: each costs some 30 KiB. They are all that the
+ * sessions of a broker may have as streams (4,096), and one call more for each connection.
+ */
+export const maxCalls = 6_144;
+
+/** What the requests of open calls hold together, with their headers, in bytes. */
+export const maxRequestBytes = 64 * 1024 * 1024;
+
+/**
+ * How long a call that has ended waits for its reader to take the rest, and an unfinished request for its
+ * end, in milliseconds. It is closed after that, and before twice that.
+ */
+export const stuckCallMs = 15_000;
 
 /** How long handlers whose calls were cut off may take to end, in milliseconds. */
 export const maxHandlerEndMs = 1_000;

@@ -1,4 +1,6 @@
+import type { Http2Server } from "node:http2";
 import type {
+  DescMethod,
   DescMethodBiDiStreaming,
   DescMethodClientStreaming,
   DescMethodServerStreaming,
@@ -33,13 +35,18 @@ import {
 import {
   keepaliveTimeMs,
   keepaliveTimeoutMs,
-  maxConcurrentCalls,
+  maxCalls,
+  maxCallsOfConnection,
+  maxConnections,
   maxHandlerEndMs,
   maxMessageBytes,
+  maxRequestBytes,
   maxUnreadBytes,
+  stuckCallMs,
 } from "./limits.js";
 import { messageOf } from "./message-of.js";
 import { methodPath } from "./method-path.js";
+import { OpenStreams, type OnBound, type OpenBounds } from "./open-streams.js";
 import { UnreadResponses } from "./unread.js";
 
 export type { Connection } from "./connection.js";
@@ -96,22 +103,43 @@ export function serve<Service extends DescService>(
   return { service, impl };
 }
 
-/** @param options.onDefect hears of every error of a handler that is no RpcError; its caller hears a bare INTERNAL. */
+/**
+ * @param options.onDefect hears of every error of a handler that is no RpcError; its caller hears a bare INTERNAL.
+ * @param options.onBound hears when clients have more open than they may, at most twice in `stuckMs` of each bound.
+ */
 export function createServer(options: {
   services: readonly ServiceEntry[];
   onDefect: OnDefect;
   /** What may be written and not taken by its readers, over all calls, in bytes. Default: `maxUnreadBytes`. */
   maxUnreadBytes?: number;
+  onBound?: OnBound;
+  /** What its clients may have open; what is left out has its default in `limits.ts`. */
+  bounds?: Partial<OpenBounds>;
 }): RpcServer {
   // grpc-js would print each header that it cannot take to stderr, with its value: a token, or what fills the disk.
   setLogVerbosity(logVerbosity.NONE);
+  const open = new OpenStreams({
+    bounds: {
+      connections: maxConnections,
+      calls: maxCalls,
+      requestBytes: maxRequestBytes,
+      stuckMs: stuckCallMs,
+      ...options.bounds,
+    },
+    onBound: options.onBound ?? (() => {}),
+    sendsMany: new Set(
+      options.services.flatMap(({ service }) =>
+        service.methods.filter(takesMany).map((method) => methodPath(method)),
+      ),
+    ),
+  });
   const server = new Server({
     "grpc.max_send_message_length": maxMessageBytes,
     "grpc.max_receive_message_length": maxMessageBytes,
-    "grpc.max_concurrent_streams": maxConcurrentCalls,
+    "grpc.max_concurrent_streams": maxCallsOfConnection,
     "grpc.keepalive_time_ms": keepaliveTimeMs,
     "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
-    interceptors: [noteCallStream, ignoreCancelledCalls],
+    interceptors: [noteCallStream(open), ignoreCancelledCalls],
     // Channelz stays on: without it forceShutdown of grpc-js 1.14 finds no connection to close.
   });
   const running = new Set<Promise<void>>();
@@ -119,13 +147,13 @@ export function createServer(options: {
   for (const { service, impl } of options.services) {
     const routes = service.methods.map((method) => {
       const handler: AnyHandler = Reflect.get(impl, method.localName);
-      return { method, handler: handler.bind(impl), onDefect: options.onDefect, unread };
+      return { method, handler: handler.bind(impl), onDefect: options.onDefect, unread, open };
     });
     addRoutes(server, routes, running);
   }
   let stopped: Promise<void> | undefined;
   return {
-    listen: (address) => listen(server, address),
+    listen: (address) => listen(server, open, address),
     stop: (graceMs) => (stopped ??= stop(server, running, graceMs)),
   };
 }
@@ -142,7 +170,7 @@ function addRoutes(server: Server, routes: readonly Route[], running: Set<Promis
     const responseStream = methodKind === "server_streaming" || methodKind === "bidi_streaming";
     definition[name] = {
       path: methodPath(route.method),
-      requestStream: methodKind === "client_streaming" || methodKind === "bidi_streaming",
+      requestStream: takesMany(route.method),
       responseStream,
       requestSerialize: asIs,
       requestDeserialize: asIs,
@@ -157,7 +185,12 @@ function addRoutes(server: Server, routes: readonly Route[], running: Set<Promis
   server.addService(definition, implementation);
 }
 
-async function listen(server: Server, address: string): Promise<void> {
+function takesMany({ methodKind }: DescMethod): boolean {
+  return methodKind === "client_streaming" || methodKind === "bidi_streaming";
+}
+
+async function listen(server: Server, open: OpenStreams, address: string): Promise<void> {
+  const before = new Set(http2ServersOf(server));
   try {
     await new Promise<void>((resolve, reject) => {
       server.bindAsync(address, ServerCredentials.createInsecure(), (error) => {
@@ -169,6 +202,12 @@ async function listen(server: Server, address: string): Promise<void> {
     const message = `Cannot listen on ${address}: ${messageOf(cause)}`;
     throw new RpcError(Code.Unavailable, message, { cause });
   }
+  for (const bound of http2ServersOf(server)) if (!before.has(bound)) open.guard(bound);
+}
+
+/** grpc-js 1.14 keeps them in a private field, and shows neither connections nor streams elsewhere. */
+function http2ServersOf(server: Server): Iterable<Http2Server> {
+  return (Reflect.get(server, "http2Servers") as Map<Http2Server, unknown>).keys();
 }
 
 async function stop(server: Server, running: Set<Promise<void>>, graceMs: number): Promise<void> {

@@ -1,4 +1,5 @@
-import { constants, type ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
+import { cut } from "./open-streams.js";
 
 /**
  * What a server has written and nobody has taken yet, over all its calls. When that is more than the
@@ -74,6 +75,6 @@ export class UnreadCall {
   /** Ends the call, whatever its reader does. */
   reset(): void {
     this.close();
-    this.#stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (this.#stream !== undefined) cut(this.#stream);
   }
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createClient, openChannel, type Channel, type Client } from "../../src/rpc/client.js";
+import type { OpenBounds } from "../../src/rpc/open-streams.js";
 import {
   createServer,
   serve,
@@ -21,23 +22,32 @@ export interface EchoServer {
   readonly client: Client<typeof EchoService>;
   /** What `onDefect` heard. */
   readonly defects: { error: unknown; method: string }[];
+  /** What `onBound` heard. */
+  readonly bounds: string[];
 }
 
 /** An echo server, by default on a socket of its own, and a client of it; both are gone when the test ends. */
 export async function startEcho(
   handlers: Partial<ServiceImpl<typeof EchoService>> = {},
-  options: { address?: string; others?: readonly ServiceEntry[] } = {},
+  options: {
+    address?: string;
+    others?: readonly ServiceEntry[];
+    bounds?: Partial<OpenBounds>;
+  } = {},
 ): Promise<EchoServer> {
   const address = options.address ?? (await temporaryAddress());
   const defects: EchoServer["defects"] = [];
+  const bounds: string[] = [];
   const server = createServer({
     services: [serve(EchoService, { ...echo, ...handlers }), ...(options.others ?? [])],
     onDefect: (error, method) => defects.push({ error, method }),
+    onBound: (words) => bounds.push(words),
+    bounds: options.bounds ?? {},
   });
   await server.listen(address);
   const { channel, client } = openEcho(address);
   onTestFinished(() => server.stop(0));
-  return { address, server, channel, client, defects };
+  return { address, server, channel, client, defects, bounds };
 }
 
 /** A client of the echo service, closed when the test ends. */

@@ -2020,7 +2020,15 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  *
  * A call whose caller does not read what it is sent may be reset with
  * RESOURCE_EXHAUSTED, without an ErrorInfo, when too much is unread over all calls:
- * what was not confirmed is offered again.
+ * what was not confirmed is offered again. The same happens to a call that has ended
+ * and whose answer is not taken within 15 seconds, and to a request that is not
+ * complete by then.
+ *
+ * What clients have open is bounded, see `connections`, `calls`,
+ * `calls_of_connection` and `open_request_bytes` of GetServerInfo. The client with
+ * the most gives way: its newest call, or its largest request, fails with
+ * RESOURCE_EXHAUSTED, without an ErrorInfo. Beyond `connections` the one without a
+ * call for longest is closed, else the newest. Each may be tried again.
  *
  * A Subscribe stream may also end with CANCELLED or UNAVAILABLE when the broker
  * goes away: treat each end that you did not ask for as a lost connection.
