@@ -8,20 +8,23 @@ const root = join(import.meta.dirname, "..");
 const mayImport: Record<string, readonly string[]> = {
   contract: [],
   rpc: [],
+  client: ["contract", "rpc"],
   broker: ["contract", "rpc"],
   store: ["contract", "broker"],
-  endpoint: ["contract", "rpc"],
+  endpoint: ["contract", "client", "rpc"],
   daemon: ["contract", "endpoint", "store", "broker", "rpc"],
   hosts: ["contract", "endpoint"],
-  mcp: ["contract", "hosts", "endpoint", "rpc"],
-  cli: ["contract", "mcp", "hosts", "endpoint", "rpc"],
+  mcp: ["contract", "client", "hosts", "endpoint", "rpc"],
+  cli: ["contract", "client", "mcp", "hosts", "endpoint", "rpc"],
   "main.ts": ["cli"],
   "index.ts": ["rpc"],
   "clock.ts": [],
   "abort-scope.ts": [],
+  "back-off.ts": [],
+  "pulse.ts": [],
 };
 /** Files at the top of src that all may import. */
-const sharedFiles = new Set(["clock.js", "abort-scope.js"]);
+const sharedFiles = new Set(["clock.js", "abort-scope.js", "back-off.js", "pulse.js"]);
 /** Commands that need what an agent's process never loads. */
 const mayLoadDaemon: ReadonlySet<string> = new Set([
   "src/cli/commands/broker.ts",
@@ -29,6 +32,7 @@ const mayLoadDaemon: ReadonlySet<string> = new Set([
 ]);
 /** The packages that each folder may import; a folder that is absent may import none. */
 const packages: Record<string, RegExp> = {
+  client: /^(@bufbuild\/protobuf(\/.*)?|uuid)$/,
   rpc: /^(@bufbuild\/protobuf(\/.*)?|@grpc\/grpc-js)$/,
   broker: /^(@bufbuild\/protobuf(\/.*)?|uuid)$/,
   store: /^(@bufbuild\/protobuf(\/.*)?|libsql)$/,

@@ -1,10 +1,8 @@
 import { statSync } from "node:fs";
-import {
-  BrokerService,
-  type GetServerInfoResponse,
-} from "../../gen/peerline/v1/broker_service_pb.js";
+import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { AbortScope } from "../abort-scope.js";
-import { createClient, openChannel, type Channel, type Client } from "../rpc/client.js";
+import type { Connection } from "../client/attachment.js";
+import { createClient, openChannel } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import type { Config } from "./config.js";
 import { EndpointError } from "./endpoint-error.js";
@@ -16,16 +14,6 @@ import { claimStart } from "./start-claim.js";
 import { recentStartFailure } from "./start-failure.js";
 import { explainStorage } from "./storage-trouble.js";
 import { waitForSocket } from "./wait-for-socket.js";
-
-/** A channel to a broker that has answered on it. */
-export interface BrokerConnection extends AsyncDisposable {
-  readonly client: Client<typeof BrokerService>;
-  readonly channel: Channel;
-  /** What the broker said of itself when the connection was made. */
-  readonly info: GetServerInfoResponse;
-  /** Ends what runs on the channel. Idempotent. */
-  close(): Promise<void>;
-}
 
 /**
  * Finds the broker, and starts one where that is wanted and the endpoint is the home's own.
@@ -48,7 +36,7 @@ export async function connectBroker(options: {
   /** It is not started again soon after it failed: for who tries again by itself. */
   paced?: boolean;
   signal?: AbortSignal;
-}): Promise<BrokerConnection> {
+}): Promise<Connection> {
   const seen = { isHeld: false };
   using search = new AbortScope(options.signal ? [options.signal] : [], connectTimeoutMs);
   try {
@@ -73,7 +61,7 @@ async function findBroker(options: {
   /** Is told whether another process held the home when a broker was last started. */
   seen: { isHeld: boolean };
   signal: AbortSignal;
-}): Promise<BrokerConnection> {
+}): Promise<Connection> {
   const { config, program, paced = false, signal } = options;
   // Whoever only looks makes no home.
   if (config.ownsBroker && !options.start && !hasHome(config.home)) {
@@ -129,10 +117,7 @@ async function startUnlessClaimed(options: {
 }
 
 /** A connection; undefined where nothing listens, or what listened is about to end. */
-async function askBroker(
-  socketPath: string,
-  signal: AbortSignal,
-): Promise<BrokerConnection | undefined> {
+async function askBroker(socketPath: string, signal: AbortSignal): Promise<Connection | undefined> {
   if (!(await probeSocket(socketPath, signal))) return undefined;
   const channel = openChannel(`unix:${socketPath}`);
   try {

@@ -3,14 +3,8 @@ export type AdapterErrorCode =
   | "BAD_PARAMETER"
   /** The broker refused the call. */
   | "REFUSED"
-  /** The broker was not reached, or did not answer in time. */
-  | "UNREACHABLE"
-  /** A newer session of the same conversation took the peer over. */
-  | "SUPERSEDED"
   /** The host has gone on to another conversation while the call was under way. */
-  | "MOVED"
-  /** The adapter is ending. */
-  | "CLOSED";
+  | "MOVED";
 
 /** Why a tool cannot do what it was asked. The message is for the model: what is wrong, and the mend. */
 export class AdapterError extends Error {

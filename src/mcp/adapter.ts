@@ -7,22 +7,27 @@ import {
   type CallToolResult,
   type JSONRPCMessage,
 } from "@modelcontextprotocol/sdk/types.js";
+import type { Connection } from "../client/attachment.js";
+import { Line } from "../client/line.js";
+import { LineError } from "../client/line-error.js";
 import { systemClock } from "../clock.js";
 import type { Config } from "../endpoint/config.js";
+import { connectBroker } from "../endpoint/connect.js";
+import { EndpointError } from "../endpoint/endpoint-error.js";
+import { otherVersion } from "../endpoint/other-version.js";
 import { conversationId, sessionOf } from "../hosts/conversation.js";
 import type { Host } from "../hosts/host.js";
 import { recogniseHost } from "../hosts/recognise.js";
 import { RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
+import { AgentIdentity } from "./agent-identity.js";
 import { announce } from "./channel.js";
 import { Doorbells, type Waker } from "./doorbells.js";
-import { Identity } from "./identity.js";
 import { KnownPeers } from "./known-peers.js";
 import { Mail } from "./mail.js";
 import { readParameters } from "./parameters.js";
 import { explainRefusal } from "./refusal.js";
 import { makeFailure, makeResult } from "./result.js";
-import { Session } from "./session.js";
 import { serve, type HostStreams } from "./serve.js";
 import { createToolServer, type CallExtra } from "./tool-server.js";
 import type { Tool } from "./tools/tool.js";
@@ -41,8 +46,8 @@ export interface AdapterOptions extends HostStreams {
 /** What there is once the host has said who it is. */
 interface Attached {
   readonly host: Host;
-  readonly identity: Identity;
-  readonly session: Session;
+  readonly identity: AgentIdentity;
+  readonly line: Line;
   readonly doorbells: Doorbells;
 }
 
@@ -53,7 +58,7 @@ export async function serveAgent(options: AdapterOptions): Promise<void> {
 }
 
 /**
- * The host on one side, the broker on the other. The session begins when the host has been answered
+ * The host on one side, the broker on the other. The line begins when the host has been answered
  * and has said who it is, at the latest with the first call.
  */
 class Adapter {
@@ -82,19 +87,19 @@ class Adapter {
       received: (message) => this.#received(message),
       written: (message) => this.#written(message),
     });
-    await this.#attached?.session.close();
+    await this.#attached?.line.close();
   }
 
   #attach(): Attached {
     if (this.#attached !== undefined) return this.#attached;
-    const { config, program, cwd, hostPid, log } = this.#options;
+    const { config, cwd, hostPid, log } = this.#options;
     const client = this.#server.getClientVersion();
     const host = recogniseHost(client?.name ?? "");
     const doorbells = new Doorbells({
       mail: this.#mail,
       clock: systemClock,
       wakers: this.#wakersOf(host),
-      onReach: (reach) => this.#attached?.session.tellReach(reach),
+      onReach: (reach) => this.#attached?.line.tellReach(reach),
       // What cannot be told now is told before the next call is answered.
       onMoved: () => void this.#followHost().catch(ignore),
       threadNow: () =>
@@ -103,16 +108,22 @@ class Adapter {
     doorbells.meetAt({ home: config.home, hostPid, session: undefined });
     const started = host.conversationOfProcess(config);
     if (started !== undefined) doorbells.assume(sessionOf(started));
-    const identity = new Identity({
+    const identity = new AgentIdentity({
       config,
       client: { name: host.name, version: client?.version ?? "" },
       cwd,
       conversationId: namedByHooks(host, doorbells) ?? started,
     });
-    const session = new Session({ config, program, identity, mail: this.#mail, log });
+    const line = new Line({
+      connect: connectorOf(this.#options),
+      identity,
+      mail: this.#mail,
+      isLasting: (problem) => isLasting(problem, config),
+      log,
+    });
     // Whoever took over has the mail, and the host's hooks.
-    session.ended.addEventListener("abort", () => doorbells.close(), { once: true });
-    this.#attached = { host, identity, session, doorbells };
+    line.ended.addEventListener("abort", () => doorbells.close(), { once: true });
+    this.#attached = { host, identity, line, doorbells };
     return this.#attached;
   }
 
@@ -133,18 +144,18 @@ class Adapter {
    * /resume, and starts those of `claude -p --continue` with the id of no conversation.
    */
   async #followHost(): Promise<void> {
-    const { identity, session } = this.#attach();
+    const { identity, line } = this.#attach();
     for (;;) {
       const named = this.#conversationNow();
       if (named === undefined || named === identity.conversationId) return;
-      await session.bind(named);
+      await line.bind(named);
     }
   }
 
   /** A thread of a host that runs several in one process: the call names it, the first one for good. */
-  async #beThread({ identity, session, doorbells }: Attached, thread: string): Promise<void> {
+  async #beThread({ identity, line, doorbells }: Attached, thread: string): Promise<void> {
     if (identity.conversationId !== undefined) return;
-    await session.bind(thread);
+    await line.bind(thread);
     const { config, hostPid } = this.#options;
     doorbells.meetAt({ home: config.home, hostPid, session: sessionOf(thread) });
   }
@@ -188,18 +199,18 @@ class Adapter {
     raw: Readonly<Record<string, unknown>>,
     { requestId, signal, _meta = {}, sendNotification }: CallExtra,
   ): Promise<CallToolResult> {
-    const { host, identity, session, doorbells } = attached;
+    const { host, identity, line, doorbells } = attached;
     const { presentations } = this.#mail;
     const thread = this.#threadOf(host, _meta);
     void this.#tellPlace(attached);
     try {
-      session.ended.throwIfAborted();
+      line.ended.throwIfAborted();
       const parameters = readParameters(tool, raw);
       const named = host.conversationOfCall(_meta);
       if (named === undefined) await this.#followHost();
       else await this.#beThread(attached, named);
       const facts = await tool.run(parameters, {
-        session,
+        line,
         identity,
         mail: this.#mail,
         unanswered: this.#unanswered,
@@ -227,12 +238,12 @@ class Adapter {
   }
 
   /** A branch may have been switched since the last call. What cannot be told now is told with the next. */
-  async #tellPlace({ identity, session }: Attached): Promise<void> {
+  async #tellPlace({ identity, line }: Attached): Promise<void> {
     await identity.profile
       .tellChange(async (place) => {
-        const { peer } = await session.call(
+        const { peer } = await line.call(
           (client, options) => client.updatePeer(place, options),
-          session.ended,
+          line.ended,
         );
         if (peer?.peerId === identity.peer?.peerId && peer !== undefined) identity.update(peer);
       })
@@ -242,6 +253,7 @@ class Adapter {
   /** What the model is told of an error; what is a defect goes to the log too. */
   #explain(error: unknown): string {
     if (error instanceof AdapterError) return error.message;
+    if (error instanceof LineError) return explainLine(error, this.#attached?.identity);
     if (error instanceof RpcError) return explainRefusal(error).message;
     this.#options.log(`defect: ${error instanceof Error ? error.stack : String(error)}`);
     return "Peerline's MCP server failed: a defect, not your call. Your host's log of this server says why. Try once more, then tell your user.";
@@ -250,6 +262,34 @@ class Adapter {
 
 function namedByHooks(host: Host, { conversation }: Doorbells): string | undefined {
   return host.sharesProcess ? undefined : conversationId(host.name, conversation);
+}
+
+/** Finds the broker, and tells once of one of another version. It is left alone: others use it too. */
+function connectorOf({ config, program, log }: AdapterOptions) {
+  let notedVersion: string | undefined;
+  return async (signal: AbortSignal): Promise<Connection> => {
+    const { ownsBroker } = config;
+    const start = ownsBroker;
+    const connection = await connectBroker({ config, program, start, paced: true, signal });
+    const { version } = connection.info;
+    if (version === notedVersion) return connection;
+    notedVersion = version;
+    const other = otherVersion(version, { ownsBroker, self: "peerline" });
+    if (other !== undefined) log(`${other.seen}: ${other.mend}`);
+    return connection;
+  };
+}
+
+/** Trouble with the settings, the home, or a broker of another's. */
+function isLasting(problem: unknown, { ownsBroker }: Config): boolean {
+  if (!(problem instanceof EndpointError)) return false;
+  return problem.code !== "BROKER_UNREACHABLE" || !ownsBroker;
+}
+
+function explainLine({ code, message }: LineError, identity: AgentIdentity | undefined): string {
+  if (code !== "SUPERSEDED") return message;
+  const name = identity?.peer?.name ?? "this agent";
+  return `A newer session of this conversation took over ${name}: its mail goes there. Tell your user: restarting this MCP server takes it back.`;
 }
 
 function movedOn(): AdapterError {

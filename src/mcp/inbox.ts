@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.js";
-import type { HeldMessage } from "./held-message.js";
+import type { HeldMessage } from "../client/held-message.js";
 import { maxExpiryWaitMs, maxUnreadSenders } from "./limits.js";
-import { Pulse } from "./pulse.js";
+import { Pulse } from "../pulse.js";
 
 /** What waits for the agent, here and at the broker. */
 export interface Unread {

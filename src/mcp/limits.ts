@@ -1,17 +1,8 @@
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** Credit: messages delivered and not yet shown. */
-export const inboxMessages = 64;
-
-/** The same in bytes of encoded messages. */
-export const inboxBytes = 1 * MiB;
-
 /** Messages shown, yet not known to be settled by the broker. The oldest is forgotten first: it may be shown twice. */
 export const maxShownMessages = 1024;
-
-/** Reports in one call, as the broker takes them. */
-export const maxReports = 1024;
 
 /** Text of a message, in UTF-8, as the broker takes it. */
 export const maxTextBytes = 16 * KiB;
@@ -30,35 +21,6 @@ export const maxBatchAnswers = 64;
 
 /** Errors for what cannot be read that the host has not taken yet; more are not written. */
 export const maxWaitingRefusals = 64;
-
-/** A tool call's time to reach the broker and be answered by it, with all its retries. */
-export const callTimeoutMs = 10_000;
-
-/** Registering: the broker may hold the answer for up to a second after its own start. */
-export const registerTimeoutMs = 5_000;
-
-/** Waits before connecting again: the first at most this, then twice as long each time, up to the maximum. */
-export const minReconnectMs = 100;
-export const maxReconnectMs = 5_000;
-
-/** The longest wait that the broker may ask for before it is connected to again. */
-export const maxAskedDelayMs = 60_000;
-
-/** After a broker that stopped in good order: whoever stopped it may want to see it gone. */
-export const stoppedReconnectMs = 1_000;
-
-/** Waits before a call or a report that the broker could not serve is repeated. */
-export const minRetryMs = 100;
-export const maxRetryMs = 2_000;
-
-/** How long the first calls wait for mail that the broker says is there. */
-export const catchUpMs = 500;
-
-/** How long a stream whose token is void may take to say why. */
-export const farewellMs = 1_000;
-
-/** Parting from the broker. The host kills what has not ended soon after it asked. */
-export const closeTimeoutMs = 500;
 
 /** What is left to write when all has ended may take this long, then the process ends without. */
 export const lingerMs = 300;
@@ -89,9 +51,6 @@ export const maxPathBytes = 4096;
 
 /** A branch's name, as the broker takes it. */
 export const maxBranchBytes = 255;
-
-/** Peers asked for to learn whether one is gone: one page, the largest that the broker gives. */
-export const peersToSearch = 1000;
 
 /** Senders named in a doorbell. */
 export const maxDoorbellNames = 4;

@@ -1,13 +1,14 @@
 import { Outcome, type Backlog, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy, type PeerRef } from "../../gen/peerline/v1/message_pb.js";
+import type { Mailbox } from "../client/attachment.js";
+import { holdMessage } from "../client/held-message.js";
+import { Reports, type SendReports } from "../client/reports.js";
 import type { Clock } from "../clock.js";
-import { holdMessage } from "./held-message.js";
 import { Inbox, type Unread } from "./inbox.js";
 import { Presentations } from "./presentations.js";
-import { Reports, type SendReports } from "./reports.js";
 
 /** The agent's mail at this adapter: what waits, what was shown, and what the broker is told of it. */
-export class Mail {
+export class Mail implements Mailbox {
   readonly inbox: Inbox;
   readonly presentations: Presentations;
   readonly #reports: Reports;
@@ -41,18 +42,15 @@ export class Mail {
     return this.inbox.countUnread(this.presentations.unfinished);
   }
 
-  /** A subscription begins: reports go this way, and the broker tells its backlog anew. */
   open(send: SendReports): void {
     this.inbox.tellBacklog({ count: 0, senders: [] });
     this.#reports.open(send);
   }
 
-  /** The subscription has ended, and every delivery id with it. What is held stays. */
   close(): void {
     this.#reports.close();
   }
 
-  /** What is held for another peer than this one is forgotten: that peer's next session gets it. */
   belongTo(peerId: string): void {
     if (this.#peerId === peerId) return;
     this.#peerId = peerId;
@@ -60,7 +58,6 @@ export class Mail {
     this.presentations.clear();
   }
 
-  /** Resolves when the broker has heard all there is to report. */
   async flush(): Promise<void> {
     await this.#reports.flush();
   }

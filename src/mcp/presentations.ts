@@ -1,7 +1,7 @@
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
-import type { HeldMessage } from "./held-message.js";
+import type { HeldMessage } from "../client/held-message.js";
 import type { Inbox } from "./inbox.js";
 import { hookMarginMs, maxShownMessages } from "./limits.js";
 

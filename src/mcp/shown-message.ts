@@ -1,5 +1,5 @@
 import type { Message } from "../../gen/peerline/v1/message_pb.js";
-import type { HeldMessage } from "./held-message.js";
+import type { HeldMessage } from "../client/held-message.js";
 import { peerData, peerText } from "../contract/peer-text.js";
 import { shortId } from "./short-id.js";
 import { urgencyWord } from "./words.js";

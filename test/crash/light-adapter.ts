@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { BrokerService, Outcome, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { sleep } from "../../src/clock.js";
-import { Pulse } from "../../src/mcp/pulse.js";
+import { Pulse } from "../../src/pulse.js";
 import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
 import { RpcError } from "../../src/rpc/error.js";
 import type { Recorder } from "./history.js";

@@ -1,5 +1,5 @@
 import { AbortScope } from "../../src/abort-scope.js";
-import { Pulse } from "../../src/mcp/pulse.js";
+import { Pulse } from "../../src/pulse.js";
 import { progressTimeoutMs } from "./limits.js";
 
 /** How many messages were accepted so far, and whether the run itself still stands. */

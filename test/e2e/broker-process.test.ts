@@ -8,7 +8,8 @@ import Database from "libsql";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus } from "../../gen/grpc/health/v1/health_pb.js";
 import { readConfig } from "../../src/endpoint/config.js";
-import { connectBroker, type BrokerConnection } from "../../src/endpoint/connect.js";
+import type { Connection } from "../../src/client/attachment.js";
+import { connectBroker } from "../../src/endpoint/connect.js";
 import { brokerExit } from "../../src/endpoint/exit-codes.js";
 import { openHome, type Home } from "../../src/endpoint/home.js";
 import { readOperatorToken } from "../../src/endpoint/secrets.js";
@@ -250,14 +251,14 @@ function newHome(): Home {
 }
 
 /** Connects as an agent does; the broker that answers ends with the test. */
-async function connect(home: Home, run = program): Promise<BrokerConnection> {
+async function connect(home: Home, run = program): Promise<Connection> {
   const config = readConfig({ PATH: process.env["PATH"], PEERLINE_HOME: home.path });
   const connection = await connectBroker({ config, program: run, start: true });
   onTestFinished(() => kill(connection));
   return connection;
 }
 
-async function kill(connection: BrokerConnection): Promise<void> {
+async function kill(connection: Connection): Promise<void> {
   await connection.close();
   const { pid } = connection.info;
   if (!isRunning(pid)) return;

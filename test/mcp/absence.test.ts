@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { sleep } from "../../src/clock.js";
-import { callTimeoutMs, maxReconnectMs } from "../../src/mcp/limits.js";
+import { callTimeoutMs, maxReconnectMs } from "../../src/client/limits.js";
 import { Operator } from "../e2e/operator.js";
 import { BrokerProcess } from "../faults/broker-process.js";
 import { program } from "../support/program.js";

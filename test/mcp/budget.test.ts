@@ -11,7 +11,7 @@ import { makePage } from "../../src/mcp/page.js";
 import { makeResult } from "../../src/mcp/result.js";
 import { createToolServer } from "../../src/mcp/tool-server.js";
 import { allTools } from "../../src/mcp/tools/all-tools.js";
-import { held } from "./held.js";
+import { held } from "../client/held.js";
 
 /**
  * What Peerline costs a model to read. Tokens are those of o200k_base, whose ranks are public: exact for

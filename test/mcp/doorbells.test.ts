@@ -31,7 +31,7 @@ import {
 } from "../../src/mcp/limits.js";
 import { Mail } from "../../src/mcp/mail.js";
 import { eventually } from "../support/test-broker.js";
-import { held } from "./held.js";
+import { held } from "../client/held.js";
 
 /** Of a call that the host does not give up. */
 const going = new AbortController().signal;

@@ -1,8 +1,9 @@
 import { systemClock } from "../../src/clock.js";
+import { Line } from "../../src/client/line.js";
 import { readConfig } from "../../src/endpoint/config.js";
-import { Identity } from "../../src/mcp/identity.js";
+import { connectBroker } from "../../src/endpoint/connect.js";
+import { AgentIdentity } from "../../src/mcp/agent-identity.js";
 import { Mail } from "../../src/mcp/mail.js";
-import { Session } from "../../src/mcp/session.js";
 import type { FromIdleAgents, IdleTask } from "./idle-agents-process.js";
 
 // A program of the test of absences: the lines of many agents, in one process that collects garbage all
@@ -14,25 +15,31 @@ setInterval(() => {
   gc();
 }, collectIntervalMs);
 
-const sessions = Array.from({ length: agents }, (_, index) => {
+const lines = Array.from({ length: agents }, (_, index) => {
   const name = `idle-${index}`;
   const config = { ...readConfig(), name: { name, written: name } };
   const client = { name: "test", version: "1" };
-  const identity = new Identity({ config, client, cwd: config.home, conversationId: undefined });
-  return new Session({ config, program, identity, mail: new Mail(systemClock), log: () => {} });
+  const cwd = config.home;
+  return new Line({
+    connect: (signal) => connectBroker({ config, program, start: true, paced: true, signal }),
+    identity: new AgentIdentity({ config, client, cwd, conversationId: undefined }),
+    mail: new Mail(systemClock),
+    isLasting: () => false,
+    log: () => {},
+  });
 });
 
 process.on("message", () => {
-  for (const session of sessions) void call(session);
+  for (const line of lines) void call(line);
 });
 // The test has ended.
 process.on("disconnect", () => process.exit(0));
 
 /** Calls the broker, with a signal that nobody aborts, as of a host that waits for ever. */
-async function call(session: Session): Promise<void> {
+async function call(line: Line): Promise<void> {
   const startMs = performance.now();
   const { signal } = new AbortController();
-  const outcome = await session
+  const outcome = await line
     .call((client, options) => client.listPeers({}, options), signal)
     .then(
       () => "answered",

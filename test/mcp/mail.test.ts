@@ -9,7 +9,7 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Mail } from "../../src/mcp/mail.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { eventually } from "../support/test-broker.js";
-import { held } from "./held.js";
+import { held } from "../client/held.js";
 
 describe("Mail", () => {
   let clock: StoppedClock;

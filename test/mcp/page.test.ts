@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { HeldMessage } from "../../src/mcp/held-message.js";
+import type { HeldMessage } from "../../src/client/held-message.js";
 import { makePage } from "../../src/mcp/page.js";
 import { peerText } from "../../src/contract/peer-text.js";
-import { held } from "./held.js";
+import { held } from "../client/held.js";
 
 describe("makePage", () => {
   test("shows a message with what says something and without what does not", () => {

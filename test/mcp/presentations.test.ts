@@ -2,12 +2,12 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../src/clock.js";
-import type { HeldMessage } from "../../src/mcp/held-message.js";
+import type { HeldMessage } from "../../src/client/held-message.js";
 import { Inbox } from "../../src/mcp/inbox.js";
 import { maxShownMessages } from "../../src/mcp/limits.js";
 import { Presentations } from "../../src/mcp/presentations.js";
 import { StoppedClock } from "../support/stopped-clock.js";
-import { again, held } from "./held.js";
+import { again, held } from "../client/held.js";
 
 describe("Presentations", () => {
   let reports: string[];

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { AbortScope } from "../../abort-scope.js";
 import { sleep, systemClock } from "../../clock.js";
-import type { HeldMessage } from "../held-message.js";
+import type { HeldMessage } from "../../client/held-message.js";
 import { flag, peer, wholeNumber } from "../lenient.js";
 import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
 import { otherOwnersNote } from "../known-peers.js";
@@ -34,7 +34,7 @@ export const getMessages = defineTool({
   async run(parameters, call) {
     const waitMs = Math.min(parameters.wait_ms ?? 0, call.host.maxWaitMs);
     const startMs = systemClock.monotonic();
-    await call.session.ready(call.signal);
+    await call.line.ready(call.signal);
     const matches = senderFilter(parameters.from);
     if (parameters.peek === true) return peek(call, matches);
     // The host counts from the call's beginning.
@@ -89,7 +89,7 @@ function senderFilter(wanted: string | undefined): Filter {
     (text.length >= 8 && from?.peerId.startsWith(text) === true);
 }
 
-/** Resolves when matching mail is here, or the time is over. Rejects when the call or the session ends. */
+/** Resolves when matching mail is here, or the time is over. Rejects when the call or the line ends. */
 async function waitForMail(
   call: ToolCall,
   matches: Filter,
@@ -97,7 +97,7 @@ async function waitForMail(
   waitMs: number,
 ): Promise<void> {
   if (waitMs === 0) return;
-  using wait = new AbortScope([call.signal, call.session.ended], waitMs);
+  using wait = new AbortScope([call.signal, call.line.ended], waitMs);
   void reportProgress(call, waitMs, wait.signal);
   try {
     while (!call.mail.inbox.list().some(matches)) {
@@ -108,10 +108,10 @@ async function waitForMail(
     }
   } catch (error) {
     call.signal.throwIfAborted();
-    call.session.ended.throwIfAborted();
+    call.line.ended.throwIfAborted();
     if (!wait.isTimeUp) throw error;
     // An empty answer is only true while the broker could have brought mail.
-    await call.session.ready(call.signal);
+    await call.line.ready(call.signal);
   }
 }
 

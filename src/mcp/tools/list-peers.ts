@@ -31,7 +31,7 @@ export const listPeers = defineTool({
   }),
   aliases: {},
 
-  async run({ scope = "all", online_only = false }, { session, identity, known, cwd, signal }) {
+  async run({ scope = "all", online_only = false }, { line, identity, known, cwd, signal }) {
     if (cwd === undefined && (scope === "repository" || scope === "directory")) {
       throw new AdapterError(
         "BAD_PARAMETER",
@@ -44,7 +44,7 @@ export const listPeers = defineTool({
       // The caller is among them.
       pageSize: maxListedPeers + 1,
     };
-    const { peers, totalSize } = await session.call(
+    const { peers, totalSize } = await line.call(
       (client, options) => client.listPeers(request, options),
       signal,
     );

@@ -19,9 +19,9 @@ export const messageStatus = defineTool({
   }),
   aliases: { id: "message_id" },
 
-  async run(parameters, { session, known, signal }) {
+  async run(parameters, { line, known, signal }) {
     const request = { messageId: parameters.message_id };
-    const { record } = await session.call(
+    const { record } = await line.call(
       (client, options) => client.getMessage(request, options),
       signal,
     );

@@ -50,7 +50,7 @@ export const sendMessage = defineTool({
     reply_to: "in_reply_to",
   },
 
-  async run(parameters, { session, unanswered, known, signal }) {
+  async run(parameters, { line, unanswered, known, signal }) {
     const request = {
       to: [parameters.to].flat(),
       text: checkText(parameters.message),
@@ -63,7 +63,7 @@ export const sendMessage = defineTool({
     };
     // From here on: the host may give this call up and make it again before this one has ended.
     unanswered.add(parameters, request.messageId);
-    const send = session.call((client, options) => client.sendMessage(request, options), signal);
+    const send = line.call((client, options) => client.sendMessage(request, options), signal);
     const { messageId, results } = await send;
     if (!signal.aborted) unanswered.take(parameters);
     for (const { recipient } of results) known.show(recipient?.name ?? "", recipient?.peerId ?? "");

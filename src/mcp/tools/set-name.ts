@@ -17,10 +17,10 @@ export const setName = defineTool({
   }),
   aliases: { role: "name", new_name: "name" },
 
-  async run(parameters, { session, identity, signal }) {
+  async run(parameters, { line, identity, signal }) {
     const { name, problem } = readName(parameters.name);
     if (problem !== undefined) throw new AdapterError("BAD_PARAMETER", `\`name\` ${problem}.`);
-    const { peer } = await session.call(
+    const { peer } = await line.call(
       (client, options) => client.updatePeer({ name }, options),
       signal,
     );

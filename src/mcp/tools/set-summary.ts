@@ -14,8 +14,8 @@ export const setSummary = defineTool({
   }),
   aliases: { text: "summary", description: "summary" },
 
-  async run({ summary }, { session, identity, signal }) {
-    const { peer } = await session.call(
+  async run({ summary }, { line, identity, signal }) {
+    const { peer } = await line.call(
       (client, options) => client.updatePeer({ summary }, options),
       signal,
     );

@@ -1,11 +1,11 @@
 import type { z } from "zod";
+import type { Line } from "../../client/line.js";
 import type { Host } from "../../hosts/host.js";
-import type { Identity } from "../identity.js";
+import type { AgentIdentity } from "../agent-identity.js";
 import type { KnownPeers } from "../known-peers.js";
 import type { Mail } from "../mail.js";
 import type { ShownPiece } from "../presentations.js";
 import type { Facts } from "../result.js";
-import type { Session } from "../session.js";
 import type { UnansweredSends } from "../unanswered-sends.js";
 
 /** What the agent's host can call. */
@@ -26,8 +26,8 @@ export interface Tool<Parameters extends z.ZodObject = z.ZodObject> {
 
 /** What a tool has at hand for one call. */
 export interface ToolCall {
-  readonly session: Session;
-  readonly identity: Identity;
+  readonly line: Line;
+  readonly identity: AgentIdentity;
   readonly mail: Mail;
   readonly known: KnownPeers;
   readonly unanswered: UnansweredSends;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Pulse } from "../../src/mcp/pulse.js";
+import { Pulse } from "../src/pulse.js";
 
 test("a beat wakes all who wait, and not those who come later", async () => {
   const pulse = new Pulse();

@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { AckResultSchema, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
-import { maxReports } from "../../src/mcp/limits.js";
-import { Reports } from "../../src/mcp/reports.js";
+import { maxReports } from "../../src/client/limits.js";
+import { Reports } from "../../src/client/reports.js";
 import { held } from "./held.js";
 
 describe("Reports", () => {

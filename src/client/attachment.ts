@@ -1,17 +1,45 @@
 import {
   BrokerService,
   Closing_Reason,
+  type Backlog,
+  type Delivery,
+  type GetServerInfoResponse,
   type RegisterResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { PeerRef } from "../../gen/peerline/v1/message_pb.js";
 import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
-import type { BrokerConnection } from "../endpoint/connect.js";
-import { createClient } from "../rpc/client.js";
+import { createClient, type Channel, type Client } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { catchUpMs, inboxBytes, inboxMessages } from "./limits.js";
-import type { Mail } from "./mail.js";
+import type { SendReports } from "./reports.js";
 
-export type BrokerClient = BrokerConnection["client"];
+export type BrokerClient = Client<typeof BrokerService>;
+
+/** A channel to a broker that has answered on it. */
+export interface Connection extends AsyncDisposable {
+  readonly client: BrokerClient;
+  readonly channel: Channel;
+  /** What the broker said of itself when the connection was made. */
+  readonly info: GetServerInfoResponse;
+  /** Ends what runs on the channel. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What takes the events of a line's streams in, one stream after the other. */
+export interface Mailbox {
+  /** What is held for another peer than this one is forgotten: that peer's next session gets it. */
+  belongTo(peerId: string): void;
+  /** A stream begins: reports go this way, and the broker tells its backlog anew. */
+  open(send: SendReports): void;
+  deliver(delivery: Delivery): void;
+  tellBacklog(backlog: Backlog): void;
+  renameSender(sender: PeerRef): void;
+  /** The stream has ended, and every delivery id with it. What is held stays. */
+  close(): void;
+  /** Resolves when the broker has heard all there is to report. */
+  flush(): Promise<void>;
+}
 
 /** One session with the broker: its token, and the stream that feeds the mail. */
 export class Attachment {
@@ -20,10 +48,10 @@ export class Attachment {
   /** Acts as the session's peer. */
   readonly client: BrokerClient;
   readonly peerId: string;
-  readonly #mail: Mail;
+  readonly #mail: Mailbox;
   readonly #abandoned = new AbortController();
 
-  constructor(connection: BrokerConnection, registration: RegisterResponse, mail: Mail) {
+  constructor(connection: Connection, registration: RegisterResponse, mail: Mailbox) {
     const headers = () => ({ authorization: `Bearer ${registration.sessionToken}` });
     this.anonymous = connection.client;
     this.client = createClient(BrokerService, connection.channel, { headers });

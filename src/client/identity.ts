@@ -1,48 +1,66 @@
-import { randomUUID } from "node:crypto";
-import { basename } from "node:path";
-import type { RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
-import { PeerKind, type Peer } from "../../gen/peerline/v1/peer_pb.js";
-import type { Config } from "../endpoint/config.js";
-import type { BrokerConnection } from "../endpoint/connect.js";
-import { openHome } from "../endpoint/home.js";
-import { createSecret, listSecrets, removeSecret, type PeerSecret } from "../endpoint/secrets.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  RegisterRequestSchema,
+  RegisterResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { Code, RpcError } from "../rpc/error.js";
+import type { BrokerClient } from "./attachment.js";
 import { peersToSearch, registerTimeoutMs } from "./limits.js";
-import { explainName } from "./name-note.js";
-import { AgentProfile, type Client } from "./profile.js";
 
-type BrokerClient = BrokerConnection["client"];
+/** Proof of one peer's identity, as its owner keeps it. */
+export interface KeptSecret {
+  readonly secret: string;
+}
+
+/** Where the secrets are kept with which the client may register. */
+export interface Keyring<Secret extends KeptSecret> {
+  /** Those of peers that the client may return as. */
+  list(): Promise<readonly Secret[]>;
+  /** The secret for a new peer, kept before it is returned. */
+  create(): Promise<Secret>;
+  /** Forgets a secret that is no peer's. */
+  remove(secret: Secret): Promise<void>;
+}
+
+/** What a client says of itself, at each registration. */
+export type Introduction = Pick<
+  MessageInitShape<typeof RegisterRequestSchema>,
+  "name" | "baseName" | "kind" | "profile"
+>;
+
+export interface IdentityOptions<Secret extends KeptSecret> {
+  readonly keyring: Keyring<Secret>;
+  readonly introduce: () => Promise<Introduction>;
+  /** Tells this client from others that have the same secrets; empty where all of them are to be one. */
+  readonly instanceId: string;
+  readonly conversationId?: string | undefined;
+}
 
 /**
- * Which peer this process is.
+ * Which peer a client is.
  *
- * Before the first registration it is *open*: the broker chooses among the peers of this home, and
+ * Before the first registration it is *open*: the broker chooses among the peers of the keyring, and
  * where none is free a secret is made for a new one. Then it is *settled* on the peer of one secret,
  * and returns as that. If another instance has that peer when it returns, it is open again. When the
  * host goes on to another conversation, it goes with it, to whichever peer that one has.
  */
-export class Identity {
-  readonly #config: Config;
-  /** What the agent says of itself. */
-  readonly profile: AgentProfile;
-  readonly #instanceId = randomUUID();
+export class Identity<Secret extends KeptSecret = KeptSecret> {
+  readonly #keyring: Keyring<Secret>;
+  readonly #introduce: () => Promise<Introduction>;
+  readonly #instanceId: string;
   #conversationId: string | undefined;
   #peer: Peer | undefined;
-  #note: string | undefined;
-  #own: PeerSecret | undefined;
+  #own: Secret | undefined;
   /** Created for a new peer; kept until the broker has said whether there is one. */
-  #created: PeerSecret | undefined;
-  /** The peer that the broker created for this process. */
-  #made: { secret: PeerSecret; peerId: string | undefined } | undefined;
+  #created: Secret | undefined;
+  /** The peer that the broker created for this client. */
+  #made: { secret: Secret; peerId: string | undefined } | undefined;
 
-  constructor(options: {
-    config: Config;
-    client: Client;
-    cwd: string | undefined;
-    conversationId: string | undefined;
-  }) {
-    this.#config = options.config;
-    this.profile = new AgentProfile(options.client, options.cwd);
+  constructor(options: IdentityOptions<Secret>) {
+    this.#keyring = options.keyring;
+    this.#introduce = options.introduce;
+    this.#instanceId = options.instanceId;
     this.#conversationId = options.conversationId;
   }
 
@@ -58,13 +76,6 @@ export class Identity {
   /** The peer as the broker has just said it is. */
   update(peer: Peer): void {
     this.#peer = peer;
-  }
-
-  /** What the agent has to know of its name and was not told yet; telling it once is enough. */
-  takeNote(): string | undefined {
-    const note = this.#note;
-    this.#note = undefined;
-    return note;
   }
 
   /** Registers as the settled peer, or as whichever the broker chooses. */
@@ -88,15 +99,14 @@ export class Identity {
 
   /**
    * Tells the broker which conversation the host is in now. That binds the peer to it, or moves the session
-   * to the peer that the conversation has, or to a new one where another agent has that peer now.
+   * to the peer that the conversation has, or to a new one where another client has that peer now.
    */
   async bind(
     conversationId: string,
     client: BrokerClient,
     signal: AbortSignal,
   ): Promise<RegisterResponse> {
-    const home = openHome(this.#config.home);
-    const keyring = await listSecrets(home);
+    const keyring = [...(await this.#keyring.list())];
     if (this.#own !== undefined) keyring.unshift(this.#own);
     let response: RegisterResponse;
     try {
@@ -111,16 +121,20 @@ export class Identity {
     return response;
   }
 
+  /**
+   * The client is another peer than before, or one for the first time.
+   *
+   * @param before the name that it went by until now, as far as anybody was told
+   */
+  protected moved(_peer: Peer, _before: string | undefined): void {}
+
   #become(peer: Peer | undefined, before: string | undefined): void {
-    if (peer !== undefined && peer.peerId !== this.#peer?.peerId) {
-      this.#note = explainName({ now: peer.name, before, asked: this.#config.name });
-    }
+    if (peer !== undefined && peer.peerId !== this.#peer?.peerId) this.moved(peer, before);
     this.#peer = peer;
   }
 
   async #choose(client: BrokerClient, signal: AbortSignal): Promise<RegisterResponse> {
-    const home = openHome(this.#config.home);
-    const keyring = await listSecrets(home);
+    const keyring = await this.#keyring.list();
     if (this.#created === undefined && keyring.length > 0) {
       try {
         return await this.#registerWith(client, undefined, keyring, signal);
@@ -134,20 +148,20 @@ export class Identity {
   /** Registers with a secret that was made for a new peer; it goes again where there was no need of one. */
   async #registerAnew(
     client: BrokerClient,
-    keyring: readonly PeerSecret[],
+    keyring: readonly Secret[],
     signal: AbortSignal,
     conversationId = this.#conversationId ?? "",
   ): Promise<RegisterResponse> {
-    this.#created ??= await createSecret(openHome(this.#config.home));
+    this.#created ??= await this.#keyring.create();
     const created = this.#created;
     const response = await this.#registerWith(client, created, keyring, signal, conversationId);
-    if (this.#own !== created) await removeSecret(created);
+    if (this.#own !== created) await this.#keyring.remove(created);
     else if (response.created) this.#made = { secret: created, peerId: response.peer?.peerId };
     this.#created = undefined;
     return response;
   }
 
-  /** The peer that this process made is gone if it was left before anyone wrote to it. */
+  /** The peer that this client made is gone if it was left before anyone wrote to it. */
   async #removeAbandoned(
     client: BrokerClient,
     { sessionToken }: RegisterResponse,
@@ -159,28 +173,23 @@ export class Identity {
     const headers = { authorization: `Bearer ${sessionToken}` };
     const page = await client.listPeers({ pageSize: peersToSearch }, { headers, signal });
     const isListed = page.peers.some(({ peerId }) => peerId === made.peerId);
-    if (!isListed && page.nextPageToken === "") await removeSecret(made.secret);
+    if (!isListed && page.nextPageToken === "") await this.#keyring.remove(made.secret);
   }
 
   async #registerWith(
     client: BrokerClient,
-    secret: PeerSecret | undefined,
-    keyring: readonly PeerSecret[],
+    secret: Secret | undefined,
+    keyring: readonly Secret[],
     signal: AbortSignal,
     conversationId = this.#conversationId ?? "",
   ): Promise<RegisterResponse> {
-    const { name = "", reserved = "" } = this.#config.name ?? {};
-    const profile = await this.profile.describe();
     const response = await client.register(
       {
+        ...(await this.#introduce()),
         secret: secret?.secret ?? "",
         keyring: keyring.map((other) => other.secret),
         instanceId: this.#instanceId,
         conversationId,
-        name,
-        baseName: name || reserved || basename(profile.root),
-        kind: PeerKind.AGENT,
-        profile,
       },
       { signal, timeoutMs: registerTimeoutMs },
     );

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AckResult, AckSchema, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import type { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
+import { BackOff } from "../back-off.js";
 import { sleep } from "../clock.js";
 import type { HeldMessage } from "./held-message.js";
 import { maxReports, maxRetryMs, minRetryMs } from "./limits.js";
@@ -65,7 +66,7 @@ export class Reports {
   }
 
   async #sendAll(): Promise<void> {
-    let delayMs = minRetryMs;
+    const backOff = new BackOff({ firstMs: minRetryMs, maxMs: maxRetryMs });
     await nextTick();
     while (this.#send !== undefined && this.#pending.length > 0) {
       const send = this.#send;
@@ -76,11 +77,11 @@ export class Reports {
         if (signal.aborted) continue;
         const unserved = batch.filter((report, index) => !this.#conclude(report, results[index]));
         this.#pending = [...unserved, ...this.#pending.slice(batch.length)];
-        if (unserved.length === 0) delayMs = minRetryMs;
-        else delayMs = await pause(delayMs, signal);
+        if (unserved.length === 0) backOff.reset();
+        else await sleep(backOff.nextMs(), signal).catch(ignore);
       } catch {
         // The call as a whole failed. If the connection is lost, closing ends the loop.
-        delayMs = await pause(delayMs, signal);
+        await sleep(backOff.nextMs(), signal).catch(ignore);
       }
     }
     this.#sending = undefined;
@@ -109,11 +110,8 @@ function toAck({ held, outcome, confirmedBy }: PendingReport) {
   return { deliveryId: held.deliveryId, outcome, confirmedBy };
 }
 
-async function pause(delayMs: number, signal: AbortSignal): Promise<number> {
-  await sleep(delayMs, signal).catch(() => undefined);
-  return Math.min(2 * delayMs, maxRetryMs);
-}
-
 async function nextTick(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
+
+function ignore(): void {}

@@ -1,0 +1,42 @@
+const MiB = 1024 * 1024;
+
+/** Credit: messages delivered and not yet shown. */
+export const inboxMessages = 64;
+
+/** The same in bytes of encoded messages. */
+export const inboxBytes = 1 * MiB;
+
+/** Reports in one call, as the broker takes them. */
+export const maxReports = 1024;
+
+/** A call's time to reach the broker and be answered by it, with all its retries, unless the caller gives another. */
+export const callTimeoutMs = 10_000;
+
+/** Registering: the broker may hold the answer for up to a second after its own start. */
+export const registerTimeoutMs = 5_000;
+
+/** Waits before connecting again: the first at most this, then twice as long each time, up to the maximum. */
+export const minReconnectMs = 100;
+export const maxReconnectMs = 5_000;
+
+/** The longest wait that the broker may ask for before it is connected to again; up to twice that is waited. */
+export const maxAskedDelayMs = 30_000;
+
+/** After a broker that stopped in good order, up to twice this: whoever stopped it may want to see it gone. */
+export const stoppedReconnectMs = 500;
+
+/** Waits before a call or a report that the broker could not serve is repeated. */
+export const minRetryMs = 100;
+export const maxRetryMs = 2_000;
+
+/** How long the first calls wait for mail that the broker says is there. */
+export const catchUpMs = 500;
+
+/** How long a stream whose token is void may take to say why. */
+export const farewellMs = 1_000;
+
+/** Parting from the broker: reporting what is to report, and taking leave. */
+export const closeTimeoutMs = 500;
+
+/** Peers asked for to learn whether one is gone: one page, the largest that the broker gives. */
+export const peersToSearch = 1000;

@@ -1,0 +1,20 @@
+export type LineErrorCode =
+  /** The broker was not reached, or did not answer in time; `cause` says why, where that is known. */
+  | "UNREACHABLE"
+  /** A newer session of the same client took the peer over. */
+  | "SUPERSEDED"
+  /** The line was closed. */
+  | "CLOSED";
+
+/** Why a line cannot do what it was asked. */
+export class LineError extends Error {
+  override readonly name = "LineError";
+
+  constructor(
+    readonly code: LineErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
