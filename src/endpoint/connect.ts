@@ -6,7 +6,7 @@ import { createClient, openChannel } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import type { Config } from "./config.js";
 import { EndpointError } from "./endpoint-error.js";
-import { hasHome, openHome, type Home } from "./home.js";
+import { checkHomePath, hasHome, openHome, type Home } from "./home.js";
 import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } from "./limits.js";
 import { probeSocket } from "./probe-socket.js";
 import { startBroker } from "./start-broker.js";
@@ -65,6 +65,7 @@ async function findBroker(options: {
   const { config, program, paced = false, signal } = options;
   // Whoever only looks makes no home.
   if (config.ownsBroker && !options.start && !hasHome(config.home)) {
+    checkHomePath(config.home);
     throw unreachable(config.endpoint, "is not running");
   }
   const home = config.ownsBroker ? openHome(config.home) : undefined;

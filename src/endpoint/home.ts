@@ -9,7 +9,7 @@ import {
   realpathSync,
   statSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { EndpointError } from "./endpoint-error.js";
 import { errnoOf } from "./errno.js";
 import { checkSocketPath } from "./socket-path.js";
@@ -43,14 +43,13 @@ export interface Home {
  * it holds may have been read already, and it may be a directory that others need.
  */
 export function openHome(path: string): Home {
+  checkHomePath(path);
   const resolved = makeDirectory(path);
   checkPrivate(resolved);
   checkWritable(resolved);
-  const socketPath = join(resolved, "broker.sock");
-  checkSocketPath(socketPath, "Set PEERLINE_HOME to a shorter path.");
   return {
     path: resolved,
-    socketPath,
+    socketPath: socketPathIn(resolved),
     lockPath: join(resolved, "lock.db"),
     holderPath: join(resolved, "broker.pid"),
     startClaimPath: join(resolved, "broker.starting"),
@@ -62,6 +61,25 @@ export function openHome(path: string): Home {
     peersPath: join(resolved, "peers"),
     doorbellsPath: join(resolved, "doorbells"),
   };
+}
+
+/** Refuses a home whose socket would have too long a path, whether or not the home has been made. */
+export function checkHomePath(path: string): void {
+  checkSocketPath(socketPathIn(resolveLinks(path)), "Set PEERLINE_HOME to a shorter path.");
+}
+
+function socketPathIn(home: string): string {
+  return join(home, "broker.sock");
+}
+
+/** The path with the links in it resolved as far as it exists. */
+function resolveLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(resolveLinks(parent), basename(path));
+  }
 }
 
 /** Whether there is anything at the path of a home. */

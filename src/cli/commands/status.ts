@@ -11,7 +11,7 @@ import { systemClock } from "../../clock.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { otherVersion } from "../../endpoint/other-version.js";
-import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { EndpointError, type EndpointErrorCode } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
 import { findBrokerProcess, processWords, type BrokerProcess } from "../broker-process.js";
 import { ExitCode } from "../exit-codes.js";
@@ -45,7 +45,7 @@ async function status(shell: Shell, json: boolean): Promise<void> {
   const found = await inspect(shell, config);
   if (found instanceof EndpointError) {
     shell.exitCode = ExitCode.noBroker;
-    await sayAbsent(shell, config, found.message, json);
+    await sayAbsent(shell, config, found, json);
   } else if (json) {
     const info = toJson(GetServerInfoResponseSchema, found.info, { alwaysEmitImplicit: true });
     const { waitingMessages, process } = found;
@@ -79,25 +79,35 @@ async function inspect({ program }: Shell, config: Config): Promise<Found | Endp
     const process = await findBrokerProcess(openHome(config.home), operator.info.pid);
     return { info: operator.info, process, waitingMessages };
   } catch (error) {
-    if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") return error;
+    if (error instanceof EndpointError && absences.has(error.code)) return error;
     throw error;
   }
 }
 
+/** No broker answers, or none could. */
+const absences = new Set<EndpointErrorCode>([
+  "BROKER_UNREACHABLE",
+  "HOME_UNUSABLE",
+  "SOCKET_PATH_TOO_LONG",
+]);
+
 async function sayAbsent(
   { out }: Shell,
   config: Config,
-  problem: string,
+  { code, message }: EndpointError,
   json: boolean,
 ): Promise<void> {
   if (json) {
-    await out.json({ running: false, endpoint: config.endpoint, problem });
+    await out.json({ running: false, endpoint: config.endpoint, problem: message });
     return;
   }
+  await out.lines(out.color.yellow(visibleLine(message)));
+  // What is wrong with the home says itself what helps.
+  if (code !== "BROKER_UNREACHABLE") return;
   const mend = config.ownsBroker
     ? "The first agent starts one by itself; so do `peerline send`, `peerline read` and, in the foreground, `peerline broker`."
     : "PEERLINE_BROKER names it: start it there, or unset the variable to use this home's own.";
-  await out.lines(out.color.yellow(visibleLine(problem)), mend);
+  await out.lines(mend);
 }
 
 function describe(
@@ -132,12 +142,18 @@ function storeWords(store: StoreInfo, color: Shell["out"]["color"]): string {
       ? "takes messages"
       : color.red(`takes no messages: ${visibleLine(store.problem)}`),
   );
-  words.push(`${mebibytes(store.bytes)} MiB, of which ${mebibytes(store.freeBytes)} free`);
+  words.push(sizeWords(store));
   if (store.damagedMessages > 0n) {
     words.push(color.red(`${count(Number(store.damagedMessages), "damaged message")} set aside`));
   }
   const damages = store.damages.map((damage) => color.red(visibleLine(damage)));
   return [words.join(", "), ...damages].join("; ");
+}
+
+/** Room that the file already has: where there is none, it grows, and is not full. */
+function sizeWords({ bytes, freeBytes }: StoreInfo): string {
+  const free = mebibytes(freeBytes);
+  return `${mebibytes(bytes)} MiB${Number(free) > 0 ? `, ${free} MiB of it free for new messages` : ""}`;
 }
 
 function mebibytes(bytes: bigint): string {
