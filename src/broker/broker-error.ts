@@ -88,9 +88,11 @@ export function fromStoreError(error: StoreError): BrokerError | StoreError {
   const reason = storeReasons[error.code];
   if (reason === undefined) return error;
   const retryAfterMs = retryTimes[error.code];
-  const limit = error.code === "MAIL_FULL" ? { metadata: { limit: "mail_bytes" } } : {};
+  const { bound } = error;
   return new BrokerError(reason, error.message, {
-    ...limit,
+    ...(bound === undefined
+      ? {}
+      : { metadata: { limit: bound.limit, maximum: String(bound.maximum) } }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     cause: error,
   });

@@ -2,7 +2,7 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { readName } from "../contract/names.js";
 import { BrokerError } from "./broker-error.js";
-import { maxBaseNameBytes } from "./limits.js";
+import { maxBaseNameBytes, maxThreadIdBytes } from "./limits.js";
 
 /** Checks of a request's fields. Each names the field and the mend. */
 
@@ -25,6 +25,13 @@ export function boundCount(field: string, count: number, maximum: number): void 
 
 export function matchField(field: string, value: string, pattern: RegExp, form: string): void {
   if (!pattern.test(value)) throw invalidField(field, `${field} must be ${form}`);
+}
+
+/** Empty is no thread. */
+export function checkThreadId(threadId: string): void {
+  if (threadId === "") return;
+  matchField("thread_id", threadId, /^[A-Za-z0-9._:-]+$/, "of A-Z a-z 0-9 . _ : -");
+  boundBytes("thread_id", threadId, maxThreadIdBytes);
 }
 
 /** The name that is meant. */

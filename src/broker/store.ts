@@ -328,14 +328,23 @@ export type StoreErrorCode =
   /** Another process holds the store. */
   | "LOCKED";
 
+/** A bound as `StoreInfo.limits` states it. */
+export interface Bound {
+  readonly limit: string;
+  readonly maximum: number;
+}
+
 export class StoreError extends Error {
   override readonly name = "StoreError";
+  /** What is used up, where it is a bound: of QUEUE_FULL and MAIL_FULL. */
+  readonly bound: Bound | undefined;
 
   constructor(
     readonly code: StoreErrorCode,
     message: string,
-    options?: { cause?: unknown },
+    options: { cause?: unknown; bound?: Bound | undefined } = {},
   ) {
     super(message, options);
+    this.bound = options.bound;
   }
 }

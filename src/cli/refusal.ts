@@ -1,4 +1,5 @@
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import type { EntryError } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { RpcError } from "../rpc/error.js";
 
 /** What the contract's fields are called on the command line. */
@@ -13,18 +14,31 @@ const words: Readonly<Record<string, string>> = {
   message_id: "the id",
   recipient: "--to",
   from: "--from",
+  even_if_live: "--even-if-live",
 };
 
 /** What the broker refused, in the words of the command line. */
 export function explainRefusal(error: RpcError): string {
-  const field = error.findDetail(ErrorInfoSchema)?.metadata["field"] ?? "";
-  const word = words[field];
-  const sentence =
-    word !== undefined && error.message.startsWith(field)
-      ? word + error.message.slice(field.length)
-      : error.message;
-  return sentence.replace(
-    "list the peers to see their names",
-    "`peerline peers` shows who is there",
-  );
+  return inWords(error.message, error.findDetail(ErrorInfoSchema)?.metadata["field"]);
+}
+
+/** The same for one recipient of several. */
+export function explainEntry(error: EntryError): string {
+  return inWords(error.message, undefined);
+}
+
+/** @param field that is to blame; where it is not said, a sentence that begins with one and a colon names it. */
+function inWords(sentence: string, field: string | undefined): string {
+  const [start = ""] = /^[a-z_]+(?=:? )/.exec(sentence) ?? [];
+  const isField = start === field || sentence[start.length] === ":";
+  const rest = sentence
+    .slice(start.length)
+    // Fields of two words are no words of a sentence, except in a name that somebody gave.
+    .replaceAll(/"[^"]*"|\b[a-z]+(?:_[a-z]+)+\b/g, (found) => wordOf(found))
+    .replace("list the peers to see their names", "`peerline peers` shows who is there");
+  return (isField ? wordOf(start) : start) + rest;
+}
+
+function wordOf(field: string): string {
+  return (Object.hasOwn(words, field) ? words[field] : undefined) ?? field;
 }

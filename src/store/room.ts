@@ -1,3 +1,4 @@
+import type { Bound, StoreErrorCode } from "../broker/store.js";
 import { deliveryBytes, freeShare, type StoreLimits } from "./limits.js";
 
 /** What is used of something bounded: by one sender, and by all. */
@@ -6,30 +7,40 @@ export interface Use {
   readonly all: number;
 }
 
-/** Why a queue takes no message of this size from this sender, as a sentence; undefined where it does. */
+/** What there is no room in, and why, as a sentence. */
+export interface Shortage {
+  readonly code: StoreErrorCode;
+  readonly message: string;
+  readonly bound: Bound;
+}
+
+/** Why a queue takes no message of this size from this sender; undefined where it does. */
 export function queueProblem(
   name: string,
   open: { messages: Use; bytes: Use },
   sizeBytes: number,
   limits: StoreLimits,
-): string | undefined {
-  const { maxQueueMessages, maxQueueBytes } = limits;
-  if (
-    exceeds(open.messages.all, 1, maxQueueMessages) ||
-    exceeds(open.bytes.all, sizeBytes, maxQueueBytes)
-  ) {
-    return `The queue of ${name} is full: send again when it has read some.`;
-  }
-  const isShareUsed =
-    exceedsShare(open.messages, 1, maxQueueMessages) ||
-    exceedsShare(open.bytes, sizeBytes, maxQueueBytes);
-  return isShareUsed
-    ? `The queue of ${name} holds ${open.messages.own} messages of yours, which is your share of it: send again when it has read some.`
-    : undefined;
+): Shortage | undefined {
+  const bounds = [
+    { limit: "queue_messages", maximum: limits.maxQueueMessages, use: open.messages, more: 1 },
+    { limit: "queue_bytes", maximum: limits.maxQueueBytes, use: open.bytes, more: sizeBytes },
+  ];
+  const full = bounds.find(({ use, more, maximum }) => exceeds(use.all, more, maximum));
+  const used = full ?? bounds.find(({ use, more, maximum }) => exceedsShare(use, more, maximum));
+  if (used === undefined) return undefined;
+  const why =
+    used === full
+      ? "is full"
+      : `holds ${open.messages.own} messages of yours, which is your share of it`;
+  return {
+    code: "QUEUE_FULL",
+    message: `The queue of ${name} ${why}: send again when it has read some.`,
+    bound: { limit: used.limit, maximum: used.maximum },
+  };
 }
 
 /**
- * Why a message with one recipient more is not kept, as a sentence; undefined where it is.
+ * Why a message with one recipient more is not kept; undefined where it is.
  *
  * @param sizeBytes of the message; 0 where it is kept already.
  */
@@ -37,14 +48,18 @@ export function mailProblem(
   kept: Use,
   sizeBytes: number,
   { maxMailBytes }: StoreLimits,
-): string | undefined {
+): Shortage | undefined {
   const more = sizeBytes + deliveryBytes;
-  if (exceeds(kept.all, more, maxMailBytes)) {
-    return `The broker keeps ${kept.all} bytes of messages and may keep ${maxMailBytes} (mail_bytes): its operator can remove some with \`peerline purge --from NAME\`.`;
-  }
-  return exceedsShare(kept, more, maxMailBytes)
-    ? `The broker keeps ${kept.own} bytes of your messages, which is your share of ${maxMailBytes} (mail_bytes): its operator can remove some with \`peerline purge --from NAME\`.`
-    : undefined;
+  const isFull = exceeds(kept.all, more, maxMailBytes);
+  if (!isFull && !exceedsShare(kept, more, maxMailBytes)) return undefined;
+  const why = isFull
+    ? `${kept.all} bytes of messages and may keep ${maxMailBytes}`
+    : `${kept.own} bytes of your messages, which is your share of ${maxMailBytes}`;
+  return {
+    code: "MAIL_FULL",
+    message: `The broker keeps ${why} (mail_bytes): its operator can remove some with \`peerline purge --from NAME\`.`,
+    bound: { limit: "mail_bytes", maximum: maxMailBytes },
+  };
 }
 
 function exceeds(used: number, more: number, max: number): boolean {

@@ -129,6 +129,41 @@ describe("the dead-letter queue", () => {
     );
   });
 
+  test("says of a message that is none of its own how far it has got", async () => {
+    const operator = broker.client(operatorToken);
+    const expiresIn = { seconds: 3600n };
+    const { messageId } = await sender.client.sendMessage({ to: ["reader"], text: "x", expiresIn });
+    const refusals = async () => {
+      const calls = [operator.redriveMessage({ messageId }), operator.dropMessage({ messageId })];
+      const said = await Promise.all(
+        calls.map((call) => call.catch((error: Error) => error.message)),
+      );
+      expect(said[0]).toBe(said[1]);
+      return said[0];
+    };
+    const start = "message_id: the message is not dead-lettered: ";
+    expect(await refusals()).toBe(`${start}it still waits for reader`);
+    const stream = reader.subscribe();
+    await stream.expect("started");
+    const { deliveryId } = await stream.expect("delivery");
+    expect(await refusals()).toBe(`${start}it is with reader, which has not shown it yet`);
+    const ack = (outcome: Outcome) =>
+      reader.client.ackMessages({ acks: [{ deliveryId, outcome }] });
+    await ack(Outcome.PRESENTED);
+    expect(await refusals()).toBe(`${start}it was presented to reader`);
+    await ack(Outcome.CONFIRMED);
+    expect(await refusals()).toBe(`${start}reader has confirmed it`);
+    await reader.client.sendMessage({ to: ["sender"], text: "y", inReplyTo: messageId });
+    expect(await refusals()).toBe(`${start}reader has answered it`);
+    await stream.cancel();
+
+    const second = await sender.client.sendMessage({ to: ["reader", "sender"], text: "z" });
+    const call = operator.dropMessage({ messageId: second.messageId });
+    await expect(call).rejects.toThrow(
+      `${start}it still waits for reader; it still waits for sender`,
+    );
+  });
+
   test("puts nothing back whose time to wait is over", async () => {
     await broker[Symbol.asyncDispose]();
     const clock = new StoppedClock();

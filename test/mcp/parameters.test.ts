@@ -9,6 +9,10 @@ import { setName } from "../../src/mcp/tools/set-name.js";
 import { setSummary } from "../../src/mcp/tools/set-summary.js";
 import type { Tool } from "../../src/mcp/tools/tool.js";
 
+test("send_message says of which signs a thread's name is", () => {
+  expect(sendMessage.parameters.shape["thread_id"]?.description).toContain("A-Z a-z 0-9 . _ : -");
+});
+
 describe("readParameters", () => {
   test.each([
     [{ to: "api", message: "hi" }],

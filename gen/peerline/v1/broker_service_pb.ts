@@ -524,7 +524,8 @@ export type SendMessageRequest = Message<"peerline.v1.SendMessageRequest"> & {
   data?: JsonObject | undefined;
 
   /**
-   * Set by the client, as Message.thread_id.
+   * Set by the client, as Message.thread_id: at most 64 bytes of `[A-Za-z0-9._:-]`;
+   * empty for that of the answered message, or a new one.
    *
    * @generated from field: string thread_id = 5;
    */
@@ -1203,7 +1204,8 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
   peer: string;
 
   /**
-   * Set by the client: only messages of this thread; empty for any.
+   * Set by the client: only messages of this thread, as Message.thread_id; empty for
+   * any.
    *
    * @generated from field: string thread_id = 2;
    */

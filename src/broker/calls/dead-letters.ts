@@ -18,6 +18,7 @@ import {
 import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { invalidField } from "../fields.js";
+import { maxNamesTold } from "../limits.js";
 import { findMessage } from "./find-message.js";
 import { StoreError, type ExpiryKey } from "../store.js";
 
@@ -77,11 +78,10 @@ async function findDeadLetter(
   const dead = deadIn(record);
   const [receipt] = dead;
   if (receipt?.recipient === undefined) {
+    const meant = record.receipts.filter(({ recipient }) => recipient && isWanted(recipient));
     // An unknown name is told with its neighbours.
-    if (!record.receipts.some(({ recipient }) => recipient !== undefined && isWanted(recipient))) {
-      core.directory.resolve("recipient", request.recipient);
-    }
-    throw notDead();
+    if (meant.length === 0) core.directory.resolve("recipient", request.recipient);
+    throw notDead(meant);
   }
   if (dead.length > 1) {
     const all = dead.map(({ recipient }) => recipient?.name);
@@ -119,14 +119,31 @@ async function unlessGone<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw error instanceof StoreError && error.code === "NOT_FOUND" ? notDead() : error;
+    throw error instanceof StoreError && error.code === "NOT_FOUND" ? notDead([]) : error;
   }
 }
 
-function notDead(): BrokerError {
+/** @param receipts how far it has got with the recipients that are meant. */
+function notDead(receipts: readonly Receipt[]): BrokerError {
+  const standing = receipts.slice(0, maxNamesTold).map(({ state, recipient }) => {
+    const told = standings[state];
+    return told === undefined ? [] : [told(recipient?.name ?? "")];
+  });
+  const why = standing.flat().join("; ");
   return new BrokerError(
     ErrorReason.MESSAGE_NOT_FOUND,
-    "message_id: no such message is dead-lettered for this recipient",
+    why === ""
+      ? "message_id: no such message is dead-lettered for this recipient any more"
+      : `message_id: the message is not dead-lettered: ${why}`,
     { metadata: { field: "message_id" } },
   );
 }
+
+const standings: Partial<Record<ReceiptState, (name: string) => string>> = {
+  [ReceiptState.QUEUED]: (name) => `it still waits for ${name}`,
+  [ReceiptState.LEASED]: (name) => `it is with ${name}, which has not shown it yet`,
+  [ReceiptState.PRESENTED]: (name) => `it was presented to ${name}`,
+  [ReceiptState.CONFIRMED]: (name) => `${name} has confirmed it`,
+  [ReceiptState.ANSWERED]: (name) => `${name} has answered it`,
+  [ReceiptState.EXPIRED]: (name) => `it expired before ${name} saw it, and may be sent anew`,
+};

@@ -7,14 +7,13 @@ import {
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
-import { boundBytes, invalidField } from "../fields.js";
+import { boundBytes, checkThreadId, invalidField } from "../fields.js";
 import { visibleTo } from "./find-message.js";
 import {
   defaultHistoryPageSize,
   maxHistoryPageBytes,
   maxHistoryPageSize,
   maxPageTokenBytes,
-  maxThreadIdBytes,
 } from "../limits.js";
 import { foreignPageToken, readPageSize } from "./page-token.js";
 import { StoreError } from "../store.js";
@@ -28,7 +27,7 @@ export async function listMessages(
   if (ReceiptState[request.state] === undefined) {
     throw invalidField("state", "state is none of ReceiptState");
   }
-  boundBytes("thread_id", request.threadId, maxThreadIdBytes);
+  checkThreadId(request.threadId);
   boundBytes("page_token", request.pageToken, maxPageTokenBytes);
   const peer =
     request.peer === "" ? "" : core.directory.resolve("peer", request.peer).stored.peerId;

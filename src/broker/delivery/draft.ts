@@ -6,13 +6,12 @@ import type { SendMessageRequest } from "../../../gen/peerline/v1/broker_service
 import { Urgency, type Message } from "../../../gen/peerline/v1/message_pb.js";
 import { isUuid } from "../../contract/names.js";
 import { refTo, type PeerEntry } from "../peers/directory.js";
-import { boundBytes, invalidField, matchField, requireField } from "../fields.js";
+import { boundBytes, checkThreadId, invalidField, requireField } from "../fields.js";
 import {
   defaultExpiresInMs,
   maxDataBytes,
   maxExpiresInMs,
   maxTextBytes,
-  maxThreadIdBytes,
   minExpiresInMs,
 } from "../limits.js";
 import type { Draft } from "../store.js";
@@ -29,10 +28,7 @@ export function readDraft(options: {
   const { text, threadId } = request;
   requireField("text", text);
   boundBytes("text", text, maxTextBytes);
-  if (threadId !== "") {
-    matchField("thread_id", threadId, /^[A-Za-z0-9._:-]+$/, "of A-Z a-z 0-9 . _ : -");
-    boundBytes("thread_id", threadId, maxThreadIdBytes);
-  }
+  checkThreadId(threadId);
   const messageId = request.messageId === "" ? uuidv7() : request.messageId.toLowerCase();
   if (!isUuid(messageId)) throw invalidField("message_id", "message_id must be a UUID, or empty");
   const data = readData(request.data);

@@ -56,6 +56,7 @@ export class Storms {
         ErrorReason.RATE_LIMITED,
         `you sent ${maxSendBurst} messages in a burst, each recipient counting: at most ${sendsPerSecond} a second go on`,
         waitMs,
+        { limit: "sends_per_second", maximum: String(sendsPerSecond) },
       );
     }
     const bytesWaitMs = this.#bytes.waitMs(from, bytes);
@@ -64,6 +65,7 @@ export class Storms {
         ErrorReason.RATE_LIMITED,
         `you sent ${maxSendBurstBytes} bytes in a burst: at most ${sendBytesPerSecond} a second go on`,
         bytesWaitMs,
+        { limit: "send_bytes_per_second", maximum: String(sendBytesPerSecond) },
       );
     }
     this.#messages.take(from, recipients);
@@ -115,6 +117,7 @@ export class Storms {
       ErrorReason.HOP_LIMIT,
       `in_reply_to: ${hops} answers followed one another in this thread within ${hopWindowMs / 1000} seconds: stop answering, or go on later`,
       oldestMs + hopWindowMs - now,
+      { field: "in_reply_to", limit: "hops_per_minute", maximum: String(maxHops) },
     );
   }
 
@@ -126,6 +129,7 @@ export class Storms {
       ErrorReason.REPEATED_TEXT,
       "text: you sent this peer the same words a moment ago: see where that message stands instead",
       said.atMs + repeatWindowMs - now,
+      { field: "text", limit: "repeat_window_seconds", maximum: String(repeatWindowMs / 1000) },
     );
   }
 }
@@ -208,9 +212,15 @@ function textKey({ from, text, answers }: Attempt, to: string): string {
   return hash.digest("base64");
 }
 
-function tooOften(reason: ErrorReason, why: string, retryMs: number): BrokerError {
+function tooOften(
+  reason: ErrorReason,
+  why: string,
+  retryMs: number,
+  metadata: Record<string, string>,
+): BrokerError {
   const seconds = Math.max(1, Math.ceil(retryMs / 1000));
   return new BrokerError(reason, `${why} (try again in ${seconds} s)`, {
     retryAfterMs: seconds * 1000,
+    metadata,
   });
 }

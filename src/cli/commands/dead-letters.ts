@@ -7,6 +7,7 @@ import { connectAsOperator, type Operator } from "../operator.js";
 import { receiptPhrase } from "../print/receipt-words.js";
 import { systemClock } from "../../clock.js";
 import type { Define, Shell } from "../shell.js";
+import { writtenId } from "../written-id.js";
 import { showMessage } from "./show.js";
 
 export const defineDeadLetters: Define = (command, shell) => {
@@ -37,12 +38,12 @@ Examples:
     .command("redrive <id>")
     .description("put it back into its recipient's queue, as if it were new")
     .option("--to <name>", "the recipient, where it is given up for several", "")
-    .action((id: string, { to }: { to: string }) => redrive(shell, id, to));
+    .action((id: string, { to }: { to: string }) => redrive(shell, writtenId(id), to));
   command
     .command("drop <id>")
     .description("forget it for good")
     .option("--to <name>", "the recipient, where it is given up for several", "")
-    .action((id: string, { to }: { to: string }) => drop(shell, id, to));
+    .action((id: string, { to }: { to: string }) => drop(shell, writtenId(id), to));
 };
 
 async function list(shell: Shell, json: boolean): Promise<void> {

@@ -26,7 +26,9 @@ import { joinAsPerson } from "../person.js";
 import { reachClause } from "../print/reach-words.js";
 import { stateLabel } from "../print/receipt-words.js";
 import { readStdin } from "../read-stdin.js";
+import { explainEntry } from "../refusal.js";
 import type { Define, Shell } from "../shell.js";
+import { writtenId } from "../written-id.js";
 
 export const defineSend: Define = (command, shell) => {
   shell.explainUsage = (code) => {
@@ -43,7 +45,7 @@ export const defineSend: Define = (command, shell) => {
       "--reply-to <id>",
       "the message that this answers: its id, or the last 8 characters of it",
     )
-    .option("--thread <id>", "the exchange that this belongs to")
+    .option("--thread <id>", "the exchange that this belongs to: letters, digits, . _ : -")
     .addOption(
       command
         .createOption("--urgency <level>", "how soon it wants attention")
@@ -89,7 +91,7 @@ async function send(shell: Shell, to: string, text: string, options: SendOptions
     // Made here, so that a send which may or may not have arrived can be repeated.
     messageId: uuidv7(),
     text: await readText(shell, text),
-    inReplyTo: options.replyTo ?? "",
+    inReplyTo: writtenId(options.replyTo ?? ""),
     threadId: options.thread ?? "",
     urgency: readUrgency(options.urgency),
     ...(options.expiresIn === undefined
@@ -159,5 +161,6 @@ function standing({ state, recipient, reach, duplicate }: SendResult): string {
 }
 
 function refusal({ recipient, error }: SendResult): string {
-  return `Not sent to ${recipient?.name}: ${visibleLine(error?.message ?? "")}`;
+  const why = error === undefined ? "" : explainEntry(error);
+  return `Not sent to ${recipient?.name}: ${visibleLine(why)}`;
 }

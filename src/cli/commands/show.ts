@@ -3,6 +3,7 @@ import { callTimeoutMs } from "../limits.js";
 import { printRecord } from "../print/log-entry.js";
 import { connectAsOperator } from "../operator.js";
 import type { Define, Shell } from "../shell.js";
+import { writtenId } from "../written-id.js";
 
 export const defineShow: Define = (command, shell) => {
   command
@@ -25,8 +26,7 @@ export async function showMessage(
   json: boolean,
 ): Promise<void> {
   await using operator = await connectAsOperator({ config: readConfig(), program });
-  // As it stands in the log, and as it is written of.
-  const messageId = id.trim().replace(/^(?:#|id[ :]+)/i, "");
+  const messageId = writtenId(id);
   const { record } = await operator.client.getMessage({ messageId }, { timeoutMs: callTimeoutMs });
   if (record !== undefined) await printRecord(out, record, json);
 }

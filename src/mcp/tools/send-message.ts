@@ -28,7 +28,9 @@ export const sendMessage = defineTool({
       .describe("the id of the message this answers"),
     thread_id: text(z.string().min(1))
       .optional()
-      .describe("a name for the exchange; an answer joins its question's thread without"),
+      .describe(
+        "a name for the exchange, of A-Z a-z 0-9 . _ : -; an answer joins its question's thread without",
+      ),
     urgency: choice(["fyi", "normal", "interrupt"])
       .optional()
       .describe(

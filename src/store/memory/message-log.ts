@@ -6,11 +6,10 @@ import {
   type ExpiryKey,
   type ReceiptChange,
   StoreError,
-  type StoreErrorCode,
 } from "../../broker/store.js";
 import { climb, isOpen, isWaiting } from "../ladder.js";
 import { deliveryBytes, type StoreLimits } from "../limits.js";
-import { mailProblem, queueProblem } from "../room.js";
+import { mailProblem, queueProblem, type Shortage } from "../room.js";
 import { queuedReceipt, toReceipt } from "../stored-receipt.js";
 import { type Delivery, type Entry, isParticipant, newEntry } from "./entry.js";
 import { Queue } from "./queue.js";
@@ -96,7 +95,8 @@ export class MessageLog {
     const { entry } = delivery;
     const use = queue.useOf(entry.from.peerId);
     const problem = queueProblem(delivery.receipt.peerName, use, entry.sizeBytes, this.#limits);
-    if (problem !== undefined) throw new StoreError("QUEUE_FULL", problem);
+    if (problem !== undefined)
+      throw new StoreError(problem.code, problem.message, { bound: problem.bound });
     delivery.receipt = queuedReceipt(delivery.receipt);
     delivery.isRedriven = true;
     queue.add(delivery);
@@ -178,11 +178,11 @@ export class MessageLog {
       entry.sizeBytes,
       this.#limits,
     );
-    if (noQueueRoom !== undefined) return refused("QUEUE_FULL", noQueueRoom);
+    if (noQueueRoom !== undefined) return refused(noQueueRoom);
     const isNew = entry.deliveries.size === 0;
     const kept = { own: this.#bytesOf.get(sender) ?? 0, all: this.#bytes };
     const noMailRoom = mailProblem(kept, isNew ? entry.sizeBytes : 0, this.#limits);
-    if (noMailRoom !== undefined) return refused("MAIL_FULL", noMailRoom);
+    if (noMailRoom !== undefined) return refused(noMailRoom);
     // A message that nobody accepts is not kept.
     if (isNew) {
       this.#count(entry, entry.sizeBytes);
@@ -220,8 +220,8 @@ export class MessageLog {
   }
 }
 
-function refused(code: StoreErrorCode, words: string): EnqueueResult {
-  return { ok: false, error: new StoreError(code, words) };
+function refused({ code, message, bound }: Shortage): EnqueueResult {
+  return { ok: false, error: new StoreError(code, message, { bound }) };
 }
 
 function keyOf(from: PeerRef, messageId: string): string {

@@ -27,7 +27,8 @@ export function deadLetterOperations(
         senderPeerId,
         sizeBytes,
       );
-      if (problem !== undefined) throw new StoreError("QUEUE_FULL", problem);
+      if (problem !== undefined)
+        throw new StoreError(problem.code, problem.message, { bound: problem.bound });
       const receipt = queuedReceipt(sound);
       writeReceipt(statements, { ...sound, redriven: 1 }, receipt);
       return toAdvanced(row, sound, receipt, true);

@@ -48,9 +48,9 @@ export function enqueueOperation(
       }
       if (noRoom !== undefined) return refused("FULL", noRoom);
       const noQueueRoom = room.problemOfQueue(recipient, message.fromPeerId, sizeBytes);
-      if (noQueueRoom !== undefined) return refused("QUEUE_FULL", noQueueRoom);
+      if (noQueueRoom !== undefined) return { ok: false, ...noQueueRoom };
       const noMailRoom = room.problemOfMail(message.fromPeerId, id === undefined ? sizeBytes : 0);
-      if (noMailRoom !== undefined) return refused("MAIL_FULL", noMailRoom);
+      if (noMailRoom !== undefined) return { ok: false, ...noMailRoom };
       id ??= storeMessage(message);
       const receipt = storeDelivery(id, message, expireMs, recipient, sizeBytes);
       return { ok: true, duplicate: false, receipt, earlierBody };

@@ -2,6 +2,7 @@ import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type {
   ReceiptChange,
   StoredPeer,
+  Bound,
   StoreErrorCode,
   StoreHealth,
   QueueBacklog,
@@ -96,7 +97,12 @@ export type EnqueueOutcome =
       /** Of the message as an earlier call stored it; undefined when this one did. */
       readonly earlierBody: Uint8Array | undefined;
     }
-  | { readonly ok: false; readonly code: StoreErrorCode; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly code: StoreErrorCode;
+      readonly message: string;
+      readonly bound?: Bound;
+    };
 
 export interface Taken {
   readonly messages: readonly TakenRow[];

@@ -1,5 +1,5 @@
 import type { StoreLimits } from "../limits.js";
-import { mailProblem, queueProblem } from "../room.js";
+import { mailProblem, queueProblem, type Shortage } from "../room.js";
 import type { Statements } from "./statements.js";
 
 /** The room that is left in the queues and for all mail; each method says what is missing, if it is. */
@@ -16,7 +16,7 @@ export class Room {
     { peerId, name }: { peerId: string; name: string },
     senderPeerId: string,
     sizeBytes: number,
-  ): string | undefined {
+  ): Shortage | undefined {
     const queue = this.#statements.getQueue.one(peerId);
     if (queue === undefined) return queueProblem(name, nothing, sizeBytes, this.#limits);
     const share = this.#statements.getShare.one(peerId, senderPeerId);
@@ -28,7 +28,7 @@ export class Room {
   }
 
   /** @param sizeBytes of the message; 0 where it is kept already. */
-  problemOfMail(senderPeerId: string, sizeBytes: number): string | undefined {
+  problemOfMail(senderPeerId: string, sizeBytes: number): Shortage | undefined {
     const all = this.#statements.getMail.one("")?.bytes ?? 0;
     const own = this.#statements.getMail.one(senderPeerId)?.bytes ?? 0;
     return mailProblem({ own, all }, sizeBytes, this.#limits);

@@ -261,7 +261,10 @@ function fromPeerRow(row: PeerRow): StoredPeer {
 }
 
 function toEnqueueResult(outcome: EnqueueOutcome, body: Uint8Array): EnqueueResult {
-  if (!outcome.ok) return { ok: false, error: new StoreError(outcome.code, outcome.message) };
+  if (!outcome.ok) {
+    const { code, message, bound } = outcome;
+    return { ok: false, error: new StoreError(code, message, { bound }) };
+  }
   return {
     ok: true,
     duplicate: outcome.duplicate,

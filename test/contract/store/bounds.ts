@@ -28,6 +28,10 @@ export function defineBoundContract(technology: StoreTechnology): void {
       const more = draft({ text: "x".repeat(2700) });
       const [refused] = await store.enqueue(more, more.to);
       expect(refused?.ok === false && refused.error.message).toMatch(/your share/);
+      expect(refused?.ok === false && refused.error.bound).toEqual({
+        limit: "queue_bytes",
+        maximum: 27_000,
+      });
       await send(store, { from: carol, text: "x".repeat(2700) });
     });
 
