@@ -1,26 +1,141 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
+import { DoctorMachine } from "./cli/doctor-machine.js";
+import { Started } from "./cli/terminal.js";
+import { program } from "./support/program.js";
 import { startTestBroker } from "./support/test-broker.js";
 
 const root = join(import.meta.dirname, "..");
-const readme = readFileSync(join(root, "README.md"), "utf8");
+const readme = read("README.md");
+const pages = [
+  ".",
+  ".github",
+  ...["proto", "src", "test"].flatMap((folder) => [
+    folder,
+    ...readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) =>
+      join(folder, dirname(name)),
+    ),
+  ]),
+]
+  .filter((folder, at, all) => all.indexOf(folder) === at)
+  .flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => join(folder, name)),
+  );
 
-describe("the README", () => {
-  test("names only tests and files that exist", () => {
-    const paths = [...readme.matchAll(/`((?:test|src|proto)\/[\w./-]+)`/g)].map(
-      (match) => match[1] ?? "",
+describe("the pages", () => {
+  test("are those that readers are sent to", () => {
+    expect(pages).toEqual(
+      expect.arrayContaining([
+        "README.md",
+        "CHANGELOG.md",
+        ".github/CONTRIBUTING.md",
+        ".github/SECURITY.md",
+        "proto/README.md",
+        "src/README.md",
+        "src/hosts/README.md",
+        "test/README.md",
+      ]),
     );
-    expect(paths.length).toBeGreaterThan(10);
-    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 
-  test("states every limit as the broker does", async () => {
+  test.each(pages)("%s names only files that exist", (page) => {
+    const text = read(page);
+    const named = [...text.matchAll(/`((?:test|src|proto)\/[\w./-]+)`/g)].map((match) =>
+      join(root, match[1] ?? ""),
+    );
+    const linked = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map((match) =>
+      join(root, dirname(page), match[1] ?? ""),
+    );
+    const missing = [...named, ...linked].filter((path) => !existsSync(path));
+    expect(missing.map((path) => relative(root, path))).toEqual([]);
+  });
+
+  test("the contract's page states every limit as the broker does", async () => {
     await using broker = await startTestBroker();
     const { limits } = await broker.client().getServerInfo({});
-    const rows = [...readme.matchAll(/^\| `([a-z_]+)` +\| ([\d,]+) +\|/gm)].map(
+    const rows = [...read("proto/README.md").matchAll(/^\| `([a-z_]+)` +\| ([\d,]+) +\|/gm)].map(
       ([, name, maximum]) => [name, Number(maximum?.replaceAll(",", ""))],
     );
     expect(rows).toEqual(limits.map(({ name, maximum }) => [name, Number(maximum)]));
   });
 });
+
+/** Commands of the README that are not run here, and the file that runs them. */
+const runElsewhere: Readonly<Record<string, string>> = {
+  "npm ci && npm run demo": "test/cli/demo.test.ts",
+  "npm ci && npm test": ".ci/run",
+  "npm install --global .": "test/e2e/package.test.ts",
+  "npm uninstall --global peerline": "test/e2e/package.test.ts",
+};
+
+/** The commands in the order of the README: of its blocks for the shell, then of its sentences. */
+const commands = [
+  ...[...readme.matchAll(/^```sh\n(.*?)^```/gms)].flatMap((match) =>
+    (match[1] ?? "").split("\n").map((line) => line.replace(/\s+#.*/, "")),
+  ),
+  ...[...readme.matchAll(/`((?:peerline|npm) [^`]+)`/g)].map((match) => match[1] ?? ""),
+].filter((command, at, all) => command !== "" && all.indexOf(command) === at);
+
+describe("the README", () => {
+  test("is one page: at most 1,300 words", () => {
+    expect(readme.split(/\s+/).filter((word) => word !== "").length).toBeLessThanOrEqual(1300);
+  });
+
+  test("has only commands that work", async () => {
+    await using machine = await DoctorMachine.make({ ".claude.json": "{}" });
+    await machine.program("peerline", `#!/bin/sh\nexec "${process.execPath}" "${program}" "$@"\n`);
+    const here = commands.filter((command) => !(command in runElsewhere));
+    expect(here.length).toBeGreaterThan(12);
+    await machine.sendToSelf("for the commands to show");
+    for (const command of here.toSorted((a, b) => goes(a) - goes(b))) {
+      const outcome = await runCommand(machine, command);
+      // Doctor finds that Codex has not been asked yet whether it trusts the hooks.
+      const codes = command === "peerline doctor" ? [0, 1] : [0];
+      expect(codes, `${command}: ${outcome.stdout}${outcome.stderr}`).toContain(outcome.code);
+      expect(outcome.stdout, command).not.toBe("");
+    }
+  }, 120_000);
+
+  test("names for each other command the file that runs it", () => {
+    expect(commands).toEqual(expect.arrayContaining(Object.keys(runElsewhere)));
+    const missing = Object.values(runElsewhere).filter((path) => !existsSync(join(root, path)));
+    expect(missing).toEqual([]);
+  });
+});
+
+/** What goes is tried last: the broker first, then the entries, then all of it. */
+function goes(command: string): number {
+  return ["stop", "uninstall --all", "uninstall --purge"].findIndex((word) =>
+    command.includes(word),
+  );
+}
+
+async function runCommand(machine: DoctorMachine, command: string) {
+  const me = userInfo().username;
+  const line = command
+    .replace("TO TEXT", `${me} hello`)
+    .replace(/\bNAME\b/, me)
+    // A muted person sends nothing, so that it is let again.
+    .replace(/^(peerline mute) (.*)/, "$1 $2 && peerline unmute $2");
+  if (!/ (-f|--wait)$/.test(line)) return machine.run("/bin/sh", ["-c", line]);
+  // It goes on until it is interrupted.
+  const home = machine.home;
+  const env = { PATH: process.env["PATH"], HOME: home, PEERLINE_HOME: join(home, ".peerline") };
+  const started = new Started(line.split(" ").slice(1), "", env);
+  try {
+    await started.line("for the commands to show").catch(() => started.line("hello"));
+    started.interrupt();
+    const ended = await started.ended;
+    return { ...ended, code: ended.code === 130 ? 0 : ended.code };
+  } finally {
+    await started.kill();
+  }
+}
+
+function read(path: string): string {
+  return readFileSync(join(root, path), "utf8");
+}

@@ -117,6 +117,13 @@ describe("the package", () => {
     );
     expect(result, result.stderr).toMatchObject({ code: 0, stdout: "consumer\n" });
   }, 60_000);
+
+  test("goes without a trace", async () => {
+    const args = ["uninstall", "--global", "--prefix", join(folder, "prefix"), "peerline"];
+    expect(await run("npm", args, environment)).toMatchObject({ code: 0 });
+    expect(existsSync(installed)).toBe(false);
+    expect(existsSync(join(folder, "prefix/lib/node_modules/peerline"))).toBe(false);
+  }, 60_000);
 });
 
 const consumer = `
