@@ -9,6 +9,7 @@
  *   FAULT_OPEN_ERRNO   of making a file in FAULT_FOLDER, or opening it to write
  *   FAULT_FOLDER       absolute and without links
  *   FAULT_SWITCH       a file: as long as it is not there, nothing is refused; not given: always
+ *   FAULT_ONCE         given: the first call that is refused removes that file
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 static int lock_errno, link_errno, write_errno, sync_errno, open_errno;
+static int is_once;
 static const char *folder, *switch_path;
 
 static int number(const char *name) {
@@ -39,6 +41,7 @@ __attribute__((constructor)) static void begin(void) {
   open_errno = number("FAULT_OPEN_ERRNO");
   folder = getenv("FAULT_FOLDER");
   switch_path = getenv("FAULT_SWITCH");
+  is_once = getenv("FAULT_ONCE") != NULL;
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -47,6 +50,7 @@ __attribute__((constructor)) static void begin(void) {
 static int refused(int error) {
   if (error == 0) return 0;
   if (switch_path != NULL && syscall(SYS_faccessat, AT_FDCWD, switch_path, F_OK) != 0) return 0;
+  if (is_once && syscall(SYS_unlinkat, AT_FDCWD, switch_path, 0) != 0) return 0;
   errno = error;
   return 1;
 }
