@@ -59,27 +59,27 @@ function licenseOf(folder: string): string {
 }
 
 /**
- * Writes what hosts take as files: the script of their hooks, the marketplace of Claude Code and Codex,
- * and the extension of Gemini CLI. The script and the skill are in each, as hosts install copies.
+ * Writes what hosts take as files: the script of their hooks, and what is in the folder `parts` of a host,
+ * such as a marketplace or an extension. In there the script and the skill are beside each folder `hooks`,
+ * as hosts install copies.
  */
 function partsOfHosts(): Plugin {
-  const marketplace = "src/hosts/claude-code/parts/marketplace";
-  const extension = "src/hosts/gemini-cli/parts/gemini-extension";
+  const script = "src/hosts/doorbell/doorbell.sh";
+  const skill = "src/hosts/skill/SKILL.md";
   return {
     name: "parts-of-hosts",
     generateBundle() {
-      const emit = (fileName: string, source: string) =>
-        this.emitFile({ type: "asset", fileName, source });
-      const emitFolder = (from: string, to: string) => {
-        for (const file of filesIn(from)) emit(join(to, relative(from, file)), versioned(file));
-      };
-      const script = readFileSync("src/hosts/doorbell/doorbell.sh", "utf8");
+      const emit = (fileName: string, file: string) =>
+        this.emitFile({ type: "asset", fileName, source: versioned(file) });
       emit("doorbell.sh", script);
-      emitFolder(marketplace, "marketplace");
-      emitFolder(extension, "gemini-extension");
-      for (const folder of ["marketplace/plugin", "gemini-extension"]) {
-        emit(`${folder}/doorbell.sh`, script);
-        emitFolder("src/hosts/skill", `${folder}/skills/peerline`);
+      for (const file of filesIn("src/hosts")) {
+        const [part] = /(?<=[/\\]parts[/\\]).*/.exec(file) ?? [];
+        if (part === undefined) continue;
+        emit(part, file);
+        const [plugin] = /^.*(?=[/\\]hooks[/\\])/.exec(part) ?? [];
+        if (plugin === undefined) continue;
+        emit(join(plugin, "doorbell.sh"), script);
+        emit(join(plugin, "skills", "peerline", "SKILL.md"), skill);
       }
     },
   };
@@ -107,11 +107,8 @@ function filesIn(folder: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** The text of a file; a manifest with this package's version. */
+/** The text of a file; with this package's version where a manifest has none yet. */
 function versioned(file: string): string {
-  const text = readFileSync(file, "utf8");
-  if (!/[/\\](?:plugin|gemini-extension)\.json$/.test(file)) return text;
   const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
-  const { name, ...manifest } = JSON.parse(text) as { name: string };
-  return `${JSON.stringify({ name, version, ...manifest }, null, 2)}\n`;
+  return readFileSync(file, "utf8").replace('"version": "0.0.0"', `"version": "${version}"`);
 }

@@ -1,15 +1,30 @@
+import { Argument, InvalidArgumentError } from "commander";
+import { allHosts } from "../hosts/all-hosts.js";
+import { hostNamed } from "../hosts/find-hosts.js";
 import { HostError } from "../hosts/config-files/host-error.js";
-import type { Installer } from "../hosts/installer.js";
+import type { Host } from "../hosts/host.js";
 import { CliError } from "./cli-error.js";
 import { ExitCode } from "./exit-codes.js";
 import { reportFailure } from "./failure.js";
 import type { Shell } from "./shell.js";
 
+/** The hosts that a command is for, each by its name or that of a program of it. */
+export function hostArgument(description: string): Argument {
+  const names = allHosts.map(({ name }) => name).join(", ");
+  return new Argument("[agent...]", `${description}: ${names}`).argParser(
+    (name, earlier: readonly Host[] | undefined) => {
+      const host = hostNamed(name);
+      if (host === undefined) throw new InvalidArgumentError(`Allowed choices are ${names}.`);
+      return allHosts.filter((one) => one === host || earlier?.includes(one));
+    },
+  );
+}
+
 /** Does one thing for each host. One whose configuration cannot be changed does not keep it from the others. */
 export async function forEachHost(
   shell: Shell,
-  hosts: readonly Installer[],
-  act: (host: Installer) => Promise<void>,
+  hosts: readonly Host[],
+  act: (host: Host) => Promise<void>,
 ): Promise<void> {
   if (hosts.length === 0) {
     throw new CliError(

@@ -1,6 +1,6 @@
 import type { UserPlaces } from "../endpoint/config.js";
 import { workingDirectory } from "../endpoint/working-directory.js";
-import type { Scope } from "../hosts/installer.js";
+import type { Scope } from "../hosts/host.js";
 import { CliError } from "./cli-error.js";
 
 /** The folder of the project that the user is in. What is done for the user alone looks at none. */

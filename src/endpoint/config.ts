@@ -16,9 +16,9 @@ export interface Config {
   readonly endpoint: string;
   /** The endpoint is the home's own, so that a broker may be started for it. */
   readonly ownsBroker: boolean;
-  /** Claude Code's session. Children inherit it: it counts only when the client is Claude Code. */
-  readonly claudeCodeSessionId: string | undefined;
-  /** The user opened Claude Code's channel to this server: doorbells go there too. */
+  /** What a host says in a variable of its own. Children inherit it: it counts only when the client is that host. */
+  readonly hostVariable: (name: string) => string | undefined;
+  /** The user opened the host's channel to this server: doorbells go there too. */
   readonly opensChannel: boolean;
   /** The whole environment of a broker that is started from here. */
   readonly brokerEnvironment: Readonly<Record<string, string>>;
@@ -33,7 +33,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     name: readNameSetting(env["PEERLINE_NAME"]),
     endpoint: endpoint ?? `unix:${join(home, "broker.sock")}`,
     ownsBroker: endpoint === undefined,
-    claudeCodeSessionId: env["CLAUDE_CODE_SESSION_ID"] || undefined,
+    hostVariable: (name) => env[name] || undefined,
     opensChannel: env["PEERLINE_CHANNEL"] === "1",
     brokerEnvironment: scrubEnvironment(env),
   };
@@ -44,11 +44,8 @@ export interface UserPlaces {
   readonly home: string;
   /** The folder of settings that the desktop's programs share. */
   readonly settings: string;
-  /** Claude Code's folder, where it is not its usual one. */
-  readonly claude: string | undefined;
-  readonly codex: string;
-  /** The folder that holds `.gemini`. */
-  readonly gemini: string;
+  /** The path in the variable by which a host is told that its folder is not the usual one. */
+  readonly pathIn: (variable: string) => string | undefined;
   /** Where programs are found by name. */
   readonly programs: readonly string[];
 }
@@ -60,9 +57,7 @@ export function readUserPlaces(env: NodeJS.ProcessEnv = process.env): UserPlaces
   return {
     home,
     settings: absoluteOr(env["XDG_CONFIG_HOME"], join(home, desktop)),
-    claude: readPath(env, "CLAUDE_CONFIG_DIR"),
-    codex: readPath(env, "CODEX_HOME") ?? join(home, ".codex"),
-    gemini: readPath(env, "GEMINI_CLI_HOME") ?? home,
+    pathIn: (variable) => readPath(env, variable),
     programs: (env["PATH"] ?? "").split(delimiter).filter((path) => isAbsolute(path)),
   };
 }

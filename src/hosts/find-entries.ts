@@ -1,16 +1,19 @@
 import type { UserPlaces } from "../endpoint/config.js";
 import { readConfigFile } from "./config-files/config-file.js";
 import { HostError } from "./config-files/host-error.js";
-import type { ConfigEntry, Installer, Scope } from "./installer.js";
-import { otherPlaces } from "./other-places.js";
+import type { ConfigEntry } from "./config-files/config-change.js";
+import type { FoundPlugin, Host, Scope } from "./host.js";
 import { readValues, valueAt } from "./config-files/read-values.js";
-import { entryKind, serverName, type ServerCommand } from "./config-files/server-command.js";
+import { serverName, type ServerCommand } from "./config-files/server-command.js";
+import { entryKind } from "./config-files/server-entry.js";
 
 /** An entry under Peerline's name in a file of a host. */
 export interface FoundEntry {
   readonly path: string;
   /** Whom it is for; `ignored` where its host does not look for servers. */
   readonly scope: Scope | "local" | "ignored";
+  /** Of a `local` one: the words of the command with which its host takes it out. */
+  readonly removal?: readonly string[];
   /** What it is beside what `install` writes. */
   readonly kind: ConfigEntry["kind"];
   /** As it stands in the file. */
@@ -30,7 +33,7 @@ interface Options {
 }
 
 /** Every entry of one host for this user and this project, wherever people write them. Nothing is changed. */
-export async function findEntries(host: Installer, options: Options): Promise<FoundEntries> {
+export async function findEntries(host: Host, options: Options): Promise<FoundEntries> {
   const entries: FoundEntry[] = [];
   const broken = new Map<string, HostError>();
   for (const { path, read } of [...installPlaces(host, options), ...otherPlacesOf(host, options)]) {
@@ -59,7 +62,7 @@ interface Place {
 }
 
 /** Where `install` writes. */
-function installPlaces(host: Installer, options: Options): Place[] {
+function installPlaces(host: Host, options: Options): Place[] {
   return (["user", "project"] as const).flatMap((scope) =>
     host.changes({ ...options, scope, trust: false, hooks: false }).map((change) => ({
       path: change.path,
@@ -71,14 +74,21 @@ function installPlaces(host: Installer, options: Options): Place[] {
   );
 }
 
-function otherPlacesOf(host: Installer, { places, project }: Options): Place[] {
-  return otherPlaces(places, project)
-    .filter((place) => place.host === host.name)
-    .map(({ path, within, scope }) => ({
-      path,
-      read: async () => {
-        const server = valueAt(await readValues(path), ...within, serverName);
-        return { path, scope, kind: entryKind(server, []), server };
-      },
-    }));
+/** Peerline's plugin, where it is in use in a host; a HostError where that cannot be read. */
+export async function findPlugin(
+  { findPlugin: find }: Host,
+  { places, project }: Pick<Options, "places" | "project">,
+): Promise<FoundPlugin | undefined> {
+  return find === "none" ? undefined : find(places, project);
+}
+
+function otherPlacesOf(host: Host, { places, project }: Options): Place[] {
+  return host.otherPlaces(places, project).map(({ path, within, use }) => ({
+    path,
+    read: async () => {
+      const server = valueAt(await readValues(path), ...within, serverName);
+      const entry = { path, kind: entryKind(server, []), server };
+      return use === "ignored" ? { ...entry, scope: use } : { ...entry, scope: "local", ...use };
+    },
+  }));
 }

@@ -15,9 +15,8 @@ import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { otherVersion } from "../endpoint/other-version.js";
-import { conversationId, sessionOf } from "../hosts/conversation.js";
-import type { Host } from "../hosts/host.js";
-import { recogniseHost } from "../hosts/recognise.js";
+import { recogniseHost } from "../hosts/find-hosts.js";
+import { conversationId, sessionOf, type HostClient } from "../hosts/host.js";
 import { RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
 import { AgentIdentity } from "./agent-identity.js";
@@ -45,7 +44,7 @@ export interface AdapterOptions extends HostStreams {
 
 /** What there is once the host has said who it is. */
 interface Attached {
-  readonly host: Host;
+  readonly host: HostClient;
   readonly identity: AgentIdentity;
   readonly line: Line;
   readonly doorbells: Doorbells;
@@ -134,7 +133,7 @@ class Adapter {
   }
 
   /** How the host's calls name the context that they come from. */
-  #threadOf(host: Host, meta: Readonly<Record<string, unknown>>): string | undefined {
+  #threadOf(host: HostClient, meta: Readonly<Record<string, unknown>>): string | undefined {
     return host.conversationOfCall(meta) ?? this.#conversationNow();
   }
 
@@ -160,17 +159,18 @@ class Adapter {
     doorbells.meetAt({ home: config.home, hostPid, session: sessionOf(thread) });
   }
 
-  #wakersOf(host: Host): Waker[] {
+  #wakersOf(host: HostClient): Waker[] {
     const wakers: Waker[] = [];
     const { wake } = host;
-    if (wake !== undefined) {
+    if (wake !== "none") {
       wakers.push(async (line, signal) => {
         const named = this.#attached?.identity.conversationId;
         return named === undefined ? "refused" : wake(sessionOf(named), line, signal);
       });
     }
-    if (this.#options.config.opensChannel) {
-      wakers.push((line) => announce(this.#server, line));
+    const { channel } = host;
+    if (this.#options.config.opensChannel && channel !== "none") {
+      wakers.push((line) => announce(this.#server, channel.notification(line)));
     }
     return wakers;
   }
@@ -260,7 +260,7 @@ class Adapter {
   }
 }
 
-function namedByHooks(host: Host, { conversation }: Doorbells): string | undefined {
+function namedByHooks(host: HostClient, { conversation }: Doorbells): string | undefined {
   return host.sharesProcess ? undefined : conversationId(host.name, conversation);
 }
 

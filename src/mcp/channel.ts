@@ -1,17 +1,19 @@
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import type { WakeResult } from "../hosts/host.js";
+import { allHosts } from "../hosts/all-hosts.js";
+import type { Channel, WakeResult } from "../hosts/host.js";
 
-/** What a server that has a channel of Claude Code declares. */
-export const channelCapability = { "claude/channel": {} };
+/** What a server declares that has a channel of its host, before the host has said which one it is. */
+export const channelCapabilities = Object.fromEntries(
+  allHosts.flatMap(({ channel }) => (channel === "none" ? [] : [[channel.capability, {}]])),
+);
 
-/**
- * Puts a line into Claude Code's channel of this server. A session that was not started with the channel
- * drops it, and says nothing.
- */
-export async function announce(server: Server, line: string): Promise<WakeResult> {
-  const params = { content: line, meta: { kind: "doorbell" } };
+/** Puts a line into the host's channel of this server. A session that was not started with the channel drops it, and says nothing. */
+export async function announce(
+  server: Server,
+  notification: ReturnType<Channel["notification"]>,
+): Promise<WakeResult> {
   try {
-    await server.notification({ method: "notifications/claude/channel", params });
+    await server.notification(notification);
     return "sent";
   } catch {
     // The host has closed its end.

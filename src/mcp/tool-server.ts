@@ -13,7 +13,7 @@ import {
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import { z } from "zod";
 import { VERSION } from "../endpoint/version.js";
-import { channelCapability } from "./channel.js";
+import { channelCapabilities } from "./channel.js";
 import { instructions as usualInstructions } from "./instructions.js";
 import { allTools } from "./tools/all-tools.js";
 import type { Tool } from "./tools/tool.js";
@@ -35,7 +35,7 @@ export function createToolServer(
   const server = new Server(
     { name: "peerline", title: "Peerline", version: VERSION },
     {
-      capabilities: { tools: {}, ...(hasChannel ? { experimental: channelCapability } : {}) },
+      capabilities: { tools: {}, ...(hasChannel ? { experimental: channelCapabilities } : {}) },
       instructions,
     },
   );

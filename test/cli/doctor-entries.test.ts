@@ -13,7 +13,7 @@ describe("an entry", () => {
     const finding = await machine.finding("entry-ignored");
     expect(finding).toMatchObject({ severity: "problem", subject: "Claude Code" });
     expect(finding.seen).toContain(machine.path(".claude/settings.json"));
-    expect(finding.mend).toBe(`${install} claude (and remove the entry from that file)`);
+    expect(finding.mend).toBe(`${install} claude-code (and remove the entry from that file)`);
   });
 
   test.each([
@@ -35,7 +35,7 @@ describe("an entry", () => {
     expect(await machine.finding("entry-fleeting")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining(cached),
-      mend: `${install} claude`,
+      mend: `${install} claude-code`,
     });
   });
 
@@ -52,7 +52,7 @@ describe("an entry", () => {
     expect(await machine.finding("entry-program-missing")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining(`starts ${missing}, which is not there`),
-      mend: expect.stringContaining(`${install} claude`),
+      mend: expect.stringContaining(`${install} claude-code`),
     });
   });
 
@@ -61,7 +61,7 @@ describe("an entry", () => {
     await using machine = await DoctorMachine.make({ ".claude.json": claude(server) });
     expect(await machine.finding("entry-relative")).toMatchObject({
       severity: "warning",
-      mend: `${install} claude`,
+      mend: `${install} claude-code`,
     });
   });
 
@@ -117,7 +117,7 @@ describe("an entry", () => {
     const findings = await machine.findings();
     expect(findings.find(({ id }) => id === "entry-twice")).toMatchObject({
       severity: "warning",
-      commands: [expect.stringMatching(/ uninstall claude$/)],
+      commands: [expect.stringMatching(/ uninstall claude-code$/)],
       mend: expect.stringContaining("or, to keep that, claude plugin uninstall peerline@peerline"),
     });
     expect(findings.find(({ id }) => id === "plugin-program-missing")).toMatchObject({
@@ -148,7 +148,7 @@ describe("an entry", () => {
     const about = findings.filter(({ id }) => id.startsWith("entry-") || id === "host-configured");
     expect(about.filter(({ severity }) => severity === "ok")).toEqual([]);
     expect(about.filter(({ id }) => id === "entry-strange")).toMatchObject([
-      { severity: "warning", commands: [`${install} claude --scope project --force`] },
+      { severity: "warning", commands: [`${install} claude-code --scope project --force`] },
       { severity: "warning", commands: [`${install} cursor --scope project --force`] },
     ]);
   });

@@ -35,10 +35,10 @@ describe("a host's hooks", () => {
   });
 
   test.each([
-    ["claude", "5 of the 6 hooks"],
-    ["codex", "3 of the 4 hooks"],
-    ["gemini", "3 of the 4 hooks"],
-  ] as const)("of %s that are not all there are named", async (host, seen) => {
+    ["claude", "claude-code", "5 of the 6 hooks"],
+    ["codex", "codex", "3 of the 4 hooks"],
+    ["gemini", "gemini-cli", "3 of the 4 hooks"],
+  ] as const)("of %s that are not all there are named", async (host, name, seen) => {
     await using machine = await withHooks(host);
     await edit(machine, host, (settings) => {
       const [event = "", groups = []] = Object.entries(settings.hooks)[0] ?? [];
@@ -47,7 +47,7 @@ describe("a host's hooks", () => {
     expect(await machine.finding("hooks-partial")).toMatchObject({
       severity: "warning",
       seen: expect.stringContaining(seen),
-      mend: `${install} ${host}`,
+      mend: `${install} ${name}`,
     });
     await expectNotWell(machine);
     expect((await machine.peerline("install", host)).code).toBe(0);
@@ -62,7 +62,7 @@ describe("a host's hooks", () => {
     });
     expect(await machine.finding("hooks-partial")).toMatchObject({
       seen: expect.stringMatching(/^2 of the 6 hooks .*: PostToolUse, Stop$/),
-      mend: `${install} claude --force`,
+      mend: `${install} claude-code --force`,
     });
     expect((await machine.peerline("install", "claude", "--force")).code).toBe(0);
     expect((await machine.finding("hooks")).severity).toBe("ok");
@@ -190,7 +190,7 @@ describe("a host's hooks", () => {
       expect(await machine.finding("hooks-program-missing")).toMatchObject({
         severity: "problem",
         seen: expect.stringContaining(`run ${join("/nowhere", folder, "doorbell.sh")}, which`),
-        mend: `${install} claude`,
+        mend: `${install} claude-code`,
       });
       await expectNotWell(machine);
     },

@@ -94,9 +94,9 @@ test("without an agent it shows what it found and what it would do, and does not
   expect(code).toBe(0);
   expect(stdout).toMatch(/^Codex: \S+\.codex\/config\.toml: \d lines added$/m);
   expect(stdout).toContain(`Gemini CLI: ${machine.path(".gemini/settings.json")}: a new file`);
-  expect(stdout).toMatch(/Nothing was changed\..*\n.*:\n {2}\S.* install codex gemini\n$/);
+  expect(stdout).toMatch(/Nothing was changed\..*\n.*:\n {2}\S.* install codex gemini-cli\n$/);
   const [told = ""] = stdout.trimEnd().split("\n").slice(-1);
-  expect(told).toBe(`  ${process.execPath} ${program} install codex gemini`);
+  expect(told).toBe(`  ${process.execPath} ${program} install codex gemini-cli`);
   expect(stdout).not.toContain("Claude");
   expect(await machine.contents()).toEqual(before);
 
@@ -341,11 +341,11 @@ describe("a plugin in use", () => {
     );
     const { stdout } = await machine.peerline("install", "claude");
     expect(stdout).toContain("claude plugin uninstall peerline@peerline");
-    expect(stdout).toMatch(/To take the entry out: \S.* uninstall claude\n$/);
+    expect(stdout).toMatch(/To take the entry out: \S.* uninstall claude-code\n$/);
     const out = await machine.peerline("uninstall", "claude");
     expect(out.stdout).toContain("its plugin still starts peerline");
     expect(out.stdout).toContain(`stays in ${machine.path("shop/.mcp.json")}: `);
-    expect(out.stdout).toMatch(/ uninstall claude --scope project\n/);
+    expect(out.stdout).toMatch(/ uninstall claude-code --scope project\n/);
   });
 
   test.each([
@@ -377,6 +377,6 @@ test("an agent that it does not know is refused with those it knows", async () =
   const { code, stderr } = await machine.peerline("install", "emacs");
   expect([code, stderr]).toEqual([
     2,
-    expect.stringContaining("Allowed choices are claude, codex, gemini, cursor, vscode"),
+    expect.stringContaining("Allowed choices are claude-code, codex, gemini-cli, cursor, vscode"),
   ]);
 });

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readStamp } from "../../src/endpoint/process-stamp.js";
-import { boxOfProcess } from "../../src/hosts/doorbell/box-name.js";
+import { boxOfProcess } from "../../src/hosts/doorbell/box-folder.js";
 import type { Agent } from "../mcp/agent.js";
 import { TestHome } from "../mcp/test-home.js";
 import { eventually } from "../support/test-broker.js";

@@ -1,8 +1,11 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { readConfig, readUserPlaces } from "../../src/endpoint/config.js";
+import { readConfig, readUserPlaces, type UserPlaces } from "../../src/endpoint/config.js";
 import { EndpointError } from "../../src/endpoint/endpoint-error.js";
+import { claudeCode } from "../../src/hosts/claude-code/host.js";
+import { codex } from "../../src/hosts/codex/host.js";
+import { geminiCli } from "../../src/hosts/gemini-cli/host.js";
 
 describe("the home", () => {
   test("is .peerline in the user's home directory", () => {
@@ -92,28 +95,35 @@ describe("the endpoint", () => {
 });
 
 test("passes the host's session on", () => {
-  expect(readConfig({ CLAUDE_CODE_SESSION_ID: "0b5e" }).claudeCodeSessionId).toBe("0b5e");
-  expect(readConfig({ CLAUDE_CODE_SESSION_ID: "" }).claudeCodeSessionId).toBeUndefined();
+  const { hostVariable } = readConfig({ CLAUDE_CODE_SESSION_ID: "0b5e", OTHER: "" });
+  expect(hostVariable("CLAUDE_CODE_SESSION_ID")).toBe("0b5e");
+  expect(hostVariable("OTHER")).toBeUndefined();
 });
 
 test("agents keep their settings where their own variables say, else in the user's home", () => {
   const usual = readUserPlaces({ PATH: "/usr/bin:relative::/opt/bin" });
   expect(usual).toMatchObject({
     home: homedir(),
-    claude: undefined,
-    codex: join(homedir(), ".codex"),
-    gemini: homedir(),
     programs: ["/usr/bin", "/opt/bin"],
   });
+  expect(tracesOf(usual)).toEqual([
+    join(homedir(), ".claude"),
+    join(homedir(), ".codex"),
+    join(homedir(), ".gemini"),
+  ]);
   const moved = readUserPlaces({
     CLAUDE_CONFIG_DIR: "/c",
     CODEX_HOME: "/x",
     GEMINI_CLI_HOME: "/g",
     XDG_CONFIG_HOME: "/s",
   });
-  expect(moved).toMatchObject({ claude: "/c", codex: "/x", gemini: "/g", settings: "/s" });
-  expect(readUserPlaces({ CLAUDE_CONFIG_DIR: "", XDG_CONFIG_HOME: "s" })).toMatchObject({
-    claude: undefined,
-    settings: usual.settings,
-  });
+  expect(moved.settings).toBe("/s");
+  expect(tracesOf(moved)).toEqual(["/c", "/x", "/g/.gemini"]);
+  const unset = readUserPlaces({ CLAUDE_CONFIG_DIR: "", XDG_CONFIG_HOME: "s" });
+  expect(unset.settings).toBe(usual.settings);
+  expect(tracesOf(unset)).toEqual(tracesOf(usual));
 });
+
+function tracesOf(places: UserPlaces) {
+  return [claudeCode, codex, geminiCli].map((host) => host.traces(places)[0]);
+}

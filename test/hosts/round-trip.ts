@@ -9,7 +9,8 @@ import {
   planUninstall,
   uninstall,
 } from "../../src/hosts/config-files/config-edit.js";
-import type { Before, ConfigChange, Installer, Scope } from "../../src/hosts/installer.js";
+import type { Before, ConfigChange } from "../../src/hosts/config-files/config-change.js";
+import type { Host, Scope } from "../../src/hosts/host.js";
 import { UserFolder } from "./user-folder.js";
 
 type Configurations = Readonly<Record<string, Before>>;
@@ -24,7 +25,7 @@ interface ChangeOptions {
 
 /** One host's changes for a user with an ordinary machine. */
 export function changesOf(
-  installer: Installer,
+  installer: Host,
   {
     scope = "user",
     trust = false,
@@ -44,14 +45,14 @@ export function changesOf(
 }
 
 /** The first change, which names the server. */
-export function serverChange(installer: Installer, options: ChangeOptions = {}): ConfigChange {
+export function serverChange(installer: Host, options: ChangeOptions = {}): ConfigChange {
   const [change] = changesOf(installer, options);
   if (change === undefined) throw new Error(`${installer.name} changes nothing`);
   return change;
 }
 
 /** The change that puts the hooks into their file, beside what else goes there. */
-export function hooksChange(installer: Installer, options: ChangeOptions = {}): ConfigChange {
+export function hooksChange(installer: Host, options: ChangeOptions = {}): ConfigChange {
   const change = changesOf(installer, { hooks: true, ...options }).at(-1);
   if (change === undefined) throw new Error(`${installer.name} changes nothing`);
   return change;
@@ -61,7 +62,7 @@ type ChangeOf = typeof serverChange;
 
 /** What has to hold for every configuration that a host can read. */
 export function testRoundTrip(
-  installer: Installer,
+  installer: Host,
   configurations: Configurations,
   changeOf: ChangeOf = serverChange,
 ): void {
@@ -83,7 +84,7 @@ export function testRoundTrip(
 
 /** What has to hold on a disk besides: nothing is left over, and modes stay. */
 export function testRestored(
-  installer: Installer,
+  installer: Host,
   configurations: Configurations,
   changeOf: ChangeOf = serverChange,
 ): void {
@@ -126,9 +127,7 @@ function placesIn(home: string): UserPlaces {
   return {
     home,
     settings: `${home}/.config`,
-    claude: undefined,
-    codex: `${home}/.codex`,
-    gemini: home,
+    pathIn: () => undefined,
     programs: [],
   };
 }

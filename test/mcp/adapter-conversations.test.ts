@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownRealm } from "../../src/endpoint/process-stamp.js";
-import { boxOfProcess } from "../../src/hosts/doorbell/box-name.js";
+import { boxOfProcess } from "../../src/hosts/doorbell/box-folder.js";
 import { eventually } from "../support/test-broker.js";
 import type { Agent } from "./agent.js";
 import { TestHome } from "./test-home.js";

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { boxOfProcess } from "../../src/hosts/doorbell/box-name.js";
+import { boxOfProcess } from "../../src/hosts/doorbell/box-folder.js";
 import { eventually } from "../support/test-broker.js";
 import { TestHome } from "./test-home.js";
 

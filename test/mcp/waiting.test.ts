@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { codexToolTimeoutSeconds } from "../../src/hosts/limits.js";
 import { eventually } from "../support/test-broker.js";
 import { initialize, initialized, RawAgent, toolCall } from "./raw-agent.js";
 import { TestHome } from "./test-home.js";
@@ -32,7 +31,7 @@ describe("get_messages with wait_ms", () => {
     const hosts = [
       // Without a sign of life from the call.
       { clientName: "claude-code", patienceMs: 30 * 60_000 },
-      { clientName: "codex-mcp-client", patienceMs: codexToolTimeoutSeconds * 1000 },
+      { clientName: "codex-mcp-client", patienceMs: 300_000 },
       { clientName: "gemini-cli-mcp-client-peerline", patienceMs: 10 * 60_000 },
       { clientName: "some-other-host", patienceMs: 60_000 },
     ];

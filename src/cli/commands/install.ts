@@ -1,15 +1,13 @@
-import { Argument, Option } from "commander";
+import { Option } from "commander";
 import { readConfig, readUserPlaces } from "../../endpoint/config.js";
-import { allInstallers } from "../../hosts/all-hosts.js";
 import { Backups } from "../../hosts/config-files/backups.js";
 import { install, planInstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
-import { findEntries } from "../../hosts/find-entries.js";
-import { findPlugin, type FoundPlugin } from "../../hosts/find-plugin.js";
+import { findEntries, findPlugin } from "../../hosts/find-entries.js";
 import { findHosts } from "../../hosts/find-hosts.js";
-import type { Installer, InstallOptions } from "../../hosts/installer.js";
+import type { FoundPlugin, Host, InstallOptions } from "../../hosts/host.js";
 import { serverCommand } from "../../hosts/config-files/server-command.js";
 import { editLines, placeOf } from "../print/edit-lines.js";
-import { forEachHost } from "../each-host.js";
+import { forEachHost, hostArgument } from "../each-host.js";
 import { pluginLines } from "../print/plugin-lines.js";
 import { projectFolder } from "../project-folder.js";
 import { selfCommand } from "../self.js";
@@ -31,9 +29,7 @@ export const defineInstall: Define = (command, shell) => {
       "Names peerline's MCP server in the configuration of coding agents, and leaves everything else there as it is. " +
         "Without an agent it says what it would do for each that it finds here.",
     )
-    .addArgument(
-      new Argument("[agent...]", "where to").choices(allInstallers.map(({ name }) => name)),
-    )
+    .addArgument(hostArgument("where to"))
     .option("--all", "every agent that is found on this machine", false)
     .addOption(
       new Option("--scope <scope>", "for all you work on, or for the project in this directory")
@@ -58,19 +54,18 @@ every agent would be two peers.
 
 Examples:
   peerline install
-  peerline install claude --dry-run
+  peerline install claude-code --dry-run
   peerline install --all --trust
   peerline install codex --scope project`,
     )
-    .action((names: string[], options: Options) => run(shell, names, options));
+    .action((named: Host[], options: Options) => run(shell, named, options));
 };
 
-async function run(shell: Shell, names: readonly string[], options: Options): Promise<void> {
+async function run(shell: Shell, named: readonly Host[], options: Options): Promise<void> {
   const places = readUserPlaces();
   const server = serverCommand(process.execPath, shell.program);
-  const chosen = options.all || names.length > 0;
-  const hosts =
-    names.length > 0 ? allInstallers.filter(({ name }) => names.includes(name)) : findHosts(places);
+  const chosen = options.all || named.length > 0;
+  const hosts = named.length > 0 ? named : findHosts(places);
   const dry = options.dryRun || !chosen;
   const self = selfCommand(shell.program, places);
   const task = { ...options, places, server, project: projectFolder(options, places), dry, self };
@@ -101,7 +96,7 @@ interface Task extends InstallOptions {
  * whether there was anything to do.
  */
 async function installInto(
-  host: Installer,
+  host: Host,
   task: Task,
   { shell, backups }: { shell: Shell; backups: Backups },
 ): Promise<boolean> {
@@ -141,7 +136,7 @@ async function installInto(
 
 /** An entry beside the plugin would start a second server for every agent. */
 async function tellOfPlugin(
-  host: Installer,
+  host: Host,
   plugin: FoundPlugin,
   { self, ...task }: Task,
   { out }: Shell,
@@ -159,7 +154,7 @@ async function tellOfPlugin(
 }
 
 async function write(
-  host: Installer,
+  host: Host,
   edit: ConfigEdit,
   { shell, backups }: { shell: Shell; backups: Backups },
 ): Promise<void> {

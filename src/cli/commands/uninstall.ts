@@ -1,13 +1,12 @@
-import { Argument, Option } from "commander";
+import { Option } from "commander";
 import { readConfig, readUserPlaces, type Config } from "../../endpoint/config.js";
-import { allInstallers } from "../../hosts/all-hosts.js";
+import { allHosts } from "../../hosts/all-hosts.js";
 import { Backups } from "../../hosts/config-files/backups.js";
 import { planUninstall, uninstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
-import type { Installer, InstallOptions } from "../../hosts/installer.js";
-import { findEntries } from "../../hosts/find-entries.js";
-import { findPlugin } from "../../hosts/find-plugin.js";
+import type { Host, InstallOptions } from "../../hosts/host.js";
+import { findEntries, findPlugin } from "../../hosts/find-entries.js";
 import { CliError } from "../cli-error.js";
-import { forEachHost } from "../each-host.js";
+import { forEachHost, hostArgument } from "../each-host.js";
 import { editLines, placeOf } from "../print/edit-lines.js";
 import { ExitCode } from "../exit-codes.js";
 import { catchInterruption } from "../interruption.js";
@@ -35,9 +34,7 @@ export const defineUninstall: Define = (command, shell) => {
       "Takes what `peerline install` wrote out of the configuration of coding agents. " +
         "A file that nobody changed since gets its bytes back, but for an entry that started peerline before. Mail and the home stay, but for --purge.",
     )
-    .addArgument(
-      new Argument("[agent...]", "where from").choices(allInstallers.map(({ name }) => name)),
-    )
+    .addArgument(hostArgument("where from"))
     .option("--all", "every agent", false)
     .addOption(
       new Option(
@@ -66,21 +63,20 @@ export const defineUninstall: Define = (command, shell) => {
 Without an agent it says what it would do for each.
 
 Examples:
-  peerline uninstall claude --dry-run
+  peerline uninstall claude-code --dry-run
   peerline uninstall --all
   peerline uninstall --purge`,
     )
-    .action((names: string[], options: Options) => run(shell, names, options));
+    .action((named: Host[], options: Options) => run(shell, named, options));
 };
 
-async function run(shell: Shell, names: readonly string[], options: Options): Promise<void> {
-  if (options.purge && (names.length > 0 || options.scope === "project")) {
+async function run(shell: Shell, named: readonly Host[], options: Options): Promise<void> {
+  if (options.purge && (named.length > 0 || options.scope === "project")) {
     const message =
       "--purge takes peerline out of all agents of this user: name none, and no scope.";
     throw new CliError("USAGE", message);
   }
-  const hosts =
-    names.length > 0 ? allInstallers.filter(({ name }) => names.includes(name)) : allInstallers;
+  const hosts = named.length > 0 ? named : allHosts;
   const places = readUserPlaces();
   const config = readConfig();
   const task: Task = {
@@ -91,7 +87,7 @@ async function run(shell: Shell, names: readonly string[], options: Options): Pr
     places,
     project: projectFolder(options, places),
     server: { command: process.execPath, args: [shell.program, "mcp"] },
-    dry: options.dryRun || !(options.all || options.purge || names.length > 0),
+    dry: options.dryRun || !(options.all || options.purge || named.length > 0),
     verbose: options.verbose,
     force: options.force,
     self: selfCommand(shell.program, places),
@@ -145,7 +141,7 @@ interface Task extends InstallOptions {
 }
 
 async function uninstallFrom(
-  host: Installer,
+  host: Host,
   task: Task,
   { shell, backups }: { shell: Shell; backups: Backups },
 ): Promise<void> {
@@ -172,7 +168,7 @@ async function uninstallFrom(
 
 /** Entries elsewhere, which this did not look at: those of the other scope, and of places of the user's own. */
 async function tellOfOthers(
-  host: Installer,
+  host: Host,
   task: Task,
   { out, edits }: { out: Output; edits: readonly ConfigEdit[] },
 ): Promise<void> {
@@ -188,7 +184,7 @@ async function tellOfOthers(
   }
 }
 
-function nothingToDo({ title }: Installer, edits: readonly ConfigEdit[]): string {
+function nothingToDo({ title }: Host, edits: readonly ConfigEdit[]): string {
   const foreign = edits.find(({ found }) => found === "foreign");
   return foreign === undefined
     ? `${title}: peerline is not installed.`
@@ -196,7 +192,7 @@ function nothingToDo({ title }: Installer, edits: readonly ConfigEdit[]): string
 }
 
 async function write(
-  { title }: Installer,
+  { title }: Host,
   edit: ConfigEdit,
   { out, backups, task }: { out: Output; backups: Backups; task: Task },
 ): Promise<void> {

@@ -55,21 +55,22 @@ function paths(evidence: Evidence, view: HostView, entry: EntryView): Finding[] 
   return [];
 }
 
-/** Codex shows its servers only those variables that are listed. */
+/** Some hosts show their servers only those variables that are listed. */
 function hiddenVariables(evidence: Evidence, view: HostView, entry: EntryView): Finding[] {
-  if (view.host.name !== "codex") return [];
-  const { env_vars: given } = entry.settings;
+  const { environment, title } = view.host;
+  if (environment === "whole") return [];
+  const { [environment.listedIn]: given } = entry.settings;
   const listed: unknown[] = Array.isArray(given) ? given : [];
   const shown = JSON.stringify(listed);
   const hidden = variables.filter((name) => !(name in entry.env) && !shown.includes(`"${name}"`));
   if (hidden.length === 0) return [];
-  const seen = `Codex hides ${hidden.join(", ")} from the server that ${entry.path} names`;
-  const line = `env_vars = ${JSON.stringify([...listed, ...hidden])}`;
+  const seen = `${title} hides ${hidden.join(", ")} from the server that ${entry.path} names`;
+  const line = `${environment.listedIn} = ${JSON.stringify([...listed, ...hidden])}`;
   const advice = advise(
     reinstall(evidence, view, entry),
     `or, to keep what was added to the entry, write ${line} in it`,
   );
-  return [{ id: "entry-env-vars", severity: "warning", subject: view.host.title, seen, ...advice }];
+  return [{ id: "entry-env-vars", severity: "warning", subject: title, seen, ...advice }];
 }
 
 const variables = ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER"];

@@ -2,11 +2,13 @@ import { commandLine } from "./quoted.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 
-/** Gemini CLI starts no server in a folder that its user does not trust. */
+/** Some hosts start no server in a folder that their user does not trust. */
 export function checkFolderTrust({ hosts, project }: Evidence): Finding[] {
   return hosts.flatMap(({ host, entries, plugin, folder }): Finding[] => {
     const isTold = plugin !== undefined || entries.some(({ scope }) => scope !== "ignored");
-    if (!isTold || folder === undefined || folder.trust === "trusted") return [];
+    const { folderTrust, programs } = host;
+    if (!isTold || folderTrust === "none" || folder === undefined) return [];
+    if (folder.trust === "trusted") return [];
     const isRefused = folder.trust === "refused";
     const word = isRefused ? "is refused trust" : "has no trust yet";
     return [
@@ -15,7 +17,7 @@ export function checkFolderTrust({ hosts, project }: Evidence): Finding[] {
         severity: isRefused ? "warning" : "note",
         subject: host.title,
         seen: `${project} ${word} in ${folder.path}: no server is started there`,
-        mend: `${commandLine("cd", project)} && gemini, then /permissions trust`,
+        mend: `${commandLine("cd", project)} && ${programs[0]}, then ${folderTrust.command}`,
       },
     ];
   });

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { scriptBeside, type HookTable } from "../../hosts/doorbell/hook.js";
+import { scriptBeside } from "../../hosts/doorbell/hook.js";
+import type { HostHooks } from "../../hosts/host.js";
 import { count } from "../print/receipt-words.js";
 import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
@@ -13,13 +14,13 @@ import { installCommands } from "./reinstall.js";
 /** What tells an agent of mail between its own calls: the host's hooks, installed or of the plugin. */
 export function checkHooks(evidence: Evidence): Finding[] {
   return evidence.hosts.flatMap((view) => {
-    const table = view.host.hookTable;
-    if (table === undefined) return [];
+    const table = view.host.hooks;
+    if (table === "none") return [];
     const troubles = [
       ...missingScript(view, evidence),
       ...strange(view, evidence),
       ...switchedOff(view),
-      ...untrusted(view),
+      ...untrusted(view, table),
       ...partial(view, table, evidence),
     ];
     return troubles.length > 0 ? troubles : wellOrAbsent(view, evidence);
@@ -63,23 +64,27 @@ function switchedOff({ host, hooks, hooksSwitch, plugin }: HostView): Finding[] 
   return [{ id: "hooks-disabled", severity: "warning", subject: host.title, seen, mend }];
 }
 
-function untrusted({ host, hooks, untrustedHooks, plugin, isPluginTrusted }: HostView): Finding[] {
+function untrusted(
+  { host, hooks, untrustedHooks, plugin, isPluginTrusted }: HostView,
+  { trust }: HostHooks,
+): Finding[] {
+  if (trust === "none") return [];
   const subject = host.title;
-  const mend = "Start codex, and trust them when it says that hooks need review, or with /hooks";
+  const mend = trust.way;
   const findings: Finding[] = [];
   if (untrustedHooks[0] !== undefined) {
-    const seen = `${count(untrustedHooks.length, "hook")} of ${hooks.length} in ${untrustedHooks[0].path} are not trusted as they are, and Codex does not run them`;
+    const seen = `${count(untrustedHooks.length, "hook")} of ${hooks.length} in ${untrustedHooks[0].path} are not trusted as they are, and ${subject} does not run them`;
     findings.push({ id: "hooks-untrusted", severity: "warning", subject, seen, mend });
   }
   if (plugin !== undefined && !isPluginTrusted) {
-    const seen = "hooks of its plugin are not trusted, and Codex does not run them";
+    const seen = `hooks of its plugin are not trusted, and ${subject} does not run them`;
     findings.push({ id: "hooks-untrusted", severity: "warning", subject, seen, mend });
   }
   return findings;
 }
 
 /** Whether some are there, and not all that `install` writes. The plugin has all. */
-function partial(view: HostView, table: HookTable, evidence: Evidence): Finding[] {
+function partial(view: HostView, table: HostHooks, evidence: Evidence): Finding[] {
   const { host, hooks, plugin } = view;
   const [first] = hooks;
   if (first === undefined || plugin !== undefined) return [];

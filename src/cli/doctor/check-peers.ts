@@ -1,5 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { hostNamed } from "../../hosts/find-hosts.js";
 import { peerLine } from "../../contract/peer-text.js";
 import { count } from "../print/receipt-words.js";
 import { relativeTime } from "../print/relative-time.js";
@@ -43,11 +44,5 @@ function again({ name, profile }: Peer): string {
   const cwd = profile?.cwd ?? "";
   // A path that would not be shown as it is could not be copied.
   const place = cwd !== "" && peerLine(cwd) === cwd ? `${commandLine("cd", cwd)} && ` : "";
-  return `${place}PEERLINE_NAME=${name} ${hostPrograms[profile?.clientName ?? ""] ?? "<your agent>"}`;
+  return `${place}PEERLINE_NAME=${name} ${hostNamed(profile?.clientName ?? "")?.programs[0] ?? "<your agent>"}`;
 }
-
-const hostPrograms: Readonly<Record<string, string>> = {
-  "claude-code": "claude",
-  codex: "codex",
-  "gemini-cli": "gemini",
-};

@@ -1,20 +1,21 @@
 import { isFleetingPath } from "../../hosts/config-files/server-command.js";
-import type { Scope } from "../../hosts/installer.js";
+import type { Scope } from "../../hosts/host.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import type { HostView } from "./host-view.js";
+import { commandLine } from "./quoted.js";
 
 /** The commands that write an entry anew as it should be. */
 export function reinstall(
   evidence: Evidence,
   { host }: HostView,
-  { scope, kind }: EntryView,
+  { scope, kind, removal: local }: EntryView,
 ): string[] {
   const install = installCommands(evidence, host.name, {
     scope: scope === "project" ? scope : "user",
     force: kind !== "own",
   });
-  return scope === "local" ? [removeLocal, ...install] : install;
+  return local === undefined ? install : [commandLine(...local), ...install];
 }
 
 /** The commands that install Peerline into a host. A program that will be deleted is installed first. */
@@ -39,7 +40,9 @@ export function removal({ self }: Evidence, { host, entries, hooks }: HostView):
     })),
     ...hooks.map(({ scope, isOwn }) => ({ scope, isOwn, isOurs: true })),
   ].filter(({ isOurs }) => isOurs);
-  const local = written.some(({ scope }) => scope === "local") ? [removeLocal] : [];
+  const local = entries.flatMap(({ kind, removal: words }) =>
+    words === undefined || kind === "foreign" ? [] : [commandLine(...words)],
+  );
   const scopes = (["user", "project"] as const).flatMap((scope) => {
     const there = written.filter((one) => one.scope === scope);
     if (there.length === 0) return [];
@@ -52,6 +55,3 @@ export function removal({ self }: Evidence, { host, entries, hooks }: HostView):
 function optionsOf(scope: Scope, force: boolean): string {
   return `${scope === "project" ? " --scope project" : ""}${force ? " --force" : ""}`;
 }
-
-/** Claude Code alone has servers of that scope. */
-const removeLocal = "claude mcp remove --scope local peerline";

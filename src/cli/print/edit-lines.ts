@@ -1,13 +1,13 @@
 import { visibleText } from "../../contract/peer-text.js";
 import type { ConfigEdit } from "../../hosts/config-files/config-edit.js";
-import type { Installer } from "../../hosts/installer.js";
+import type { Host } from "../../hosts/host.js";
 import { difference } from "./difference.js";
 import type { Output } from "./output.js";
 import { count } from "./receipt-words.js";
 
 /** Planned edits for people to read: a line for each file, and with `verbose` the exact change below it. */
 export function editLines(
-  host: Installer,
+  host: Host,
   edits: readonly ConfigEdit[],
   { color, verbose }: Pick<Output, "color"> & { readonly verbose: boolean },
 ): string[] {

@@ -1,10 +1,9 @@
-import type { FoundPlugin } from "../../hosts/find-plugin.js";
-import type { Installer } from "../../hosts/installer.js";
+import type { FoundPlugin, Host } from "../../hosts/host.js";
 import { commandLine } from "../doctor/quoted.js";
 
 /** What `install` and `uninstall` say of a plugin that is in use: it is its host's to take out. */
 export function pluginLines(
-  { title }: Installer,
+  { title }: Host,
   { path, removal }: FoundPlugin,
   { says, after }: { readonly says: string; readonly after?: string },
 ): string[] {

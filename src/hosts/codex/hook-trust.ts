@@ -2,17 +2,16 @@ import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { UserPlaces } from "../../endpoint/config.js";
+import { pluginStatesIn, readValues, valueAt } from "../config-files/read-values.js";
 import type { FoundHook } from "../doorbell/find-hooks.js";
-import { pluginsIn } from "../find-plugin.js";
-import { readValues, valueAt } from "../config-files/read-values.js";
-import { codexHooks } from "./hooks.js";
+import type { HookTable } from "../doorbell/hook.js";
 
 /**
  * Whether the user has told Codex to run a hook as it is. It keeps that in its configuration, by the
  * hook's place in its file, with a hash of what it then was.
  */
-export async function isHookTrusted(found: FoundHook, { codex }: UserPlaces): Promise<boolean> {
-  const config = await readValues(join(codex, "config.toml"));
+export async function isHookTrusted(found: FoundHook, places: UserPlaces): Promise<boolean> {
+  const config = await readValues(configOf(places));
   const hash = hashOf(found);
   return [found.path, realpathSync(found.path)].some((path) => {
     const trusted = trustedHash(config, placeOf(path, found.hook.event, found));
@@ -21,14 +20,29 @@ export async function isHookTrusted(found: FoundHook, { codex }: UserPlaces): Pr
 }
 
 /** Whether the user has told Codex to run all hooks of the plugin, at least as they were at some time. */
-export async function isPluginTrusted({ codex }: UserPlaces): Promise<boolean> {
-  const config = await readValues(join(codex, "config.toml"));
-  return pluginsIn(valueAt(config, "plugins")).every((plugin) =>
-    codexHooks.hooks.every(({ event }) => {
+export async function isPluginTrusted({ hooks }: HookTable, places: UserPlaces): Promise<boolean> {
+  const config = await readValues(configOf(places));
+  const plugins = await pluginsOf(places);
+  return plugins.every((plugin) =>
+    hooks.every(({ event }) => {
       const place = placeOf(`${plugin}:hooks/hooks.json`, event, { group: 0, index: 0 });
       return trustedHash(config, place) !== undefined;
     }),
   );
+}
+
+/** Those of Peerline's plugins that are in use. */
+export async function pluginsOf(places: UserPlaces): Promise<string[]> {
+  const plugins = valueAt(await readValues(configOf(places)), "plugins");
+  return pluginStatesIn(plugins).flatMap(([name, isOn]) => (isOn ? [name] : []));
+}
+
+export function configOf(places: UserPlaces): string {
+  return join(folderOf(places), "config.toml");
+}
+
+export function folderOf({ home, pathIn }: UserPlaces): string {
+  return pathIn("CODEX_HOME") ?? join(home, ".codex");
 }
 
 function trustedHash(config: unknown, place: string): string | undefined {

@@ -1,63 +1,127 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
-import { stringify } from "smol-toml";
-import type { Installer } from "../installer.js";
+import { AbortScope } from "../../abort-scope.js";
+import { workingDirectory } from "../../endpoint/working-directory.js";
+import { serverEntry } from "../config-files/server-entry.js";
+import { tomlServers } from "../config-files/toml-servers.js";
+import { findSetting } from "../doorbell/find-hooks.js";
 import { jsonHooks } from "../doorbell/json-hooks.js";
-import { codexToolTimeoutSeconds } from "../limits.js";
-import { entryKind } from "../config-files/server-command.js";
-import { codexHooks } from "./hooks.js";
-import { putTable, readTable, removeTable } from "../config-files/toml-server.js";
+import { hookSeconds } from "../doorbell/limits.js";
+import { conversationId, ignored, type Host, type HostHooks, type WakeResult } from "../host.js";
+import { configOf, folderOf, isHookTrusted, isPluginTrusted, pluginsOf } from "./hook-trust.js";
 
-export const installCodex: Installer = {
+const settings = { timeout: hookSeconds };
+
+const hooks: HostHooks = {
+  host: "codex",
+  hooks: [
+    { event: "SessionStart", facts: "known", settings },
+    { event: "UserPromptSubmit", facts: "known", settings },
+    { event: "PostToolUse", facts: "known", settings },
+    { event: "Stop", facts: "known", settings },
+  ],
+  files: (places, project) => ({
+    user: join(folderOf(places), "hooks.json"),
+    project: [join(project, ".codex", "hooks.json")],
+  }),
+  findSwitch: (_files, { places }) => findSetting([configOf(places)], "features.hooks", false),
+  trust: {
+    isHookTrusted,
+    isPluginTrusted: (places) => isPluginTrusted(hooks, places),
+    way: "Start codex, and trust them when it says that hooks need review, or with /hooks",
+  },
+};
+
+/** Codex scrubs the environment of its servers, and names its thread with each call. */
+export const codex: Host = {
   name: "codex",
   title: "Codex",
   programs: ["codex"],
-  traces: ({ codex }) => [codex],
-  changes({ scope, trust, hooks, places, project, server }) {
-    const folder = scope === "user" ? places.codex : join(project, ".codex");
-    const path = join(folder, "config.toml");
-    const plain = {
+  traces: (places) => [folderOf(places)],
+
+  isClient: (clientName) => clientName === "codex-mcp-client",
+  conversationOfProcess: () => undefined,
+  conversationOfCall: (meta) => conversationId("codex", meta["threadId"]),
+  sharesProcess: true,
+  wake: queueForThread,
+  channel: "none",
+  // A program of its code mode yields after 30 s, and what a call inside it returns later may never be
+  // seen by the model. Outside of it Codex gives a call up after 300 s.
+  maxWaitMs: 25_000,
+  // It cuts a result to about 12,000 characters.
+  maxResultBytes: 10_000,
+
+  changes({ scope, trust, hooks: isHooked, places, project, server }) {
+    const folder = scope === "user" ? folderOf(places) : join(project, ".codex");
+    const entry = {
       command: server.command,
       args: server.args,
       // Codex hides its environment from its servers, but for what is listed. With the last, its own
       // command that wakes a thread finds the thread.
       env_vars: ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER", "CODEX_HOME"],
-      tool_timeout_sec: codexToolTimeoutSeconds,
+      // Its default, written down because a wait depends on it.
+      tool_timeout_sec: 300,
     };
-    const trusted = { ...plain, default_tools_approval_mode: "approve" };
-    return [
-      {
-        path,
-        entry(text) {
-          const present = readTable(path, text ?? "");
-          const shown = present === undefined ? "" : stringify(present).trimEnd();
-          return { kind: entryKind(present, [plain, trusted]), shown, server: present };
-        },
-        put(text = "") {
-          // Once trusted, it stays so.
-          const isTrusted = trust || entryKind(readTable(path, text), [trusted]) === "own";
-          return putTable(path, text, isTrusted ? trusted : plain);
-        },
-        remove(text, before) {
-          const after = removeTable(path, text);
-          return before === null && after.trim() === "" ? undefined : after;
-        },
-      },
-      ...(hooks
-        ? [jsonHooks({ path: join(folder, "hooks.json"), dialect, table: codexHooks, server })]
-        : []),
-    ];
+    const trusted = { ...entry, default_tools_approval_mode: "approve" };
+    const file = tomlServers(join(folder, "config.toml"), "mcp_servers");
+    const named = serverEntry(file, { entry, trusted, trust });
+    if (!isHooked) return [named];
+    const dialect = { comments: false, trailingCommas: false };
+    const path = join(folder, "hooks.json");
+    return [named, jsonHooks({ path, dialect, table: hooks, server })];
   },
-  hookTable: codexHooks,
+  otherPlaces(places, project) {
+    const folders = [folderOf(places), join(project, ".codex")];
+    const files = ["config.toml", "mcp.json"];
+    return ignored(
+      "mcpServers",
+      files.flatMap((file) => folders.map((folder) => join(folder, file))),
+    );
+  },
   trustable: true,
-  nextStep({ scope, hooks }) {
+  nextStep({ scope, hooks: isHooked }) {
     const restart =
       scope === "user"
         ? "Restart Codex; `codex mcp get peerline` shows the entry."
         : "Restart Codex in this project, which it has to trust; /mcp lists peerline.";
-    return hooks
+    return isHooked
       ? `${restart} It runs the hooks once you trust them: it asks at its start.`
       : restart;
   },
+  environment: { listedIn: "env_vars" },
+  hooks,
+  async findPlugin(places) {
+    const [name] = await pluginsOf(places);
+    if (name === undefined) return undefined;
+    return { path: configOf(places), removal: ["codex", "plugin", "remove", name] };
+  },
+  folderTrust: "none",
 };
 
-const dialect = { comments: false, trailingCommas: false };
+/**
+ * Puts a line before an idle thread as its next prompt, by Codex's own command, found on PATH. Codex
+ * takes it at once where the thread is open, and within seconds begins a turn.
+ */
+async function queueForThread(
+  thread: string,
+  line: string,
+  signal: AbortSignal,
+): Promise<WakeResult> {
+  using run = new AbortScope([signal], queueMs);
+  try {
+    const child = spawn("codex", ["queue", "--thread", thread, "--message", line], {
+      // It reads its settings from there on, and fails in a directory that was removed.
+      cwd: workingDirectory() ?? "/",
+      stdio: "ignore",
+      signal: run.signal,
+    });
+    const [code] = (await once(child, "close")) as [number | null];
+    return code === 0 ? "taken" : "refused";
+  } catch {
+    return "refused";
+  }
+}
+
+/** `codex queue` answers in a fraction of a second where the thread is open. */
+const queueMs = 10_000;

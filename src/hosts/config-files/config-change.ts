@@ -1,4 +1,38 @@
-import type { ConfigChange, ConfigEntry } from "../installer.js";
+/**
+ * One change to one file, as functions of its text; no text is no file. They throw a HostError for a
+ * text that the host cannot read, or that cannot be changed without touching anything else in it.
+ */
+export interface ConfigChange {
+  readonly path: string;
+  entry(text: string | undefined): ConfigEntry;
+  /** The text with the entry in it; what was under its name is replaced. The same text where nothing is to do. */
+  put(text: string | undefined): string;
+  /**
+   * The text without the entry. `before` is the text as it was before the entry came, as far as that
+   * is known: an object that held nothing but the entry stays if it was there before; a file that
+   * held nothing else stays if it was.
+   */
+  remove(text: string, before: Before): string | undefined;
+}
+
+/** A text of the past: null is no file, undefined is that nobody knows. */
+export type Before = string | null | undefined;
+
+/** What a file holds under Peerline's name. */
+export interface ConfigEntry {
+  readonly kind:
+    | "absent"
+    /** As this program, or the README, writes it. */
+    | "own"
+    /** It starts Peerline, and somebody added to it. */
+    | "edited"
+    /** It starts something else. */
+    | "foreign";
+  /** The entry for people to read. */
+  readonly shown: string;
+  /** The server as the host reads it; undefined where it is absent, or the change is about something else. */
+  readonly server?: unknown;
+}
 
 /** Several changes to one file as one. */
 export function jointChange(path: string, changes: readonly ConfigChange[]): ConfigChange {

@@ -8,7 +8,7 @@ import {
   type ConfigFile,
 } from "./config-file.js";
 import { HostError } from "./host-error.js";
-import type { ConfigChange, ConfigEntry } from "../installer.js";
+import type { ConfigChange, ConfigEntry } from "./config-change.js";
 
 /** What is about to happen to one file. */
 export interface ConfigEdit {

@@ -17,7 +17,7 @@ import { readRegularFile } from "../../endpoint/regular-file.js";
 import { placeFile } from "../../endpoint/place-file.js";
 import { syncDirectory } from "../../endpoint/secret-file.js";
 import { HostError } from "./host-error.js";
-import { maxConfigFileBytes } from "../limits.js";
+import { maxConfigFileBytes } from "./limits.js";
 
 /** A host's file as it was read. */
 export interface ConfigFile {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Node } from "jsonc-parser";
 import { HostError } from "./host-error.js";
-import type { Before } from "../installer.js";
+import type { Before } from "./config-change.js";
 import {
   parseDocument,
   propertyOf,
@@ -11,8 +11,6 @@ import {
   type JsonDialect,
   type JsonDocument,
 } from "./json-document.js";
-import { cutMember } from "./json-cut.js";
-import { appendElement, insertMember } from "./json-insert.js";
 import {
   isElement,
   memberOf,
@@ -20,7 +18,14 @@ import {
   type JsonMember,
   type JsonPart,
 } from "./json-member.js";
-import { layoutOf, lineIndentOf, render } from "./json-layout.js";
+import {
+  appendElement,
+  cutMember,
+  insertMember,
+  layoutOf,
+  lineIndentOf,
+  render,
+} from "./json-text.js";
 
 /** A JSON file of a host, in which single members are read and changed while all else keeps its bytes. */
 export class JsonFile {

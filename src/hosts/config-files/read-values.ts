@@ -1,6 +1,8 @@
-import { parseToml } from "./toml-server.js";
+import { parse, TomlError } from "smol-toml";
 import { readConfigFile } from "./config-file.js";
+import { HostError } from "./host-error.js";
 import { parseDocument, valuesOf } from "./json-document.js";
+import { serverName } from "./server-command.js";
 
 /**
  * What a host's file says, TOML by its name and else JSON, with or without comments; undefined where
@@ -23,4 +25,29 @@ export function valueAt(values: unknown, ...names: readonly string[]): unknown {
     held = (held as Record<string, unknown>)[name];
   }
   return held;
+}
+
+/** What is said of each of Peerline's plugins, as `name@marketplace`, in a host's list of plugins. */
+export function pluginStatesIn(plugins: unknown): [name: string, isOn: boolean][] {
+  if (typeof plugins !== "object" || plugins === null) return [];
+  return Object.entries(plugins).flatMap(([name, state]: [string, unknown]) => {
+    if (!name.startsWith(`${serverName}@`)) return [];
+    return [[name, state === true || valueAt(state, "enabled") === true] as [string, boolean]];
+  });
+}
+
+/** CONFIG_BROKEN where the host could not read the text. */
+export function parseToml(path: string, text: string): Record<string, unknown> {
+  try {
+    return parse(text.replace(/^\uFEFF/, ""), { integersAsBigInt: "asNeeded" });
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    const [what = ""] = cause.message.split("\n");
+    throw new HostError(
+      "CONFIG_BROKEN",
+      `${path} cannot be read as TOML (line ${cause.line}, column ${cause.column}: ${what}). ` +
+        "It was left as it is: mend it, then try again.",
+      { cause },
+    );
+  }
 }

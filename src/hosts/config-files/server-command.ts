@@ -1,7 +1,4 @@
-import { basename } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { HostError } from "./host-error.js";
-import type { ConfigEntry } from "../installer.js";
 
 /** The name under which hosts know the server. */
 export const serverName = "peerline";
@@ -27,14 +24,6 @@ export function serverCommand(node: string, program: string): ServerCommand {
   return { command: node, args: [program, "mcp"] };
 }
 
-/** What an entry is, beside the forms in which this program writes it. */
-export function entryKind(entry: unknown, written: readonly object[]): ConfigEntry["kind"] {
-  if (entry === undefined) return "absent";
-  if (!isObject(entry) || !startsPeerline(entry["args"])) return "foreign";
-  const own = written.some((form) => isDeepStrictEqual(settingsOf(entry), settingsOf(form)));
-  return own ? "own" : "edited";
-}
-
 /** Whether a path is in a folder that a package runner deletes again. */
 export function isFleetingPath(path: string): boolean {
   return fleeting.test(path);
@@ -42,22 +31,3 @@ export function isFleetingPath(path: string): boolean {
 
 // Caches of npx, of pnpm's and yarn's dlx, and of bunx.
 const fleeting = /[/\\](?:_npx|dlx(?:-[^/\\]*)?|bunx-[^/\\]*)[/\\]/;
-
-// Any path will do: the program may have moved since.
-function startsPeerline(args: unknown): boolean {
-  if (!Array.isArray(args) || args.length !== 2) return false;
-  const [program, verb] = args as unknown[];
-  return typeof program === "string" && basename(program) === "peerline.js" && verb === "mcp";
-}
-
-/** What an entry says beside the command; hosts write or leave out a transport and an environment that change nothing. */
-function settingsOf(entry: object): Record<string, unknown> {
-  const { command: _, args: __, type = "stdio", env = {}, ...settings } = entry as Entry;
-  return { ...settings, type, env };
-}
-
-type Entry = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

@@ -1,21 +1,38 @@
 import { join } from "node:path";
-import type { Installer } from "../installer.js";
-import { jsonServer } from "../config-files/json-server.js";
+import { jsonServers, serverEntry } from "../config-files/server-entry.js";
+import { ignored, type Host } from "../host.js";
+import { usualMaxResultBytes, usualMaxWaitMs } from "../limits.js";
 
-export const installCursor: Installer = {
+export const cursor: Host = {
   name: "cursor",
   title: "Cursor",
   programs: ["cursor", "cursor-agent"],
   traces: ({ home }) => [join(home, ".cursor")],
-  changes: ({ scope, places, project, server }) => [
-    jsonServer({
-      path: join(scope === "user" ? places.home : project, ".cursor", "mcp.json"),
-      dialect: { comments: true, trailingCommas: true },
-      servers: "mcpServers",
-      entry: { command: server.command, args: server.args },
-      trust: false,
-    }),
-  ],
+
+  isClient: (clientName) => clientName === "cursor-vscode",
+  conversationOfProcess: () => undefined,
+  conversationOfCall: () => undefined,
+  sharesProcess: true,
+  wake: "none",
+  channel: "none",
+  maxWaitMs: usualMaxWaitMs,
+  maxResultBytes: usualMaxResultBytes,
+
+  changes({ scope, places, project, server }) {
+    const path = join(scope === "user" ? places.home : project, ".cursor", "mcp.json");
+    const file = jsonServers(path, "mcpServers", { comments: true, trailingCommas: true });
+    const entry = { command: server.command, args: server.args };
+    return [serverEntry(file, { entry, trust: false })];
+  },
+  otherPlaces: ({ home }, project) =>
+    ignored(
+      "servers",
+      [home, project].map((folder) => join(folder, ".cursor", "mcp.json")),
+    ),
   trustable: false,
   nextStep: () => "Restart Cursor and enable peerline in its settings, under MCP.",
+  environment: "whole",
+  hooks: "none",
+  findPlugin: "none",
+  folderTrust: "none",
 };

@@ -9,13 +9,12 @@ import {
   isOwnStamp,
   lifeOf,
   readStamp,
+  startTicksOf,
   stampProcess,
   type ProcessStamp,
 } from "../../endpoint/process-stamp.js";
-import { boxOfProcess, boxOfSession } from "./box-name.js";
-import { readSmallFile, writeSmallFile } from "./small-file.js";
-import { isPipeRead, tellWaiter } from "./waiter.js";
-import { foreignBoxMs, maxSweptBoxes, maxTakes, newBoxMs } from "./limits.js";
+import { isPipeRead, readSmallFile, tellWaiter, writeSmallFile } from "./box-files.js";
+import { foreignBoxMs, maxBoxName, maxSweptBoxes, maxTakes, newBoxMs } from "./limits.js";
 
 /** By what the hooks of a host find the folder of its agent. */
 export interface BoxKey {
@@ -50,6 +49,22 @@ export function openBox({ home, session, hostPid }: BoxKey): string | undefined 
     // A full disk, or a home that cannot be used: the first call says why.
     return undefined;
   }
+}
+
+/**
+ * The folder's name for a process, as `doorbell.sh` makes it: with when the process began and the boot,
+ * where the system tells. Its number alone is another process's in another container.
+ */
+export function boxOfProcess(pid: number): string {
+  const startTicks = startTicksOf(pid);
+  const [boot = ""] = bootId().split("-", 1);
+  return startTicks === "" || boot === "" ? `pid-${pid}` : `pid-${pid}-${startTicks}-${boot}`;
+}
+
+/** The folder's name for a session of a host that runs several in one process; undefined where it can name none. */
+function boxOfSession(session: string): string | undefined {
+  const isName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(session) && session.length <= maxBoxName;
+  return isName ? session : undefined;
 }
 
 /** Removes the folder, unless a newer agent has it by now or somebody waits in it. Never throws. */

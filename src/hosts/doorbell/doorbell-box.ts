@@ -7,9 +7,9 @@ import {
   createSmallFile,
   overwriteSmallFile,
   readSmallFile,
+  tellWaiter,
   writeSmallFile,
-} from "./small-file.js";
-import { tellWaiter } from "./waiter.js";
+} from "./box-files.js";
 
 /** Whether the host works on a turn, as its hooks last told it. */
 export type Turn = "busy" | "idle";

@@ -1,12 +1,21 @@
 #!/bin/sh
 # The hooks' side of the doorbell: what a coding agent runs at its turns to hear of mail.
 #
-#   doorbell.sh HOST EVENT HOST_PID     tells the model of mail, in the form that the host reads
-#   doorbell.sh HOST wait HOST_PID      prints a line for each doorbell while the host lives
-#   doorbell.sh HOST rewake HOST_PID    at the first one writes it to standard error and ends with 2
+#   doorbell.sh HOST EVENT HOST_PID [FACT..]    tells the model of mail, in the form that the host reads
+#   doorbell.sh HOST wait HOST_PID [FACT..]     prints a line for each doorbell while the host lives
+#   doorbell.sh HOST rewake HOST_PID [FACT..]   at the first one writes it to standard error and ends with 2
 #
-# HOST is claude, codex, gemini, or plugin, which the first two share. HOST_PID is the host's process:
-# a hook's command knows it as $PPID.
+# HOST_PID is the host's process: a hook's command knows it as $PPID. A FACT says what is particular to
+# the host and the event:
+#
+#   moment=start|prompt|tool|end       when in a session and its turns the host runs the hook
+#   answer=context|block               the line stands beside what the model reads, or is why it goes on
+#   folder=process|session             for what the agent's folder is named
+#   conversation=FIELD|none            the field of the input that names the conversation, or a path with it
+#   subagents=told|spared              whether a subagent may be told in the place of its session
+#
+# The entries of claude, codex, gemini, and plugin, which the first two share, pass none: for these the
+# facts are in `recall_facts`.
 #
 # It meets the agent's adapter in a folder of the home. `bell` holds one line while the agent is to be
 # told; who moves it away tells it. `turn` says whether the host is busy, `conversation` in which of its
@@ -26,40 +35,88 @@ input_bytes=8192
 line_bytes=256
 
 main() {
-  host=$1 event=$2 host_pid=$3
+  event=$2 host_pid=${3-}
+  moment= answer=context folder=process conversation=none subagents=told
   boxes=${PEERLINE_HOME:-$HOME/.peerline}/doorbells
   case $boxes in [!/]*) return ;; esac
   # What another user made is no home of this one's.
   is_own "${boxes%/*}" && is_own "$boxes" || return
   case $host_pid in *[!0-9]*) host_pid= ;; esac
-  if [ "$host" = plugin ]; then
-    # Of these two only Claude Code tells its hooks its process; the other may run in its shell.
-    if [ "${CLAUDE_PID:-none}" = "$host_pid" ]; then host=claude; else host=codex; fi
-  fi
-  umask 077
   has_input=
+  if [ $# -le 3 ]; then recall_facts "$1"; else shift 3 && take_facts "$@"; fi
+  umask 077
   case $event in
     wait | rewake) wait_for_bell ;;
     *) run_hook ;;
   esac
 }
 
-run_hook() {
+take_facts() {
+  for fact; do
+    case $fact in
+      moment=*) moment=${fact#*=} ;;
+      answer=*) answer=${fact#*=} ;;
+      folder=*) folder=${fact#*=} ;;
+      conversation=*) conversation=${fact#*=} ;;
+      subagents=*) subagents=${fact#*=} ;;
+    esac
+  done
+}
+
+# What entries mean that name only their host: these were installed before any passed facts.
+recall_facts() {
   case $event in
-    PostToolUse | AfterTool)
+    SessionStart) moment=start ;;
+    UserPromptSubmit | BeforeAgent) moment=prompt ;;
+    PostToolUse | AfterTool) moment=tool ;;
+    Stop | AfterAgent) moment=end ;;
+  esac
+  case $1 in
+    claude) recall_claude ;;
+    # Of these two only Claude Code tells its hooks its process; the other may run in its shell.
+    plugin) if [ "${CLAUDE_PID:-none}" = "$host_pid" ]; then recall_claude; else recall_codex; fi ;;
+    codex) recall_codex ;;
+    gemini)
+      # At a terminal it names its hooks another session each time. The file that it keeps the
+      # conversation in is named for the right one, also after /clear and /resume.
+      conversation=transcript_path
+      [ "$moment" != end ] || answer=block
+      ;;
+  esac
+}
+
+recall_claude() {
+  subagents=spared conversation=session_id
+  # Its hooks have the right one in the environment, also after /clear and /resume. An older
+  # version's hooks have that of the process that started it, and no process beside it.
+  [ "${CLAUDE_PID-}" != "$host_pid" ] || conversation="=${CLAUDE_CODE_SESSION_ID-}"
+  # Where nobody sits at the session, its run would not go on before this ends.
+  [ "$event" != rewake ] || [ "${CLAUDE_CODE_ENTRYPOINT-}" = cli ] || exit 0
+}
+
+recall_codex() {
+  folder=session
+  [ "$moment" != end ] || answer=block
+}
+
+run_hook() {
+  case $moment in
+    start | prompt | end) ;;
+    tool)
       set -- "$boxes"/*/bell
       [ -e "$1" ] || return
       ;;
+    *) return ;;
   esac
   find_box || make_box || return
   line= is_new=
-  case $event in SessionStart | UserPromptSubmit | BeforeAgent) pass_conversation ;; esac
+  case $moment in start | prompt) pass_conversation ;; esac
   # A bell that was hung in another conversation may be for another agent: its adapter sees to that.
   [ -n "$is_new" ] || [ ! -e "$box/bell" ] || is_subagent || take_bell
-  case $event in
-    UserPromptSubmit | BeforeAgent) write_turn busy ;;
+  case $moment in
+    prompt) write_turn busy ;;
     # A doorbell makes the turn go on.
-    Stop | AfterAgent) [ -n "$line" ] || write_turn idle ;;
+    end) [ -n "$line" ] || write_turn idle ;;
   esac
   [ -z "$line" ] || print_for_host
 }
@@ -71,7 +128,7 @@ is_own() {
 # Sets the agent's folder: named for the host's process, or for the session where one process runs many.
 find_box() {
   id=
-  if [ "$host" = codex ]; then
+  if [ "$folder" = session ]; then
     # A subagent is a session, with an adapter of its own. A session that has called no tool yet is
     # found by its process, unless several of that process are as new.
     read_input
@@ -80,7 +137,7 @@ find_box() {
   fi
   name_box
   [ -n "$host_pid" ] && [ -d "$box" ] || return
-  [ "$host" != codex ] || [ ! -e "$box/shared" ]
+  [ "$folder" != session ] || [ ! -e "$box/shared" ]
 }
 
 # A number alone is another process's in another container, or after a boot: where the system tells, the
@@ -95,33 +152,24 @@ name_box() {
 
 # The host may begin before its adapter does, or to an adapter that looks for it.
 make_box() {
-  [ "$event" = SessionStart ] && [ "$host" != codex ] && [ -n "$host_pid" ] || return
+  [ "$moment" = start ] && [ "$folder" = process ] && [ -n "$host_pid" ] || return
   [ -d "$boxes" ] && mkdir "$box" 2>/dev/null
 }
 
 # Tells the adapter the conversation that the host is in, where it is another than before.
 pass_conversation() {
-  case $host in
-    claude)
-      # Its hooks have the right one in the environment, also after /clear and /resume. An older
-      # version's hooks have that of the process that started it, and no process beside it.
-      if [ "${CLAUDE_PID-}" = "$host_pid" ]; then
-        id=${CLAUDE_CODE_SESSION_ID-}
-      else
-        read_input
-        find_id session_id || return
-      fi
-      ;;
-    gemini)
-      # At a terminal it names its hooks another session each time. The file that it keeps the
-      # conversation in is named for the right one, also after /clear and /resume.
+  case $conversation in
+    none) return ;;
+    =*) id=${conversation#=} ;;
+    *)
       read_input
-      find_id transcript_path || return
-      case $id in */session-*-????????.jsonl) ;; *) return ;; esac
-      id=${id%.jsonl}
-      id=${id##*-}
+      find_id "$conversation" || return
+      # Of a file it is the end of the name, and of no other file than one of a conversation.
+      case $id in
+        */session-*-????????.jsonl) id=${id%.jsonl} && id=${id##*-} ;;
+        */*) return ;;
+      esac
       ;;
-    *) return ;;
   esac
   case $id in '' | .* | *[!A-Za-z0-9._-]*) return ;; esac
   known=
@@ -139,9 +187,9 @@ is_file() {
   [ ! -L "$box/$1" ] && [ -f "$box/$1" ]
 }
 
-# A subagent of Claude Code runs hooks as its session, whose mail is not for it.
+# Some hosts' subagents run hooks as their session, whose mail is not for them.
 is_subagent() {
-  [ "$host" = claude ] || return 1
+  [ "$subagents" = spared ] || return 1
   read_input
   find_id agent_id
 }
@@ -181,8 +229,8 @@ write_turn() {
 }
 
 print_for_host() {
-  case $host-$event in
-    codex-Stop | gemini-AfterAgent)
+  case $answer in
+    block)
       echo "{\"decision\":\"block\",\"reason\":\"$line\"}"
       ;;
     *)
@@ -192,8 +240,6 @@ print_for_host() {
 }
 
 wait_for_bell() {
-  # Where nobody sits at the session, its run would not go on before this ends.
-  [ "$event" = wait ] || [ "${CLAUDE_CODE_ENTRYPOINT-}" = cli ] || return
   # The host may run this before it starts the adapter.
   find_box || { [ -n "$host_pid" ] && mkdir -p "$box" 2>/dev/null; } || return
   take_place || return
@@ -253,5 +299,5 @@ read_waiter() {
   done
 }
 
-main "$1" "$2" "${3-}"
+main "$@"
 exit 0

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { UserPlaces } from "../../endpoint/config.js";
 import {
   entriesOf,
@@ -9,7 +8,7 @@ import {
   scriptOf,
   type Hook,
 } from "./hook.js";
-import type { Installer, Scope } from "../installer.js";
+import type { Host, HostHooks, HooksSwitch, Scope } from "../host.js";
 import { readValues, valueAt } from "../config-files/read-values.js";
 
 /** One of a host's hooks that runs the doorbell's script. */
@@ -34,56 +33,56 @@ export interface FoundHook {
 
 /** The doorbell's hooks in the files of one host; a HostError where one cannot be read. */
 export async function findHooks(
-  { name, hookTable }: Installer,
-  { places, project }: { places: UserPlaces; project: string },
+  { hooks: table }: Host,
+  { places, project }: Places,
 ): Promise<FoundHook[]> {
   const found: FoundHook[] = [];
-  if (hookTable === undefined) return found;
-  for (const { path, scope } of hookFiles(name, places, project)) {
+  if (table === "none") return found;
+  const { user } = table.files(places, project);
+  for (const path of hookFiles(table, { places, project })) {
+    // In the user's home the project's file may be the user's.
+    const scope = path === user ? "user" : "project";
     const events = valueAt(await readValues(path), "hooks");
-    for (const hook of hookTable.hooks) {
+    for (const hook of table.hooks) {
       const groups = valueAt(events, hook.event);
       for (const [index, group] of (Array.isArray(groups) ? groups : []).entries()) {
-        found.push(...hooksIn(group, { host: hookTable.host, hook, path, scope, group: index }));
+        found.push(...hooksIn(group, { host: table.host, hook, path, scope, group: index }));
       }
     }
   }
   return found;
 }
 
-interface HookFile {
-  readonly path: string;
-  readonly scope: Scope;
+/** The setting by which a user's host runs no hooks in this project; undefined where there is none. */
+export async function findHooksSwitch(
+  { hooks: table }: Host,
+  { places, project, hooks }: Places & { readonly hooks: readonly FoundHook[] },
+): Promise<HooksSwitch | undefined> {
+  if (table === "none") return undefined;
+  return table.findSwitch(hookFiles(table, { places, project }), { places, hooks });
 }
 
-/** The files from which a host reads hooks and what it does with them; of those the first counts most. */
-export function hookFiles(host: string, places: UserPlaces, project: string): HookFile[] {
-  const { home, claude = join(home, ".claude"), codex, gemini } = places;
-  const files: Readonly<Record<string, { user: string; project: readonly string[] }>> = {
-    claude: {
-      user: join(claude, "settings.json"),
-      project: inFolder(join(project, ".claude"), "settings.local.json", "settings.json"),
-    },
-    codex: {
-      user: join(codex, "hooks.json"),
-      project: inFolder(join(project, ".codex"), "hooks.json"),
-    },
-    gemini: {
-      user: join(gemini, ".gemini", "settings.json"),
-      project: inFolder(join(project, ".gemini"), "settings.json"),
-    },
-  };
-  const { user, project: own = [] } = files[host] ?? {};
-  if (user === undefined) return [];
-  return [
-    // In the user's home the project's file may be the user's.
-    ...own.filter((path) => path !== user).map((path) => ({ path, scope: "project" }) as const),
-    { path: user, scope: "user" },
-  ];
+/** Where a setting has this value, in the first of the files that sets it at all. */
+export async function findSetting(
+  files: readonly string[],
+  setting: string,
+  wanted: boolean,
+): Promise<HooksSwitch | undefined> {
+  for (const path of files) {
+    const value = valueAt(await readValues(path), ...setting.split("."));
+    if (typeof value === "boolean") return value === wanted ? { path, setting } : undefined;
+  }
+  return undefined;
 }
 
-function inFolder(folder: string, ...names: readonly string[]): string[] {
-  return names.map((name) => join(folder, name));
+interface Places {
+  readonly places: UserPlaces;
+  readonly project: string;
+}
+
+function hookFiles(table: HostHooks, { places, project }: Places): string[] {
+  const { user, project: own } = table.files(places, project);
+  return [...own.filter((path) => path !== user), user];
 }
 
 function hooksIn(

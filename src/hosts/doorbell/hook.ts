@@ -6,14 +6,30 @@ import type { ServerCommand } from "../config-files/server-command.js";
 export interface Hook {
   readonly event: string;
   /** What `doorbell.sh` is to do, where that is not to tell of the event. */
-  readonly task?: string;
+  readonly task?: "rewake";
+  /** `known`: its entries say no more than the host's name, and the script has what it needs for that. */
+  readonly facts: "known" | HookFacts;
   /** Beside the command. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
+/** What `doorbell.sh` has to know of a hook, as its arguments. */
+export interface HookFacts {
+  /** When the host runs it: as it starts, at a prompt, after a tool, or at the end of a turn. */
+  readonly moment: "start" | "prompt" | "tool" | "end";
+  /** How a line comes to the model: beside what it reads, or as the reason for which it goes on. */
+  readonly answer: "context" | "block";
+  /** For what the agent's folder is named: a host that runs several sessions in one process has one for each. */
+  readonly folder: "process" | "session";
+  /** The field of the hook's input that names the conversation, also as a path that ends with it; or `none`. */
+  readonly conversation: string;
+  /** Whether a subagent, whose input has an `agent_id`, may be told in the place of its session. */
+  readonly subagents: "told" | "spared";
+}
+
 /** Hooks as they stand in the file of one host. */
 export interface HookTable {
-  /** What `doorbell.sh` calls the host. */
+  /** What `doorbell.sh` calls the host: the name of its program. */
   readonly host: string;
   readonly hooks: readonly Hook[];
 }
@@ -79,8 +95,10 @@ const scriptName = "doorbell.sh";
 
 const quoteInQuotes = String.raw`'\''`;
 
-function argumentsOf(host: string, { event, task = event }: Hook): string {
-  return ` ${host} ${task} $PPID`;
+function argumentsOf(host: string, { event, task, facts }: Hook): string {
+  const told: Record<string, string> = facts === "known" ? {} : { ...facts };
+  const words = Object.entries(told).map(([name, fact]) => `${name}=${fact}`);
+  return ` ${[host, task ?? event, "$PPID", ...words.toSorted()].join(" ")}`;
 }
 
 /** What may be otherwise: words for people, and how long it may take. */

@@ -7,7 +7,7 @@ import {
   type Hook,
   type HookTable,
 } from "./hook.js";
-import type { ConfigChange, ConfigEntry } from "../installer.js";
+import type { ConfigChange, ConfigEntry } from "../config-files/config-change.js";
 import type { JsonDialect } from "../config-files/json-document.js";
 import { JsonFile } from "../config-files/json-file.js";
 import type { JsonMember, JsonPart } from "../config-files/json-member.js";

@@ -24,3 +24,6 @@ export const maxWrappers = 8;
 
 /** Attempts to take a folder that an older agent of the session is leaving. */
 export const maxTakes = 3;
+
+/** How long a host waits for a doorbell's hook, which takes some milliseconds; a host waits a minute or longer by itself. */
+export const hookSeconds = 5;

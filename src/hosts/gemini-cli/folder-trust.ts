@@ -2,17 +2,15 @@ import { realpathSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import type { UserPlaces } from "../../endpoint/config.js";
 import { readValues, valueAt } from "../config-files/read-values.js";
-
-/** What Gemini CLI does in a folder: it starts servers only in one that is trusted. */
-export type FolderTrust = "trusted" | "refused" | "asked";
+import type { Trust } from "../host.js";
 
 /** What the user has told Gemini CLI of a folder: of the rules that fit it, the longest counts. */
 export async function folderTrust(
   folder: string,
-  { gemini }: UserPlaces,
-): Promise<{ trust: FolderTrust; path: string }> {
-  const path = join(gemini, ".gemini", "trustedFolders.json");
-  const settings = await readValues(join(gemini, ".gemini", "settings.json"));
+  places: UserPlaces,
+): Promise<{ trust: Trust; path: string }> {
+  const path = join(folderOf(places), "trustedFolders.json");
+  const settings = await readValues(join(folderOf(places), "settings.json"));
   if (valueAt(settings, "security", "folderTrust", "enabled") === false) {
     return { trust: "trusted", path };
   }
@@ -23,7 +21,11 @@ export async function folderTrust(
   return { trust: trusts[String(rule?.[1])] ?? "asked", path };
 }
 
-const trusts: Readonly<Record<string, FolderTrust>> = {
+export function folderOf({ home, pathIn }: UserPlaces): string {
+  return join(pathIn("GEMINI_CLI_HOME") ?? home, ".gemini");
+}
+
+const trusts: Readonly<Record<string, Trust>> = {
   TRUST_FOLDER: "trusted",
   TRUST_PARENT: "trusted",
   DO_NOT_TRUST: "refused",

@@ -1,24 +1,40 @@
 import { join } from "node:path";
-import type { Installer } from "../installer.js";
-import { jsonServer } from "../config-files/json-server.js";
+import { jsonServers, serverEntry } from "../config-files/server-entry.js";
+import { ignored, type Host } from "../host.js";
+import { usualMaxResultBytes, usualMaxWaitMs } from "../limits.js";
 
-export const installVsCode: Installer = {
+export const vsCode: Host = {
   name: "vscode",
   title: "VS Code",
   programs: ["code"],
   traces: ({ settings }) => [join(settings, "Code", "User")],
-  changes: ({ scope, places, project, server }) => [
-    jsonServer({
-      path:
-        scope === "user"
-          ? join(places.settings, "Code", "User", "mcp.json")
-          : join(project, ".vscode", "mcp.json"),
-      dialect: { comments: true, trailingCommas: true },
-      servers: "servers",
-      entry: { type: "stdio", command: server.command, args: server.args },
-      trust: false,
-    }),
-  ],
+
+  // Some builds append their channel, as in `Visual Studio Code - Insiders`.
+  isClient: (clientName) => clientName.startsWith("Visual Studio Code"),
+  conversationOfProcess: () => undefined,
+  conversationOfCall: () => undefined,
+  sharesProcess: true,
+  wake: "none",
+  channel: "none",
+  maxWaitMs: usualMaxWaitMs,
+  maxResultBytes: usualMaxResultBytes,
+
+  changes({ scope, places, project, server }) {
+    const [user, own] = [join(places.settings, "Code", "User"), join(project, ".vscode")];
+    const path = join(scope === "user" ? user : own, "mcp.json");
+    const file = jsonServers(path, "servers", { comments: true, trailingCommas: true });
+    const entry = { type: "stdio", command: server.command, args: server.args };
+    return [serverEntry(file, { entry, trust: false })];
+  },
+  otherPlaces: ({ settings }, project) =>
+    ignored("mcpServers", [
+      join(settings, "Code", "User", "mcp.json"),
+      join(project, ".vscode", "mcp.json"),
+    ]),
   trustable: false,
   nextStep: () => "In VS Code, run `MCP: List Servers`, start peerline and trust it.",
+  environment: "whole",
+  hooks: "none",
+  findPlugin: "none",
+  folderTrust: "none",
 };

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Line } from "../../client/line.js";
-import type { Host } from "../../hosts/host.js";
+import type { HostClient } from "../../hosts/host.js";
 import type { AgentIdentity } from "../agent-identity.js";
 import type { KnownPeers } from "../known-peers.js";
 import type { Mail } from "../mail.js";
@@ -31,7 +31,7 @@ export interface ToolCall {
   readonly mail: Mail;
   readonly known: KnownPeers;
   readonly unanswered: UnansweredSends;
-  readonly host: Host;
+  readonly host: HostClient;
   /** The agent's working directory; undefined where it was removed. */
   readonly cwd: string | undefined;
   /** The host gave the call up. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { installClaudeCode } from "../../../src/hosts/claude-code/host.js";
+import { claudeCode } from "../../../src/hosts/claude-code/host.js";
 import { changesOf, expectInserted, serverChange, testRoundTrip } from "../round-trip.js";
 
 const otherServers = `{
@@ -32,7 +32,7 @@ const oddSpacing = `{ "numStartups" : 3,
       "projects":   {}   }`;
 
 describe("Claude Code", () => {
-  testRoundTrip(installClaudeCode, {
+  testRoundTrip(claudeCode, {
     "no file": null,
     "a fresh file": `{
   "firstStartTime": "2026-11-22T19:32:59.480Z",
@@ -46,7 +46,7 @@ describe("Claude Code", () => {
   });
 
   test("the entry is as `claude mcp add` writes it, for all projects", () => {
-    const change = serverChange(installClaudeCode);
+    const change = serverChange(claudeCode);
     expect(change.path).toBe("/home/ada/.claude.json");
     expect(change.put(undefined)).toBe(`{
   "mcpServers": {
@@ -71,21 +71,21 @@ describe("Claude Code", () => {
     ["with a comma too many", `{ "theme": "dark", }`],
     ["that is no object", `[]`],
   ])("a file %s is refused, with the place", (_name, text) => {
-    const change = serverChange(installClaudeCode);
+    const change = serverChange(claudeCode);
     const refused = expect.objectContaining({ code: "CONFIG_BROKEN" });
     expect(() => change.put(text)).toThrow(refused);
     expect(() => change.entry(text)).toThrow(/^\/home\/ada\/\.claude\.json cannot be read as JSON/);
   });
 
   test("servers that are no object are refused", () => {
-    expect(() => serverChange(installClaudeCode).put(`{"mcpServers":[]}`)).toThrow(
+    expect(() => serverChange(claudeCode).put(`{"mcpServers":[]}`)).toThrow(
       `In /home/ada/.claude.json "mcpServers" is not an object. The file was left as it is.`,
     );
   });
 
   test("a name that stands twice in one object is refused: the host would read the other one", () => {
     const text = `{"mcpServers":{},"mcpServers":{"a":{}}}`;
-    expect(() => serverChange(installClaudeCode).put(text)).toThrow(
+    expect(() => serverChange(claudeCode).put(text)).toThrow(
       expect.objectContaining({ code: "CONFIG_UNEXPECTED" }),
     );
   });
@@ -103,17 +103,17 @@ describe("Claude Code", () => {
     ["foreign", `{"mcpServers":{"peerline":{"command":"other","args":[]}}}`],
     ["foreign", `{"mcpServers":{"peerline":true}}`],
   ])("an entry is %s: %s", (kind, text) => {
-    expect(serverChange(installClaudeCode).entry(text).kind).toBe(kind);
+    expect(serverChange(claudeCode).entry(text).kind).toBe(kind);
   });
 
   test("an entry with an old path is mended where it stands", () => {
-    const change = serverChange(installClaudeCode);
+    const change = serverChange(claudeCode);
     const after = change.put(otherServers).replace("/opt/peerline", "/old/peerline");
     expect(change.put(after)).toBe(change.put(otherServers));
   });
 
   test("what others added since stays, around the entry and in its place", () => {
-    const change = serverChange(installClaudeCode);
+    const change = serverChange(claudeCode);
     const added = change
       .put(`{\n  "theme": "dark"\n}\n`)
       .replace(`"mcpServers": {`, `"mcpServers": {\n    "fs": { "command": "mcp-fs" },`);
@@ -123,15 +123,13 @@ describe("Claude Code", () => {
   });
 
   test("in a project it is .mcp.json, and the permission is that user's there", () => {
-    const paths = changesOf(installClaudeCode, { scope: "project", trust: true }).map(
-      ({ path }) => path,
-    );
+    const paths = changesOf(claudeCode, { scope: "project", trust: true }).map(({ path }) => path);
     expect(paths).toEqual(["/srv/shop/.mcp.json", "/srv/shop/.claude/settings.local.json"]);
   });
 });
 
 describe("Claude Code's permission", () => {
-  const [, permission] = changesOf(installClaudeCode, { trust: true });
+  const [, permission] = changesOf(claudeCode, { trust: true });
   if (permission === undefined) throw new Error("no change of permissions");
 
   test("is one rule in the settings", () => {

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { UserPlaces } from "../../../src/endpoint/config.js";
 import { isHookTrusted, isPluginTrusted } from "../../../src/hosts/codex/hook-trust.js";
-import { installCodex } from "../../../src/hosts/codex/host.js";
+import { codex } from "../../../src/hosts/codex/host.js";
 import { findHooks } from "../../../src/hosts/doorbell/find-hooks.js";
 import { AgentsMachine } from "../../cli/agents-machine.js";
 import { trustHooks } from "../../e2e/hosts/codex-trust.js";
@@ -43,9 +43,9 @@ describe("the real Codex, where PEERLINE_HOSTS names its folder", () => {
       expect(await readFile(machine.path(".codex/config.toml"), "utf8")).toContain(
         "peerline@peerline",
       );
-      expect(await isPluginTrusted(placesOf(machine))).toBe(false);
+      expect(await pluginTrust(machine)).toBe(false);
       await trustHooks({ cwd: machine.path("shop"), env });
-      expect(await isPluginTrusted(placesOf(machine))).toBe(true);
+      expect(await pluginTrust(machine)).toBe(true);
     },
     120_000,
   );
@@ -53,18 +53,15 @@ describe("the real Codex, where PEERLINE_HOSTS names its folder", () => {
 
 async function trusts(machine: AgentsMachine): Promise<boolean[]> {
   const places = placesOf(machine);
-  const hooks = await findHooks(installCodex, { places, project: machine.path("shop") });
+  const hooks = await findHooks(codex, { places, project: machine.path("shop") });
   return Promise.all(hooks.map((hook) => isHookTrusted(hook, places)));
 }
 
+async function pluginTrust(machine: AgentsMachine): Promise<boolean> {
+  if (codex.hooks === "none") throw new Error("Codex has hooks");
+  return isPluginTrusted(codex.hooks, placesOf(machine));
+}
+
 function placesOf({ home }: AgentsMachine): UserPlaces {
-  const codex = `${home}/.codex`;
-  return {
-    home,
-    settings: `${home}/.config`,
-    claude: undefined,
-    codex,
-    gemini: home,
-    programs: [],
-  };
+  return { home, settings: `${home}/.config`, pathIn: () => undefined, programs: [] };
 }

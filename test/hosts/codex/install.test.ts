@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { installCodex } from "../../../src/hosts/codex/host.js";
+import { codex } from "../../../src/hosts/codex/host.js";
 import { changesOf, serverChange, testRoundTrip } from "../round-trip.js";
 
 const otherServers = `# Codex, as I like it
@@ -37,7 +37,7 @@ tool_timeout_sec = 300
 `;
 
 describe("Codex", () => {
-  testRoundTrip(installCodex, {
+  testRoundTrip(codex, {
     "no file": null,
     "settings only": `model = "gpt-5.2"   # the usual\n`,
     "other servers": otherServers,
@@ -48,7 +48,7 @@ describe("Codex", () => {
   });
 
   test("the entry is a block at the end", () => {
-    const change = serverChange(installCodex);
+    const change = serverChange(codex);
     expect(change.path).toBe("/home/ada/.codex/config.toml");
     expect(change.put(undefined)).toBe(block);
     expect(change.put(otherServers)).toBe(`${otherServers}\n${block}`);
@@ -56,9 +56,9 @@ describe("Codex", () => {
   });
 
   test("trust is Codex's own, and stays once it is given", () => {
-    const after = serverChange(installCodex, { trust: true }).put(otherServers);
+    const after = serverChange(codex, { trust: true }).put(otherServers);
     expect(after).toContain(`default_tools_approval_mode = "approve"\n# <<< peerline`);
-    expect(serverChange(installCodex).put(after)).toBe(after);
+    expect(serverChange(codex).put(after)).toBe(after);
   });
 
   test.each([
@@ -66,19 +66,19 @@ describe("Codex", () => {
     ["with a table twice", `[a]\n[a]\n`, "line 2"],
     ["with a conflict in it", `<<<<<<< HEAD\nmodel = "x"\n`, "line 1"],
   ])("a file %s is refused, with the place", (_name, text, place) => {
-    expect(() => serverChange(installCodex).put(text)).toThrow(
+    expect(() => serverChange(codex).put(text)).toThrow(
       expect.objectContaining({ code: "CONFIG_BROKEN", message: expect.stringContaining(place) }),
     );
   });
 
   test("servers written inline are refused: no table can be added to them", () => {
-    expect(() =>
-      serverChange(installCodex).put(`mcp_servers = { x = { command = "y" } }\n`),
-    ).toThrow(expect.objectContaining({ code: "CONFIG_UNEXPECTED" }));
+    expect(() => serverChange(codex).put(`mcp_servers = { x = { command = "y" } }\n`)).toThrow(
+      expect.objectContaining({ code: "CONFIG_UNEXPECTED" }),
+    );
   });
 
   test("the README's block is its own: it is replaced in its place, and removed", () => {
-    const change = serverChange(installCodex);
+    const change = serverChange(codex);
     const text = `model = "x"\n${oneLiner}\n[features]\nweb = true\n`;
     expect(change.entry(text).kind).toBe("own");
     expect(change.put(text)).toBe(`model = "x"\n\n${block}\n[features]\nweb = true\n`);
@@ -87,22 +87,20 @@ describe("Codex", () => {
 
   test("an entry to which somebody added is not its own", () => {
     const text = `${oneLiner}[mcp_servers.peerline.env]\nPEERLINE_NAME = "api"\n`;
-    const { kind, shown } = serverChange(installCodex).entry(text);
+    const { kind, shown } = serverChange(codex).entry(text);
     expect([kind, shown]).toEqual(["edited", expect.stringContaining(`PEERLINE_NAME = "api"`)]);
-    expect(serverChange(installCodex).remove(text, undefined)).toBe("");
+    expect(serverChange(codex).remove(text, undefined)).toBe("");
   });
 
   test("tables that Codex wrote between the two comments stay", () => {
     // It puts what it adds at the end of the file before the last comment, and drops the first.
     const text = `${oneLiner.trim()}\n\n[mcp_servers.other]\ncommand = "/bin/true"\n# <<< peerline\n\n[projects."/x"]\ntrust_level = "trusted"\n`;
-    expect(serverChange(installCodex).remove(text, undefined)).toBe(
+    expect(serverChange(codex).remove(text, undefined)).toBe(
       `[mcp_servers.other]\ncommand = "/bin/true"\n\n[projects."/x"]\ntrust_level = "trusted"\n`,
     );
   });
 
   test("in a project it is .codex/config.toml", () => {
-    expect(changesOf(installCodex, { scope: "project" })[0]?.path).toBe(
-      "/srv/shop/.codex/config.toml",
-    );
+    expect(changesOf(codex, { scope: "project" })[0]?.path).toBe("/srv/shop/.codex/config.toml");
   });
 });

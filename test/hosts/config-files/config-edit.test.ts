@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Backups } from "../../../src/hosts/config-files/backups.js";
-import { installClaudeCode } from "../../../src/hosts/claude-code/host.js";
+import { claudeCode } from "../../../src/hosts/claude-code/host.js";
 import {
   install,
   planInstall,
@@ -89,7 +89,7 @@ test("installed again from another place it still restores what was first", asyn
   await using machine = await machineWith(`{  }`);
   await machine.install();
   const program = "/moved/dist/peerline.js";
-  const moved = serverChange(installClaudeCode, { home: machine.folder.path, program });
+  const moved = serverChange(claudeCode, { home: machine.folder.path, program });
   const { backups } = machine;
   await install(await planInstall(moved, { backups, force: false }), backups);
   expect(await machine.text()).toContain(program);
@@ -108,7 +108,7 @@ async function machineWith(text: string | undefined) {
   const peerline = await UserFolder.make();
   const path = join(folder.path, ".claude.json");
   if (text !== undefined) await writeFile(path, text);
-  const change = serverChange(installClaudeCode, { home: folder.path });
+  const change = serverChange(claudeCode, { home: folder.path });
   const backups = new Backups(peerline.path);
   return {
     folder,

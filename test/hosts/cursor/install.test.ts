@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { installCursor } from "../../../src/hosts/cursor/host.js";
+import { cursor } from "../../../src/hosts/cursor/host.js";
 import { changesOf, serverChange, testRestored, testRoundTrip } from "../round-trip.js";
 
 describe("Cursor", () => {
-  testRoundTrip(installCursor, {
+  testRoundTrip(cursor, {
     "no file": null,
     "an empty object of servers": `{\n  "mcpServers": {}\n}\n`,
     "other servers": `{
@@ -31,21 +31,21 @@ describe("Cursor", () => {
     "odd spacing": `\n\n{   "mcpServers"   :   { "fs":\n{"command":"mcp-fs"}}   }`,
   });
   // Their own text does not tell what they were: that is remembered beside it.
-  testRestored(installCursor, {
+  testRestored(cursor, {
     "an empty file": "",
     "blank lines only": "\n\n",
     "objects of blanks": `{   "mcpServers"   :   {   }   }`,
   });
 
   test("a broken file is refused", () => {
-    expect(() => serverChange(installCursor).put(`{ "mcpServers": { "a": } }`)).toThrow(
+    expect(() => serverChange(cursor).put(`{ "mcpServers": { "a": } }`)).toThrow(
       "line 1, column 24: Value Expected",
     );
   });
 
   test("the file is the user's or the project's", () => {
     const paths = (["user", "project"] as const).map(
-      (scope) => changesOf(installCursor, { scope })[0]?.path,
+      (scope) => changesOf(cursor, { scope })[0]?.path,
     );
     expect(paths).toEqual(["/home/ada/.cursor/mcp.json", "/srv/shop/.cursor/mcp.json"]);
   });

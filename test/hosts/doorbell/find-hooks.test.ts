@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { installClaudeCode } from "../../../src/hosts/claude-code/host.js";
-import { installCodex } from "../../../src/hosts/codex/host.js";
-import { installGeminiCli } from "../../../src/hosts/gemini-cli/host.js";
-import type { Installer } from "../../../src/hosts/installer.js";
+import { claudeCode } from "../../../src/hosts/claude-code/host.js";
+import { codex } from "../../../src/hosts/codex/host.js";
+import { geminiCli } from "../../../src/hosts/gemini-cli/host.js";
+import type { Host } from "../../../src/hosts/host.js";
 import { changesOf, hooksChange, testRestored, testRoundTrip } from "../round-trip.js";
 
 /** As people have them: a formatter, a guard and a notifier, with matchers and without. */
@@ -49,7 +49,7 @@ const emptied = {
   "blanks in what is empty": `{ "hooks": { "Stop": [ ], "AfterAgent": [\n] } }`,
 };
 
-const hosts: readonly Installer[] = [installClaudeCode, installCodex, installGeminiCli];
+const hosts: readonly Host[] = [claudeCode, codex, geminiCli];
 
 describe.each(hosts)("the hooks of $title", (installer) => {
   testRoundTrip(installer, configurations, hooksChange);
@@ -138,7 +138,7 @@ describe.each(hosts)("the hooks of $title", (installer) => {
 });
 
 test("a file whose server is another's, and whose hooks are not, is not touched without asking", () => {
-  const change = hooksChange(installGeminiCli);
+  const change = hooksChange(geminiCli);
   const server = `"mcpServers": { "peerline": { "command": "other" } }`;
   const text = change.put(undefined).replace(/"mcpServers": \{[^]*?\n {2}\}/, server);
   expect(change.entry(text).kind).toBe("edited");

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { boxOfProcess } from "../../../src/hosts/doorbell/box-name.js";
+import { boxOfProcess } from "../../../src/hosts/doorbell/box-folder.js";
 import { textOf } from "./text-of.js";
 import { isRead, until, Waiter } from "./waiter.js";
 

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { boxOfProcess } from "../../../src/hosts/doorbell/box-name.js";
+import { boxOfProcess } from "../../../src/hosts/doorbell/box-folder.js";
 import { Home, line, nothing, ofProcess } from "./script-home.js";
 import { poke, until } from "./waiter.js";
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { installGeminiCli } from "../../../src/hosts/gemini-cli/host.js";
+import { geminiCli } from "../../../src/hosts/gemini-cli/host.js";
 import { changesOf, serverChange, testRoundTrip } from "../round-trip.js";
 
 describe("Gemini CLI", () => {
-  testRoundTrip(installGeminiCli, {
+  testRoundTrip(geminiCli, {
     "no file": null,
     "settings only": `{
   "security": { "auth": { "selectedType": "oauth-personal" } },
@@ -26,7 +26,7 @@ describe("Gemini CLI", () => {
   });
 
   test("with trust it does not ask, and that stays once it is given", () => {
-    const change = serverChange(installGeminiCli, { trust: true });
+    const change = serverChange(geminiCli, { trust: true });
     const after = change.put(undefined);
     expect(JSON.parse(after)).toEqual({
       mcpServers: {
@@ -37,12 +37,12 @@ describe("Gemini CLI", () => {
         },
       },
     });
-    expect(serverChange(installGeminiCli).put(after)).toBe(after);
+    expect(serverChange(geminiCli).put(after)).toBe(after);
   });
 
   test("an entry without trust gets it, and either is its own", () => {
-    const plain = serverChange(installGeminiCli).put(undefined);
-    const trusting = serverChange(installGeminiCli, { trust: true });
+    const plain = serverChange(geminiCli).put(undefined);
+    const trusting = serverChange(geminiCli, { trust: true });
     expect(trusting.entry(plain).kind).toBe("own");
     expect(JSON.parse(trusting.put(plain))).toMatchObject({
       mcpServers: { peerline: { trust: true } },
@@ -50,14 +50,14 @@ describe("Gemini CLI", () => {
   });
 
   test("a broken file is refused", () => {
-    expect(() => serverChange(installGeminiCli).put(`{ "ui": { "theme": "x" `)).toThrow(
+    expect(() => serverChange(geminiCli).put(`{ "ui": { "theme": "x" `)).toThrow(
       expect.objectContaining({ code: "CONFIG_BROKEN" }),
     );
   });
 
   test("the file is the user's or the project's", () => {
     const paths = (["user", "project"] as const).map(
-      (scope) => changesOf(installGeminiCli, { scope })[0]?.path,
+      (scope) => changesOf(geminiCli, { scope })[0]?.path,
     );
     expect(paths).toEqual(["/home/ada/.gemini/settings.json", "/srv/shop/.gemini/settings.json"]);
   });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { installVsCode } from "../../../src/hosts/vscode/host.js";
+import { vsCode } from "../../../src/hosts/vscode/host.js";
 import { changesOf, serverChange, testRoundTrip } from "../round-trip.js";
 
 describe("VS Code", () => {
-  testRoundTrip(installVsCode, {
+  testRoundTrip(vsCode, {
     "no file": null,
     "as it makes it": `{\n\t"servers": {},\n\t"inputs": []\n}`,
     "other servers and inputs": `{
@@ -32,7 +32,7 @@ describe("VS Code", () => {
   });
 
   test("the entry is under servers", () => {
-    expect(JSON.parse(serverChange(installVsCode).put(undefined))).toEqual({
+    expect(JSON.parse(serverChange(vsCode).put(undefined))).toEqual({
       servers: {
         peerline: {
           type: "stdio",
@@ -44,14 +44,14 @@ describe("VS Code", () => {
   });
 
   test("a broken file is refused", () => {
-    expect(() => serverChange(installVsCode).put(`{ "servers": { `)).toThrow(
+    expect(() => serverChange(vsCode).put(`{ "servers": { `)).toThrow(
       expect.objectContaining({ code: "CONFIG_BROKEN" }),
     );
   });
 
   test("the file is the profile's or the project's", () => {
     const paths = (["user", "project"] as const).map(
-      (scope) => changesOf(installVsCode, { scope })[0]?.path,
+      (scope) => changesOf(vsCode, { scope })[0]?.path,
     );
     expect(paths).toEqual(["/home/ada/.config/Code/User/mcp.json", "/srv/shop/.vscode/mcp.json"]);
   });

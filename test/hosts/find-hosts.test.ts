@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../src/endpoint/config.js";
-import { recogniseHost } from "../../src/hosts/recognise.js";
+import { recogniseHost } from "../../src/hosts/find-hosts.js";
 
 const config = readConfig({ PEERLINE_HOME: "/tmp/pl", CLAUDE_CODE_SESSION_ID: "5f0a-11" });
 
@@ -10,7 +10,9 @@ describe("recogniseHost", () => {
     ["codex-mcp-client", "codex"],
     ["gemini-cli-mcp-client", "gemini-cli"],
     ["gemini-cli-mcp-client-peerline", "gemini-cli"],
-    ["cursor-vscode", "cursor-vscode"],
+    ["cursor-vscode", "cursor"],
+    ["Visual Studio Code - Insiders", "vscode"],
+    ["some-other-host", "some-other-host"],
   ])("%s is %s", (clientName, hostName) => {
     expect(recogniseHost(clientName).name).toBe(hostName);
   });
