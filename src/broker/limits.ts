@@ -75,7 +75,6 @@ export const maxHistoryPageBytes = 1 * MiB;
 export const maxPageTokenBytes = 1 * KiB;
 /** Messages that may fit a shortened id before the caller is told that it is ambiguous. */
 export const maxAmbiguous = 4;
-export const minShortIdLength = 8;
 /** Senders named in a Backlog, candidates named in an error. */
 export const maxNamesTold = 8;
 /** Names that are compared letter by letter with one that nobody has. */

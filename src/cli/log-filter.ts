@@ -1,4 +1,5 @@
 import { systemClock } from "../clock.js";
+import { isIdEnd } from "../contract/ids.js";
 import { readName } from "../contract/names.js";
 import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { readSeconds } from "../mcp/duration.js";
@@ -46,7 +47,7 @@ async function peerIdOf(operator: Operator, wanted: string): Promise<string> {
   const name = readName(text).name ?? text;
   const peers = await listPeers(operator, false);
   const found = peers.filter(
-    (peer) => peer.name === name || (text.length >= minIdLength && peer.peerId.startsWith(text)),
+    (peer) => peer.name === name || (isIdEnd(text) && peer.peerId.endsWith(text)),
   );
   if (found.length === 1 && found[0] !== undefined) return found[0].peerId;
   throw new CliError(
@@ -54,8 +55,6 @@ async function peerIdOf(operator: Operator, wanted: string): Promise<string> {
     `--peer: ${found.length === 0 ? "no peer is" : "several peers are"} ${wanted}: \`peerline peers\` shows who is there.`,
   );
 }
-
-const minIdLength = 8;
 
 function isOf({ message, receipts }: MessageRecord, peerId: string): boolean {
   return (

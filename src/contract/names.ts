@@ -1,14 +1,9 @@
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { isIdEnd, shortId } from "./ids.js";
 import { maxNameLength } from "./limits.js";
 
 /** The form of a name, for people. */
 export const nameForm = `1 to ${maxNameLength} of a-z, 0-9, dot, underscore and hyphen`;
-
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-export function isUuid(value: string): boolean {
-  return uuidPattern.test(value);
-}
 
 /** What becomes of a name that somebody asks for. */
 export type AskedName =
@@ -17,7 +12,7 @@ export type AskedName =
       readonly name?: undefined;
       /** Why it can be nobody's name, as the end of a sentence, and what would do. */
       readonly problem: string;
-      /** The name that it would be, were it not reserved. */
+      /** The name that it would be, were it not reserved and no id. */
       readonly reserved?: string;
     };
 
@@ -30,10 +25,13 @@ export function readName(text: string): AskedName {
   const { name, isWhole } = fold(text);
   if (name === "") return { problem: `holds nothing that a name may have: use ${nameForm}` };
   if (!isWhole) {
-    const mend = isReserved(name) || isUuid(name) ? "" : `: "${name}" would do`;
-    return { problem: `has letters that a name cannot have (use ${nameForm})${mend}` };
+    const fix = isReserved(name) || isIdEnd(name) ? "" : `: "${name}" would do`;
+    return { problem: `has letters that a name cannot have (use ${nameForm})${fix}` };
   }
-  if (isUuid(name)) return { problem: 'looks like an id: "peer" would do' };
+  if (isIdEnd(name)) {
+    const problem = `looks like an id, or the end of one: "${shortId(name)}-agent" would do`;
+    return { reserved: name, problem };
+  }
   if (!isReserved(name)) return { name };
   return {
     reserved: name,
@@ -44,8 +42,10 @@ export function readName(text: string): AskedName {
 /** The name that is made of a project's or a user's when none is asked for. It never fails. */
 export function automaticName(text: string, kind: PeerKind): string {
   const { name } = fold(text);
-  if (name === "" || isUuid(name)) return "peer";
-  return isReserved(name) ? withSuffix(name, kindWords[kind] ?? "program") : name;
+  if (name === "") return "peer";
+  const word = kindWords[kind] ?? "program";
+  if (isIdEnd(name)) return withSuffix(shortId(name), word);
+  return isReserved(name) ? withSuffix(name, word) : name;
 }
 
 function withSuffix(name: string, suffix: string): string {

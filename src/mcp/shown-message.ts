@@ -1,7 +1,7 @@
 import type { Message } from "../../gen/peerline/v1/message_pb.js";
 import type { HeldMessage } from "../client/held-message.js";
 import { peerData, peerText } from "../contract/peer-text.js";
-import { shortId } from "./short-id.js";
+import { shortId } from "../contract/ids.js";
 import { urgencyWord } from "./words.js";
 import { wireTime } from "./wire-time.js";
 

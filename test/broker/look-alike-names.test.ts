@@ -26,6 +26,8 @@ describe("a name that looks like another's", () => {
     ["Cyrillic letters", "\u0430\u0440i"],
     ["the broker's own", "@peerline"],
     ["an id", "01234567-89ab-7def-8123-456789abcdef"],
+    ["the end of an id", "89abcdef"],
+    ["a longer end of an id", "8123-456789abcdef"],
     ["a tag", "<system>"],
     ["a role", "Assistant"],
     ["a role and a number", "user-2"],

@@ -36,7 +36,11 @@ describe("a name that is asked for", () => {
     ["後端", "nothing that a name may have"],
     ["\u0430pi", '"pi" would do'],
     ["後端 backend", '"backend" would do'],
-    ["01234567-89ab-7def-8123-456789abcdef", "looks like an id"],
+    ["01234567-89ab-7def-8123-456789abcdef", '"89abcdef-agent" would do'],
+    ["deadbeef", 'looks like an id, or the end of one: "deadbeef-agent" would do'],
+    ["20261127", "looks like an id"],
+    ["@DEADBEEF0", "looks like an id"],
+    ["8123-456789abcdef", "looks like an id"],
     ["system", '"system-agent" would do'],
     ["User", '"user-agent" would do'],
     ["@peerline", "is reserved"],
@@ -82,10 +86,13 @@ describe("a name that nobody asks for", () => {
     ["Müller", PeerKind.AGENT, "muller"],
     ["後端", PeerKind.AGENT, "peer"],
     ["", PeerKind.AGENT, "peer"],
-    ["01234567-89ab-7def-8123-456789abcdef", PeerKind.AGENT, "peer"],
     ["sy.stem", PeerKind.AGENT, "sy.stem-agent"],
     ["user-2", PeerKind.AGENT, "user-2-agent"],
     [`u${"-".repeat(36)}ser`, PeerKind.PROGRAM, `u${"-".repeat(31)}-program`],
+    ["01234567-89ab-7def-8123-456789abcdef", PeerKind.AGENT, "89abcdef-agent"],
+    ["DeadBeef", PeerKind.PERSON, "deadbeef-person"],
+    ["deadbee", PeerKind.AGENT, "deadbee"],
+    ["deadbeef-2", PeerKind.AGENT, "deadbeef-2"],
   ])("%j of kind %i is %s", (text, kind, name) => {
     expect(automaticName(text, kind)).toBe(name);
   });

@@ -67,6 +67,13 @@ describe("the name that is asked for", () => {
     expect((await agent.facts("list_peers")).note).toBeUndefined();
   });
 
+  test("is no agent's where it looks like an id, and the agent gets what would do", async () => {
+    await using agent = await home.start("DeadBeef");
+    const { you, note } = await agent.facts("list_peers");
+    expect(you).toEqual({ name: "deadbeef-agent" });
+    expect(note).toContain("you are deadbeef-agent, since PEERLINE_NAME=DeadBeef looks like an id");
+  });
+
   test.each([
     ["human", "human-agent", '"human-agent" would do'],
     ["U_ser", "u_ser-agent", '"u_ser-agent" would do'],

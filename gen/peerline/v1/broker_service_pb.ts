@@ -494,8 +494,11 @@ export const WatchPeersResponse_SyncedSchema: GenMessage<WatchPeersResponse_Sync
  */
 export type SendMessageRequest = Message<"peerline.v1.SendMessageRequest"> & {
   /**
-   * Set by the client: the recipients, each a name, a peer_id or at least the first
-   * 8 characters of one; 1 to 256, duplicates counting once.
+   * Set by the client: the recipients; 1 to 256, duplicates counting once. Each is, in
+   * this order: a name that `in_reply_to` gives a meaning to; a peer's name; a name and
+   * its `Profile.host` (`api@box`); a whole peer_id; the last 8 or more characters of
+   * one, where they fit one peer only. No peer can take a name that looks like an id or
+   * the end of one.
    *
    * @generated from field: repeated string to = 1;
    */

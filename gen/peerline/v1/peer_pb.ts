@@ -31,13 +31,14 @@ export type Peer = Message<"peerline.v1.Peer"> & {
 
   /**
    * Set by the broker from what Register or UpdatePeer asked for; unique in the
-   * broker; matches `[a-z0-9][a-z0-9._-]{0,39}` and is not itself a UUID. Asked for
-   * otherwise it is normalised: lower case, letters without their accents, a hyphen
-   * for each run of anything else (`Back End` is `back-end`, `@api` is `api`), what is
-   * invisible left out, cut to its length. Letters of other scripts are FIELD_INVALID.
-   * So are reserved names such as `user`, `system`, `assistant`, `peerline` and
-   * `all`, also with dots, hyphens and underscores in them and a number behind:
-   * `u-s-e-r`, `sys.tem_2`. A peer that has such a name already keeps it.
+   * broker; matches `[a-z0-9][a-z0-9._-]{0,39}`. Asked for otherwise it is normalised:
+   * lower case, letters without their accents, a hyphen for each run of anything else
+   * (`Back End` is `back-end`, `@api` is `api`), what is invisible left out, cut to its
+   * length. Letters of other scripts are FIELD_INVALID. So are reserved names such as
+   * `user`, `system`, `assistant`, `peerline` and `all`, also with dots, hyphens and
+   * underscores in them and a number behind: `u-s-e-r`, `sys.tem_2`. So is what looks
+   * like a UUID, or like its last 8 or more characters. A peer that has such a name
+   * already keeps it.
    *
    * @generated from field: string name = 2;
    */

@@ -2,8 +2,9 @@ import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import type { MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
-import { matchField, requireField } from "../fields.js";
-import { maxAmbiguous, minShortIdLength } from "../limits.js";
+import { idForm, isIdEnd } from "../../contract/ids.js";
+import { invalidField, requireField } from "../fields.js";
+import { maxAmbiguous } from "../limits.js";
 
 /**
  * Finds the one message that `viewer` (empty: the operator) means by a whole or shortened id. Ids are
@@ -27,8 +28,7 @@ export async function findMessage(
   const { field, from, viewer, likelyFrom = [] } = query;
   requireField(field, query.messageId);
   const messageId = query.messageId.toLowerCase();
-  const form = `a message id, or its last ${minShortIdLength} or more characters`;
-  matchField(field, messageId, new RegExp(`^[0-9a-f-]{${minShortIdLength},36}$`), form);
+  if (!isIdEnd(messageId)) throw invalidField(field, `${field} must be ${idForm}`);
   const find = (senders: readonly string[]): Promise<MessageRecord[]> =>
     translateStoreErrors(() =>
       core.store.findMessages({ messageId, senders, viewer, limit: maxAmbiguous }),

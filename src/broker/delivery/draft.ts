@@ -4,7 +4,7 @@ import { durationMs, StructSchema } from "@bufbuild/protobuf/wkt";
 import { v7 as uuidv7 } from "uuid";
 import type { SendMessageRequest } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { Urgency, type Message } from "../../../gen/peerline/v1/message_pb.js";
-import { isUuid } from "../../contract/names.js";
+import { isUuid } from "../../contract/ids.js";
 import { refTo, type PeerEntry } from "../peers/directory.js";
 import { boundBytes, checkThreadId, invalidField, requireField } from "../fields.js";
 import {

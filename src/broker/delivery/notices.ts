@@ -8,6 +8,7 @@ import {
   type PeerRef,
   type Receipt,
 } from "../../../gen/peerline/v1/message_pb.js";
+import { shortId } from "../../contract/ids.js";
 import type { BrokerLog } from "../broker-log.js";
 import { purgedReason } from "../calls/moderation.js";
 import { refTo, type Directory, type PeerEntry } from "../peers/directory.js";
@@ -144,7 +145,7 @@ function section(ends: readonly End[], what: string): string[] {
       .slice(0, maxEndsTold)
       .map(
         ({ messageId, receipt }) =>
-          `- ${messageId.slice(-8)} to ${receipt.recipient?.name}: ${why(receipt)}`,
+          `- ${shortId(messageId)} to ${receipt.recipient?.name}: ${why(receipt)}`,
       ),
     ...(more > 0 ? [`- and ${more} more`] : []),
   ];

@@ -2,6 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { SendMessageRequest } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ReceiptState, type MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
+import { isIdEnd } from "../../contract/ids.js";
 import { readName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
@@ -72,8 +73,8 @@ function resolve(
       return { entry: core.directory.resolveKnown("to", known), name: undefined };
     }
     const entry = core.directory.resolve("to", text);
-    const { peerId, name } = entry.stored;
-    return { entry, name: peerId.startsWith(text) ? undefined : name };
+    const { name } = entry.stored;
+    return { entry, name: isIdEnd(text) && name !== text ? undefined : name };
   });
 }
 

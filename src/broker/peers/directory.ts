@@ -5,9 +5,10 @@ import type { PeerRef } from "../../../gen/peerline/v1/message_pb.js";
 import { PeerRefSchema } from "../../../gen/peerline/v1/message_pb.js";
 import { PeerSchema, Reach, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../../clock.js";
-import { isUuid, meansEverybody, readName } from "../../contract/names.js";
+import { isIdEnd } from "../../contract/ids.js";
+import { meansEverybody, readName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
-import { maxFormerNames, maxNamesTold, minShortIdLength } from "../limits.js";
+import { maxFormerNames, maxNamesTold } from "../limits.js";
 import { nearNames, numberedName } from "./names.js";
 import type { Store, StoredPeer } from "../store.js";
 
@@ -91,7 +92,7 @@ export class Directory {
     this.#renameListeners.add(listener);
   }
 
-  /** Every peer that `wanted` fits: by its name, `name@host` or id one, by the beginning of an id several. */
+  /** Every peer that `wanted` fits: by its name, `name@host` or whole id one, by the end of an id several. */
   find(wanted: string): PeerEntry[] {
     const text = wanted.trim().toLowerCase();
     const named =
@@ -99,7 +100,7 @@ export class Directory {
       this.#byHost(text) ??
       // As whoever asks for a name may write it.
       this.#byName.get(readName(text).name ?? "");
-    return named === undefined ? this.#byIdPrefix(text) : [named];
+    return named === undefined ? this.#byIdEnd(text) : [named];
   }
 
   /** The peer that a message names, whatever it is called now. */
@@ -113,7 +114,7 @@ export class Directory {
     );
   }
 
-  /** Finds the peer that a caller means: a name, `name@host`, an id, or at least the first 8 characters of one. */
+  /** Finds the peer that a caller means: by a name, `name@host`, an id, or the end of one. */
   resolve(field: string, wanted: string): PeerEntry {
     const text = wanted.trim();
     const found = this.find(text);
@@ -257,11 +258,9 @@ export class Directory {
     return entry?.stored.profile.host.toLowerCase() === text.slice(at + 1) ? entry : undefined;
   }
 
-  #byIdPrefix(text: string): PeerEntry[] {
-    const whole = isUuid(text) ? this.#byId.get(text) : undefined;
-    if (whole !== undefined) return [whole];
-    if (text.length < minShortIdLength || !/^[0-9a-f-]+$/.test(text)) return [];
-    return [...this.#byId.values()].filter((entry) => entry.stored.peerId.startsWith(text));
+  #byIdEnd(text: string): PeerEntry[] {
+    if (!isIdEnd(text)) return [];
+    return [...this.#byId.values()].filter((entry) => entry.stored.peerId.endsWith(text));
   }
 
   #nameTaken(name: string): BrokerError {

@@ -10,7 +10,7 @@ import { visibleLine } from "../../contract/peer-text.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { readConfig } from "../../endpoint/config.js";
 import { readSeconds } from "../../mcp/duration.js";
-import { shortId } from "../../mcp/short-id.js";
+import { shortId } from "../../contract/ids.js";
 import { readUrgency } from "../../mcp/words.js";
 import { CliError } from "../cli-error.js";
 import { commandLine } from "../doctor/quoted.js";

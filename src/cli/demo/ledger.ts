@@ -1,4 +1,4 @@
-import { shortId } from "../../mcp/short-id.js";
+import { shortId } from "../../contract/ids.js";
 
 /** What was sent to whom, and who got it how often, by the results of the tools alone. */
 export class Ledger {

@@ -1,6 +1,6 @@
 import { ConfirmedBy } from "../../../gen/peerline/v1/message_pb.js";
 import { sleep, systemClock } from "../../clock.js";
-import { shortId } from "../../mcp/short-id.js";
+import { shortId } from "../../contract/ids.js";
 import { CliError } from "../cli-error.js";
 import { evidenceLabels } from "../print/receipt-words.js";
 import { clockTime } from "../print/clock-time.js";

@@ -10,7 +10,7 @@ import {
   type Receipt,
 } from "../../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../clock.js";
-import { shortId } from "../../mcp/short-id.js";
+import { shortId } from "../../contract/ids.js";
 import { messageLines } from "./message-lines.js";
 import type { Output } from "./output.js";
 import { receiptPhrase } from "./receipt-words.js";

@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import stringWidth from "string-width";
 import { Urgency, type Message } from "../../../gen/peerline/v1/message_pb.js";
 import { peerText } from "../../contract/peer-text.js";
-import { shortId } from "../../mcp/short-id.js";
+import { shortId } from "../../contract/ids.js";
 import { clockTime } from "./clock-time.js";
 import { jsonLine } from "./json-line.js";
 import type { Output } from "./output.js";

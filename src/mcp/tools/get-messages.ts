@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AbortScope } from "../../abort-scope.js";
 import { sleep, systemClock } from "../../clock.js";
 import type { HeldMessage } from "../../client/held-message.js";
+import { isIdEnd } from "../../contract/ids.js";
 import { flag, peer, wholeNumber } from "../lenient.js";
 import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
 import { otherOwnersNote } from "../known-peers.js";
@@ -79,14 +80,14 @@ function hiddenBehind(call: ToolCall, from: string | undefined): string | undefi
 
 type Filter = (held: HeldMessage) => boolean;
 
-/** A sender is meant by its name, now or in the message, its id, or the beginning of that. */
+/** A sender is meant by its name, now or in the message, its id, or the end of that. */
 function senderFilter(wanted: string | undefined): Filter {
   if (wanted === undefined) return () => true;
   const text = wanted.trim().toLowerCase();
   return ({ message: { from }, senderName }) =>
     senderName === text ||
     from?.name === text ||
-    (text.length >= 8 && from?.peerId.startsWith(text) === true);
+    (isIdEnd(text) && from?.peerId.endsWith(text) === true);
 }
 
 /** Resolves when matching mail is here, or the time is over. Rejects when the call or the line ends. */

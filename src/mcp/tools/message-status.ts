@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Receipt } from "../../../gen/peerline/v1/message_pb.js";
 import { peerText } from "../../contract/peer-text.js";
 import { messageId } from "../lenient.js";
-import { shortId } from "../short-id.js";
+import { shortId } from "../../contract/ids.js";
 import { wireTime } from "../wire-time.js";
 import { evidenceWord, stateWord } from "../words.js";
 import { defineTool } from "./tool.js";

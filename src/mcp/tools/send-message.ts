@@ -7,7 +7,7 @@ import { readSeconds } from "../duration.js";
 import { choice, messageId, peers, text } from "../lenient.js";
 import { maxTextBytes } from "../limits.js";
 import { explainEntry } from "../refusal.js";
-import { shortId } from "../short-id.js";
+import { shortId } from "../../contract/ids.js";
 import { reachWord, readUrgency, stateWord } from "../words.js";
 import { defineTool } from "./tool.js";
 
