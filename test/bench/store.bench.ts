@@ -6,7 +6,7 @@ import { afterAll, bench, describe } from "vitest";
 import { MessageSchema } from "../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../src/clock.js";
 import { Batches } from "../../src/store/sqlite/batch.js";
-import { MessageCheck } from "../../src/store/sqlite/damage/message-check.js";
+import { Quarantine } from "../../src/store/sqlite/damage/quarantine.js";
 import { openDatabase } from "../../src/store/sqlite/database.js";
 import { enqueueOperation } from "../../src/store/sqlite/enqueue.js";
 import { FreeSpace } from "../../src/store/sqlite/free-space.js";
@@ -14,7 +14,7 @@ import { Room } from "../../src/store/sqlite/room.js";
 import { sqliteLimits } from "../../src/store/sqlite/limits.js";
 import type { Operations } from "../../src/store/sqlite/operations.js";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.js";
-import { prepareStatements } from "../../src/store/sqlite/statements.js";
+import { Statements } from "../../src/store/sqlite/statements.js";
 import { stamp } from "../../src/store/stamp.js";
 import { draft, send } from "../contract/store/drafts.js";
 import { workerUrl } from "../store/sqlite/built-worker.js";
@@ -59,9 +59,9 @@ async function sendAll(senders: number): Promise<void> {
 function oneTransactionEach(databasePath: string): (count: number) => void {
   const database = openDatabase(databasePath);
   const freeSpace = new FreeSpace(databasePath, sqliteLimits.reserveBytes);
-  const statements = prepareStatements(database);
+  const statements = new Statements(database);
   const room = new Room(statements, { ...sqliteLimits, ...boundless });
-  const enqueue = enqueueOperation(statements, new MessageCheck(), room, freeSpace);
+  const enqueue = enqueueOperation(statements, new Quarantine(), room, freeSpace);
   const batches = new Batches(database, { enqueue } as Operations);
   return (count) => {
     for (let sent = 0; sent < count; sent += 1) {

@@ -1,10 +1,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type Database from "libsql";
 import { MessageSchema, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import { MessageCheck } from "../../src/store/sqlite/damage/message-check.js";
+import { Quarantine } from "../../src/store/sqlite/damage/quarantine.js";
 import { historyOperations } from "../../src/store/sqlite/history.js";
 import type { RecordRow } from "../../src/store/sqlite/operations.js";
-import { prepareStatements } from "../../src/store/sqlite/statements.js";
+import { Statements } from "../../src/store/sqlite/statements.js";
 import { ample } from "../contract/store/drafts.js";
 import type { FileEvent } from "./recording.js";
 import { textOf } from "./text-of.js";
@@ -38,10 +38,7 @@ export class Promises {
 
 /** Every intact message, as the store itself reads them. */
 function readAll(database: Database.Database) {
-  const { records } = historyOperations(
-    prepareStatements(database),
-    new MessageCheck(),
-  ).listMessages({
+  const { records } = historyOperations(new Statements(database), new Quarantine()).listMessages({
     viewer: "",
     peer: "",
     threadId: "",

@@ -1,22 +1,23 @@
 import type Database from "libsql";
-import {
-  deliveryChecksum,
-  firstMessageChecksum,
-  identityChecksum,
-  messageChecksum,
-  nameChecksum,
-  noChecksum,
-  peerChecksum,
-} from "./damage/row-checksums.js";
+import { sumsOf, sumWithoutKey } from "./damage/checksums.js";
 import { maxMigratedRows } from "./limits.js";
-import { toPeerRow } from "./peers.js";
-import { checkedPeers, deliverySelect, messageSelect } from "./sql.js";
-import { type DeliveryColumns, type PeerColumns, Statement } from "./statements.js";
+import {
+  inSlices,
+  type ReadDelivery,
+  type ReadMessage,
+  type ReadPeer,
+  selection,
+  Statements,
+} from "./statements.js";
+import { deliveryTable, messageTable, noChecksum, peerTable } from "./tables.js";
+
+/** Of the schema that this step leads to: it reads no column that a later one added. */
+const version = 2;
 
 /**
- * A step of the schema: gives a checksum to each peer, to what makes it that peer, and to each delivery
- * with its receipt; and makes that of a message cover the row's own key. What was damaged before has
- * none, and stays told from what is whole.
+ * A step of the schema. It gives checksums to each peer, to what makes it that peer, and to each delivery
+ * with its receipt. It makes a message's checksum cover the row's own key. A message that was damaged
+ * before gets none, and stays told from what is whole.
  */
 export function addChecksums(database: Database.Database): void {
   database.exec(`
@@ -24,58 +25,54 @@ export function addChecksums(database: Database.Database): void {
     ALTER TABLE peer ADD COLUMN name_checksum INTEGER NOT NULL DEFAULT ${noChecksum};
     ALTER TABLE peer ADD COLUMN checksum INTEGER NOT NULL DEFAULT ${noChecksum};
     ALTER TABLE delivery ADD COLUMN checksum INTEGER NOT NULL DEFAULT ${noChecksum};`);
-  checkPeers(database);
-  checkMessages(database);
-  checkDeliveries(database);
+  const statements = new Statements(database);
+  checkPeers(statements);
+  checkMessages(statements);
+  checkDeliveries(statements);
 }
 
-function checkPeers(database: Database.Database): void {
-  const update = prepare(
-    database,
-    "UPDATE peer SET identity_checksum = ?2, name_checksum = ?3, checksum = ?4 WHERE rowid = ?1",
+function checkPeers(statements: Statements): void {
+  const peers = statements.prepare<void, ReadPeer>(
+    `SELECT p.rowid AS place, ${selection(peerTable, "p", version)} FROM peer p`,
   );
-  for (const columns of prepare<PeerColumns>(database, checkedPeers).all()) {
-    const row = toPeerRow({ ...columns, formerNames: "[]", mutedUntilMs: 0 });
-    update.run(columns.place, identityChecksum(row), nameChecksum(row), peerChecksum(row));
+  const update = statements.prepare<
+    ReturnType<typeof sumsOf<typeof peerTable>> & { place: number }
+  >(
+    `UPDATE peer SET identity_checksum = :identityChecksum, name_checksum = :nameChecksum,
+    checksum = :checksum WHERE rowid = :place`,
+  );
+  for (const { place, profile, ...row } of peers.all()) {
+    update.run({ place, ...sumsOf(peerTable, { ...row, profile: profile ?? new Uint8Array(0) }) });
   }
 }
 
-function checkMessages(database: Database.Database): void {
-  const select = prepare<DeliveryColumns>(
-    database,
-    `${messageSelect} WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`,
+function checkMessages(statements: Statements): void {
+  const messagesAfter = statements.prepare<{ last: number; limit: number }, ReadMessage>(
+    `SELECT ${selection(messageTable, "m", version)} FROM message m
+    WHERE m.id > :last ORDER BY m.id LIMIT :limit`,
   );
-  const update = prepare(database, "UPDATE message SET checksum = ?2 WHERE id = ?1");
-  let last = 0;
-  for (;;) {
-    const rows = select.all(last, maxMigratedRows);
-    for (const row of rows) {
-      last = row.id;
-      const message = { ...row, body: new Uint8Array(row.body ?? new ArrayBuffer(0)) };
-      const isIntact = firstMessageChecksum(message) === row.checksum;
-      update.run(row.id, isIntact ? messageChecksum(row.id, message) : noChecksum);
-    }
-    if (rows.length < maxMigratedRows) return;
+  const update = statements.prepare<{ id: number; checksum: number }>(
+    "UPDATE message SET checksum = :checksum WHERE id = :id",
+  );
+  const slice = (last: number) => messagesAfter.all({ last, limit: maxMigratedRows });
+  for (const row of inSlices(slice, ({ id }) => id)) {
+    const message = { ...row, body: row.body ?? new Uint8Array(0) };
+    const isIntact = sumWithoutKey(messageTable, message) === row.checksum;
+    const { checksum } = isIntact ? sumsOf(messageTable, message) : { checksum: noChecksum };
+    update.run({ id: row.id, checksum });
   }
 }
 
-function checkDeliveries(database: Database.Database): void {
-  const select = prepare<DeliveryColumns>(
-    database,
-    `${deliverySelect} WHERE d.seq > ?1 ORDER BY d.seq LIMIT ?2`,
+function checkDeliveries(statements: Statements): void {
+  const deliveriesAfter = statements.prepare<{ last: number; limit: number }, ReadDelivery>(
+    `SELECT ${selection(deliveryTable, "d", version)} FROM delivery d
+    WHERE d.seq > :last ORDER BY d.seq LIMIT :limit`,
   );
-  const update = prepare(database, "UPDATE delivery SET checksum = ?2 WHERE seq = ?1");
-  let last = 0;
-  for (;;) {
-    const rows = select.all(last, maxMigratedRows);
-    for (const row of rows) {
-      last = row.seq;
-      update.run(row.seq, deliveryChecksum(row));
-    }
-    if (rows.length < maxMigratedRows) return;
+  const update = statements.prepare<{ seq: number; deliveryChecksum: number }>(
+    "UPDATE delivery SET checksum = :deliveryChecksum WHERE seq = :seq",
+  );
+  const slice = (last: number) => deliveriesAfter.all({ last, limit: maxMigratedRows });
+  for (const row of inSlices(slice, ({ seq }) => seq)) {
+    update.run({ seq: row.seq, ...sumsOf(deliveryTable, row) });
   }
-}
-
-function prepare<Row>(database: Database.Database, text: string): Statement<Row> {
-  return new Statement(database.prepare(text));
 }

@@ -1,13 +1,19 @@
 import type { StoreErrorCode } from "../../broker/store.js";
 import { queuedReceipt, type StoredReceipt } from "../stored-receipt.js";
-import type { MessageCheck } from "./damage/message-check.js";
+import type { Quarantine } from "./damage/quarantine.js";
 import type { FreeSpace } from "./free-space.js";
-import { insertDelivery, insertMessage } from "./insert-rows.js";
-import type { EnqueueOutcome, Operations, Recipient } from "./operations.js";
-import type { Room } from "./room.js";
+import type { EnqueueOutcome, NewMessage, Operations, Recipient } from "./operations.js";
 import { receiptOf, soundDelivery } from "./receipts.js";
-import { deliveryChecksum, messageChecksum, type MessageRow } from "./damage/row-checksums.js";
-import type { Statements } from "./statements.js";
+import type { Room } from "./room.js";
+import {
+  deliverySelect,
+  messageSelect,
+  type ReadDelivery,
+  type ReadMessage,
+  type Statement,
+  type Statements,
+} from "./statements.js";
+import { deliveryTable, messageTable } from "./tables.js";
 
 /**
  * Stores a message once and one delivery for each recipient that does not have it yet. The message is
@@ -15,20 +21,27 @@ import type { Statements } from "./statements.js";
  */
 export function enqueueOperation(
   statements: Statements,
-  check: MessageCheck,
+  quarantine: Quarantine,
   room: Room,
   freeSpace: FreeSpace,
 ): Operations["enqueue"] {
+  const messageByKey = statements.prepare<{ fromPeerId: string; messageId: string }, ReadMessage>(
+    `${messageSelect} WHERE m.from_peer_id = :fromPeerId AND m.message_id = :messageId`,
+  );
+  const receiptTo = deliveryTo(statements);
+  const insertMessage = statements.insertInto(messageTable);
+  const insertDelivery = statements.insertInto(deliveryTable);
+  const insertParticipant = participantInsertion(statements);
   // The keys are given out here, and by nobody else: a row's checksum covers its own.
-  const last = statements.lastKeys.one() ?? { id: 0, seq: 0 };
+  const last = lastKeys(statements);
 
   return (message, expireTimeMs, recipients) => {
-    const earlier = statements.messageByKey.one(message.fromPeerId, message.messageId);
+    const earlier = messageByKey.one(message);
     if (earlier !== undefined && earlier.fingerprint !== message.fingerprint) {
       const words = `The sender used the message id ${message.messageId} for other content.`;
       return recipients.map(() => refused("MESSAGE_ID_REUSED", words));
     }
-    const earlierBody = earlier && check.intactBody(earlier);
+    const earlierBody = earlier && quarantine.intactBody(earlier);
     if (earlier !== undefined && earlierBody === undefined) {
       const words = `The stored message ${message.messageId} is damaged.`;
       return recipients.map(() => refused("DATA_LOSS", words));
@@ -62,31 +75,59 @@ export function enqueueOperation(
     { peerId }: Recipient,
     body: Uint8Array | undefined,
   ): StoredReceipt | undefined {
-    const row = statements.receiptOf.one(id, peerId);
-    return row && receiptOf(soundDelivery(check, row, () => body));
+    const row = receiptTo.one({ id, peerId });
+    return row && receiptOf(soundDelivery(quarantine, row, () => body));
   }
 
-  function storeMessage(message: MessageRow): number {
+  function storeMessage(message: NewMessage): number {
     last.id += 1;
-    insertMessage(statements, last.id, message, messageChecksum(last.id, message));
-    statements.insertParticipant.run(message.fromPeerId, last.id);
+    insertMessage({ ...message, id: last.id });
+    insertParticipant.run({ peerId: message.fromPeerId, id: last.id });
     return last.id;
   }
 
   function storeDelivery(
     id: number,
-    { fromPeerId: senderPeerId, acceptTimeMs: queuedMs }: MessageRow,
+    { fromPeerId: senderPeerId, acceptTimeMs: queuedMs }: NewMessage,
     expireTimeMs: number,
     { peerId, name: peerName }: Recipient,
     sizeBytes: number,
   ): StoredReceipt {
     last.seq += 1;
     const receipt = queuedReceipt({ seq: last.seq, peerId, peerName, queuedMs });
-    const row = { ...receipt, id, senderPeerId, sizeBytes, expireTimeMs, redriven: 0 };
-    insertDelivery(statements, row, deliveryChecksum(row));
-    statements.insertParticipant.run(peerId, id);
+    insertDelivery({ ...receipt, id, senderPeerId, sizeBytes, expireTimeMs, redriven: 0 });
+    insertParticipant.run({ peerId, id });
     return receipt;
   }
+}
+
+export function deliveryTo(
+  statements: Statements,
+): Statement<{ id: number; peerId: string }, ReadDelivery> {
+  return statements.prepare(`${deliverySelect} WHERE d.message = :id AND d.peer_id = :peerId`);
+}
+
+/** Notes who sent or received a message. */
+export function participantInsertion(
+  statements: Statements,
+): Statement<{ peerId: string; id: number }, never> {
+  return statements.prepare(
+    "INSERT OR IGNORE INTO participant (peer_id, message) VALUES (:peerId, :id)",
+  );
+}
+
+/** The greatest keys that were ever given out. */
+function lastKeys(statements: Statements): { id: number; seq: number } {
+  const keys = statements.prepare<void, { id: number; seq: number }>(
+    `SELECT ${lastKey("message", "id")} AS id, ${lastKey("delivery", "seq")} AS seq`,
+  );
+  return keys.one() ?? { id: 0, seq: 0 };
+}
+
+/** AUTOINCREMENT remembers those whose rows are gone. */
+function lastKey(table: string, key: string): string {
+  return `max((SELECT coalesce(max(${key}), 0) FROM ${table}),
+    coalesce((SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = '${table}'), 0))`;
 }
 
 function refused(code: StoreErrorCode, message: string): EnqueueOutcome {

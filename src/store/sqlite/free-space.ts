@@ -2,7 +2,10 @@ import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from "no
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { systemClock } from "../../clock.js";
+import type { Quarantine } from "./damage/quarantine.js";
 import { probeBytes, probeIntervalMs } from "./limits.js";
+import type { Operations } from "./operations.js";
+import type { Statements } from "./statements.js";
 
 /**
  * The file system of the database, and the room on it that messages must leave to everything else.
@@ -39,6 +42,32 @@ export class FreeSpace {
     this.#probedMs = systemClock.monotonic();
     return this.#refusal;
   }
+}
+
+/** Whether messages are taken, and what an operator wants to know of the database. */
+export function healthOperation(
+  statements: Statements,
+  quarantine: Quarantine,
+  freeSpace: FreeSpace,
+): Operations["checkHealth"] {
+  const sizeOfFile = statements.prepare<
+    void,
+    { pages: number; freePages: number; pageBytes: number }
+  >(
+    `SELECT page_count AS pages, freelist_count AS freePages, page_size AS pageBytes
+    FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+  );
+  return () => {
+    const problem = freeSpace.problem();
+    const size = sizeOfFile.one() ?? { pages: 0, freePages: 0, pageBytes: 0 };
+    return {
+      writable: problem === undefined,
+      problem: problem ?? "",
+      bytes: size.pages * size.pageBytes,
+      freeBytes: size.freePages * size.pageBytes,
+      damagedMessages: quarantine.damagedMessages,
+    };
+  };
 }
 
 /** Why nothing can be written beside a database, as one sentence; undefined where it can, or fails otherwise. */

@@ -1,9 +1,17 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
-import type { MessageCheck } from "./damage/message-check.js";
+import type { Quarantine } from "./damage/quarantine.js";
 import type { ListQuery, Operations, RecordRow } from "./operations.js";
 import { receiptOf, soundDelivery } from "./receipts.js";
-import type { Statements } from "./statements.js";
+import {
+  deliverySelect,
+  messageSelect,
+  type ReadDelivery,
+  readInteger,
+  type ReadMessage,
+  type Statement,
+  type Statements,
+} from "./statements.js";
 
 /**
  * Messages as they were, newest first. A damaged message is left out of a page of history; asked for
@@ -11,12 +19,60 @@ import type { Statements } from "./statements.js";
  */
 export function historyOperations(
   statements: Statements,
-  check: MessageCheck,
+  quarantine: Quarantine,
 ): Pick<Operations, "findMessages" | "listMessages"> {
+  const messageAt = messageById(statements);
+  const deliveriesOf = statements.prepare<{ id: number }, ReadDelivery>(
+    `${deliverySelect} WHERE d.message = :id ORDER BY d.seq`,
+  );
+  /** `senders` are names or ids in JSON; an empty list is all. */
+  const findMessages = statements.prepare<
+    { messageId: string; senders: string; viewer: string; limit: number },
+    { id: number }
+  >(
+    `SELECT m.id FROM message m INDEXED BY message_by_suffix
+    WHERE substr(m.message_id, -8) = substr(:messageId, -8)
+      AND substr(m.message_id, -length(:messageId)) = :messageId
+      AND (:senders = '[]' OR m.from_peer_id IN (SELECT value FROM json_each(:senders))
+        OR m.from_name IN (SELECT value FROM json_each(:senders)))
+      AND ${involvesPeer("m.id", ":viewer")}
+    ORDER BY m.id LIMIT :limit`,
+  );
+  const listAll = statements.prepare<ListQuery, { id: number }>(
+    `SELECT id FROM message WHERE id < :before AND ${hasState("message.id", "''")}
+    ORDER BY id DESC LIMIT :limit`,
+  );
+  const listOfViewer = statements.prepare<ListQuery, { id: number }>(
+    `SELECT ${readInteger("a.message")} AS id FROM participant a
+    WHERE a.peer_id = :viewer AND a.message < :before
+      AND ${involvesPeer("a.message", ":peer")} AND ${hasState("a.message", ":viewer")}
+    ORDER BY a.message DESC LIMIT :limit`,
+  );
+  const listOfPeer = statements.prepare<ListQuery, { id: number }>(
+    `SELECT ${readInteger("a.message")} AS id FROM participant a
+    WHERE a.peer_id = :peer AND a.message < :before AND ${hasState("a.message", "''")}
+    ORDER BY a.message DESC LIMIT :limit`,
+  );
+  const listOfThread = statements.prepare<ListQuery, { id: number }>(
+    `SELECT m.id FROM message m INDEXED BY message_by_thread
+    WHERE m.thread_id = :threadId AND m.id < :before AND ${hasState("m.id", ":viewer")}
+      AND ${involvesPeer("m.id", ":viewer")} AND ${involvesPeer("m.id", ":peer")}
+    ORDER BY m.id DESC LIMIT :limit`,
+  );
+  /** What expired or was dead-lettered: few among many. */
+  const listEnded = statements.prepare<ListQuery, { id: number }>(
+    `SELECT ${readInteger("e.message")} AS id FROM delivery e INDEXED BY delivery_ended
+    WHERE e.state >= 6 AND e.state = :state AND e.message < :before
+      AND ${isVisible("e", ":viewer")} AND ${involvesPeer("e.message", ":peer")}
+      AND (:threadId = '' OR EXISTS
+        (SELECT 1 FROM message m WHERE m.id = e.message AND m.thread_id = :threadId))
+    GROUP BY e.message ORDER BY e.message DESC LIMIT :limit`,
+  );
+
   return {
     findMessages(messageId, senders, viewer, limit) {
-      const wanted = JSON.stringify(senders);
-      return statements.findMessages.all(messageId, wanted, viewer, limit).map(({ id }) => {
+      const wanted = { messageId, senders: JSON.stringify(senders), viewer, limit };
+      return findMessages.all(wanted).map(({ id }) => {
         const record = read(id, viewer);
         if (record !== undefined) return record;
         throw new StoreError("DATA_LOSS", `The stored message ${messageId} is damaged.`);
@@ -24,7 +80,8 @@ export function historyOperations(
     },
 
     listMessages(query) {
-      const matches = select(query);
+      // One more than the page holds, to tell whether there is another page.
+      const matches = listing(query).all({ ...query, limit: query.limit + 1 });
       const records: RecordRow[] = [];
       let last: number | undefined;
       let bytes = 0;
@@ -39,33 +96,46 @@ export function historyOperations(
     },
   };
 
-  /** One more than the page holds, to tell whether there is another page. */
-  function select(query: ListQuery): { id: number }[] {
-    const { viewer, peer, threadId, state, before } = query;
-    const limit = query.limit + 1;
-    if (state >= ReceiptState.EXPIRED) {
-      return statements.listEnded.all(state, viewer, peer, threadId, before, limit);
-    }
-    if (threadId !== "") {
-      return statements.listOfThread.all(threadId, viewer, peer, before, state, limit);
-    }
-    if (viewer !== "") return statements.listOfPeer.all(viewer, peer, before, state, limit, viewer);
-    if (peer !== "") return statements.listOfPeer.all(peer, "", before, state, limit, "");
-    return statements.listAll.all(before, state, limit);
+  function listing({ viewer, peer, threadId, state }: ListQuery) {
+    if (state >= ReceiptState.EXPIRED) return listEnded;
+    if (threadId !== "") return listOfThread;
+    if (viewer !== "") return listOfViewer;
+    return peer === "" ? listAll : listOfPeer;
   }
 
-  /** Whoever may see it is told by itself: the table that leads to it might be damaged. */
+  /** The message itself says who may see it: the table that leads to it might be damaged. */
   function read(id: number, viewer: string): RecordRow | undefined {
-    const row = statements.getMessage.one(id);
-    const body = row && check.intactBody(row);
+    const row = messageAt.one({ id });
+    const body = row && quarantine.intactBody(row);
     if (row === undefined || body === undefined) return undefined;
-    const receipts = statements.receiptsOf
-      .all(id)
-      .map((receipt) => receiptOf(soundDelivery(check, receipt, () => body)));
-    const isVisible =
+    const receipts = deliveriesOf
+      .all({ id })
+      .map((receipt) => receiptOf(soundDelivery(quarantine, receipt, () => body)));
+    const isShown =
       viewer === "" ||
       viewer === row.fromPeerId ||
       receipts.some(({ peerId }) => peerId === viewer);
-    return isVisible ? { body, receipts } : undefined;
+    return isShown ? { body, receipts } : undefined;
   }
+}
+
+export function messageById(statements: Statements): Statement<{ id: number }, ReadMessage> {
+  return statements.prepare(`${messageSelect} WHERE m.id = :id`);
+}
+
+/** Whether a viewer may see a delivery's receipt: as recipient or as sender. An empty viewer sees all. */
+function isVisible(delivery: string, viewer: string): string {
+  return `(${viewer} = '' OR ${delivery}.peer_id = ${viewer} OR ${delivery}.from_peer_id = ${viewer})`;
+}
+
+/** Whether the message has a receipt of the state `:state` that the viewer may see, or that state is 0. */
+function hasState(id: string, viewer: string): string {
+  return `(:state = 0 OR EXISTS (SELECT 1 FROM delivery s
+    WHERE s.message = ${id} AND s.state = :state AND ${isVisible("s", viewer)}))`;
+}
+
+/** Whether the peer sent or received the message, or the peer is empty. */
+function involvesPeer(id: string, peer: string): string {
+  return `(${peer} = '' OR EXISTS (SELECT 1 FROM participant p
+    WHERE p.peer_id = ${peer} AND p.message = ${id}))`;
 }

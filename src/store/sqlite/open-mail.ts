@@ -2,17 +2,68 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { climb } from "../ladder.js";
 import { maxBacklogSenders } from "../limits.js";
 import type { Position } from "../queue-readers.js";
-import type { MessageCheck } from "./damage/message-check.js";
-import type { AdvancedRow, Operations, TakenRow } from "./operations.js";
-import { receiptOf, soundDelivery, toAdvanced, writeReceipt } from "./receipts.js";
-import type { Statements } from "./statements.js";
+import type { Quarantine } from "./damage/quarantine.js";
+import type { AdvancedRow, ExpiryRow, Operations, TakenRow } from "./operations.js";
+import { receiptOf, receiptWriter, soundDelivery, toAdvanced } from "./receipts.js";
+import { mailSelect, type ReadMail, readInteger, readText, type Statements } from "./statements.js";
+
+type OpenMailOperations = Pick<
+  Operations,
+  "take" | "backlog" | "listOpen" | "countWaiting" | "listExpired" | "nextExpiryMs"
+>;
 
 const deadLettered = { state: ReceiptState.DEAD_LETTERED, reason: "its stored bytes are damaged" };
 
+/** What waits in queues: for their readers, counted, and by when it expires. */
 export function openMailOperations(
   statements: Statements,
-  check: MessageCheck,
-): Pick<Operations, "take" | "backlog"> {
+  quarantine: Quarantine,
+): OpenMailOperations {
+  const openAt = statements.prepare<{ peerId: string; seq: number }, ReadMail>(
+    `${mailSelect} WHERE d.seq = :seq AND d.peer_id = :peerId AND d.state <= 3`,
+  );
+  const openAfter = statements.prepare<{ peerId: string; after: number }, ReadMail>(
+    `${mailSelect} WHERE d.peer_id = :peerId AND d.seq > :after AND d.state <= 3
+    ORDER BY d.seq LIMIT 1`,
+  );
+  const countOpenAfter = statements.prepare<
+    { peerId: string; after: number },
+    { messages: number }
+  >(
+    `SELECT count(*) AS messages FROM delivery INDEXED BY delivery_open
+    WHERE peer_id = :peerId AND seq > :after AND state <= 3`,
+  );
+  /** The oldest open message of each of the first senders. */
+  const sendersAfter = statements.prepare<
+    { peerId: string; after: number; limit: number },
+    { seq: number }
+  >(
+    `SELECT min(seq) AS seq FROM delivery INDEXED BY delivery_open
+    WHERE peer_id = :peerId AND seq > :after AND state <= 3
+    GROUP BY from_peer_id ORDER BY seq LIMIT :limit`,
+  );
+  const listOpen = statements.prepare<{ peerId: string; limit: number }, { seq: number }>(
+    `SELECT seq FROM delivery INDEXED BY delivery_open
+    WHERE peer_id = :peerId AND state <= 3 ORDER BY seq LIMIT :limit`,
+  );
+  const countWaiting = statements.prepare<{ peerId: string }, { messages: number }>(
+    `SELECT ${readInteger("waiting_messages")} AS messages FROM queue WHERE peer_id = :peerId`,
+  );
+  const listExpired = statements.prepare<
+    { expireTimeMs: number; seq: number; nowMs: number; limit: number },
+    ExpiryRow
+  >(
+    `SELECT ${readText("peer_id")} AS peerId, seq, ${readInteger("expire_time_ms")} AS expireTimeMs
+    FROM delivery INDEXED BY delivery_waiting
+    WHERE state <= 2 AND (expire_time_ms, seq) > (:expireTimeMs, :seq) AND expire_time_ms <= :nowMs
+    ORDER BY expire_time_ms, seq LIMIT :limit`,
+  );
+  const nextExpiry = statements.prepare<void, { expireTimeMs: number | null }>(
+    `SELECT ${readInteger("min(expire_time_ms)")} AS expireTimeMs
+    FROM delivery INDEXED BY delivery_waiting WHERE state <= 2`,
+  );
+  const write = receiptWriter(statements);
+
   return {
     take(peerId, position, { maxMessages, maxBytes }, nowMs) {
       const messages: TakenRow[] = [];
@@ -23,17 +74,17 @@ export function openMailOperations(
         const exceeds = messages.length > 0 && bytes + row.sizeBytes > maxBytes;
         if (messages.length >= maxMessages || exceeds) break;
         reach = row.seq;
-        const body = check.intactBody(row);
-        const sound = soundDelivery(check, row, () => body);
+        const body = quarantine.intactBody(row);
+        const sound = soundDelivery(quarantine, row, () => body);
         if (sound.isVoid) {
-          writeReceipt(statements, sound, receiptOf(sound));
+          write(sound, receiptOf(sound));
           damaged.push(toAdvanced(row, sound, receiptOf(sound), true));
           continue;
         }
         const before = receiptOf(sound);
         const change = body === undefined ? deadLettered : { state: ReceiptState.LEASED };
         const { receipt, moved } = climb(before, change, nowMs);
-        if (moved) writeReceipt(statements, sound, receipt);
+        if (moved) write(sound, receipt);
         if (body === undefined) {
           damaged.push(toAdvanced(row, sound, receipt, moved));
           continue;
@@ -46,11 +97,11 @@ export function openMailOperations(
     },
 
     backlog(peerId, { after, returned }) {
-      const returnedRows = returned.flatMap((seq) => statements.openAt.all(peerId, seq));
-      const unread = statements.countOpenAfter.one(peerId, after)?.messages ?? 0;
-      const oldest = statements.sendersAfter
-        .all(peerId, after, maxBacklogSenders)
-        .flatMap(({ seq }) => statements.openAt.all(peerId, seq));
+      const returnedRows = returned.flatMap((seq) => openAt.all({ peerId, seq }));
+      const unread = countOpenAfter.one({ peerId, after })?.messages ?? 0;
+      const oldest = sendersAfter
+        .all({ peerId, after, limit: maxBacklogSenders })
+        .flatMap(({ seq }) => openAt.all({ peerId, seq }));
       const names = new Map<string, string>();
       for (const { senderPeerId, fromName } of [...returnedRows, ...oldest]) {
         if (!names.has(senderPeerId)) names.set(senderPeerId, fromName);
@@ -62,16 +113,25 @@ export function openMailOperations(
           .map(([senderPeerId, name]) => ({ peerId: senderPeerId, name })),
       };
     },
+
+    listOpen: (peerId, limit) => listOpen.all({ peerId, limit }).map(({ seq }) => seq),
+
+    countWaiting: (peerIds) =>
+      new Map(peerIds.map((peerId) => [peerId, countWaiting.one({ peerId })?.messages ?? 0])),
+
+    listExpired: (after, limit, nowMs) => listExpired.all({ ...after, limit, nowMs }),
+
+    nextExpiryMs: () => nextExpiry.one()?.expireTimeMs ?? undefined,
   };
 
   /** Row by row, since each is read with its body and the credit may end with any. */
   function* open(peerId: string, { returned, after }: Position) {
-    for (const seq of returned) yield* statements.openAt.all(peerId, seq);
-    for (let seq = after; ;) {
-      const row = statements.openAfter.one(peerId, seq);
+    for (const seq of returned) yield* openAt.all({ peerId, seq });
+    for (let last = after; ;) {
+      const row = openAfter.one({ peerId, after: last });
       if (row === undefined) return;
       yield row;
-      seq = row.seq;
+      last = row.seq;
     }
   }
 }

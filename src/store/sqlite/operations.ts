@@ -1,3 +1,4 @@
+import type { Database } from "libsql";
 import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type {
   ReceiptChange,
@@ -9,7 +10,18 @@ import type {
 } from "../../broker/store.js";
 import type { Credit, Position } from "../queue-readers.js";
 import type { StoredReceipt } from "../stored-receipt.js";
-import type { MessageRow } from "./damage/row-checksums.js";
+import { Quarantine } from "./damage/quarantine.js";
+import { enqueueOperation } from "./enqueue.js";
+import { type FreeSpace, healthOperation } from "./free-space.js";
+import { historyOperations } from "./history.js";
+import type { SqliteLimits } from "./limits.js";
+import { openMailOperations } from "./open-mail.js";
+import { peerOperations } from "./peers.js";
+import { receiptOperations } from "./receipts.js";
+import { removalOperations } from "./removal.js";
+import { Room } from "./room.js";
+import { Statements } from "./statements.js";
+import type { MessageRow } from "./tables.js";
 
 /**
  * What the worker does, each atomically, several in one transaction. Arguments and results cross the
@@ -19,7 +31,7 @@ import type { MessageRow } from "./damage/row-checksums.js";
 export interface Operations {
   checkHealth(): Omit<StoreHealth, "damages">;
 
-  /** What is damaged is mended or removed with it. */
+  /** What is damaged is repaired or removed with it. */
   loadPeers(nowMs: number): PeerRow[];
   createPeer(peer: PeerRow): void;
   updatePeer(peer: PeerRow): void;
@@ -28,7 +40,7 @@ export interface Operations {
   listOpen(peerId: string, limit: number): number[];
 
   enqueue(
-    message: MessageRow,
+    message: NewMessage,
     expireTimeMs: number,
     recipients: readonly Recipient[],
   ): EnqueueOutcome[];
@@ -64,6 +76,26 @@ export interface Operations {
   reclaim(): boolean;
 }
 
+/** @param options.tell is told of each damage that an operation meets, in words. */
+export function operationsOn(
+  database: Database,
+  options: { freeSpace: FreeSpace; limits: SqliteLimits; tell: (words: string) => void },
+  statements = new Statements(database),
+): Operations {
+  const { freeSpace, limits, tell } = options;
+  const quarantine = new Quarantine(tell);
+  const room = new Room(statements, limits);
+  return {
+    checkHealth: healthOperation(statements, quarantine, freeSpace),
+    enqueue: enqueueOperation(statements, quarantine, room, freeSpace),
+    ...peerOperations(statements, tell),
+    ...receiptOperations(statements, quarantine, room),
+    ...openMailOperations(statements, quarantine),
+    ...historyOperations(statements, quarantine),
+    ...removalOperations(database, statements, quarantine),
+  };
+}
+
 export type Call = {
   [Name in keyof Operations]: {
     readonly operation: Name;
@@ -83,6 +115,9 @@ export type PeerRow = Omit<StoredPeer, "profile" | "conversations" | "formerName
   readonly conversations: string;
   readonly formerNames: string;
 };
+
+/** A message that has no key yet. */
+export type NewMessage = Omit<MessageRow, "id">;
 
 export interface Recipient {
   readonly peerId: string;

@@ -1,13 +1,19 @@
 import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
 import { StoreError } from "../../broker/store.js";
-import { insertPeer } from "./insert-rows.js";
+import { isIntact, sumsOf } from "./damage/checksums.js";
 import type { Operations, PeerRow } from "./operations.js";
-import { identityChecksum, nameChecksum, peerChecksum } from "./damage/row-checksums.js";
-import type { PeerColumns, Statements } from "./statements.js";
+import {
+  peerSelect,
+  type ReadPeer,
+  readText,
+  type Statement,
+  type Statements,
+} from "./statements.js";
+import { peerTable } from "./tables.js";
 
 type PeerOperations = Pick<
   Operations,
-  "loadPeers" | "createPeer" | "updatePeer" | "removePeer" | "forgetPeer" | "listOpen"
+  "loadPeers" | "createPeer" | "updatePeer" | "removePeer" | "forgetPeer"
 >;
 
 /** @param tell is told of each peer that is found damaged. */
@@ -15,118 +21,118 @@ export function peerOperations(
   statements: Statements,
   tell: (words: string) => void = () => {},
 ): PeerOperations {
+  const listPeers = statements.prepare<void, ReadPeer>(peerSelect);
+  const getPeer = peerById(statements);
+  const peerByName = statements.prepare<{ name: string }, { peerId: string }>(
+    `SELECT ${readText("peer_id")} AS peerId FROM peer WHERE name = :name`,
+  );
+  const peerBySecret = statements.prepare<{ secretHash: string }, { peerId: string }>(
+    `SELECT ${readText("peer_id")} AS peerId FROM peer WHERE secret_hash = :secretHash`,
+  );
+  const insert = statements.insertInto(peerTable);
+  const deletePeer = peerDeletion(statements);
+  const deletePeerAt = statements.prepare<{ place: number }>(
+    "DELETE FROM peer WHERE rowid = :place",
+  );
+  const deleteQueue = statements.prepare<{ peerId: string }>(
+    "DELETE FROM queue WHERE peer_id = :peerId",
+  );
+  const isInvolved = statements.prepare<{ peerId: string }, { found: number }>(
+    "SELECT 1 AS found FROM participant WHERE peer_id = :peerId LIMIT 1",
+  );
+  const hasOpenMail = statements.prepare<{ peerId: string }, { found: number }>(
+    `SELECT 1 AS found FROM delivery INDEXED BY delivery_open
+    WHERE peer_id = :peerId AND state <= 3 LIMIT 1`,
+  );
+
   return {
-    loadPeers: (nowMs) =>
-      statements.listPeers.all().flatMap((columns) => load(columns, nowMs) ?? []),
+    loadPeers: (nowMs) => listPeers.all().flatMap((found) => load(found, nowMs) ?? []),
 
     createPeer(peer) {
-      const present = statements.getPeer.one(peer.peerId);
+      const present = getPeer.one({ peerId: peer.peerId });
       if (present !== undefined) return assertRepeated(present, peer);
       assertUnique(peer);
       insert(peer);
     },
 
     updatePeer(peer) {
-      const present = statements.getPeer.one(peer.peerId);
+      const present = getPeer.one({ peerId: peer.peerId });
       if (present === undefined) {
         throw new StoreError("NOT_FOUND", `There is no peer ${peer.peerId}.`);
       }
       // What is damaged on the disk is replaced by what the caller has had since it was whole.
-      if (present.revision !== peer.revision - 1 && isIntact(present)) {
+      if (present.revision !== peer.revision - 1 && isIntact(peerTable, present)) {
         throw new StoreError("CONFLICT", `The peer is at revision ${present.revision}.`);
       }
       assertUnique(peer);
-      statements.deletePeer.run(peer.peerId);
+      deletePeer.run({ peerId: peer.peerId });
       insert(peer);
     },
 
     removePeer(peerId) {
-      if (statements.involves.one(peerId) !== undefined) return false;
+      if (isInvolved.one({ peerId }) !== undefined) return false;
       remove(peerId);
       return true;
     },
 
     forgetPeer(peerId) {
-      if (statements.listOpen.one(peerId, 1) !== undefined) return false;
+      if (hasOpenMail.one({ peerId }) !== undefined) return false;
       remove(peerId);
       return true;
     },
-
-    listOpen: (peerId, limit) => statements.listOpen.all(peerId, limit).map(({ seq }) => seq),
   };
 
   /**
-   * A peer as it was written. Of a damaged one only what a checksum of its own holds is believed: it
+   * A peer as it was written. Of a damaged one only what a checksum of its own covers is believed: it
    * keeps its id, its secret and so its mail, and the names it is found by, or one that says what
    * happened. One whose id or secret is damaged is nobody, and leaves its name free; mail for it stays
    * until it expires.
    */
-  function load(columns: PeerColumns, nowMs: number): PeerRow | undefined {
-    const row = toPeerRow(columns);
-    if (isIntact(columns)) return row;
-    statements.deletePeerAt.run(columns.place);
-    if (identityChecksum(row) !== columns.identityChecksum) {
+  function load(found: ReadPeer, nowMs: number): PeerRow | undefined {
+    const row = toPeerRow(found);
+    const sums = sumsOf(peerTable, row);
+    if (sums.checksum === found.checksum) return row;
+    deletePeerAt.run(found);
+    if (sums.identityChecksum !== found.identityChecksum) {
       tell("The id or the secret of a stored peer is damaged; its agent becomes a new peer.");
       return undefined;
     }
-    const isNamed = nameChecksum(row) === columns.nameChecksum;
-    const rest = isNamed ? blankPeer(row, row, nowMs) : blankPeer(row, recoveredNames(row), nowMs);
+    const isNamed = sums.nameChecksum === found.nameChecksum;
+    const rest = blankPeer(row, isNamed ? row : recoveredNames(row), nowMs);
     insert(rest);
     tell(`The stored peer ${rest.peerId} is damaged; it is now ${rest.name}, without a profile.`);
     return rest;
   }
 
   function assertUnique({ peerId, name, secretHash }: PeerRow): void {
-    const named = statements.peerByName.one(name);
+    const named = peerByName.one({ name });
     if (named !== undefined && named.peerId !== peerId) {
       throw new StoreError("NAME_TAKEN", `Another peer has the name ${name}.`);
     }
-    const known = statements.peerBySecret.one(secretHash);
+    const known = peerBySecret.one({ secretHash });
     if (known !== undefined && known.peerId !== peerId) {
       throw new StoreError("SECRET_TAKEN", "Another peer has this secret.");
     }
   }
 
   function remove(peerId: string): void {
-    statements.deletePeer.run(peerId);
-    statements.deleteQueue.run(peerId);
-  }
-
-  function insert(row: PeerRow): void {
-    const sums = {
-      identity: identityChecksum(row),
-      name: nameChecksum(row),
-      all: peerChecksum(row),
-    };
-    insertPeer(statements, row, sums);
+    deletePeer.run({ peerId });
+    deleteQueue.run({ peerId });
   }
 }
 
-export function toPeerRow(columns: PeerColumns): PeerRow {
-  const { peerId, name, kind, createTimeMs, lastSeenMs, secretHash, baseName, number } = columns;
-  const { epoch, instanceId, conversations, revision, formerNames, mutedUntilMs } = columns;
-  const profile = new Uint8Array(columns.profile ?? new ArrayBuffer(0));
-  return {
-    peerId,
-    name,
-    kind,
-    profile,
-    createTimeMs,
-    lastSeenMs,
-    secretHash,
-    baseName,
-    number,
-    epoch,
-    instanceId,
-    conversations,
-    revision,
-    formerNames,
-    mutedUntilMs,
-  };
+export function peerById(statements: Statements): Statement<{ peerId: string }, ReadPeer> {
+  return statements.prepare(`${peerSelect} WHERE p.peer_id = :peerId`);
 }
 
-function isIntact(columns: PeerColumns): boolean {
-  return peerChecksum(toPeerRow(columns)) === columns.checksum;
+export function peerDeletion(statements: Statements): Statement<{ peerId: string }, never> {
+  return statements.prepare("DELETE FROM peer WHERE peer_id = :peerId");
+}
+
+function toPeerRow(found: ReadPeer): PeerRow {
+  const { place: _place, identityChecksum: _identity, nameChecksum: _name, ...read } = found;
+  const { checksum: _checksum, profile, ...row } = read;
+  return { ...row, profile: profile ?? new Uint8Array(0) };
 }
 
 type Names = Pick<PeerRow, "kind" | "name" | "baseName" | "number" | "conversations">;
@@ -159,7 +165,7 @@ function recoveredNames({ peerId }: PeerRow): Names {
 }
 
 /** A creation may be repeated as long as nothing has been changed since. */
-function assertRepeated(present: PeerColumns, peer: PeerRow): void {
+function assertRepeated(present: ReadPeer, peer: PeerRow): void {
   const repeated =
     present.revision === peer.revision &&
     present.name === peer.name &&

@@ -4,61 +4,98 @@ import { type Message, MessageSchema, ReceiptState } from "../../../gen/peerline
 import { StoreError } from "../../broker/store.js";
 import { climb } from "../ladder.js";
 import { queuedReceipt, type StoredReceipt } from "../stored-receipt.js";
-import type { CheckedDelivery, MessageCheck } from "./damage/message-check.js";
+import { noSums } from "./damage/checksums.js";
+import type { Quarantine } from "./damage/quarantine.js";
 import type { AdvancedRow, Operations } from "./operations.js";
-import { deliveryChecksum, type DeliveryRow, noChecksum } from "./damage/row-checksums.js";
-import type { DeliveryColumns, Statements } from "./statements.js";
+import type { Room } from "./room.js";
+import {
+  mailSelect,
+  type ReadDelivery,
+  type ReadMail,
+  type Statement,
+  type Statements,
+} from "./statements.js";
+import { type DeliveryRow, deliveryTable } from "./tables.js";
 
-type ReceiptOperations = Pick<Operations, "advance" | "getReceipt" | "countWaiting">;
+type ReceiptOperations = Pick<Operations, "advance" | "getReceipt" | "redrive">;
 
-export function receiptOperations(statements: Statements, check: MessageCheck): ReceiptOperations {
+export function receiptOperations(
+  statements: Statements,
+  quarantine: Quarantine,
+  room: Room,
+): ReceiptOperations {
+  const mailAt = mailBySeq(statements);
+  const write = receiptWriter(statements);
+
   return {
     /** A damaged message moves like any other: only so can it be settled. */
     advance(peerId, seq, change, nowMs) {
-      const row = statements.getDelivery.one(seq, peerId);
+      const row = mailAt.one({ seq, peerId });
       if (row === undefined) {
         throw new StoreError("NOT_FOUND", `The queue of ${peerId} has no message ${seq}.`);
       }
-      const sound = soundDelivery(check, row, () => check.intactBody(row));
+      const sound = soundDelivery(quarantine, row, () => quarantine.intactBody(row));
       const { receipt, moved } = climb(receiptOf(sound), change, nowMs);
       const isSetAside = sound.isVoid && row.state !== ReceiptState.DEAD_LETTERED;
-      writeReceipt(statements, sound, receipt);
+      write(sound, receipt);
       return toAdvanced(row, sound, receipt, moved || isSetAside);
     },
 
     getReceipt(peerId, seq) {
-      const row = statements.getDelivery.one(seq, peerId);
+      const row = mailAt.one({ seq, peerId });
       if (row === undefined) return undefined;
-      if (!check.isIntact(row) || check.intactBody(row) === undefined) {
+      if (!quarantine.isIntact(row) || quarantine.intactBody(row) === undefined) {
         throw new StoreError("DATA_LOSS", `The message ${seq} of ${peerId} is damaged.`);
       }
       return toAdvanced(row, row, receiptOf(row), false);
     },
 
-    countWaiting: (peerIds) =>
-      new Map(
-        peerIds.map((peerId) => [peerId, statements.getQueue.one(peerId)?.waitingMessages ?? 0]),
-      ),
+    redrive(peerId, seq) {
+      const row = deadLetter(mailAt, peerId, seq);
+      const sound = soundDelivery(quarantine, row, () => quarantine.intactBody(row));
+      if (sound.isVoid) {
+        throw new StoreError("DATA_LOSS", `The message ${seq} of ${peerId} is damaged.`);
+      }
+      const { senderPeerId, sizeBytes, peerName: name } = sound;
+      const problem = room.problemOfQueue({ peerId, name }, senderPeerId, sizeBytes);
+      if (problem !== undefined)
+        throw new StoreError(problem.code, problem.message, { bound: problem.bound });
+      const receipt = queuedReceipt(sound);
+      write({ ...sound, redriven: 1 }, receipt);
+      return toAdvanced(row, sound, receipt, true);
+    },
   };
 }
 
-/** A delivery that may be acted on. */
-export interface SoundDelivery extends DeliveryRow {
-  /** Nobody can tell any more what it delivers. */
-  readonly isVoid: boolean;
+type MailBySeq = Statement<{ seq: number; peerId: string }, ReadMail>;
+
+export function mailBySeq(statements: Statements): MailBySeq {
+  return statements.prepare(`${mailSelect} WHERE d.seq = :seq AND d.peer_id = :peerId`);
 }
 
+export function deadLetter(mailAt: MailBySeq, peerId: string, seq: number): ReadMail {
+  const row = mailAt.one({ seq, peerId });
+  if (row?.state === ReceiptState.DEAD_LETTERED) return row;
+  throw new StoreError("NOT_FOUND", `The message ${seq} of ${peerId} is not dead-lettered.`);
+}
+
+/** A delivery that may be acted on. */
+export type SoundDelivery = DeliveryRow & {
+  /** Nobody can tell any more what it delivers. */
+  readonly isVoid: boolean;
+};
+
 /**
- * The row as it was written. Where it is damaged and its message is whole, what is still certain: that
+ * The row as it was written. Where it is damaged and its message is whole, one thing is still certain:
  * the message is stored for this recipient. It is QUEUED again and offered as redelivered. Where both
- * are damaged, a dead letter for good.
+ * are damaged, it is a dead letter for good.
  */
 export function soundDelivery(
-  check: MessageCheck,
-  row: CheckedDelivery,
+  quarantine: Quarantine,
+  row: ReadDelivery,
   intactBody: () => Uint8Array | undefined,
 ): SoundDelivery {
-  if (check.isIntact(row)) return { ...row, isVoid: false };
+  if (quarantine.isIntact(row)) return { ...row, isVoid: false };
   const body = intactBody();
   const message = body && fromBinary(MessageSchema, body);
   const forgotten = message && forgottenDelivery(row, message);
@@ -98,55 +135,26 @@ export function forgottenDelivery(
   };
 }
 
-/** What is void stays marked as damaged. */
-export function writeReceipt(
+/** @returns what writes a delivery and its receipt. What is void stays marked as damaged. */
+export function receiptWriter(
   statements: Statements,
-  row: SoundDelivery,
-  receipt: StoredReceipt,
-): void {
-  statements.setReceipt.run(
-    receipt.seq,
-    receipt.state,
-    receipt.leasedMs,
-    receipt.presentedMs,
-    receipt.confirmedMs,
-    receipt.answeredMs,
-    receipt.endedMs,
-    receipt.confirmedBy,
-    receipt.attempts,
-    receipt.reason,
-    receipt.queuedMs,
-    receipt.peerName,
-    row.sizeBytes,
-    row.redriven,
-    row.isVoid ? noChecksum : deliveryChecksum({ ...row, ...receipt }),
-  );
+): (row: SoundDelivery, receipt: StoredReceipt) => void {
+  const update = statements.update(deliveryTable);
+  return (row, receipt) =>
+    update({ ...row, ...receipt }, row.isVoid ? noSums(deliveryTable) : undefined);
 }
 
 /** The receipt alone, of a row that holds more. */
 export function receiptOf(row: StoredReceipt): StoredReceipt {
   const { seq, peerId, peerName, state, queuedMs, leasedMs, presentedMs } = row;
   const { confirmedMs, answeredMs, endedMs, confirmedBy, attempts, reason } = row;
-  return {
-    seq,
-    peerId,
-    peerName,
-    state,
-    queuedMs,
-    leasedMs,
-    presentedMs,
-    confirmedMs,
-    answeredMs,
-    endedMs,
-    confirmedBy,
-    attempts,
-    reason,
-  };
+  const times = { queuedMs, leasedMs, presentedMs, confirmedMs, answeredMs, endedMs };
+  return { seq, peerId, peerName, state, ...times, confirmedBy, attempts, reason };
 }
 
-/** Says whose message it is also where that is damaged, or gone: then without what only it held. */
+/** Says whose message it is. Where the message is gone, what only it held is left empty. */
 export function toAdvanced(
-  row: DeliveryColumns,
+  row: ReadMail,
   { senderPeerId: fromPeerId }: DeliveryRow,
   receipt: StoredReceipt,
   moved: boolean,

@@ -1,15 +1,27 @@
 import type { StoreLimits } from "../limits.js";
 import { mailProblem, queueProblem, type Shortage } from "../room.js";
-import type { Statements } from "./statements.js";
+import { readInteger, type Statement, type Statements } from "./statements.js";
 
-/** The room that is left in the queues and for all mail; each method says what is missing, if it is. */
+/** The room that is left in the queues and for all mail. Each method says what is missing, if it is. */
 export class Room {
-  readonly #statements: Statements;
   readonly #limits: StoreLimits;
+  readonly #queue: Statement<
+    { peerId: string; senderPeerId: string },
+    { messages: number; bytes: number; ownMessages: number; ownBytes: number }
+  >;
+  readonly #mail: Statement<{ senderPeerId: string }, { own: number | null; all: number | null }>;
 
   constructor(statements: Statements, limits: StoreLimits) {
-    this.#statements = statements;
     this.#limits = limits;
+    this.#queue = statements.prepare(`SELECT
+      ${readInteger("q.open_messages")} AS messages, ${readInteger("q.open_bytes")} AS bytes,
+      ${readInteger("coalesce(s.open_messages, 0)")} AS ownMessages,
+      ${readInteger("coalesce(s.open_bytes, 0)")} AS ownBytes
+      FROM queue q LEFT JOIN queue_share s ON s.peer_id = q.peer_id AND s.from_peer_id = :senderPeerId
+      WHERE q.peer_id = :peerId`);
+    this.#mail = statements.prepare(`SELECT
+      (SELECT ${readInteger("bytes")} FROM mail WHERE from_peer_id = :senderPeerId) AS own,
+      (SELECT ${readInteger("bytes")} FROM mail WHERE from_peer_id = '') AS "all"`);
   }
 
   problemOfQueue(
@@ -17,22 +29,18 @@ export class Room {
     senderPeerId: string,
     sizeBytes: number,
   ): Shortage | undefined {
-    const queue = this.#statements.getQueue.one(peerId);
-    if (queue === undefined) return queueProblem(name, nothing, sizeBytes, this.#limits);
-    const share = this.#statements.getShare.one(peerId, senderPeerId);
+    const queue = this.#queue.one({ peerId, senderPeerId });
     const open = {
-      messages: { own: share?.openMessages ?? 0, all: queue.openMessages },
-      bytes: { own: share?.openBytes ?? 0, all: queue.openBytes },
+      messages: { own: queue?.ownMessages ?? 0, all: queue?.messages ?? 0 },
+      bytes: { own: queue?.ownBytes ?? 0, all: queue?.bytes ?? 0 },
     };
     return queueProblem(name, open, sizeBytes, this.#limits);
   }
 
   /** @param sizeBytes of the message; 0 where it is kept already. */
   problemOfMail(senderPeerId: string, sizeBytes: number): Shortage | undefined {
-    const all = this.#statements.getMail.one("")?.bytes ?? 0;
-    const own = this.#statements.getMail.one(senderPeerId)?.bytes ?? 0;
-    return mailProblem({ own, all }, sizeBytes, this.#limits);
+    const kept = this.#mail.one({ senderPeerId });
+    const use = { own: kept?.own ?? 0, all: kept?.all ?? 0 };
+    return mailProblem(use, sizeBytes, this.#limits);
   }
 }
-
-const nothing = { messages: { own: 0, all: 0 }, bytes: { own: 0, all: 0 } };

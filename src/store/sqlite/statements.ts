@@ -1,116 +1,201 @@
 import type Database from "libsql";
-import type { CheckedDelivery, CheckedMessage } from "./damage/message-check.js";
-import { sql } from "./sql.js";
+import { sumsOf } from "./damage/checksums.js";
+import {
+  type Checksums,
+  deliveryTable,
+  type Field,
+  messageTable,
+  type NewRow,
+  peerTable,
+  type ReadRow,
+  type Table,
+  type Value,
+} from "./tables.js";
 
-/** The store's statements, each prepared once. */
-export function prepareStatements(database: Database.Database): Statements {
-  const statements = Object.fromEntries(
-    Object.entries(sql).map(([name, text]) => [name, new Statement(database.prepare(text))]),
-  );
-  return statements as Statements;
+/** What a statement takes, by the names in its SQL. */
+type Named<P> = { readonly [Name in keyof P]: Value } | void;
+
+/** Writes a row as a whole, with its own checksums unless others are given. */
+export type RowWriter<T extends Table> = (row: NewRow<T>, sums?: Checksums<T>) => void;
+
+/** The statements on a database, each prepared once. */
+export class Statements {
+  readonly #database: Database.Database;
+  readonly #prepared = new Map<string, unknown>();
+
+  constructor(database: Database.Database) {
+    this.#database = database;
+  }
+
+  /** The SQL of all that was prepared. */
+  get texts(): string[] {
+    return [...this.#prepared.keys()];
+  }
+
+  /** `P` names the parameters of the SQL, each `:name` there; `R` what a row of its result holds. */
+  prepare<P extends Named<P>, R = never>(sql: string): Statement<P, R> {
+    const known = this.#prepared.get(sql) as Statement<P, R> | undefined;
+    if (known !== undefined) return known;
+    const statement = new Statement<P, R>(this.#database.prepare(sql), namesIn(sql));
+    this.#prepared.set(sql, statement);
+    return statement;
+  }
+
+  insertInto<T extends Table>(table: T): RowWriter<T> {
+    const insert = this.prepare<Record<string, Value>>(
+      `INSERT INTO ${table.name} (${table.fields.map(({ name }) => name).join()})
+      VALUES (${table.fields.map(({ field }) => `:${field}`).join()})`,
+    );
+    return (row, sums = sumsOf(table, row)) => insert.run(whole(table, row, sums));
+  }
+
+  /** Of the row with its key it writes what may change. */
+  update<T extends Table>(table: T): RowWriter<T> {
+    const [key] = table.fields;
+    const columns = table.fields.filter(({ isFixed }) => isFixed !== true);
+    const update = this.prepare<Record<string, Value>>(
+      `UPDATE ${table.name} SET ${columns.map(({ name, field }) => `${name} = :${field}`).join()}
+      WHERE ${key?.name} = :${key?.field}`,
+    );
+    return (row, sums = sumsOf(table, row)) => update.run(whole(table, row, sums));
+  }
 }
 
-export type Statements = {
-  readonly [Name in keyof typeof sql]: Statement<Name extends keyof Rows ? Rows[Name] : never>;
-};
-
-/** What each SELECT gives. A body is null where the message of a delivery is gone. */
-interface Rows {
-  listPeers: PeerColumns;
-  getPeer: PeerColumns;
-  peerByName: { peerId: string };
-  peerBySecret: { peerId: string };
-  getQueue: { openMessages: number; openBytes: number; waitingMessages: number };
-  getShare: { openMessages: number; openBytes: number };
-  getMail: { bytes: number };
-  getMessage: CheckedMessage;
-  messageByKey: CheckedMessage;
-  lastKeys: { id: number; seq: number };
-  involves: { found: number };
-  receiptOf: CheckedDelivery;
-  receiptsOf: CheckedDelivery;
-  getDelivery: DeliveryColumns;
-  listExpired: { peerId: string; seq: number; expireTimeMs: number };
-  nextExpiry: { expireTimeMs: number | null };
-  openAt: DeliveryColumns;
-  openAfter: DeliveryColumns;
-  listOpen: { seq: number };
-  countOpenAfter: { messages: number };
-  sendersAfter: { seq: number };
-  findMessages: { id: number };
-  listAll: { id: number };
-  listOfPeer: { id: number };
-  listOfThread: { id: number };
-  listEnded: { id: number };
-  messagesOf: { id: number };
-  agedMessages: { id: number; acceptTimeMs: number; fromPeerId: string };
-  recipientsOf: { peerId: string; state: number };
-  size: { pages: number; freePages: number; pageBytes: number };
-  freePages: { pages: number };
-}
-
-export interface PeerColumns {
-  readonly peerId: string;
-  readonly name: string;
-  readonly kind: number;
-  readonly profile: ArrayBuffer | null;
-  readonly createTimeMs: number;
-  readonly lastSeenMs: number;
-  readonly secretHash: string;
-  readonly baseName: string;
-  readonly number: number;
-  readonly epoch: number;
-  readonly instanceId: string;
-  readonly conversations: string;
-  readonly revision: number;
-  readonly formerNames: string;
-  readonly mutedUntilMs: number;
-  readonly identityChecksum: number;
-  readonly nameChecksum: number;
-  readonly checksum: number;
-  /** The row's number, by which it is found whatever it holds. */
-  readonly place: number;
-}
-
-/** A delivery with its message. */
-export interface DeliveryColumns extends CheckedDelivery, CheckedMessage {}
-
-type Parameter = string | number | null | Uint8Array;
-
-/** A statement that is prepared once and reads rows as they are to be read. */
-export class Statement<Row> {
+/** A statement that reads rows as they are to be read. */
+export class Statement<P extends Named<P>, R> {
   readonly #statement: Database.Statement;
+  readonly #names: readonly string[];
 
-  constructor(statement: Database.Statement) {
+  constructor(statement: Database.Statement, names: readonly string[]) {
     this.#statement = statement;
+    this.#names = names;
   }
 
   /** The only way to read: libsql's `get` gives blobs of another type and a column of its own. */
-  all(...parameters: Parameter[]): Row[] {
-    const rows = this.#statement.all(parameters) as Record<string, unknown>[];
-    for (const row of rows) decodeTexts(row);
-    return rows as Row[];
+  all(parameters: P): R[] {
+    const rows = this.#statement.all(this.#list(parameters)) as Record<string, unknown>[];
+    for (const row of rows) decode(row);
+    return rows as R[];
   }
 
-  one(...parameters: Parameter[]): Row | undefined {
-    return this.all(...parameters)[0];
+  one(parameters: P): R | undefined {
+    return this.all(parameters)[0];
   }
 
-  /** Returns the id of the row inserted last. */
-  run(...parameters: Parameter[]): number {
-    return Number(this.#statement.run(parameters).lastInsertRowid);
+  run(parameters: P): void {
+    this.#statement.run(this.#list(parameters));
+  }
+
+  /** SQLite numbers names as they come; libsql takes a list in a fraction of the time that it takes names. */
+  #list(parameters: P): Value[] {
+    const values = (parameters ?? {}) as Readonly<Record<string, Value | undefined>>;
+    return this.#names.map((name) => {
+      const value = values[name];
+      if (value === undefined) throw new Error(`The statement has no value for :${name}.`);
+      return value;
+    });
+  }
+}
+
+/** All rows of a table, in slices: `slice` gives those behind a key, and none when it has given all. */
+export function* inSlices<R>(
+  slice: (last: number) => readonly R[],
+  keyOf: (row: R) => number,
+): Iterable<R> {
+  for (let last = 0; ;) {
+    const rows = slice(last);
+    const end = rows.at(-1);
+    if (end === undefined) return;
+    yield* rows;
+    last = keyOf(end);
   }
 }
 
 /**
- * Every row passes here: its texts come as bytes. What is no UTF-8 becomes a text of replacement
- * characters, which is the one that was written only where the checksum of the row says so.
+ * Columns of a table for a SELECT, each under its field's name.
+ *
+ * None is read as it is stored: libsql ends the process at a text that is not UTF-8, and a flipped bit
+ * makes one, or turns a number into a text. A text is read as bytes, NULL as none. The checksums say
+ * whether it is what was written.
+ *
+ * @param version of the schema, for a database that has not reached the present one.
  */
-function decodeTexts(row: Record<string, unknown>): void {
+export function selection(
+  { fields }: Pick<Table, "fields">,
+  alias: string,
+  version?: number,
+): string {
+  return fields
+    .filter(({ since }) => version === undefined || since <= version)
+    .map(({ kind, name, field }) => `${readers[kind](`${alias}.${name}`)} AS ${field}`)
+    .join();
+}
+
+/** How a column is read. */
+const readers: Record<Field["kind"], (column: string) => string> = {
+  key: (column) => column,
+  text: readText,
+  integer: readInteger,
+  checksum: readInteger,
+  blob: (column) => `CAST(${column} AS BLOB)`,
+};
+
+export function readText(column: string): string {
+  return `coalesce(CAST(${column} AS BLOB), x'')`;
+}
+
+export function readInteger(column: string): string {
+  return `CAST(${column} AS INTEGER)`;
+}
+
+/** `place` is the row's number, by which it is found whatever it holds. */
+export const peerSelect = `SELECT p.rowid AS place, ${selection(peerTable, "p")} FROM peer p`;
+export const messageSelect = `SELECT ${selection(messageTable, "m")} FROM message m`;
+export const deliverySelect = `SELECT ${selection(deliveryTable, "d")} FROM delivery d`;
+/** Deliveries with their messages. One whose message is gone is found, too, as a damaged one. */
+export const mailSelect = `SELECT ${selection(deliveryTable, "d")}, ${selection(
+  { fields: messageTable.fields.filter(({ kind }) => kind !== "key") },
+  "m",
+)} FROM delivery d LEFT JOIN message m ON m.id = d.message`;
+
+export type ReadPeer = ReadRow<typeof peerTable> & { readonly place: number };
+export type ReadMessage = ReadRow<typeof messageTable>;
+export type ReadDelivery = ReadRow<typeof deliveryTable>;
+export type ReadMail = ReadDelivery & ReadMessage;
+
+function namesIn(sql: string): string[] {
+  return [...new Set(Array.from(sql.matchAll(/:([a-zA-Z]+)/g), ([, name = ""]) => name))];
+}
+
+/** A value for every column. Where there is none, the statement says so. */
+function whole<T extends Table>(
+  { fields }: T,
+  row: NewRow<T>,
+  sums: Checksums<T>,
+): Record<string, Value> {
+  const values: Record<string, Value> = {};
+  for (const { field, kind, absent } of fields) {
+    const given = (kind === "checksum" ? sums : row) as Record<string, Value | undefined>;
+    const value = given[field] === undefined ? absent : given[field];
+    if (value !== undefined) values[field] = value;
+  }
+  return values;
+}
+
+/**
+ * Every row passes here: texts and blobs come as bytes. What is not UTF-8 becomes a text of replacement
+ * characters. That is the one that was written only where the row's checksum says so.
+ */
+function decode(row: Record<string, unknown>): void {
   for (const name in row) {
     const value = row[name];
-    if (value instanceof ArrayBuffer && !blobs.has(name)) row[name] = Buffer.from(value).toString();
+    if (!(value instanceof ArrayBuffer)) continue;
+    row[name] = blobs.has(name) ? new Uint8Array(value) : Buffer.from(value).toString();
   }
 }
 
-const blobs = new Set(["body", "profile"]);
+const blobs = new Set(
+  [peerTable, messageTable].flatMap(({ fields }) =>
+    fields.filter(({ kind }) => kind === "blob").map(({ field }) => field),
+  ),
+);

@@ -1,28 +1,14 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import type { Database } from "libsql";
 import { StoreError } from "../../broker/store.js";
 import { Batches } from "./batch.js";
-import { MessageCheck } from "./damage/message-check.js";
 import { openDatabase } from "./database.js";
-import { deadLetterOperations } from "./dead-letters.js";
-import { enqueueOperation } from "./enqueue.js";
-import { expiryOperations } from "./expiry.js";
 import { toStoreError } from "./failure.js";
 import { explainRefusedWrite, FreeSpace } from "./free-space.js";
-import { healthOperation } from "./health.js";
-import { historyOperations } from "./history.js";
 import type { SqliteLimits } from "./limits.js";
-import { openMailOperations } from "./open-mail.js";
-import type { Call, Operations } from "./operations.js";
+import { type Call, operationsOn } from "./operations.js";
 import { type Outcome, toOutcome } from "./outcome.js";
-import { peerOperations } from "./peers.js";
-import { pruneOperations } from "./prune.js";
-import { purgeOperation } from "./purge.js";
-import { receiptOperations } from "./receipts.js";
-import { Room } from "./room.js";
 import { markDamaged } from "./damage/salvage.js";
 import { migrations } from "./schema.js";
-import { prepareStatements } from "./statements.js";
 
 /** What the worker is started with. */
 export interface WorkerInput {
@@ -46,7 +32,7 @@ function serve(port: MessagePort, { path, limits }: WorkerInput): string[] {
   const database = openDatabase(path, migrations, (words) => found.push(words));
   const tell = (damage: string): void => port.postMessage({ damage } satisfies FromWorker);
   const freeSpace = new FreeSpace(path, limits.reserveBytes);
-  const operations = operationsOn(database, freeSpace, limits, tell);
+  const operations = operationsOn(database, { freeSpace, limits, tell });
   const onDamage = (): void => markDamaged(path);
   const batches = new Batches(database, operations, onDamage, () => freeSpace.explainFailure());
   port.on("message", (message: ToWorker) => {
@@ -56,29 +42,6 @@ function serve(port: MessagePort, { path, limits }: WorkerInput): string[] {
     port.close();
   });
   return found;
-}
-
-function operationsOn(
-  database: Database,
-  freeSpace: FreeSpace,
-  limits: SqliteLimits,
-  tell: (words: string) => void,
-): Operations {
-  const statements = prepareStatements(database);
-  const check = new MessageCheck(tell);
-  const room = new Room(statements, limits);
-  return {
-    checkHealth: healthOperation(statements, check, freeSpace),
-    enqueue: enqueueOperation(statements, check, room, freeSpace),
-    ...peerOperations(statements, tell),
-    ...receiptOperations(statements, check),
-    ...deadLetterOperations(statements, check, room),
-    ...purgeOperation(statements, check),
-    ...expiryOperations(statements),
-    ...openMailOperations(statements, check),
-    ...historyOperations(statements, check),
-    ...pruneOperations(database, statements),
-  };
 }
 
 function start(port: MessagePort): void {

@@ -2,8 +2,9 @@ import { toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { MessageSchema, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
-import { firstMessageChecksum } from "../../../src/store/sqlite/damage/row-checksums.js";
+import { sumWithoutKey } from "../../../src/store/sqlite/damage/checksums.js";
 import { applicationId, migrations } from "../../../src/store/sqlite/schema.js";
+import { messageTable } from "../../../src/store/sqlite/tables.js";
 import { stamp } from "../../../src/store/stamp.js";
 import { silent } from "../../contract/store/bell.js";
 import { alice, ample, bob, draft, sendFirst, texts } from "../../contract/store/drafts.js";
@@ -76,7 +77,8 @@ function insertMessage(id: number): string {
   const body = toBinary(MessageSchema, stamp(sent, acceptTimeMs));
   const { messageId, threadId, fingerprint } = sent;
   const row = { fromPeerId: alice.peerId, fromName: alice.name, messageId, threadId };
-  const checksum = firstMessageChecksum({ ...row, fingerprint, acceptTimeMs, body });
+  const whole = { ...row, id, fingerprint, acceptTimeMs, body };
+  const checksum = sumWithoutKey(messageTable, whole);
   return `INSERT INTO message VALUES (${id}, '${alice.peerId}', '${alice.name}', '${messageId}',
       '${threadId}', '${fingerprint}', ${acceptTimeMs}, ${checksum},
       x'${Buffer.from(body).toString("hex")}');

@@ -2,7 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import Database from "libsql";
 import { MessageSchema } from "../../../../gen/peerline/v1/message_pb.js";
 import { leafRows } from "./leaf-rows.js";
-import { maxMigratedRows, maxSalvagedDamaged } from "../limits.js";
+import { maxSalvagedDamaged } from "../limits.js";
 import { migrate } from "../migrate.js";
 import { PageFile } from "./page-file.js";
 import { forgottenDelivery } from "../receipts.js";
@@ -81,13 +81,12 @@ function copyPages(file: PageFile, rows: NewRows): { isOurs: boolean; damaged: S
 /** Returns how many. */
 function restoreDeliveries(rows: NewRows): number {
   let restored = 0;
-  for (const { id, body } of rows.intactMessages(maxMigratedRows)) {
+  for (const { id, body } of rows.intactMessages()) {
     const message = fromBinary(MessageSchema, body);
     for (const { peerId } of message.to) {
       if (rows.hasDelivery(id, peerId)) continue;
       const row = forgottenDelivery({ seq: rows.nextSeq(), id, peerId }, message);
-      if (row !== undefined && rows.add({ kind: "delivery", row, isIntact: true, isProven: true }))
-        restored += 1;
+      if (row !== undefined && rows.addDelivery(row)) restored += 1;
     }
   }
   return restored;

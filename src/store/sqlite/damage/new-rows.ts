@@ -1,79 +1,103 @@
 import type Database from "libsql";
+import { ReceiptState } from "../../../../gen/peerline/v1/message_pb.js";
+import { deliveryTo, participantInsertion } from "../enqueue.js";
 import { isConstraint } from "../failure.js";
-import { insertDelivery, insertMessage, insertPeer } from "../insert-rows.js";
-import { maxKey } from "../limits.js";
-import { receiptOf, writeReceipt } from "../receipts.js";
+import { messageById } from "../history.js";
+import { maxKey, maxMigratedRows } from "../limits.js";
+import { peerById, peerDeletion } from "../peers.js";
+import { mailBySeq } from "../receipts.js";
+import {
+  inSlices,
+  messageSelect,
+  type ReadMessage,
+  type RowWriter,
+  Statements,
+} from "../statements.js";
 import {
   type DeliveryRow,
-  deliveryChecksum,
-  messageChecksum,
+  deliveryTable,
   type MessageRow,
+  messageTable,
   noChecksum,
-} from "./row-checksums.js";
-import type { PeerRow } from "../operations.js";
-import type { PeerSums, SalvagedRow } from "./salvaged-row.js";
-import { messageSelect } from "../sql.js";
-import { prepareStatements, Statement, type Statements } from "../statements.js";
-import type { CheckedMessage } from "./message-check.js";
+  peerTable,
+} from "../tables.js";
+import { noSums } from "./checksums.js";
+import type { SalvagedRow } from "./salvaged-row.js";
+
+type Salvaged<Kind extends SalvagedRow["kind"]> = Extract<SalvagedRow, { kind: Kind }>;
+
+/** What a salvage has brought into its new database, by number. */
+interface Counts {
+  readonly peers: number;
+  readonly messages: number;
+  readonly damagedMessages: number;
+}
 
 /** The rows of a database that is made of those of another. */
 export class NewRows {
   readonly #statements: Statements;
-  readonly #messagesFrom: Statement<CheckedMessage>;
-  readonly #counts: Statement<{ peers: number; messages: number; damagedMessages: number }>;
-  readonly #setSequence: Statement<never>;
+  readonly #insertPeer: RowWriter<typeof peerTable>;
+  readonly #insertMessage: RowWriter<typeof messageTable>;
+  readonly #insertDelivery: RowWriter<typeof deliveryTable>;
+  readonly #updateDelivery: RowWriter<typeof deliveryTable>;
   readonly #last = { message: 0, delivery: 0 };
 
   constructor(database: Database.Database) {
-    this.#statements = prepareStatements(database);
-    this.#messagesFrom = new Statement(
-      database.prepare(
-        `${messageSelect} WHERE m.id > ?1 AND m.checksum <> ${noChecksum} ORDER BY m.id LIMIT ?2`,
-      ),
-    );
-    this.#counts = new Statement(
-      database.prepare(`SELECT (SELECT count(*) FROM peer) AS peers,
-        (SELECT count(*) FROM message WHERE checksum <> ${noChecksum}) AS messages,
-        (SELECT count(*) FROM (SELECT id FROM message WHERE checksum = ${noChecksum} UNION
-          SELECT message FROM delivery WHERE message NOT IN (SELECT id FROM message)))
-        AS damagedMessages`),
-    );
-    this.#setSequence = new Statement(
-      database.prepare("UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1"),
-    );
+    const statements = new Statements(database);
+    this.#statements = statements;
+    this.#insertPeer = statements.insertInto(peerTable);
+    this.#insertMessage = statements.insertInto(messageTable);
+    this.#insertDelivery = statements.insertInto(deliveryTable);
+    this.#updateDelivery = statements.update(deliveryTable);
   }
 
   /** Adds the row; where its key is there already, the later of the two stays. Returns whether it was new. */
   add(found: SalvagedRow): boolean {
     switch (found.kind) {
       case "peer":
-        return this.#addPeer(found.row, found.sums);
+        return this.#addPeer(found);
       case "message":
-        return this.#addMessage(found.id, found.row, found.isIntact);
+        return this.#addMessage(found.row, found.isIntact);
       case "delivery":
-        return this.#addDelivery(found.row, found.isIntact);
+        return found.isIntact ? this.addDelivery(found.row) : this.#addDamagedDelivery(found.row);
       case "sequence":
         return this.#noteLast(found.table, found.last);
     }
   }
 
-  *intactMessages(batch: number): Iterable<{ id: number; body: Uint8Array }> {
-    for (let last = 0; ;) {
-      const rows = this.#messagesFrom.all(last, batch);
-      for (const { id, body } of rows) {
-        if (body !== null) yield { id, body: new Uint8Array(body) };
-        last = id;
-      }
-      if (rows.length < batch) return;
+  addDelivery(row: DeliveryRow): boolean {
+    const { seq, id, peerId } = row;
+    if (!isKey(seq) || !isKey(id)) return false;
+    this.#noteLast("delivery", seq);
+    const present = mailBySeq(this.#statements).one({ seq, peerId });
+    if (present !== undefined) {
+      if (present.state < row.state) this.#updateDelivery(row);
+      return false;
+    }
+    return isNew(() => {
+      // The triggers count every new delivery as one that is queued.
+      this.#insertDelivery({ ...row, state: ReceiptState.QUEUED });
+      participantInsertion(this.#statements).run({ peerId, id });
+      this.#updateDelivery(row);
+    });
+  }
+
+  *intactMessages(): Iterable<{ id: number; body: Uint8Array }> {
+    const messagesAfter = this.#statements.prepare<{ last: number; limit: number }, ReadMessage>(
+      `${messageSelect} WHERE m.id > :last AND m.checksum <> ${noChecksum} ORDER BY m.id LIMIT :limit`,
+    );
+    const slice = (last: number) => messagesAfter.all({ last, limit: maxMigratedRows });
+    for (const { id, body } of inSlices(slice, (row) => row.id)) {
+      if (body !== null) yield { id, body };
     }
   }
 
   hasDelivery(id: number, peerId: string): boolean {
-    return this.#statements.receiptOf.one(id, peerId) !== undefined;
+    return deliveryTo(this.#statements).one({ id, peerId }) !== undefined;
   }
 
   hasIntactMessage(id: number): boolean {
-    const message = this.#statements.getMessage.one(id);
+    const message = messageById(this.#statements).one({ id });
     return message !== undefined && message.checksum !== noChecksum;
   }
 
@@ -82,60 +106,52 @@ export class NewRows {
   }
 
   /** Has keys go on where they were, and counts what there is. */
-  finish(): { peers: number; messages: number; damagedMessages: number } {
-    for (const [table, last] of Object.entries(this.#last)) this.#setSequence.run(table, last);
-    return this.#counts.one() ?? { peers: 0, messages: 0, damagedMessages: 0 };
+  finish(): Counts {
+    const setSequence = this.#statements.prepare<{ table: string; last: number }>(
+      "UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :table",
+    );
+    for (const [table, last] of Object.entries(this.#last)) setSequence.run({ table, last });
+    const count = this.#statements.prepare<void, Counts>(
+      `SELECT (SELECT count(*) FROM peer) AS peers,
+      (SELECT count(*) FROM message WHERE checksum <> ${noChecksum}) AS messages,
+      (SELECT count(*) FROM (SELECT id FROM message WHERE checksum = ${noChecksum} UNION
+        SELECT message FROM delivery WHERE message NOT IN (SELECT id FROM message)))
+      AS damagedMessages`,
+    );
+    return count.one() ?? { peers: 0, messages: 0, damagedMessages: 0 };
   }
 
-  #addPeer(row: PeerRow, sums: PeerSums): boolean {
-    const present = this.#statements.getPeer.one(row.peerId);
+  #addPeer({ row, sums }: Salvaged<"peer">): boolean {
+    const { peerId } = row;
+    const present = peerById(this.#statements).one({ peerId });
     if (present !== undefined && present.revision >= row.revision) return false;
     return isNew(() => {
-      this.#statements.deletePeer.run(row.peerId);
-      insertPeer(this.#statements, row, sums);
+      peerDeletion(this.#statements).run({ peerId });
+      this.#insertPeer(row, sums);
     });
   }
 
-  #addMessage(id: number, row: MessageRow, isIntact: boolean): boolean {
+  #addMessage(row: MessageRow, isIntact: boolean): boolean {
+    const { id, fromPeerId: peerId } = row;
     // Nobody refers to a damaged one by a key that was never given out.
     if (!isKey(id) || (!isIntact && id > this.#last.message)) return false;
     if (isIntact) this.#noteLast("message", id);
-    const sum = isIntact ? messageChecksum(id, row) : noChecksum;
     return isNew(() => {
-      insertMessage(this.#statements, id, row, sum);
-      this.#statements.insertParticipant.run(row.fromPeerId, id);
-    });
-  }
-
-  #addDelivery(row: DeliveryRow, isIntact: boolean): boolean {
-    if (!isIntact) return this.#addDamagedDelivery(row);
-    const { seq, id, peerId } = row;
-    if (!isKey(seq) || !isKey(id)) return false;
-    this.#noteLast("delivery", seq);
-    const present = this.#statements.getDelivery.one(seq, peerId);
-    if (present !== undefined) {
-      if (present.state < row.state) this.#write(row);
-      return false;
-    }
-    return isNew(() => {
-      insertDelivery(this.#statements, row, deliveryChecksum(row));
-      this.#statements.insertParticipant.run(peerId, id);
-      this.#write(row);
+      this.#insertMessage(row, isIntact ? undefined : noSums(messageTable));
+      participantInsertion(this.#statements).run({ peerId, id });
     });
   }
 
   /** It waits, under a key of its own, to be met and told of. */
   #addDamagedDelivery(row: DeliveryRow): boolean {
-    if (!isKey(row.id)) return false;
+    const { id, peerId } = row;
+    if (!isKey(id)) return false;
     return isNew(() => {
-      insertDelivery(this.#statements, { ...row, seq: this.nextSeq() }, noChecksum);
-      this.#statements.insertParticipant.run(row.peerId, row.id);
+      const queued = { ...row, seq: this.nextSeq(), state: ReceiptState.QUEUED };
+      this.#insertDelivery(queued, noSums(deliveryTable));
+      participantInsertion(this.#statements).run({ peerId, id });
       this.#last.delivery += 1;
     });
-  }
-
-  #write(row: DeliveryRow): void {
-    writeReceipt(this.#statements, { ...row, isVoid: false }, receiptOf(row));
   }
 
   #noteLast(table: string, key: number): boolean {

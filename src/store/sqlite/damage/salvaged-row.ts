@@ -1,156 +1,99 @@
-import type { RawRow, RawValue } from "./leaf-rows.js";
-import type { PeerRow } from "../operations.js";
 import {
-  deliveryChecksum,
-  type DeliveryRow,
-  firstMessageChecksum,
-  identityChecksum,
-  messageChecksum,
-  type MessageRow,
-  nameChecksum,
+  type Checksums,
+  deliveryTable,
+  type Field,
+  messageTable,
+  type NewRow,
   noChecksum,
-  peerChecksum,
-} from "./row-checksums.js";
+  peerTable,
+  type Table,
+  type Value,
+} from "../tables.js";
+import { isIntact, sumsOf, sumWithoutKey } from "./checksums.js";
+import type { RawRow, RawValue } from "./leaf-rows.js";
 
-/** A row as it was found on a page. A damaged one is given with what its checksums still say of it. */
+/** A row as it was found on a page. */
 export type SalvagedRow = {
   /** No checksum says otherwise. */
   readonly isIntact: boolean;
   /** A checksum says so. */
   readonly isProven: boolean;
 } & (
-  | { readonly kind: "peer"; readonly row: PeerRow; readonly sums: PeerSums }
-  | { readonly kind: "message"; readonly id: number; readonly row: MessageRow }
-  | { readonly kind: "delivery"; readonly row: DeliveryRow }
+  | Found<"peer", typeof peerTable>
+  | Found<"message", typeof messageTable>
+  | Found<"delivery", typeof deliveryTable>
   | { readonly kind: "sequence"; readonly table: string; readonly last: number }
 );
 
-export interface PeerSums {
-  readonly identity: number;
-  readonly name: number;
-  readonly all: number;
+interface Found<Kind extends string, T extends Table> {
+  readonly kind: Kind;
+  readonly row: NewRow<T>;
+  /** Of an intact row its checksums; of a damaged one those that were stored. */
+  readonly sums: Checksums<T>;
 }
 
 /**
- * Which table a row is of, told by the number of its columns; undefined where it is of none that is
- * salvaged. Those of the first version of the schema had fewer, and a checksum for messages alone. The
- * first column of a delivery is its row's number, which is not stored in the row.
+ * Which table a row is of; undefined where it is of none that is salvaged. Nothing in a row says so but
+ * the number of its columns, which grew with the versions of the schema. Where it fits several tables, a
+ * checksum decides, and then whether the row stores its first column: a key is not stored.
  */
-export function recognise({ rowid, values }: RawRow): SalvagedRow | undefined {
-  switch (values.length) {
-    case 2:
-      return toSequence(values);
-    case 9:
-      return toMessage(rowid, values);
-    case 13:
-    case 16:
-      return toPeer(values);
-    case 18:
-      return values[0] === null ? toDelivery(rowid, values) : toPeer(values);
-    case 19:
-      return toDelivery(rowid, values);
-    default:
-      return undefined;
-  }
+export function recognise(raw: RawRow): SalvagedRow | undefined {
+  if (raw.values.length === 2) return toSequence(raw.values);
+  const found = [peerTable, messageTable, deliveryTable].flatMap((table) => read(table, raw) ?? []);
+  const kind = raw.values[0] === null ? "key" : "text";
+  return (
+    found.find(({ isProven }) => isProven) ??
+    found.find(({ firstKind }) => firstKind === kind) ??
+    found[0]
+  );
 }
 
 function toSequence([table, last]: readonly RawValue[]): SalvagedRow {
-  const row = { table: text(table), last: integer(last) };
+  const row = { table: toText(table), last: toInteger(last) };
   return { kind: "sequence", ...row, isIntact: true, isProven: false };
 }
 
-function toMessage(id: number, values: readonly RawValue[]): SalvagedRow {
-  const [, fromPeerId, fromName, messageId, threadId, fingerprint, acceptTimeMs, checksum] = values;
-  const row = {
-    fromPeerId: text(fromPeerId),
-    fromName: text(fromName),
-    messageId: text(messageId),
-    threadId: text(threadId),
-    fingerprint: text(fingerprint),
-    acceptTimeMs: integer(acceptTimeMs),
-    body: bytes(values[8]),
-  };
-  const isIntact = messageChecksum(id, row) === checksum || firstMessageChecksum(row) === checksum;
-  return { kind: "message", id, row, isIntact, isProven: isIntact };
+function read(table: Table, { rowid, values }: RawRow) {
+  const stored = versionsOf(table).find(({ length }) => length === values.length);
+  if (stored === undefined) return undefined;
+  const row: Record<string, Value> = {};
+  for (const field of table.fields) {
+    const index = stored.indexOf(field);
+    row[field.field] = index === -1 ? (field.absent ?? null) : toValue(field, values[index], rowid);
+  }
+  const isProven = isIntact(table, row) || isOfFirstVersion(table, row);
+  const hasChecksum = stored.some(
+    ({ kind, covers }) => kind === "checksum" && covers === undefined,
+  );
+  const isSound = isProven || !hasChecksum;
+  const sums = isSound ? sumsOf(table, row) : row;
+  const found = { kind: table.name, row, sums, isIntact: isSound, isProven };
+  return { ...(found as unknown as SalvagedRow), firstKind: stored[0]?.kind };
 }
 
-function toPeer(values: readonly RawValue[]): SalvagedRow {
-  const [peerId, name, secretHash, kind, profile, createTimeMs, lastSeenMs, ...rest] = values;
-  const [baseName, number, epoch, instanceId, conversations, revision, ...more] = rest;
-  const [identitySum, nameSum, allSum, formerNames, mutedUntilMs] = more;
-  const row = {
-    peerId: text(peerId),
-    name: text(name),
-    secretHash: text(secretHash),
-    kind: integer(kind),
-    profile: bytes(profile),
-    createTimeMs: integer(createTimeMs),
-    lastSeenMs: integer(lastSeenMs),
-    baseName: text(baseName),
-    number: integer(number),
-    epoch: integer(epoch),
-    instanceId: text(instanceId),
-    conversations: text(conversations),
-    revision: integer(revision),
-    formerNames: formerNames === undefined ? "[]" : text(formerNames),
-    mutedUntilMs: mutedUntilMs === undefined ? 0 : integer(mutedUntilMs),
-  };
-  const computed = {
-    identity: identityChecksum(row),
-    name: nameChecksum(row),
-    all: peerChecksum(row),
-  };
-  const stored = {
-    identity: integer(identitySum),
-    name: integer(nameSum),
-    all: integer(allSum),
-  };
-  const isProven = stored.all === computed.all;
-  const isIntact = isProven || allSum === undefined;
-  return { kind: "peer", row, sums: isIntact ? computed : stored, isIntact, isProven };
+/** The columns that rows of the table had in each version of the schema. */
+function versionsOf({ fields }: Table): Field[][] {
+  const versions = [...new Set(fields.map(({ since }) => since))];
+  return versions.map((version) => fields.filter(({ since }) => since <= version));
 }
 
-function toDelivery(seq: number, values: readonly RawValue[]): SalvagedRow {
-  const [, id, peerId, peerName, senderPeerId, sizeBytes, expireTimeMs, redriven, ...rest] = values;
-  const [state, queuedMs, leasedMs, presentedMs, confirmedMs, answeredMs, endedMs, ...last] = rest;
-  const [confirmedBy, attempts, reason, checksum] = last;
-  const row = {
-    seq,
-    id: integer(id),
-    peerId: text(peerId),
-    peerName: text(peerName),
-    senderPeerId: text(senderPeerId),
-    sizeBytes: integer(sizeBytes),
-    expireTimeMs: integer(expireTimeMs),
-    redriven: integer(redriven),
-    state: integer(state),
-    queuedMs: integer(queuedMs),
-    leasedMs: integerOrNull(leasedMs),
-    presentedMs: integerOrNull(presentedMs),
-    confirmedMs: integerOrNull(confirmedMs),
-    answeredMs: integerOrNull(answeredMs),
-    endedMs: integerOrNull(endedMs),
-    confirmedBy: integer(confirmedBy),
-    attempts: integer(attempts),
-    reason: text(reason),
-  };
-  const isProven = deliveryChecksum(row) === checksum;
-  return { kind: "delivery", row, isIntact: isProven || checksum === undefined, isProven };
+/** The first version of the schema had checksums for messages alone, and others. */
+function isOfFirstVersion(table: Table, row: Record<string, Value>): boolean {
+  return table.name === messageTable.name && sumWithoutKey(table, row) === row["checksum"];
+}
+
+function toValue({ kind, isNullable }: Field, value: RawValue | undefined, rowid: number): Value {
+  if (kind === "key") return rowid;
+  if (kind === "text") return toText(value);
+  if (kind === "blob") return value instanceof Buffer ? value : new Uint8Array(0);
+  return isNullable === true && value === null ? null : toInteger(value);
 }
 
 /** A text that is no UTF-8 becomes one that no checksum fits. */
-function text(value: RawValue | undefined): string {
+function toText(value: RawValue | undefined): string {
   return value instanceof Buffer ? value.toString() : "";
 }
 
-function bytes(value: RawValue | undefined): Uint8Array {
-  return value instanceof Buffer ? value : new Uint8Array(0);
-}
-
-function integer(value: RawValue | undefined): number {
+function toInteger(value: RawValue | undefined): number {
   return typeof value === "number" && Number.isSafeInteger(value) ? value : noChecksum;
-}
-
-function integerOrNull(value: RawValue | undefined): number | null {
-  return value === null ? null : integer(value);
 }
