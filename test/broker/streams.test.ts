@@ -1,8 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import { maxAheadBytes, maxOperatorWatches } from "../../src/broker/limits.js";
-import { sleep } from "../../src/clock.js";
+import type { BrokerError } from "../../src/broker/broker-error.js";
+import { Streams, type StreamKind } from "../../src/broker/delivery/streams.js";
+import {
+  maxAheadBytes,
+  maxOperatorWatches,
+  maxStreams,
+  maxWatches,
+} from "../../src/broker/limits.js";
+import { Directory } from "../../src/broker/peers/directory.js";
+import { Sessions, type Credential } from "../../src/broker/peers/sessions.js";
+import { sleep, systemClock } from "../../src/clock.js";
+import { Code } from "../../src/rpc/error.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { peer } from "../contract/store/peers.js";
 import {
   eventually,
   operatorToken,
@@ -133,6 +146,62 @@ describe("streams that nobody reads", () => {
     await newer.cancel();
   });
 });
+
+describe("of the streams of all sessions", () => {
+  test.each([
+    { limit: "watches", kind: "WatchPeers", maximum: maxWatches, other: "Subscribe" },
+    { limit: "streams", kind: "Subscribe", maximum: maxStreams, other: "Subscribe" },
+  ] as const)(
+    "so many $kind may be open; one more is refused with LIMIT_REACHED, until one ends",
+    async ({ limit, kind, maximum, other }) => {
+      const streams = new Streams();
+      const [last, ...callers] = await openSessions(maximum + 1);
+      if (last === undefined) throw new Error("no session");
+      const open = await Promise.all(callers.map((caller) => openStream(streams, caller, kind)));
+
+      const refusal = await openStream(streams, last, kind).catch((error: unknown) => error);
+      expect(refusal).toMatchObject({ code: Code.ResourceExhausted });
+      expect(reasonIn(refusal)).toBe("LIMIT_REACHED");
+      const { metadata } = (refusal as BrokerError).findDetail(ErrorInfoSchema) ?? {};
+      expect(metadata).toMatchObject({ limit, maximum: String(maximum) });
+
+      // Who has one already may replace it; mail is no watch.
+      const [first] = callers;
+      if (first !== undefined) open.push(await openStream(streams, first, kind));
+      if (other !== kind) await (await openStream(streams, last, other)).leave();
+
+      await open[1]?.leave();
+      await open[0]?.leave();
+      await openStream(streams, last, kind);
+    },
+  );
+});
+
+async function openSessions(count: number): Promise<Credential[]> {
+  const directory = await Directory.load(openMemoryStore({ clock: systemClock }), systemClock);
+  const sessions = new Sessions({ directory, operatorToken });
+  const facts = { conversationId: "", created: true, isSure: true };
+  const opened: Credential[] = [];
+  for (let index = 0; index < count; index++) {
+    const instanceId = `instance-${index}`;
+    const connection = { closed: new AbortController().signal };
+    const entry = await directory.create(peer(`peer-${index}`));
+    const session = sessions.open({ entry, instanceId, connection, ...facts });
+    opened.push({ kind: "session", session });
+  }
+  return opened;
+}
+
+/** Opens a stream; its reader leaves when `leave` is called. */
+async function openStream(streams: Streams, caller: Credential, kind: StreamKind) {
+  const stream = streams.run(caller, kind, () => undefined, endless());
+  await stream.next();
+  return { leave: () => stream.return(undefined) };
+}
+
+async function* endless(): AsyncGenerator<number> {
+  for (let index = 0; ; index++) yield index;
+}
 
 async function countLeased(broker: TestBroker): Promise<number> {
   const operator = broker.client(operatorToken);

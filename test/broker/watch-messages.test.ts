@@ -1,11 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { PeerRefSchema, ReceiptSchema } from "../../gen/peerline/v1/message_pb.js";
-import { maxWatchLag } from "../../src/broker/limits.js";
+import type { BrokerError } from "../../src/broker/broker-error.js";
+import { maxWatchLag, maxWatchLagBytes } from "../../src/broker/limits.js";
 import { Receipts } from "../../src/broker/delivery/receipts.js";
 import { watchMessages } from "../../src/broker/calls/watch-messages.js";
 import { systemClock } from "../../src/clock.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { reasonIn } from "../support/test-broker.js";
 
 test.each([
@@ -38,4 +40,31 @@ test.each([
       return reasonIn(error);
     }
   }
+});
+
+test("a reader that lags by as many bytes as may wait is held no more, and told that it fell behind", async () => {
+  const receipts = new Receipts(openMemoryStore({ clock: systemClock }));
+  const core = { receipts, stopping: new AbortController().signal };
+  const watch = watchMessages(core, new AbortController().signal);
+  await watch.next();
+  const first = watch.next();
+  // Of 16 KiB each: far fewer than the events that may wait.
+  const text = "x".repeat(16 * 1024);
+  const most = Math.floor(maxWatchLagBytes / text.length);
+  for (let index = 0; index < 4 * most; index++) {
+    receipts.moved(create(PeerRefSchema), text, create(ReceiptSchema));
+  }
+  let seen = 1;
+  await first;
+  const end: unknown = await (async () => {
+    for (; ; seen++) await watch.next();
+  })().catch((error: unknown) => error);
+  expect(reasonIn(end)).toBe("LIMIT_REACHED");
+  const { metadata } = (end as BrokerError).findDetail(ErrorInfoSchema) ?? {};
+  expect(metadata).toMatchObject({
+    limit: "watch_lag_bytes",
+    maximum: String(maxWatchLagBytes),
+  });
+  expect(seen).toBeLessThanOrEqual(most);
+  expect(seen).toBeGreaterThan(0.9 * most);
 });

@@ -17,14 +17,21 @@ export async function* watchMessages(
 ): AsyncGenerator<WatchMessagesResponse> {
   const waiting: WatchMessagesResponse[] = [];
   let waitingBytes = 0;
-  let lost = false;
+  let lost: BrokerError | undefined;
   using watch = new AbortScope([callSignal, core.stopping]);
   const { signal } = watch;
   const wake = new Signal(signal);
   const stopListening = core.receipts.onEvent((event) => {
-    waitingBytes += sizeOf(event);
-    if (waiting.length < maxWatchLag && waitingBytes < maxWatchLagBytes) waiting.push(event);
-    else lost = true;
+    if (lost !== undefined) return;
+    const bytes = sizeOf(event);
+    if (waiting.length >= maxWatchLag) {
+      lost = lagged("watch_lag", maxWatchLag, "events");
+    } else if (waitingBytes + bytes > maxWatchLagBytes) {
+      lost = lagged("watch_lag_bytes", maxWatchLagBytes, "bytes");
+    } else {
+      waiting.push(event);
+      waitingBytes += bytes;
+    }
     wake.set();
   });
   try {
@@ -34,7 +41,7 @@ export async function* watchMessages(
         waitingBytes -= sizeOf(event);
         yield event;
       }
-      if (lost) throw lagged();
+      if (lost !== undefined) throw lost;
     }
     if (!callSignal.aborted) signal.throwIfAborted();
   } finally {
@@ -46,10 +53,10 @@ function sizeOf(event: WatchMessagesResponse): number {
   return toBinary(WatchMessagesResponseSchema, event).byteLength;
 }
 
-function lagged(): BrokerError {
+function lagged(limit: string, maximum: number, unit: string): BrokerError {
   return new BrokerError(
     ErrorReason.LIMIT_REACHED,
-    `the reader fell more than ${maxWatchLag} events behind: list the messages, then watch again`,
-    { metadata: { limit: "watch_lag", maximum: String(maxWatchLag) } },
+    `the reader fell more than ${maximum} ${unit} behind: list the messages, then watch again`,
+    { metadata: { limit, maximum: String(maximum) } },
   );
 }

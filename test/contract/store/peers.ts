@@ -149,7 +149,7 @@ export function definePeerContract(technology: StoreTechnology): void {
   });
 }
 
-function peer(name: string): StoredPeer {
+export function peer(name: string): StoredPeer {
   return {
     peerId: `${name}-id`,
     name,
