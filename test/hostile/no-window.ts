@@ -28,6 +28,7 @@ export class NoWindow implements Disposable {
     const session = connectHttp2("http://localhost", {
       createConnection: () => connect(this.#socket),
       settings: { initialWindowSize: 0 },
+      maxSessionMemory: maxSessionMemoryMB,
     });
     session.on("error", () => undefined);
     session.setMaxListeners(0);
@@ -65,3 +66,6 @@ export class NoWindow implements Disposable {
     for (const session of this.#sessions) session.destroy();
   }
 }
+
+/** More than all calls that wait in Node together: it would drop calls at 10 MB. */
+const maxSessionMemoryMB = 1000;

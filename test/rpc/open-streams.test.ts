@@ -183,6 +183,36 @@ describe("of all calls that are open", () => {
     await held[1]?.return?.();
   });
 
+  test("a thousand agents keep their streams and are answered, while one client takes the rest", async () => {
+    const { address } = await startEcho({ repeat: quiet() }, { bounds: { calls: 2_100 } });
+    const agents: ClientHttp2Session[] = [];
+    // The kernel has a queue of connections that wait to be accepted.
+    while (agents.length < 1_000) {
+      const some = Array.from({ length: 50 }, () => openRawSession(address));
+      const haveBegun = some.map((one) => new Promise((done) => one.once("remoteSettings", done)));
+      await Promise.all(haveBegun);
+      agents.push(...some);
+    }
+    const streams = agents.flatMap((session) => openMany(session, repeatPath, 1));
+    const hasBegun = streams.map((stream) => new Promise((done) => stream.once("response", done)));
+    await Promise.all(hasBegun);
+    const taken: ClientHttp2Stream[] = [];
+    for (let index = 0; index < 6; index++) {
+      taken.push(...openMany(openRawSession(address), repeatPath, 200));
+    }
+    await eventually(() => expect(taken.filter(({ closed }) => closed).length).toBe(100), 20_000);
+    const statuses = agents.map(async (session) => {
+      const [echo] = openMany(session, echoPath, 1);
+      return await new Promise((done) => {
+        echo?.once("trailers", (trailers) => done(trailers["grpc-status"]));
+        echo?.once("close", () => done("reset"));
+      });
+    });
+    const answers = await Promise.all(statuses);
+    expect(answers.filter((status) => status !== "0")).toEqual([]);
+    expect(streams.filter(({ closed }) => closed)).toEqual([]);
+  });
+
   test("thousands that a client gives no window for leave a bounded number open", async () => {
     const { address, client } = await startEcho({}, { bounds: { calls: 200 } });
     const streams: ClientHttp2Stream[] = [];
