@@ -9,11 +9,20 @@ export interface Clock {
   now(): number;
   /** Milliseconds since a moment of this process, for waits and ages. It never goes back. */
   monotonic(): number;
+  /**
+   * Calls `act` once, when `ms` milliseconds have passed; at most 2^31 - 1. Disposal calls it off. A process
+   * that has nothing else to do ends without it.
+   */
+  after(ms: number, act: () => void): Disposable;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  after(ms, act) {
+    const timer = setTimeout(act, ms).unref();
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  },
 };
 
 /** Waits `ms` milliseconds; rejects with the signal's reason when it aborts first. */

@@ -49,7 +49,7 @@ export async function createBroker(options: {
   const registrar = new Registrar({ directory, sessions, retirement, clock, log });
   const stopping = new AbortController();
   const expiry = new Expiry({ store, receipts, subscriptions, clock, log });
-  const notices = new Notices({ store, directory, receipts, log });
+  const notices = new Notices({ store, directory, receipts, clock, log });
   const core: Core = {
     store,
     directory,

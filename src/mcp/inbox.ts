@@ -20,7 +20,7 @@ export class Inbox {
   readonly #changes = new Pulse();
   #messages: HeldMessage[] = [];
   #backlog: Unread = { count: 0, senders: [] };
-  #expiry: NodeJS.Timeout | undefined;
+  #expiry: Disposable | undefined;
 
   constructor(options: { clock: Clock; onExpired: (held: HeldMessage) => void }) {
     this.#clock = options.clock;
@@ -91,7 +91,7 @@ export class Inbox {
 
   /** Lets go what has expired, and sets the one timer for what expires next. */
   #expire(): void {
-    clearTimeout(this.#expiry);
+    this.#expiry?.[Symbol.dispose]();
     this.#expiry = undefined;
     const now = this.#clock.now();
     const expired = this.#messages.filter((held) => held.expiresAtMs <= now);
@@ -102,9 +102,7 @@ export class Inbox {
     }
     const nextMs = Math.min(...this.#messages.map((held) => held.expiresAtMs));
     if (nextMs === Number.POSITIVE_INFINITY) return;
-    this.#expiry = setTimeout(
-      () => this.#expire(),
-      Math.min(nextMs - now, maxExpiryWaitMs),
-    ).unref();
+    const waitMs = Math.min(nextMs - now, maxExpiryWaitMs);
+    this.#expiry = this.#clock.after(waitMs, () => this.#expire());
   }
 }

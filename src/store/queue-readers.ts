@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.js";
 import type {
   AdvancedReceipt,
   QueueBacklog,
@@ -41,15 +42,17 @@ export interface Credit {
 /** The open readers of a store, at most one for each queue. */
 export class QueueReaders {
   readonly #mail: OpenMail;
+  readonly #clock: Clock;
   readonly #readers = new Map<string, Reader>();
 
-  constructor(mail: OpenMail) {
+  constructor(mail: OpenMail, clock: Clock) {
     this.#mail = mail;
+    this.#clock = clock;
   }
 
   open(peerId: string, listener: QueueListener): QueueReader {
     this.#readers.get(peerId)?.close();
-    const reader = new Reader(this.#mail, peerId, listener, () => {
+    const reader = new Reader(this.#mail, this.#clock, peerId, listener, () => {
       this.#readers.delete(peerId);
     });
     this.#readers.set(peerId, reader);
@@ -62,9 +65,9 @@ export class QueueReaders {
   }
 
   /**
-   * To be called before a closed message is opened again; what it returns, after. A reader that had
-   * passed the message by then is offered it again. Whatever the reader asks for later meets the
-   * message by itself, so that it is not offered twice.
+   * Call it before a closed message is opened again, and call what it returns after that. A reader that
+   * has passed the message by then is offered it again. What the reader asks for later meets the message
+   * by itself, so that it is not offered twice.
    */
   reopening(peerId: string): (seq: number) => Promise<void> {
     const reader = this.#readers.get(peerId);
@@ -82,18 +85,26 @@ export class QueueReaders {
 
 class Reader implements QueueReader {
   readonly #mail: OpenMail;
+  readonly #clock: Clock;
   readonly #peerId: string;
   readonly #listener: QueueListener;
   readonly #onClose: () => void;
   readonly #returned = new Set<number>();
-  readonly #delays = new Map<number, NodeJS.Timeout>();
+  readonly #delays = new Map<number, Disposable>();
   #after = 0;
   #reached = Promise.resolve(0);
   #wakes = false;
   #closed = false;
 
-  constructor(mail: OpenMail, peerId: string, listener: QueueListener, onClose: () => void) {
+  constructor(
+    mail: OpenMail,
+    clock: Clock,
+    peerId: string,
+    listener: QueueListener,
+    onClose: () => void,
+  ) {
     this.#mail = mail;
+    this.#clock = clock;
     this.#peerId = peerId;
     this.#listener = listener;
     this.#onClose = onClose;
@@ -132,7 +143,7 @@ class Reader implements QueueReader {
     if (this.#closed || returned > this.#after) return;
     if (delayMs <= 0) return this.offerAgain(returned);
     this.#withdraw(returned);
-    const delay = setTimeout(() => this.offerAgain(returned), delayMs).unref();
+    const delay = this.#clock.after(delayMs, () => this.offerAgain(returned));
     this.#delays.set(returned, delay);
   }
 
@@ -156,7 +167,7 @@ class Reader implements QueueReader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const delay of this.#delays.values()) clearTimeout(delay);
+    for (const delay of this.#delays.values()) delay[Symbol.dispose]();
     this.#delays.clear();
     this.#onClose();
   }
@@ -167,7 +178,7 @@ class Reader implements QueueReader {
 
   /** Forgets that the message was given back. */
   #withdraw(seq: number): void {
-    clearTimeout(this.#delays.get(seq));
+    this.#delays.get(seq)?.[Symbol.dispose]();
     this.#delays.delete(seq);
     this.#returned.delete(seq);
   }

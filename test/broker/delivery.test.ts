@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Outcome, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import type { Clock } from "../../src/clock.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import {
   eventually,
   reasonIn,
@@ -15,12 +17,22 @@ let broker: TestBroker;
 let sender: TestPeer;
 let reader: TestPeer;
 
-beforeEach(async () => {
-  broker = await startTestBroker();
+beforeEach(() => start());
+afterEach(() => broker[Symbol.asyncDispose]());
+
+async function start(clock?: Clock): Promise<void> {
+  broker = await startTestBroker(clock === undefined ? {} : { clock });
   sender = await broker.join({ name: "sender", instanceId: "s" });
   reader = await broker.join({ name: "reader", instanceId: "r" });
-});
-afterEach(() => broker[Symbol.asyncDispose]());
+}
+
+/** Another broker, whose time passes when the test says so. */
+async function restartWithClock(): Promise<StoppedClock> {
+  await broker[Symbol.asyncDispose]();
+  const clock = new StoppedClock();
+  await start(clock);
+  return clock;
+}
 
 async function send(text: string): Promise<string> {
   return (await sender.client.sendMessage({ to: ["reader"], text })).messageId;
@@ -226,9 +238,10 @@ describe("delivery", () => {
   });
 
   test("does not deliver what has expired", async () => {
+    const clock = await restartWithClock();
     const request = { to: ["reader"], text: "quick", expiresIn: { seconds: 1n } };
     const { messageId } = await sender.client.sendMessage(request);
-    await new Promise((resolve) => setTimeout(resolve, 1100));
+    clock.advance(1000);
     await send("still good");
     const stream = await open();
     expect((await stream.expect("delivery")).message?.text).toBe("still good");

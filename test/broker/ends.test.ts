@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState, type Receipt } from "../../gen/peerline/v1/message_pb.js";
-import { defaultExpiresInMs } from "../../src/broker/limits.js";
+import { defaultExpiresInMs, noticeDelayMs } from "../../src/broker/limits.js";
+import type { Clock } from "../../src/clock.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
@@ -17,12 +18,22 @@ let broker: TestBroker;
 let sender: TestPeer;
 let reader: TestPeer;
 
-beforeEach(async () => {
-  broker = await startTestBroker();
+beforeEach(() => start());
+afterEach(() => broker[Symbol.asyncDispose]());
+
+async function start(clock?: Clock): Promise<void> {
+  broker = await startTestBroker(clock === undefined ? {} : { clock });
   sender = await broker.join({ name: "sender" });
   reader = await broker.join({ name: "reader" });
-});
-afterEach(() => broker[Symbol.asyncDispose]());
+}
+
+/** Another broker, whose time passes when the test says so. */
+async function restartWithClock(): Promise<StoppedClock> {
+  await broker[Symbol.asyncDispose]();
+  const clock = new StoppedClock();
+  await start(clock);
+  return clock;
+}
 
 async function receiptOf(messageId: string): Promise<Receipt | undefined> {
   return (await sender.client.getMessage({ messageId })).record?.receipts[0];
@@ -60,16 +71,18 @@ describe("a sender is told of what ended", () => {
   });
 
   test("when it was dead-lettered, without the peer's words", async () => {
+    const clock = await restartWithClock();
     await deadLetter("do this");
     const stream = sender.subscribe();
     await stream.expect("started");
+    clock.advance(noticeDelayMs);
     const { message, deliveryId } = await stream.expect("delivery");
     expect(message?.text).toContain("to reader: it was given up");
     expect(JSON.stringify(message?.data)).not.toContain("not my job");
     // A notice that ends badly itself makes no notice.
     await sender.client.ackMessages({ acks: [{ deliveryId, outcome: Outcome.REJECTED }] });
     await stream.cancel();
-    await new Promise((resolve) => setTimeout(resolve, 1300));
+    clock.advance(noticeDelayMs);
     const { records } = await broker.client(operatorToken).listMessages({});
     expect(records).toHaveLength(2);
   });
@@ -82,6 +95,7 @@ describe("a sender is told of what ended", () => {
   });
 
   test("what a live session holds unread is not expired under it before the grace", async () => {
+    const clock = await restartWithClock();
     const stream = reader.subscribe();
     await stream.expect("started");
     const { messageId } = await sender.client.sendMessage({
@@ -90,7 +104,7 @@ describe("a sender is told of what ended", () => {
       expiresIn: { seconds: 1n },
     });
     const { deliveryId } = await stream.expect("delivery");
-    await new Promise((resolve) => setTimeout(resolve, 1200));
+    clock.advance(1000);
     expect((await receiptOf(messageId))?.state).toBe(ReceiptState.LEASED);
     const acks = [{ deliveryId, outcome: Outcome.EXPIRED }];
     const { results } = await reader.client.ackMessages({ acks });
@@ -165,11 +179,7 @@ describe("the dead-letter queue", () => {
   });
 
   test("puts nothing back whose time to wait is over", async () => {
-    await broker[Symbol.asyncDispose]();
-    const clock = new StoppedClock();
-    broker = await startTestBroker({ clock });
-    sender = await broker.join({ name: "sender" });
-    reader = await broker.join({ name: "reader" });
+    const clock = await restartWithClock();
     const operator = broker.client(operatorToken);
     const messageId = await deadLetter("late");
     clock.advance(defaultExpiresInMs);

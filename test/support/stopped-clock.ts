@@ -4,6 +4,7 @@ import type { Clock } from "../../src/clock.js";
 export class StoppedClock implements Clock {
   #now: number;
   #monotonic = 0;
+  readonly #due = new Set<{ readonly atMs: number; readonly act: () => void }>();
 
   constructor(now = Date.now()) {
     this.#now = now;
@@ -17,8 +18,26 @@ export class StoppedClock implements Clock {
     return this.#monotonic;
   }
 
-  /** Time passes. */
+  after(ms: number, act: () => void): Disposable {
+    const due = { atMs: this.#monotonic + ms, act };
+    this.#due.add(due);
+    return { [Symbol.dispose]: () => void this.#due.delete(due) };
+  }
+
+  /** Time passes, and what is due meanwhile is called, each at its time. */
   advance(ms: number): void {
+    const endMs = this.#monotonic + ms;
+    for (;;) {
+      const [next] = [...this.#due].toSorted((a, b) => a.atMs - b.atMs);
+      if (next === undefined || next.atMs > endMs) break;
+      this.#pass(Math.max(0, next.atMs - this.#monotonic));
+      this.#due.delete(next);
+      next.act();
+    }
+    this.#pass(endMs - this.#monotonic);
+  }
+
+  #pass(ms: number): void {
     this.#now += ms;
     this.#monotonic += ms;
   }

@@ -7,9 +7,8 @@ import type { ExpiryKey, Store } from "../store.js";
 import type { Subscriptions } from "./subscriptions.js";
 
 /**
- * Ends what nobody was shown in time. Who holds a message expires it: a live session what it holds
- * unread, and this everything else; a session that does not within a grace is not waited for. One timer,
- * set for the message that expires next.
+ * Ends what nobody was shown in time. A live session expires what it holds unread. This expires everything
+ * else, and what a session has not expired within a grace. One timer is set for the message that expires next.
  */
 export class Expiry {
   readonly #store: Store;
@@ -17,7 +16,7 @@ export class Expiry {
   readonly #subscriptions: Subscriptions;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Disposable | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
   #sweeping: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -44,15 +43,15 @@ export class Expiry {
   /** A message expires at this time. */
   expect(expireTimeMs: number): void {
     if (this.#isClosed || expireTimeMs >= this.#dueMs) return;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#dueMs = expireTimeMs;
     const delayMs = Math.min(Math.max(0, expireTimeMs - this.#clock.now()), maxExpiryWaitMs);
-    this.#timer = setTimeout(() => this.#begin(), delayMs).unref();
+    this.#timer = this.#clock.after(delayMs, () => this.#begin());
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     await this.#sweeping;
   }
 

@@ -9,6 +9,7 @@ import {
   type Receipt,
 } from "../../../gen/peerline/v1/message_pb.js";
 import { shortId } from "../../contract/ids.js";
+import type { Clock } from "../../clock.js";
 import type { BrokerLog } from "../broker-log.js";
 import { purgedReason } from "../calls/moderation.js";
 import { refTo, type Directory, type PeerEntry } from "../peers/directory.js";
@@ -36,16 +37,24 @@ export class Notices {
   readonly #store: Store;
   readonly #directory: Directory;
   readonly #receipts: Receipts;
+  readonly #clock: Clock;
   readonly #log: BrokerLog;
   readonly #ends = new Map<string, End[]>();
   readonly #stopListening: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Disposable | undefined;
   #telling: Promise<void> = Promise.resolve();
 
-  constructor(options: { store: Store; directory: Directory; receipts: Receipts; log: BrokerLog }) {
+  constructor(options: {
+    store: Store;
+    directory: Directory;
+    receipts: Receipts;
+    clock: Clock;
+    log: BrokerLog;
+  }) {
     this.#store = options.store;
     this.#directory = options.directory;
     this.#receipts = options.receipts;
+    this.#clock = options.clock;
     this.#log = options.log;
     this.#stopListening = options.receipts.onEvent(({ event }) => {
       if (event.case !== "receiptMoved") return;
@@ -59,7 +68,7 @@ export class Notices {
   /** Tells what is still untold, and nothing more. */
   async close(): Promise<void> {
     this.#stopListening();
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#tellAll();
     await this.#telling;
   }
@@ -69,7 +78,7 @@ export class Notices {
     const known = this.#ends.get(sender);
     if (known === undefined) this.#ends.set(sender, [end]);
     else known.push(end);
-    this.#timer ??= setTimeout(() => this.#tellAll(), noticeDelayMs).unref();
+    this.#timer ??= this.#clock.after(noticeDelayMs, () => this.#tellAll());
   }
 
   #tellAll(): void {

@@ -51,7 +51,7 @@ class MemoryStore implements Store {
     };
     this.#clock = clock;
     this.#log = new MessageLog(limits);
-    this.#readers = new QueueReaders(openMail(this.#log, clock));
+    this.#readers = new QueueReaders(openMail(this.#log, clock), clock);
   }
 
   async health(): Promise<StoreHealth> {

@@ -26,7 +26,7 @@ import {
 import type { Clock } from "../../clock.js";
 import { formatCursor, parseCursor } from "../history-cursor.js";
 import { describeLimits } from "../limits.js";
-import { QueueReaders } from "../queue-readers.js";
+import { QueueReaders, type OpenMail } from "../queue-readers.js";
 import { stamp } from "../stamp.js";
 import { toReceipt } from "../stored-receipt.js";
 import { Calls } from "./calls.js";
@@ -103,7 +103,7 @@ class SqliteStore implements Store {
     };
     this.#calls = calls;
     this.#clock = clock;
-    this.#readers = new QueueReaders({
+    const mail: OpenMail = {
       take: async (peerId, position, credit) => {
         const taken = await calls.call("take", peerId, position, credit, clock.now());
         const messages = taken.messages.map(({ body, receipt, redelivered }) => ({
@@ -115,7 +115,8 @@ class SqliteStore implements Store {
         return { messages, damaged: taken.damaged.map(toAdvanced), reach: taken.reach };
       },
       backlog: (peerId, position) => calls.call("backlog", peerId, position),
-    });
+    };
+    this.#readers = new QueueReaders(mail, clock);
   }
 
   async health(): Promise<StoreHealth> {

@@ -80,7 +80,7 @@ export function defineDeadLetterContract(technology: StoreTechnology): void {
     );
 
     test("of what waits for its delay offers it once", async () => {
-      const { store } = await openStore(technology);
+      const { store, clock } = await openStore(technology);
       const sent = await sendFirst(store, { text: "1" });
       const bell = new Bell();
       const reader = store.openQueue(bob.peerId, bell);
@@ -90,7 +90,7 @@ export function defineDeadLetterContract(technology: StoreTechnology): void {
       await store.redrive(sent.peerId, sent.seq);
       await bell.heard();
       expect(texts(await reader.next(ample))).toEqual(["1"]);
-      await new Promise((resolve) => setTimeout(resolve, 40));
+      clock.advance(40);
       expect(await reader.next(ample)).toEqual([]);
     });
 
