@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { expect, test } from "vitest";
+import { allHosts } from "../src/hosts/all-hosts.js";
 
 const root = join(import.meta.dirname, "..");
 
@@ -83,6 +84,18 @@ test("only cli/commands/broker.ts and cli/home-lock.ts import the daemon, and on
     { file: "src/cli/commands/broker.ts", dynamic: true },
     { file: "src/cli/home-lock.ts", dynamic: true },
   ]);
+});
+
+test("a host is named in its own folder alone", () => {
+  const names = new Set(allHosts.flatMap(({ name, programs }) => [name, ...programs]));
+  const naming = sources.filter((file) => {
+    // The others know no host at all.
+    if (!/^(?:hosts|mcp|cli)\//.test(file)) return false;
+    const isOfHost = allHosts.some(({ name }) => file.startsWith(`hosts/${name}/`));
+    const words = read(join(root, "src", file)).matchAll(/"([a-z-]+)"/g);
+    return !isOfHost && [...words].some(([, word = ""]) => names.has(word));
+  });
+  expect(naming).toEqual([]);
 });
 
 test("the environment is read in one file", () => {

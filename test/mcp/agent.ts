@@ -12,7 +12,12 @@ export class Agent implements AsyncDisposable {
 
   constructor(options: AgentOptions) {
     this.client = new Client({ name: options.clientName ?? "test-host", version: "1.2.3" });
-    const [command, ...args] = [...(options.by ?? []), process.execPath, program, "mcp"];
+    const [command, ...args] = [
+      ...(options.by ?? []),
+      process.execPath,
+      options.program ?? program,
+      "mcp",
+    ];
     this.#transport = new StdioClientTransport({
       command,
       args,
@@ -79,6 +84,8 @@ export class Agent implements AsyncDisposable {
 export interface AgentOptions {
   readonly home: string;
   readonly clientName?: string;
+  /** Another build than the usual one. */
+  readonly program?: string;
   readonly cwd?: string;
   readonly env?: Record<string, string>;
   /** What starts it, and is given its command. */

@@ -10,7 +10,7 @@
 #
 #   moment=start|prompt|tool|end       when in a session and its turns the host runs the hook
 #   answer=context|block               the line stands beside what the model reads, or is why it goes on
-#   folder=process|session             for what the agent's folder is named
+#   folder=process|FIELD               for what the agent's folder is named: what the field of the input has
 #   conversation=FIELD|none            the field of the input that names the conversation, or a path with it
 #   subagents=told|spared              whether a subagent may be told in the place of its session
 #
@@ -95,7 +95,7 @@ recall_claude() {
 }
 
 recall_codex() {
-  folder=session
+  folder=session_id
   [ "$moment" != end ] || answer=block
 }
 
@@ -128,16 +128,16 @@ is_own() {
 # Sets the agent's folder: named for the host's process, or for the session where one process runs many.
 find_box() {
   id=
-  if [ "$folder" = session ]; then
+  if [ "$folder" != process ]; then
     # A subagent is a session, with an adapter of its own. A session that has called no tool yet is
     # found by its process, unless several of that process are as new.
     read_input
-    if find_id agent_id; then host_pid=; else find_id session_id; fi
+    if find_id agent_id; then host_pid=; else find_id "$folder"; fi
     case $id in '' | */* | .*) ;; *) box=$boxes/$id && [ -d "$box" ] && return ;; esac
   fi
   name_box
   [ -n "$host_pid" ] && [ -d "$box" ] || return
-  [ "$folder" != session ] || [ ! -e "$box/shared" ]
+  [ "$folder" = process ] || [ ! -e "$box/shared" ]
 }
 
 # A number alone is another process's in another container, or after a boot: where the system tells, the

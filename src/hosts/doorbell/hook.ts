@@ -19,8 +19,11 @@ export interface HookFacts {
   readonly moment: "start" | "prompt" | "tool" | "end";
   /** How a line comes to the model: beside what it reads, or as the reason for which it goes on. */
   readonly answer: "context" | "block";
-  /** For what the agent's folder is named: a host that runs several sessions in one process has one for each. */
-  readonly folder: "process" | "session";
+  /**
+   * For what the agent's folder is named: `process`, or the session where the host's calls name that. Then
+   * it is the field of the hook's input with the same name of it.
+   */
+  readonly folder: string;
   /** The field of the hook's input that names the conversation, also as a path that ends with it; or `none`. */
   readonly conversation: string;
   /** Whether a subagent, whose input has an `agent_id`, may be told in the place of its session. */

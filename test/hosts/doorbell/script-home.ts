@@ -49,7 +49,7 @@ export class Home implements AsyncDisposable {
 
   /** Runs one hook to its end, with input as hosts write it. */
   async hook(host: string, event: string, options: HookOptions = {}) {
-    const child = this.#start(host, event, hostPid, options);
+    const child = this.#start(host, event, hostPid, options, options.facts);
     const input = {
       session_id: options.session ?? session,
       transcript_path: "/x.jsonl",
@@ -77,8 +77,14 @@ export class Home implements AsyncDisposable {
     return waiter;
   }
 
-  #start(host: string, event: string, pid: number, options: HookOptions) {
-    const child = spawn("sh", [script, host, event, `${pid}`], {
+  #start(
+    host: string,
+    event: string,
+    pid: number,
+    options: HookOptions,
+    facts: readonly string[] = [],
+  ) {
+    const child = spawn("sh", [script, host, event, `${pid}`, ...facts], {
       cwd: options.cwd ?? "/",
       env: {
         PATH: process.env["PATH"] ?? "",
@@ -109,4 +115,6 @@ interface HookOptions {
   readonly before?: object;
   readonly after?: object;
   readonly isLeftOpen?: boolean;
+  /** What an entry says beside its host's name. */
+  readonly facts?: readonly string[];
 }

@@ -24,8 +24,20 @@ const context = (event: string) => ({
 });
 const goOn = { decision: "block", reason: line };
 
-/** Each host's hooks, with what its model is told by and what the turn is afterwards. */
-const events = [
+const ofZed = ["conversation=talk", "folder=process", "subagents=told"];
+const ofMany = ["conversation=none", "folder=session_id", "subagents=told"];
+
+/**
+ * Each host's hooks, with what its model is told by and what the turn is afterwards. The script knows some
+ * by their names, as their entries were installed when these said no more, and the others by what they say.
+ */
+const events: [
+  host: string,
+  event: string,
+  told: object,
+  turn: string | undefined,
+  facts?: string[],
+][] = [
   ["claude", "SessionStart", context("SessionStart"), undefined],
   ["claude", "UserPromptSubmit", context("UserPromptSubmit"), "busy"],
   ["claude", "PostToolUse", context("PostToolUse"), undefined],
@@ -38,36 +50,42 @@ const events = [
   ["gemini", "BeforeAgent", context("BeforeAgent"), "busy"],
   ["gemini", "AfterTool", context("AfterTool"), undefined],
   ["gemini", "AfterAgent", goOn, undefined],
-] as const;
+  ["zed", "opened", context("opened"), undefined, ["moment=start", "answer=context", ...ofZed]],
+  ["zed", "asked", context("asked"), "busy", ["moment=prompt", "answer=context", ...ofZed]],
+  ["zed", "tool-ran", context("tool-ran"), undefined, ["moment=tool", "answer=context", ...ofZed]],
+  ["zed", "turn-over", goOn, undefined, ["moment=end", "answer=block", ...ofZed]],
+  ["many", "asked", context("asked"), "busy", ["moment=prompt", "answer=context", ...ofMany]],
+  ["many", "turn-over", goOn, undefined, ["moment=end", "answer=block", ...ofMany]],
+];
 
-describe.each(events)("%s at %s", (host, event, told, turn) => {
-  const key = host === "codex" ? session : ofProcess;
+describe.each(events)("%s at %s", (host, event, told, turn, facts = []) => {
+  const key = ["codex", "many"].includes(host) ? session : ofProcess;
 
   test("tells the model of mail in the host's form, once", async () => {
     await using home = await Home.make();
     const box = home.box(key);
     await home.hook(host, "SessionStart");
     home.hang(box);
-    const ended = await home.hook(host, event);
+    const ended = await home.hook(host, event, { facts });
     expect(JSON.parse(ended.stdout)).toEqual(told);
     expect(ended).toMatchObject({ code: 0, stderr: "" });
     expect(existsSync(join(box, "bell"))).toBe(false);
     expect(turnIn(box)).toBe(turn);
-    expect(await home.hook(host, event)).toEqual(nothing);
+    expect(await home.hook(host, event, { facts })).toEqual(nothing);
   });
 
   test("says nothing without mail, and whether the host is busy", async () => {
     await using home = await Home.make();
     const box = home.box(key);
-    expect(await home.hook(host, event)).toEqual(nothing);
-    const ends = event === "Stop" || event === "AfterAgent";
+    expect(await home.hook(host, event, { facts })).toEqual(nothing);
+    const ends = ["Stop", "AfterAgent", "turn-over"].includes(event);
     expect(turnIn(box)).toBe(ends ? "idle" : turn);
   });
 
   test("says nothing where there is no home, and makes none", async () => {
     await using home = await Home.make();
     await rm(home.path, { recursive: true });
-    expect(await home.hook(host, event)).toEqual(nothing);
+    expect(await home.hook(host, event, { facts })).toEqual(nothing);
     expect(existsSync(home.path)).toBe(false);
   });
 
@@ -75,7 +93,7 @@ describe.each(events)("%s at %s", (host, event, told, turn) => {
     await using home = await Home.make();
     const box = home.box("another");
     home.hang(box);
-    expect(await home.hook(host, event)).toEqual(nothing);
+    expect(await home.hook(host, event, { facts })).toEqual(nothing);
     expect(existsSync(join(box, "bell"))).toBe(true);
   });
 });
@@ -283,6 +301,19 @@ describe("the conversation that the host is in", () => {
       expect(await home.hook("gemini", event, ofGemini(id))).toEqual(nothing);
       expect(conversationIn(box)).toBe(id);
     }
+  });
+
+  test("is told by a host whose entries say where it is, and spare subagents", async () => {
+    await using home = await Home.make();
+    const box = home.box(ofProcess);
+    const facts = ["moment=prompt", "answer=context", "folder=process", "subagents=spared"];
+    const run = (before: object) =>
+      home.hook("zed", "asked", { facts: [...facts, "conversation=talk"], before });
+    expect(await run({ talk: "t-1" })).toEqual(nothing);
+    expect(conversationIn(box)).toBe("t-1");
+    home.hang(box);
+    expect(await run({ talk: "t-1", agent_id: "sub" })).toEqual(nothing);
+    expect((await run({ talk: "t-1" })).stdout).toContain(line);
   });
 
   test("is not told where Gemini CLI keeps it in a file of another name", async () => {
