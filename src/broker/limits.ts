@@ -42,9 +42,17 @@ export const usedPeerRestMs = 60 * minuteMs;
 
 /** New peers of the whole broker, and of one connection: how many at once, and how many a second after that. */
 export const maxCreationBurst = 256;
+/** Those of the burst that are for connections over which no peer was made yet. */
+export const creationBurstOfNewcomers = 64;
 export const creationsPerSecond = 1;
 export const maxCreationBurstOfConnection = 64;
 export const creationsPerSecondOfConnection = 0.1;
+
+/** Registrations and deletions of peers that may wait for their turn. */
+export const maxWaitingRegistrations = 1024;
+export const maxWaitingRegistrationsOfConnection = 256;
+/** After how long a session that registers again, and says nothing new, is stored as seen again. */
+export const seenAgainMs = minuteMs;
 
 export const maxClientNameBytes = 64;
 export const maxClientVersionBytes = 64;
@@ -187,9 +195,24 @@ export function listLimits(store: Store): Limit[] {
       "of those, new peers over one connection",
     ],
     [
+      "peer_burst_of_newcomers",
+      creationBurstOfNewcomers,
+      "of those, kept for connections over which none was made yet",
+    ],
+    [
       "peers_per_minute",
       creationsPerSecond * 60,
       "new peers a minute that the broker goes on to make",
+    ],
+    [
+      "waiting_registrations",
+      maxWaitingRegistrations,
+      "registrations that wait for their turn together",
+    ],
+    [
+      "waiting_registrations_of_connection",
+      maxWaitingRegistrationsOfConnection,
+      "of those, registrations over one connection",
     ],
     ["name_characters", maxNameLength, "characters of a peer's name"],
     ["summary_bytes", maxSummaryBytes, "bytes of a peer's summary"],

@@ -5,6 +5,7 @@ import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_det
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind, ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
 import {
+  creationBurstOfNewcomers,
   maxCreationBurst,
   maxCreationBurstOfConnection,
   maxPeers,
@@ -65,11 +66,40 @@ describe("one client without a credential", () => {
     async () => {
       const floods = Array.from({ length: 6 }, () => registerUntilRefused(maxPeers));
       const made = (await Promise.all(floods)).map((flood) => flood.made);
-      expect(made.reduce((sum, count) => sum + count, 0)).toBe(maxCreationBurst);
+      const forAll = maxCreationBurst - creationBurstOfNewcomers;
+      expect(made.reduce((sum, count) => sum + count, 0)).toBe(forAll);
       clock.advance(5_000);
       expect((await registerUntilRefused(maxPeers)).made).toBe(5);
     },
   );
+
+  test("keeps no new agent from its peer, however many connections ask and go on asking", async () => {
+    const clients = Array.from({ length: 20 }, () => broker.client());
+    const flood = async (): Promise<void> => {
+      const asking = clients.map(async (client) => {
+        for (;;) {
+          const reason = await reasonOf(
+            client.register({ secret: newSecret(), baseName: "flood" }),
+          );
+          if (reason === "RATE_LIMITED") return;
+        }
+      });
+      await Promise.all(asking);
+    };
+    await flood();
+    // Each new agent comes over a connection of its own.
+    for (let agent = 0; agent < creationBurstOfNewcomers; agent++) {
+      await broker.join({ baseName: "honest" });
+    }
+    expect(await reasonOf(broker.join({ baseName: "late" }))).toBe("RATE_LIMITED");
+    // What comes back is theirs first.
+    for (let second = 0; second < 5; second++) {
+      clock.advance(1000);
+      await flood();
+      const { registered } = await broker.join({ baseName: "late" });
+      expect(registered.created).toBe(true);
+    }
+  });
 
   test("bounds nobody who returns", async () => {
     const secrets = Array.from({ length: 50 }, newSecret);

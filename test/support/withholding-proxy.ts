@@ -8,6 +8,8 @@ export class WithholdingProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #answers: (() => void)[] = [];
+  /** When each connection came, by the monotonic clock, in milliseconds. */
+  readonly joinedMs: number[] = [];
   #isWithholding = false;
 
   static async listen(path: string, broker: string): Promise<WithholdingProxy> {
@@ -35,6 +37,7 @@ export class WithholdingProxy implements AsyncDisposable {
   }
 
   #join(client: Socket, broker: Socket): void {
+    this.joinedMs.push(performance.now());
     client.on("data", (bytes) => broker.write(bytes));
     broker.on("data", (bytes) => {
       if (this.#isWithholding) this.#answers.push(() => client.write(bytes));

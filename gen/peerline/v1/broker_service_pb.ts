@@ -2076,15 +2076,22 @@ export const BrokerService: GenService<{
    * Where one is, the session moves to that peer, and where somebody else has it, to
    * the peer that steps 2 to 4 give, which is not the one it leaves; the older stream
    * hears `closing` (UNREGISTERED). Mail stays with the peer that it was sent to. A
-   * peer that was created for the session and never used is then removed.
+   * peer that was created for the session and never used is then removed, after the
+   * move: a new peer never has its name. An instance may also be several peers, each
+   * with a session: the one of `secret` is meant, else the one that is bound to the
+   * conversation, else the first in `keyring`.
    *
    * Credential: none; the secrets are proof. Repeatable: yes, with the same
    * `instance_id`. Errors: INVALID_ARGUMENT (FIELD_*), NOT_FOUND (PEER_NOT_FOUND:
    * `secret` is empty and no peer of `keyring` is free), ALREADY_EXISTS (PEER_LIVE:
    * the peer of `secret` has a live session of another instance),
    * RESOURCE_EXHAUSTED (RATE_LIMITED: too many new peers at once, over this connection
-   * or in all, see `peer_burst` of GetServerInfo; LIMIT_REACHED: too many peers;
-   * STORE_FULL).
+   * or in all, see `peer_burst` of GetServerInfo, or too many calls that wait, see
+   * `waiting_registrations`, both with a `google.rpc.RetryInfo`; LIMIT_REACHED: too many
+   * peers; STORE_FULL). A call that fails leaves the session that the instance has.
+   *
+   * One call is carried out at a time: next comes the connection that was served the
+   * longest ago. New peers are made first for connections over which none was made yet.
    *
    * When the broker knows almost as many peers as it takes, those that never sent or
    * received anything, have no stream and were not seen for ten minutes make room.
@@ -2135,7 +2142,8 @@ export const BrokerService: GenService<{
    * INVALID_ARGUMENT (FIELD_*, PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND),
    * PERMISSION_DENIED (NOT_ALLOWED: another's peer; MUTED: the operator muted the
    * session's peer, which only the operator removes then), ALREADY_EXISTS (PEER_LIVE: it
-   * has a live session, and `even_if_live` is not set), RESOURCE_EXHAUSTED (STORE_FULL).
+   * has a live session, and `even_if_live` is not set), RESOURCE_EXHAUSTED (STORE_FULL;
+   * RATE_LIMITED: too many calls wait, as at Register).
    *
    * @generated from rpc peerline.v1.BrokerService.DeletePeer
    */

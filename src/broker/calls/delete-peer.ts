@@ -13,6 +13,7 @@ import { requireField } from "../fields.js";
 import { deletionBatch } from "../limits.js";
 import { requireUnmuted } from "./moderation.js";
 import type { Credential } from "../peers/sessions.js";
+import type { Caller } from "../peers/turns.js";
 import type { AdvancedReceipt } from "../store.js";
 
 /**
@@ -26,8 +27,11 @@ export async function deletePeer(
   core: Core,
   caller: Credential,
   request: DeletePeerRequest,
+  waiting: Caller,
 ): Promise<DeletePeerResponse> {
   return core.registrar.inTurn(async () => {
+    // The call before it may have deleted the peer.
+    if (caller.kind === "session") caller.session.ended.signal.throwIfAborted();
     const entry = findMeant(core, caller, request.peer);
     if (caller.kind === "operator") refuseLive(core, entry, request.evenIfLive);
     // The mute is in the record: without it the same secret would make a peer that may send.
@@ -40,7 +44,7 @@ export async function deletePeer(
       ...(peer === undefined ? {} : { peer }),
       undeliveredMessages: BigInt(undelivered),
     });
-  });
+  }, waiting);
 }
 
 /** A session deletes its own peer; the operator whichever it names. */

@@ -41,7 +41,7 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
       );
       return create(UnregisterResponseSchema);
     },
-    deletePeer: async (request, context) => deletePeer(core, callerOf(context), request),
+    deletePeer: async (request, context) => deletePeer(core, callerOf(context), request, context),
     updatePeer: async (request, context) => updatePeer(core, sessionOf(context), request),
     listPeers: async (request, context) => listPeers(core, callerOf(context), request),
     async *watchPeers(request, context) {

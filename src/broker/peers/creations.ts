@@ -3,6 +3,7 @@ import type { Clock } from "../../clock.js";
 import type { Connection } from "../../rpc/server.js";
 import { BrokerError } from "../broker-error.js";
 import {
+  creationBurstOfNewcomers,
   creationsPerSecond,
   creationsPerSecondOfConnection,
   maxCreationBurst,
@@ -12,12 +13,14 @@ import { Rate } from "../rate.js";
 
 /**
  * How many new peers are made: in the whole broker, and over each connection, so that one client that
- * asks without end leaves room for others. It bounds creations only: who returns is never kept waiting.
+ * asks without end leaves room for others. A part is for connections over which none was made yet: it comes
+ * back first, so that however many ask again and again, a new agent gets its peer. It bounds creations only:
+ * who returns is never kept waiting.
  */
 export class Creations {
   readonly #ofBroker: Rate;
   readonly #ofConnection: Rate;
-  readonly #names = new WeakMap<Connection, string>();
+  readonly #users = new WeakMap<Connection, User>();
   #connections = 0;
 
   constructor(clock: Clock) {
@@ -30,26 +33,39 @@ export class Creations {
 
   /** Takes one creation; RATE_LIMITED where there is none. */
   take(connection: Connection): void {
-    const name = this.#nameOf(connection);
-    const waitMs = Math.max(this.#ofBroker.waitMs(broker, 1), this.#ofConnection.waitMs(name, 1));
+    const user = this.#userOf(connection);
+    const kept = user.made === 0 ? 0 : creationBurstOfNewcomers;
+    const waitMs = Math.max(
+      this.#ofBroker.waitMs(broker, kept + 1),
+      this.#ofConnection.waitMs(user.name, 1),
+    );
     if (waitMs > 0) throw tooMany(waitMs);
     this.#ofBroker.take(broker, 1);
-    this.#ofConnection.take(name, 1);
+    this.#ofConnection.take(user.name, 1);
+    user.made++;
   }
 
   /** The peer was not made after all, or was removed before anybody heard of it. */
   giveBack(connection: Connection): void {
+    const user = this.#userOf(connection);
     this.#ofBroker.giveBack(broker, 1);
-    this.#ofConnection.giveBack(this.#nameOf(connection), 1);
+    this.#ofConnection.giveBack(user.name, 1);
+    user.made--;
   }
 
-  #nameOf(connection: Connection): string {
-    const known = this.#names.get(connection);
+  #userOf(connection: Connection): User {
+    const known = this.#users.get(connection);
     if (known !== undefined) return known;
-    const name = String((this.#connections += 1));
-    this.#names.set(connection, name);
-    return name;
+    const user = { name: String((this.#connections += 1)), made: 0 };
+    this.#users.set(connection, user);
+    return user;
   }
+}
+
+interface User {
+  readonly name: string;
+  /** Peers that were made over it. */
+  made: number;
 }
 
 const broker = "broker";

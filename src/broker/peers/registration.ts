@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, equals } from "@bufbuild/protobuf";
 import {
   Closing_Reason,
   RegisterResponseSchema,
@@ -6,6 +6,7 @@ import {
   type RegisterResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { v7 as uuidv7 } from "uuid";
 import { sleep, type Clock } from "../../clock.js";
 import { automaticName } from "../../contract/names.js";
@@ -14,19 +15,34 @@ import type { BrokerLog } from "../broker-log.js";
 import type { Connection } from "../../rpc/server.js";
 import { Creations } from "./creations.js";
 import type { Directory, PeerEntry } from "./directory.js";
-import { maxConversationsPerPeer, maxPeers, reclaimDelayMs } from "../limits.js";
+import { maxConversationsPerPeer, maxPeers, reclaimDelayMs, seenAgainMs } from "../limits.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";
 import { carry, type Session, type Sessions } from "./sessions.js";
 import type { StoredPeer } from "../store.js";
+import { Turns, type Caller } from "./turns.js";
 
 /** What is asked for, and the connection that it came over. */
 interface Registration extends Request {
   readonly connection: Connection;
 }
 
-/** Chooses the peer of a caller and opens its session; the order is Register's in the contract. */
+/** The session that a caller has now. */
+interface Admission {
+  readonly session: Session;
+  /** The peers whose secrets the caller holds, each with the secret's place in the request. */
+  readonly held: ReadonlyMap<PeerEntry, number>;
+  /** The peer is new. */
+  readonly created: boolean;
+}
+
+type Outcome = Admission | "wait for the former instance";
+
+/**
+ * Chooses the peer of a caller and opens its session; the order is Register's in the contract. One
+ * registration is made at a time, so that two callers never choose the same peer.
+ */
 export class Registrar {
   readonly #directory: Directory;
   readonly #sessions: Sessions;
@@ -40,7 +56,7 @@ export class Registrar {
   readonly #formerInstances = new Map<PeerEntry, string>();
   /** When the newest binding of a conversation was made. */
   #lastBoundMs = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: {
     directory: Directory;
@@ -63,33 +79,24 @@ export class Registrar {
     }
   }
 
-  /** One registration at a time, so that two callers never choose the same peer. */
-  async register(
-    request: RegisterRequest,
-    { signal, connection }: { signal: AbortSignal; connection: Connection },
-  ): Promise<RegisterResponse> {
-    const nameOf = (secretHash: string): string | undefined =>
-      this.#directory.getBySecretHash(secretHash)?.stored.name;
-    const wish = { ...readRegistration(request, nameOf), connection };
+  async register(request: RegisterRequest, caller: Caller): Promise<RegisterResponse> {
     for (;;) {
-      const outcome = await this.inTurn(() => {
-        // Nobody waits for the answer any more: no peer is made, and none is taken from its session.
-        signal.throwIfAborted();
-        return this.#attempt(wish);
-      });
-      if (outcome !== "wait for the former instance") return outcome;
-      await sleep(Math.max(1, this.#reclaimAtMs - this.#clock.monotonic()), signal);
+      const outcome = await this.#turns.run(() => this.#attempt(request, caller), caller);
+      if (outcome !== "wait for the former instance") return this.#respond(outcome);
+      await sleep(Math.max(1, this.#reclaimAtMs - this.#clock.monotonic()), caller.signal);
     }
   }
 
   /** Does what must not happen while somebody registers. */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
+  inTurn<T>(work: () => Promise<T>, caller?: Caller): Promise<T> {
+    return this.#turns.run(work, caller);
   }
 
-  async #attempt(wish: Registration): Promise<RegisterResponse | "wait for the former instance"> {
+  async #attempt(request: RegisterRequest, { connection }: Caller): Promise<Outcome> {
+    const nameOf = (secretHash: string): string | undefined =>
+      this.#directory.getBySecretHash(secretHash)?.stored.name;
+    // In turn, since the hashes of a long keyring take their time.
+    const wish = { ...readRegistration(request, nameOf), connection };
     const held = this.#heldPeers(wish);
     const own = this.#ownSession(wish, held);
     if (own !== undefined) return this.#returning(wish, held, own);
@@ -98,7 +105,7 @@ export class Registrar {
     if (entry !== undefined && this.#awaitsFormerInstance(entry, wish))
       return "wait for the former instance";
     const session = await this.#openOrCreate(wish, held, entry);
-    return this.#respond(session, held, entry === undefined);
+    return { session, held, created: entry === undefined };
   }
 
   /**
@@ -110,12 +117,12 @@ export class Registrar {
     wish: Registration,
     held: Map<PeerEntry, number>,
     own: Session,
-  ): Promise<RegisterResponse | "wait for the former instance"> {
+  ): Promise<Outcome> {
     const isNew = wish.conversationId !== "" && wish.conversationId !== own.conversationId;
     const bound = isNew ? this.#boundTo(wish.conversationId, held) : undefined;
     if (bound === undefined || bound === own.entry) {
-      await this.#keep(wish, own);
-      return this.#respond(own, held, false);
+      await this.#keep(wish, held, own);
+      return { session: own, held, created: false };
     }
     const target = this.#choose(...withoutPeer(own.entry, wish, held));
     if (target !== undefined && this.#awaitsFormerInstance(target, wish))
@@ -127,17 +134,32 @@ export class Registrar {
       "session moved to its conversation's peer",
     );
     await this.#leave(own, wish.connection);
-    return this.#respond(session, held, target === undefined);
+    return { session, held, created: target === undefined };
   }
 
-  async #keep(wish: Registration, session: Session): Promise<void> {
+  async #keep(
+    wish: Registration,
+    held: ReadonlyMap<PeerEntry, number>,
+    session: Session,
+  ): Promise<void> {
     carry(session, wish.connection);
     const { entry } = session;
+    const profile = mergeProfile(entry.stored.profile, wish.profile);
     const conversationId = wish.conversationId || session.conversationId;
+    const isBound =
+      conversationId === session.conversationId &&
+      (conversationId === "" || this.#boundTo(conversationId, held) === entry);
+    const lastSeenMs = this.#clock.now();
+    const isNews =
+      !isBound ||
+      !equals(ProfileSchema, profile, entry.stored.profile) ||
+      Math.abs(lastSeenMs - entry.stored.lastSeenMs) >= seenAgainMs;
+    // A repeat costs no write.
+    if (!isNews) return;
     await this.#directory.updateEvenIfFull(entry, {
-      profile: mergeProfile(entry.stored.profile, wish.profile),
-      conversations: this.#bind(entry, conversationId),
-      lastSeenMs: this.#clock.now(),
+      profile,
+      conversations: isBound ? entry.stored.conversations : this.#bind(entry, conversationId),
+      lastSeenMs,
     });
     session.conversationId = conversationId;
   }
@@ -268,7 +290,7 @@ export class Registrar {
   ): Promise<Session> {
     const live = this.#sessions.liveOf(entry);
     if (live?.instanceId === wish.instanceId) {
-      await this.#keep(wish, live);
+      await this.#keep(wish, held, live);
       return live;
     }
     // By the conversation that is bound to it, or by its own secret: it is the caller's.
@@ -300,11 +322,7 @@ export class Registrar {
     });
   }
 
-  async #respond(
-    session: Session,
-    held: ReadonlyMap<PeerEntry, number>,
-    created: boolean,
-  ): Promise<RegisterResponse> {
+  async #respond({ session, held, created }: Admission): Promise<RegisterResponse> {
     const [peer] = await this.#directory.describe([session.entry]);
     return create(RegisterResponseSchema, {
       ...(peer === undefined ? {} : { peer }),

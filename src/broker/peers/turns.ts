@@ -1,0 +1,130 @@
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import type { Connection } from "../../rpc/server.js";
+import { BrokerError } from "../broker-error.js";
+import { maxWaitingRegistrations, maxWaitingRegistrationsOfConnection } from "../limits.js";
+
+/** Who waits for a turn. */
+export interface Caller {
+  readonly connection: Connection;
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+interface Waiting {
+  readonly begin: () => Promise<void>;
+  readonly refuse: (reason: unknown) => void;
+}
+
+/**
+ * Work that is done one piece after the other, so that two callers never choose the same peer.
+ *
+ * Next comes the connection whose last turn is the longest ago, one that had none before all others. So
+ * who asks thousands of times at once keeps nobody else waiting for more than a turn. What waits is bounded,
+ * over each connection and in all. Where all places are taken, the connection that has the most gives one
+ * up to a connection that has fewer.
+ */
+export class Turns {
+  /** In the order in which they began to wait. */
+  readonly #waiting = new Map<Connection, Waiting[]>();
+  readonly #lastTurns = new WeakMap<Connection, number>();
+  #count = 0;
+  #turn = 0;
+  #isServing = false;
+
+  /**
+   * Does the work in its turn and resolves to what it does. RATE_LIMITED where there is no place. Rejects
+   * with the signal's reason when that aborts before the turn has come: the work is then not done.
+   */
+  async run<T>(work: () => Promise<T>, { connection, signal }: Caller = ownCaller): Promise<T> {
+    signal.throwIfAborted();
+    this.#makePlace(connection);
+    return new Promise<T>((resolve, reject) => {
+      const leave = (): void => {
+        this.#remove(connection, waiting);
+        reject(signal.reason);
+      };
+      const stay = (): void => signal.removeEventListener("abort", leave);
+      const waiting: Waiting = {
+        begin: async () => {
+          stay();
+          await work().then(resolve, reject);
+        },
+        refuse: (reason) => {
+          stay();
+          reject(reason);
+        },
+      };
+      signal.addEventListener("abort", leave, { once: true });
+      this.#waiting.set(connection, [...this.#ofConnection(connection), waiting]);
+      this.#count++;
+      void this.#serve();
+    });
+  }
+
+  async #serve(): Promise<void> {
+    if (this.#isServing) return;
+    this.#isServing = true;
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      const [connection, waiting] = next;
+      this.#remove(connection, waiting);
+      this.#lastTurns.set(connection, ++this.#turn);
+      await waiting.begin();
+    }
+    this.#isServing = false;
+  }
+
+  #next(): [Connection, Waiting] | undefined {
+    let next: [Connection, Waiting] | undefined;
+    let longestAgo = Number.POSITIVE_INFINITY;
+    for (const [connection, [first]] of this.#waiting) {
+      const lastTurn = this.#lastTurns.get(connection) ?? 0;
+      if (first === undefined || lastTurn >= longestAgo) continue;
+      next = [connection, first];
+      longestAgo = lastTurn;
+    }
+    return next;
+  }
+
+  #makePlace(connection: Connection): void {
+    const own = this.#ofConnection(connection).length;
+    if (own >= maxWaitingRegistrationsOfConnection) throw tooMany();
+    if (this.#count < maxWaitingRegistrations) return;
+    let most: [Connection, Waiting[]] | undefined;
+    for (const entry of this.#waiting) {
+      if (entry[1].length > (most?.[1].length ?? own + 1)) most = entry;
+    }
+    const last = most?.[1].at(-1);
+    if (most === undefined || last === undefined) throw tooMany();
+    this.#remove(most[0], last);
+    last.refuse(tooMany());
+  }
+
+  #ofConnection(connection: Connection): Waiting[] {
+    return this.#waiting.get(connection) ?? [];
+  }
+
+  #remove(connection: Connection, waiting: Waiting): void {
+    const before = this.#ofConnection(connection);
+    const others = before.filter((other) => other !== waiting);
+    this.#count -= before.length - others.length;
+    if (others.length === 0) this.#waiting.delete(connection);
+    else this.#waiting.set(connection, others);
+  }
+}
+
+/** The broker's own work. */
+const ownCaller: Caller = {
+  connection: { closed: new AbortController().signal },
+  signal: new AbortController().signal,
+};
+
+function tooMany(): BrokerError {
+  return new BrokerError(
+    ErrorReason.RATE_LIMITED,
+    `too many registrations wait: ${maxWaitingRegistrations} may, ${maxWaitingRegistrationsOfConnection} of them over one connection (try again in 1 s)`,
+    {
+      metadata: { limit: "waiting_registrations", maximum: String(maxWaitingRegistrations) },
+      retryAfterMs: 1000,
+    },
+  );
+}

@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Store } from "../../src/broker/store.js";
+import { deferred } from "../rpc/deferred.js";
+import { openStore } from "../store/sqlite/open-store.js";
+import { temporaryDatabase } from "../store/sqlite/temporary-database.js";
+import { StoppedClock } from "../support/stopped-clock.js";
+import { newSecret, reasonOf, startTestBroker, type TestBroker } from "../support/test-broker.js";
+
+// The store is SQLite on a disk, so that each registration that changes something waits for its commit.
+
+let clock: StoppedClock;
+let store: Store;
+let broker: TestBroker;
+
+beforeEach(async () => {
+  clock = new StoppedClock();
+  store = await openStore(temporaryDatabase());
+  broker = await startTestBroker({ clock, store, keepStore: true });
+  clock.advance(60_000);
+});
+afterEach(() => broker[Symbol.asyncDispose]());
+
+test("hundreds of registrations of one peer at once keep nobody else waiting", async () => {
+  const flooder = await broker.join({ name: "flooder", instanceId: "1" });
+  const honest = broker.client();
+  await honest.getServerInfo({});
+  let served = 0;
+  const underWay = deferred();
+  const calls = Array.from({ length: 600 }, async (_, index) => {
+    const conversationId = `codex:${index}`;
+    const call = flooder.client.register({
+      secret: flooder.secret,
+      instanceId: "1",
+      conversationId,
+    });
+    // Those that find no place are refused.
+    if ((await reasonOf(call)) !== "RATE_LIMITED") served++;
+    underWay.resolve();
+  });
+  await underWay.promise;
+  const { created } = await honest.register({ secret: newSecret(), name: "honest" });
+  const servedBefore = served;
+  await Promise.all(calls);
+  expect(created).toBe(true);
+  expect(servedBefore).toBeLessThan(served / 2);
+  expect((await broker.join({ secret: flooder.secret, instanceId: "1" })).name).toBe("flooder");
+});
+
+async function revision(): Promise<number | undefined> {
+  return (await store.loadPeers())[0]?.revision;
+}
+
+test("a registration that says nothing new writes nothing", async () => {
+  const wish = {
+    secret: newSecret(),
+    name: "api",
+    instanceId: "1",
+    conversationId: "codex:1",
+    profile: { root: "/src/api", branch: "main" },
+  };
+  await broker.join(wish);
+  const before = (await revision()) ?? 0;
+  await Promise.all(Array.from({ length: 20 }, () => broker.join(wish)));
+  expect(await revision()).toBe(before);
+
+  await broker.join({ ...wish, profile: { root: "/src/api", branch: "topic" } });
+  expect(await revision()).toBe(before + 1);
+  await broker.join({ ...wish, profile: wish.profile, conversationId: "codex:2" });
+  expect(await revision()).toBe(before + 2);
+  await broker.join({ ...wish, conversationId: "codex:2" });
+  expect(await revision()).toBe(before + 2);
+  // That it is still there is written now and then.
+  clock.advance(60_000);
+  await broker.join({ ...wish, conversationId: "codex:2" });
+  expect(await revision()).toBe(before + 3);
+});
+
+test("a peer that is deleted twice at once is gone once, and leaves nothing behind", async () => {
+  const leaving = await broker.join({ name: "leaving" });
+  // All come while another's turn lasts.
+  const others = Array.from({ length: 20 }, () => broker.join({ baseName: "other" }));
+  await others[0];
+  const calls = Array.from({ length: 5 }, () => reasonOf(leaving.client.deletePeer({})));
+  const reasons = await Promise.all(calls);
+  await Promise.all(others);
+  expect(reasons.filter((reason) => reason === "TOKEN_INVALID")).toHaveLength(4);
+  const witness = await broker.join({ name: "witness" });
+  const { peers } = await witness.client.listPeers({});
+  expect(peers.map(({ name }) => name)).not.toContain("leaving");
+  expect((await broker.join({ name: "leaving", secret: leaving.secret })).registered.created).toBe(
+    true,
+  );
+});
