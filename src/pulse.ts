@@ -1,4 +1,7 @@
-/** Wakes, each time it beats, all who wait for the next beat. */
+/**
+ * Wakes, each time it beats, all who wait for the next beat. Nobody remembers a beat: look whether there is
+ * something to do, and wait in the same turn of the event loop if there is not.
+ */
 export class Pulse {
   readonly #waiting = new Set<() => void>();
 
@@ -7,17 +10,17 @@ export class Pulse {
   }
 
   /** Resolves at the next beat; rejects with the signal's reason when it aborts first. */
-  async next(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  async next(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     await new Promise<void>((resolve, reject) => {
       const end = (): void => {
         this.#waiting.delete(end);
-        signal.removeEventListener("abort", end);
-        if (signal.aborted) reject(signal.reason as Error);
+        signal?.removeEventListener("abort", end);
+        if (signal?.aborted === true) reject(signal.reason as Error);
         else resolve();
       };
       this.#waiting.add(end);
-      signal.addEventListener("abort", end);
+      signal?.addEventListener("abort", end);
     });
   }
 }

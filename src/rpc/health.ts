@@ -3,6 +3,7 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
   type HealthCheckRequest,
 } from "../../gen/grpc/health/v1/health_pb.js";
+import { Pulse } from "../pulse.js";
 import { Code, RpcError } from "./error.js";
 import { maxHelperStreams } from "./limits.js";
 import { serve, type HandlerContext, type ServiceEntry } from "./server.js";
@@ -18,12 +19,13 @@ export interface Health {
 
 export function createHealth(): Health {
   const services = new Map<string, boolean>();
-  const watchers = new Set<() => void>();
+  const changes = new Pulse();
+  let watchers = 0;
   let ended = false;
 
   const change = (service: string, serving: boolean) => {
     if (!ended) services.set(service, serving);
-    for (const wake of watchers) wake();
+    changes.beat();
   };
   const find = (service: string) => {
     if (service === "") return services.size > 0 && [...services.values()].every(Boolean);
@@ -31,13 +33,10 @@ export function createHealth(): Health {
   };
 
   async function* watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
-    if (watchers.size >= maxHelperStreams) {
+    if (watchers >= maxHelperStreams) {
       throw new RpcError(Code.ResourceExhausted, `${maxHelperStreams} watches of health are open.`);
     }
-    let wake: (() => void) | undefined;
-    const onChange = () => wake?.();
-    watchers.add(onChange);
-    signal.addEventListener("abort", onChange);
+    watchers++;
     try {
       for (let sent: ServingStatus | undefined; !signal.aborted;) {
         const status = servingStatus(find(service));
@@ -47,13 +46,11 @@ export function createHealth(): Health {
         } else if (ended) {
           return;
         } else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
+          await changes.next(signal).catch(() => {});
         }
       }
     } finally {
-      watchers.delete(onChange);
+      watchers--;
     }
   }
 
@@ -80,7 +77,7 @@ export function createHealth(): Health {
     end: () => {
       for (const service of services.keys()) services.set(service, false);
       ended = true;
-      for (const wake of watchers) wake();
+      changes.beat();
     },
   };
 }

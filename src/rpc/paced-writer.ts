@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { Pulse } from "../pulse.js";
 import { maxUnreadBytesOfCall } from "./limits.js";
 
 /** Hears what was written to a stream, and what of it was taken further. */
@@ -18,12 +19,12 @@ export class PacedWriter {
   readonly #account: Account | undefined;
   #unread = 0;
   #stopped = false;
-  #resume: () => void = () => {};
+  readonly #takings = new Pulse();
 
   constructor(stream: Writable, account?: Account) {
     this.#stream = stream;
     this.#account = account;
-    stream.on("drain", () => this.#resume());
+    stream.on("drain", () => this.#takings.beat());
   }
 
   /** Resolves when there is room for more: to false, with nothing more written, once stopped. */
@@ -35,19 +36,15 @@ export class PacedWriter {
     this.#stream.write(bytes, () => {
       this.#unread -= byteLength;
       this.#account?.taken(byteLength);
-      this.#resume();
+      this.#takings.beat();
     });
-    while (!this.#stopped && this.#isFull) {
-      await new Promise<void>((resolve) => {
-        this.#resume = resolve;
-      });
-    }
+    while (!this.#stopped && this.#isFull) await this.#takings.next();
     return !this.#stopped;
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#resume();
+    this.#takings.beat();
   }
 
   /** The stream itself counts messages, whatever their size. */

@@ -5,10 +5,10 @@ import {
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { AbortScope } from "../../abort-scope.js";
+import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { maxWatchLag, maxWatchLagBytes } from "../limits.js";
-import { Signal } from "../signal.js";
 
 /** Streams what is accepted and what moves, from now on. A reader that lags too far is ended. */
 export async function* watchMessages(
@@ -20,7 +20,7 @@ export async function* watchMessages(
   let lost: BrokerError | undefined;
   using watch = new AbortScope([callSignal, core.stopping]);
   const { signal } = watch;
-  const wake = new Signal(signal);
+  const events = new Pulse();
   const stopListening = core.receipts.onEvent((event) => {
     if (lost !== undefined) return;
     const bytes = sizeOf(event);
@@ -32,16 +32,17 @@ export async function* watchMessages(
       waiting.push(event);
       waitingBytes += bytes;
     }
-    wake.set();
+    events.beat();
   });
   try {
     yield create(WatchMessagesResponseSchema, { event: { case: "started", value: {} } });
-    while (await wake.wait()) {
+    while (!signal.aborted) {
       for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) {
         waitingBytes -= sizeOf(event);
         yield event;
       }
       if (lost !== undefined) throw lost;
+      await events.next(signal).catch(() => {});
     }
     if (!callSignal.aborted) signal.throwIfAborted();
   } finally {

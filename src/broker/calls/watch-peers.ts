@@ -5,11 +5,11 @@ import {
   type WatchPeersResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { AbortScope } from "../../abort-scope.js";
+import { Pulse } from "../../pulse.js";
 import type { Core } from "../core.js";
 import type { PeerEntry } from "../peers/directory.js";
 import { scopeFilter } from "./list-peers.js";
 import type { Credential } from "../peers/sessions.js";
-import { Signal } from "../signal.js";
 
 /**
  * Streams peers: a snapshot, `synced`, then changes. What waits for a slow reader is a set of ids, so
@@ -28,10 +28,10 @@ export async function* watchPeers(
   const { signal } = watch;
   const shown = new Set<string>();
   const changed = new Set<string>();
-  const wake = new Signal(signal);
+  const changes = new Pulse();
   const stopListening = directory.onChange((peerId) => {
     changed.add(peerId);
-    wake.set();
+    changes.beat();
   });
   try {
     // As they stand when their turn comes: no copy of all of them is kept for a reader that is slow.
@@ -40,7 +40,10 @@ export async function* watchPeers(
     }
     yield* drain();
     yield create(WatchPeersResponseSchema, { event: { case: "synced", value: {} } });
-    while (await wake.wait()) yield* drain();
+    while (!signal.aborted) {
+      if (changed.size === 0) await changes.next(signal).catch(() => {});
+      yield* drain();
+    }
     if (!callSignal.aborted) signal.throwIfAborted();
   } finally {
     stopListening();

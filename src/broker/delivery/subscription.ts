@@ -15,6 +15,7 @@ import {
 } from "../../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../../clock.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
+import { Pulse } from "../../pulse.js";
 import type { BrokerLog } from "../broker-log.js";
 import { Leases } from "./leases.js";
 import { maxAheadBytes, maxDeliveryAttempts } from "../limits.js";
@@ -48,7 +49,7 @@ export class Subscription implements SessionStream {
   /** Of the deliveries in the outbox, in their order. */
   readonly #sizes: number[] = [];
   #outboxBytes = 0;
-  #notify: (() => void) | undefined;
+  readonly #changes = new Pulse();
   #filling = false;
   #fillAgain = false;
   #toldBacklog = "0";
@@ -106,7 +107,7 @@ export class Subscription implements SessionStream {
         const event = this.#takeEvent();
         if (event !== undefined) yield create(SubscribeResponseSchema, event);
         else if (this.#isEnded) break;
-        else await this.#nextEvent();
+        else await this.#changes.next();
       }
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#closing !== undefined) yield* this.#farewell(this.#closing);
@@ -173,7 +174,7 @@ export class Subscription implements SessionStream {
     this.#isEnded = true;
     this.#reader.close();
     for (const seq of this.#leases.endAll()) this.#unconfirmed.set(seq, this.#session.instanceId);
-    this.#notify?.();
+    this.#changes.beat();
   }
 
   *#farewell(closing: { reason: Closing_Reason; detail: string }): Generator<SubscribeResponse> {
@@ -184,13 +185,6 @@ export class Subscription implements SessionStream {
     if (closing.reason === Closing_Reason.STOPPING) {
       throw new BrokerError(ErrorReason.STOPPING, closing.detail);
     }
-  }
-
-  async #nextEvent(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#notify = resolve;
-    });
-    this.#notify = undefined;
   }
 
   /** Runs one filling at a time; a wake meanwhile makes it run once more. */
@@ -321,6 +315,6 @@ export class Subscription implements SessionStream {
 
   #emit(event: Event): void {
     this.#outbox.push(event);
-    this.#notify?.();
+    this.#changes.beat();
   }
 }
