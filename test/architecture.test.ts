@@ -22,10 +22,17 @@ const mayImport: Record<string, readonly string[]> = {
   "clock.ts": [],
   "abort-scope.ts": [],
   "back-off.ts": [],
+  "open-file.ts": [],
   "pulse.ts": [],
 };
 /** Files at the top of src that all may import. */
-const sharedFiles = new Set(["clock.js", "abort-scope.js", "back-off.js", "pulse.js"]);
+const sharedFiles = new Set([
+  "clock.js",
+  "abort-scope.js",
+  "back-off.js",
+  "open-file.js",
+  "pulse.js",
+]);
 /** Commands that need what an agent's process never loads. */
 const mayLoadDaemon: ReadonlySet<string> = new Set([
   "src/cli/commands/broker.ts",
@@ -117,6 +124,32 @@ test("a file is read whole in one place, which has a bound", () => {
     "endpoint/kernel-line.ts",
     // The log of the broker's own database, which has its lock.
     "store/sqlite/damage/log-frames.ts",
+  ]);
+});
+
+test("what stands at a path is opened where nobody waits for it", () => {
+  const openers = sources.flatMap((name) => {
+    const text = read(join(root, "src", name));
+    const named = [...text.matchAll(/import \{([^}]*)\} from "node:fs(?:\/promises)?"/g)]
+      .flatMap(([, list = ""]) => list.split(",").map((one) => one.trim()))
+      .filter((one) =>
+        /^(?:open|writeFile|appendFile|copyFile|truncate|cp|create\w*Stream)/.test(one),
+      );
+    // What is made anew, and refused where there is anything, opens nothing that was there.
+    const isExclusive = /"wx"/.test(text) || /O_DIRECTORY/.test(text);
+    return named.length === 0 ? [] : [isExclusive ? `${name} (new files only)` : name];
+  });
+  expect(openers.toSorted()).toEqual([
+    "cli/doctor/check-writing.ts (new files only)",
+    "endpoint/place-file.ts (new files only)",
+    "endpoint/regular-file.ts",
+    "endpoint/secret-file.ts (new files only)",
+    "endpoint/start-claim.ts (new files only)",
+    "hosts/config-files/config-file.ts (new files only)",
+    // Files and pipes that hooks share, with O_NONBLOCK.
+    "hosts/doorbell/small-file.ts",
+    "hosts/doorbell/waiter.ts",
+    "open-file.ts",
   ]);
 });
 

@@ -3,13 +3,13 @@ import {
   constants,
   fstatSync,
   lstatSync,
-  openSync,
   readSync,
   statSync,
   writeFileSync,
   type Stats,
 } from "node:fs";
 import { lstat, open, stat, type FileHandle } from "node:fs/promises";
+import { openFile, unwaiting } from "../open-file.js";
 import { EndpointError } from "./endpoint-error.js";
 import { errnoOf } from "./errno.js";
 
@@ -66,7 +66,8 @@ export function openRegularFile(path: string, links: Links = "follow"): RegularF
   const look = links === "follow" ? statSync : lstatSync;
   try {
     if (!look(path).isFile()) return undefined;
-    const file = openSync(path, flagsFor(links));
+    const file = openFile(path, flagsFor(links));
+    if (file === undefined) return undefined;
     const stats = fstatSync(file);
     const close = (): void => closeSync(file);
     if (!stats.isFile()) {
@@ -100,11 +101,10 @@ export function openRegularFileForWriting(
   try {
     if (look(path, { throwIfNoEntry: false })?.isFile() === false) throw notRegular(path);
     const access = O_WRONLY | O_CREAT | (how === "append" ? O_APPEND : O_TRUNC);
-    const file = openSync(path, access | guardsFor(links), 0o600);
-    if (fstatSync(file).isFile()) return file;
-    closeSync(file);
+    const file = openFile(path, access | guardsFor(links));
+    if (file !== undefined) return file;
   } catch (error) {
-    if (!["ELOOP", "ENXIO"].includes(errnoOf(error) ?? "")) throw error;
+    if (errnoOf(error) !== "ELOOP") throw error;
   }
   throw notRegular(path);
 }
@@ -133,8 +133,7 @@ function flagsFor(links: Links): number {
 }
 
 function guardsFor(links: Links): number {
-  const { O_NONBLOCK, O_NOCTTY, O_NOFOLLOW } = constants;
-  return O_NONBLOCK | O_NOCTTY | (links === "follow" ? 0 : O_NOFOLLOW);
+  return unwaiting | (links === "follow" ? 0 : constants.O_NOFOLLOW);
 }
 
 /** Reads until its end, or until one byte too many has shown that there is more. */

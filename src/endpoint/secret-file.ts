@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { constants } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { sleep } from "../clock.js";
@@ -56,7 +57,7 @@ export async function createSecretFile(path: string): Promise<string> {
  * synced: there the server answers for its names.
  */
 export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, "r");
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await handle.sync();
   } catch (error) {

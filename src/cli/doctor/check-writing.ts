@@ -12,7 +12,7 @@ export function checkWriting({ home }: Evidence): Finding[] {
   if (home.state !== "usable") return [];
   const path = join(home.path, `doctor-${randomUUID()}`);
   try {
-    writeFileSync(path, "x", { mode: 0o600 });
+    writeFileSync(path, "x", { flag: "wx", mode: 0o600 });
   } catch (error) {
     const { what = "nothing can be written", mend = "Look at that path" } =
       storageTrouble(error) ?? {};

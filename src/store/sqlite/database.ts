@@ -1,4 +1,4 @@
-import { closeSync, linkSync, openSync, rmSync, statSync } from "node:fs";
+import { linkSync, rmSync, statSync } from "node:fs";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
 import { damagedFile } from "./damage/damaged-file.js";
@@ -10,6 +10,7 @@ import { readLog } from "./damage/log-frames.js";
 import { migrate } from "./migrate.js";
 import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./damage/salvage.js";
 import { applicationId, type Migration, migrations } from "./schema.js";
+import { assertFiles, withFile } from "./store-file.js";
 
 /**
  * Opens the database, alone, in the mode that its promises rest on, and brings it to the present schema.
@@ -31,6 +32,7 @@ export function openDatabase(
   steps: readonly Migration[] = migrations,
   tell: (words: string) => void = () => {},
 ): Database.Database {
+  assertFiles(path);
   const keptPath = finishSalvage(path);
   if (keptPath !== undefined) tell(`${path} was salvaged; what it was is kept as ${keptPath}.`);
   try {
@@ -61,7 +63,7 @@ function assertReadable(path: string): void {
 function assertNoLog(path: string): void {
   if (readLog(path) === undefined) return unmarkDamaged(path);
   // The log is salvaged as that of an empty file.
-  closeSync(openSync(path, "a", 0o600));
+  withFile(path, "append", () => {});
   assertUnlocked(path);
   throw damagedFile(path, "it is gone or empty, and its write-ahead log is not");
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import { rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { systemClock } from "../../clock.js";
@@ -6,6 +6,7 @@ import type { Quarantine } from "./damage/quarantine.js";
 import { probeBytes, probeIntervalMs } from "./limits.js";
 import type { Operations } from "./operations.js";
 import type { Statements } from "./statements.js";
+import { withFile } from "./store-file.js";
 
 /**
  * The file system of the database, and the room on it that messages must leave to everything else.
@@ -74,13 +75,9 @@ export function healthOperation(
 export function explainRefusedWrite(databasePath: string): string | undefined {
   const probePath = `${databasePath}.write-probe`;
   try {
-    const file = openSync(probePath, "w", 0o600);
-    try {
-      // Behind the end of the largest file, so that a bound on the size of one is met as well.
-      fill(file, Math.max(...["", "-wal"].map((suffix) => sizeOf(databasePath + suffix))));
-    } finally {
-      closeSync(file);
-    }
+    // Behind the end of the largest file, so that a bound on the size of one is met as well.
+    const from = Math.max(...["", "-wal"].map((suffix) => sizeOf(databasePath + suffix)));
+    withFile(probePath, "replace", (file) => fill(file, from));
     return undefined;
   } catch (error) {
     const number = error instanceof Error && "errno" in error ? -Number(error.errno) : 0;

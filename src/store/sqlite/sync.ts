@@ -1,11 +1,7 @@
-import { closeSync, fsyncSync, openSync } from "node:fs";
+import { fsyncSync } from "node:fs";
+import { withFile } from "./store-file.js";
 
 /** Makes the file, or the names in a folder, survive a power cut. */
 export function sync(path: string): void {
-  const file = openSync(path, "r");
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  withFile(path, "read", fsyncSync);
 }

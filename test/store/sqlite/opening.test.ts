@@ -1,8 +1,14 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openDatabase } from "../../../src/store/sqlite/database.js";
+import { markDamaged } from "../../../src/store/sqlite/damage/salvage.js";
+import { PageFile } from "../../../src/store/sqlite/damage/page-file.js";
+import { explainRefusedWrite } from "../../../src/store/sqlite/free-space.js";
 import { migrations } from "../../../src/store/sqlite/schema.js";
+import { sync } from "../../../src/store/sqlite/sync.js";
+import { obstacles, obstruct } from "../../support/obstacles.js";
 import { send } from "../../contract/store/drafts.js";
 import { execute } from "./execute.js";
 import { openStore } from "./open-store.js";
@@ -70,4 +76,27 @@ test("every opening sets the mode that the promises rest on", async () => {
   expect(read("locking_mode")).toEqual([{ locking_mode: "exclusive" }]);
   expect(read("auto_vacuum")).toEqual([{ auto_vacuum: 2 }]);
   expect(read("user_version")).toEqual([{ user_version: migrations.length }]);
+});
+
+describe.each(["", "-wal", "-journal"])("in the place of peerline.db%s", (suffix) => {
+  test.each(obstacles.slice(0, 3))("%s is refused by its name, without waiting", async (_, put) => {
+    const path = temporaryDatabase();
+    await (await openStore(path))[Symbol.asyncDispose]();
+    obstruct(`${path}${suffix}`, put);
+    await expect(openStore(path)).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: `${path}${suffix} is no regular file. Move it away.`,
+    });
+  });
+});
+
+test("named pipes in the places of marks and probes hold nobody up", () => {
+  const path = temporaryDatabase();
+  for (const suffix of ["", ".salvage-due", ".write-probe"]) {
+    obstruct(`${path}${suffix}`, (pipe) => execFileSync("mkfifo", [pipe]));
+  }
+  markDamaged(path);
+  expect(() => explainRefusedWrite(path)).not.toThrow();
+  expect(() => sync(path)).toThrow("no regular file");
+  expect(() => new PageFile(path)).toThrow("no regular file");
 });

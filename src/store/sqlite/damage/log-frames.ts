@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { withFile } from "../store-file.js";
 
 /** The write-ahead log of a database. The format: https://www.sqlite.org/fileformat.html#the_write_ahead_log */
 export interface Log {
@@ -67,7 +68,7 @@ function isInOneSector(at: number): boolean {
 
 function readBytes(path: string): DataView | undefined {
   try {
-    const { buffer, byteOffset, byteLength } = readFileSync(path);
+    const { buffer, byteOffset, byteLength } = withFile(path, "read", (file) => readFileSync(file));
     return new DataView(buffer, byteOffset, byteLength);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;

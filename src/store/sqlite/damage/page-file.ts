@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
+import { openStoreFile } from "../store-file.js";
 import { type Log, readLog } from "./log-frames.js";
 import { syncedFrames } from "./synced-frames.js";
 
@@ -17,7 +18,7 @@ export class PageFile {
   readonly #inLog: ReadonlyMap<number, number>;
 
   constructor(path: string) {
-    this.#file = openSync(path, "r");
+    this.#file = openStoreFile(path, "read");
     const filePages = Math.ceil(fstatSync(this.#file).size / pageBytes);
     this.#log = readLog(path);
     const { pages, commitPages } = committedPages(this.#log, filePages);

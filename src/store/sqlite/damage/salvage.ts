@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { StoreError } from "../../../broker/store.js";
 import { systemClock } from "../../../clock.js";
 import { copyRows, type Salvaged } from "./copy-rows.js";
 import { lostFile } from "./damaged-file.js";
 import { toStoreError } from "../failure.js";
+import { withFile } from "../store-file.js";
 import { sync } from "../sync.js";
 
 /**
@@ -64,7 +65,7 @@ export function finishSalvage(path: string): string | undefined {
 /** Has the database salvaged when it is opened next, because of what was met in it. */
 export function markDamaged(path: string): void {
   try {
-    writeFileSync(markPath(path), "");
+    withFile(markPath(path), "replace", () => {});
   } catch {
     // Whoever opens it next finds the damage the same way.
   }
