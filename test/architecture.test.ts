@@ -147,8 +147,7 @@ test("what stands at a path is opened where nobody waits for it", () => {
     "endpoint/start-claim.ts (new files only)",
     "hosts/config-files/config-file.ts (new files only)",
     // Files and pipes that hooks share, with O_NONBLOCK.
-    "hosts/doorbell/small-file.ts",
-    "hosts/doorbell/waiter.ts",
+    "hosts/doorbell/box-files.ts",
     "open-file.ts",
   ]);
 });

@@ -1,3 +1,5 @@
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import type { ListMessagesResponse } from "../../gen/peerline/v1/broker_service_pb.js";
 import { systemClock } from "../clock.js";
 import { isIdEnd } from "../contract/ids.js";
 import { readName } from "../contract/names.js";
@@ -5,7 +7,11 @@ import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1
 import { readSeconds } from "../mcp/duration.js";
 import { CliError } from "./cli-error.js";
 import type { HistoryQuery } from "./history.js";
+import { callTimeoutMs } from "./limits.js";
+import { RpcError } from "../rpc/error.js";
 import { listPeers, type Operator } from "./operator.js";
+import { explainRefusal } from "./refusal.js";
+import { writtenId } from "./written-id.js";
 
 /** What the options of `log` say of the messages that are wanted. */
 export interface FilterOptions {
@@ -15,6 +21,8 @@ export interface FilterOptions {
   readonly since?: number;
   readonly unanswered?: true;
   readonly grep?: RegExp;
+  /** What comes later is wanted too, of a thread that has not begun as well. */
+  readonly follow?: true;
 }
 
 export interface LogFilter extends HistoryQuery {
@@ -28,32 +36,69 @@ export function isFiltered(options: FilterOptions): boolean {
 
 /** The messages that are wanted, for the broker's list and for what comes after it. */
 export async function openFilter(operator: Operator, options: FilterOptions): Promise<LogFilter> {
-  const { peer = "", thread = "", since, unanswered = false, grep } = options;
+  const { peer = "", since, unanswered = false, grep } = options;
   const peerId = peer === "" ? undefined : await peerIdOf(operator, peer);
+  const thread = options.thread ? await threadOf(operator, options.thread) : "";
+  if (thread === undefined && !options.follow) {
+    throw new CliError("USAGE", `--thread: no message is in a thread ${options.thread}.`);
+  }
   return {
     peer: peerId ?? "",
-    threadId: thread,
+    threadId: thread ?? options.thread ?? "",
     sinceMs: since,
     isWanted: (record) =>
       (peerId === undefined || isOf(record, peerId)) &&
-      (thread === "" || record.message?.threadId === thread) &&
+      (thread === "" || record.message?.threadId === (thread ?? options.thread)) &&
       (!unanswered || isUnanswered(record)) &&
       (grep === undefined || grep.test(textOf(record))),
   };
 }
 
 async function peerIdOf(operator: Operator, wanted: string): Promise<string> {
+  // The broker says of a name that it does not know which are near, or what the peer is called now.
+  await askFor(operator, { peer: wanted }, "--peer");
   const text = wanted.trim().toLowerCase();
   const name = readName(text).name ?? text;
   const peers = await listPeers(operator, false);
-  const found = peers.filter(
-    (peer) => peer.name === name || (isIdEnd(text) && peer.peerId.endsWith(text)),
+  const found = peers.find(
+    (peer) =>
+      peer.name === name ||
+      `${peer.name}@${peer.profile?.host ?? ""}`.toLowerCase() === text ||
+      (isIdEnd(text) && peer.peerId.endsWith(text)),
   );
-  if (found.length === 1 && found[0] !== undefined) return found[0].peerId;
-  throw new CliError(
-    "USAGE",
-    `--peer: ${found.length === 0 ? "no peer is" : "several peers are"} ${wanted}: \`peerline peers\` shows who is there.`,
-  );
+  if (found !== undefined) return found.peerId;
+  throw new CliError("USAGE", `--peer: ${wanted} is gone.`);
+}
+
+/** A thread by its name, or by the id of a message in it; undefined where no message is in one. */
+async function threadOf(operator: Operator, wanted: string): Promise<string | undefined> {
+  const messageId = writtenId(wanted);
+  if (isIdEnd(messageId)) {
+    const found = await operator.client
+      .getMessage({ messageId }, { timeoutMs: callTimeoutMs })
+      .catch(() => undefined);
+    const thread = found?.record?.message?.threadId;
+    if (thread !== undefined) return thread;
+  }
+  const { records } = await askFor(operator, { threadId: wanted }, "--thread");
+  return records.length === 0 ? undefined : wanted;
+}
+
+async function askFor(
+  operator: Operator,
+  query: { peer?: string; threadId?: string },
+  option: string,
+): Promise<ListMessagesResponse> {
+  try {
+    return await operator.client.listMessages(
+      { ...query, pageSize: 1 },
+      { timeoutMs: callTimeoutMs },
+    );
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.findDetail(ErrorInfoSchema) === undefined)
+      throw error;
+    throw new CliError("USAGE", explainRefusal(error, option), { cause: error });
+  }
 }
 
 function isOf({ message, receipts }: MessageRecord, peerId: string): boolean {

@@ -17,9 +17,17 @@ const words: Readonly<Record<string, string>> = {
   even_if_live: "--even-if-live",
 };
 
-/** What the broker refused, in the words of the command line. */
-export function explainRefusal(error: RpcError): string {
-  return inWords(error.message, error.findDetail(ErrorInfoSchema)?.metadata["field"]);
+/**
+ * What the broker refused, in the words of the command line.
+ *
+ * @param option by which the command names the field that is to blame, where that is not its usual word.
+ */
+export function explainRefusal(error: RpcError, option?: string): string {
+  const field = error.findDetail(ErrorInfoSchema)?.metadata["field"];
+  const named = option !== undefined && field !== undefined && error.message.startsWith(field);
+  return named
+    ? option + inWords(error.message.slice(field.length), undefined)
+    : inWords(error.message, field);
 }
 
 /** The same for one recipient of several. */

@@ -48,14 +48,19 @@ function fieldAtStart(sentence: string): string {
 /** Fields of the contract whose parameter has another name. */
 const parameterOf: Readonly<Record<string, string>> = {
   text: "message",
+  peer: "from",
   "profile.summary": "summary",
 };
 
 const mends: Readonly<Record<string, (parameter: string) => string>> = {
   PEER_RENAMED: () => " Nothing was sent.",
-  PEER_NOT_FOUND: () => " Nothing was sent. list_peers shows who is there.",
-  PEER_AMBIGUOUS: () => " Nothing was sent.",
+  PEER_NOT_FOUND: (parameter) => `${ofNoSend(parameter)} list_peers shows who is there.`,
+  PEER_AMBIGUOUS: ofNoSend,
   MESSAGE_NOT_FOUND: (parameter) => ` Give ${parameter} an id from get_messages or send_message.`,
   FIELD_TOO_LARGE: (parameter) =>
     parameter === "`message`" ? " Write it to a file and send the file's path." : "",
 };
+
+function ofNoSend(parameter: string): string {
+  return parameter === "`to`" ? " Nothing was sent." : "";
+}

@@ -23,6 +23,8 @@ describe("the messages that log is asked for", () => {
       await broker.join({ name: "ops" }),
     ];
     opsId = ops.registered.peer?.peerId ?? "";
+    const store = await broker.join({ name: "database" });
+    await store.client.updatePeer({ name: "storage" });
     const ask = await api.client.sendMessage({ to: ["web"], text: "Which TYPE?", threadId: "t" });
     await web.client.sendMessage({ to: ["api"], text: "uuid", inReplyTo: ask.messageId });
     await ops.client.sendMessage({ to: ["web"], text: "deployed", urgency: Urgency.FYI });
@@ -64,10 +66,36 @@ describe("the messages that log is asked for", () => {
     expect(records.map(({ message }) => message?.text)).toEqual(["who owns this?"]);
   });
 
-  test("a peer that is not there is told", async () => {
-    await expect(openFilter(operator, { peer: "nobody" })).rejects.toThrow(
-      "--peer: no peer is nobody",
-    );
+  test.each<[FilterOptions, string]>([
+    [{ peer: "nobody" }, '--peer: no peer is named "nobody": `peerline peers` shows who is there'],
+    [{ peer: "opps" }, '--peer: no peer is named "opps": did you mean ops?'],
+    [
+      { peer: "database" },
+      '--peer: no peer is named "database" any more: the one that was is "storage" now',
+    ],
+    [{ thread: "refactor" }, "--thread: no message is in a thread refactor."],
+    [{ thread: "a b" }, "--thread must be of A-Z a-z 0-9 . _ : -"],
+  ])("what is not there is told with what may be meant: %j", async (options, told) => {
+    await expect(openFilter(operator, options)).rejects.toThrow(told);
+  });
+
+  test("a thread that nobody named is meant by a message in it", async () => {
+    const { records } = await searchHistory(operator, 1, {});
+    const id = records[0]?.message?.messageId ?? "";
+    for (const thread of [id, id.slice(-8), `#${id.slice(-8)}`]) {
+      const filter = await openFilter(operator, { thread });
+      const found = await searchHistory(operator, 10, filter);
+      expect(found.records.map(({ message }) => message?.text)).toEqual(["who owns this?"]);
+    }
+  });
+
+  test("what follows may be in a thread that has not begun", async () => {
+    const filter = await openFilter(operator, { thread: "later", follow: true });
+    const { records } = await searchHistory(operator, 10, {});
+    expect(records.filter(filter.isWanted)).toEqual([]);
+    const [record] = records;
+    if (record?.message) record.message.threadId = "later";
+    expect(record && filter.isWanted(record)).toBe(true);
   });
 });
 

@@ -50,6 +50,22 @@ describe("an agent whose colleague was renamed", () => {
     expect(got.messages).toMatchObject([{ text: "hello, newcomer" }]);
   });
 
+  test("is told of a sender that nobody is, and does not wait for it", async () => {
+    const [asker, worker] = await home.startAll("asker", "worker");
+    const from = (name: string) => worker.failure("get_messages", { from: name, wait_ms: 30_000 });
+    expect(await from("askr")).toMatch(/^`from`: no peer is named "askr": did you mean asker\?/);
+    expect(await from("qqqqqqqq")).toBe(
+      '`from`: no peer is named "qqqqqqqq". list_peers shows who is there.',
+    );
+    await asker.facts("set_name", { name: "boss" });
+    expect(await from("asker")).toMatch(
+      /^`from`: no peer is named "asker" any more: the one that was is "boss" now\./,
+    );
+    expect(await worker.failure("get_messages", { from: "asker", peek: true })).toContain('"boss"');
+    expect((await worker.facts("get_messages", { from: "boss" })).messages).toEqual([]);
+    expect((await worker.facts("get_messages", { from: "@peerline" })).messages).toEqual([]);
+  });
+
   test("sees what the sender of unread mail is called now, and asks for its mail by either name", async () => {
     const [asker, worker] = await home.startAll("asker", "worker");
     await asker.facts("send_message", { to: "worker", message: "first" });

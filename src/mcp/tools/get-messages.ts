@@ -37,6 +37,7 @@ export const getMessages = defineTool({
     const startMs = systemClock.monotonic();
     await call.line.ready(call.signal);
     const matches = senderFilter(parameters.from);
+    if (parameters.from !== undefined) await requireSender(call, parameters.from, matches);
     if (parameters.peek === true) return peek(call, matches);
     // The host counts from the call's beginning.
     const restMs = Math.max(0, Math.ceil(startMs + waitMs - systemClock.monotonic()));
@@ -88,6 +89,17 @@ function senderFilter(wanted: string | undefined): Filter {
     senderName === text ||
     from?.name === text ||
     (isIdEnd(text) && from?.peerId.endsWith(text) === true);
+}
+
+/** Throws where nobody has the name, and no mail is from one that had it: an empty answer would pass for silence. */
+async function requireSender(call: ToolCall, from: string, matches: Filter): Promise<void> {
+  const { inbox, unread } = call.mail;
+  const isKnown = inbox.list().some(matches) || unread.senders.includes(from.trim().toLowerCase());
+  // The broker's own notices are of nobody who could be asked for.
+  if (isKnown || from.startsWith("@")) return;
+  // It resolves the name as it does a recipient's.
+  const request = { peer: from, pageSize: 1 };
+  await call.line.call((client, options) => client.listMessages(request, options), call.signal);
 }
 
 /** Resolves when matching mail is here, or the time is over. Rejects when the call or the line ends. */
