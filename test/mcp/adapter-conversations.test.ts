@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownRealm } from "../../src/endpoint/process-stamp.js";
@@ -204,9 +204,14 @@ describe("a host that goes from conversation to conversation", () => {
   test.skipIf(ownRealm() === "").each([
     ["a shell", ["sh", "-c", '"$@"; :', "wrapper"]],
     ["two", ["sh", "-c", '"$@"; :', "wrapper", "sh", "-c", '"$@"; :', "wrapper"]],
+    // It runs what a package installed, in a shell of its own, and stays.
+    ["npx", ["npx", "--no", "--offline", "through"]],
   ])(
     "is met by its hooks also where %s stands between it and the server",
     async (_what, through) => {
+      const bin = join(project, "node_modules/.bin");
+      await mkdir(bin, { recursive: true });
+      await writeFile(join(bin, "through"), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 });
       const window = await open({ started: "a", through });
       await window.name();
       window.hook("UserPromptSubmit", "a");
