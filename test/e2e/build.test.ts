@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +35,29 @@ test(
     expect(missed).toBe(0);
     expect(isExecutable(built)).toBe(true);
     expect(existsSync(left)).toBe(false);
+  },
+);
+
+test(
+  "npm run demo builds without a word, and says why where it cannot",
+  { timeout: 60_000 },
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pl-build-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      scripts: { demo: string };
+    };
+    const [bundle = "", types = ""] = scripts.demo.split(" && ");
+    const shell = (command: string) =>
+      run("/bin/sh", ["-c", `cd "$0" && PATH="$0/node_modules/.bin:$PATH" && ${command}`, root], {
+        PATH: process.env["PATH"],
+      });
+    const quiet = { code: 0, stdout: "", stderr: "" };
+    expect(await shell(`${bundle} --dir '${folder}'`)).toEqual(quiet);
+    expect(await shell(`${types} --outDir '${folder}/types'`)).toEqual(quiet);
+    const failed = await shell(`${bundle} --dir '${folder}' --input no-such-file.ts`);
+    expect(failed.code).not.toBe(0);
+    expect(failed.stderr).toContain("no-such-file.ts");
   },
 );
 
