@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { EntryErrorSchema, type EntryError } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Code, RpcError, type ErrorDetail } from "../rpc/error.js";
 import { mailRetryMs, queueRetryMs } from "./limits.js";
@@ -43,8 +42,6 @@ const codes: Record<ErrorReason, Code> = {
 
 /** What the broker refuses, and why: the reason decides the gRPC status. */
 export class BrokerError extends RpcError {
-  readonly retryAfterMs: number | undefined;
-
   constructor(
     readonly reason: ErrorReason,
     message: string,
@@ -64,7 +61,6 @@ export class BrokerError extends RpcError {
       details: [{ schema: ErrorInfoSchema, message: info }, ...retryDetail(options.retryAfterMs)],
       ...(options.cause === undefined ? {} : { cause: options.cause }),
     });
-    this.retryAfterMs = options.retryAfterMs;
   }
 }
 
@@ -113,13 +109,3 @@ const storeReasons: Partial<Record<StoreError["code"], ErrorReason>> = {
   UNAVAILABLE: ErrorReason.STORE_UNAVAILABLE,
   DATA_LOSS: ErrorReason.DATA_LOSS,
 };
-
-/** An error as one entry's of a call whose other entries may have succeeded. */
-export function entryError(error: BrokerError): EntryError {
-  const { reason, message, retryAfterMs } = error;
-  return create(EntryErrorSchema, {
-    reason,
-    message,
-    ...(retryAfterMs === undefined ? {} : { retryDelay: durationFromMs(retryAfterMs) }),
-  });
-}

@@ -1,5 +1,4 @@
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import type { EntryError } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { RpcError } from "../rpc/error.js";
 
 /** What the contract's fields are called on the command line. */
@@ -28,11 +27,6 @@ export function explainRefusal(error: RpcError, option?: string): string {
   return named
     ? option + inWords(error.message.slice(field.length), undefined)
     : inWords(error.message, field);
-}
-
-/** The same for one recipient of several. */
-export function explainEntry(error: EntryError): string {
-  return inWords(error.message, undefined);
 }
 
 /** @param field that is to blame; where it is not said, a sentence that begins with one and a colon names it. */

@@ -1,9 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AckResult, AckSchema, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
-import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import type { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
 import { BackOff } from "../back-off.js";
 import { sleep } from "../clock.js";
+import { Code } from "../rpc/error.js";
 import type { HeldMessage } from "./held-message.js";
 import { maxReports, maxRetryMs, minRetryMs } from "./limits.js";
 
@@ -89,16 +89,17 @@ export class Reports {
 
   /** Whether the answer to a report is final. */
   #conclude({ held, outcome }: PendingReport, result: AckResult | undefined): boolean {
-    switch (result?.error?.reason) {
+    switch (result?.error?.code) {
       case undefined:
         this.#onTaken(held, outcome);
         return true;
-      case ErrorReason.FIELD_INVALID:
+      case Code.InvalidArgument:
         this.#onRefused(held, outcome);
         return true;
-      case ErrorReason.DELIVERY_STALE:
-      case ErrorReason.DELIVERY_NOT_FOUND:
-      case ErrorReason.DATA_LOSS:
+      // The lease is over, or there was none.
+      case Code.FailedPrecondition:
+      case Code.NotFound:
+      case Code.DataLoss:
         return true;
       default:
         return false;

@@ -1,5 +1,5 @@
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import type { EntryError } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Status } from "../../gen/google/rpc/status_pb.js";
 import { Code, type RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
 
@@ -30,7 +30,7 @@ export function explainRefusal(error: RpcError): AdapterError {
 }
 
 /** The same for one recipient of several. */
-export function explainEntry(error: EntryError): string {
+export function explainEntry(error: Status): string {
   const field = fieldAtStart(error.message);
   const rest = error.message.slice(field.length);
   return `${field === "" ? "" : `\`${parameterOf[field] ?? field}\``}${rest}`.replace(

@@ -1,18 +1,26 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject } from "@grpc/grpc-js";
-import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import { StatusSchema, type Status } from "../../gen/google/rpc/status_pb.js";
 import { Code, RpcError } from "./error.js";
 import { maxErrorDetailsBytes, maxErrorMessageBytes } from "./limits.js";
 
 /** The trailers that tell an error to the caller. */
 export function toStatus(error: RpcError): StatusObject {
-  const message = cut(error.message);
+  const status = statusOf(error);
   const metadata = new Metadata();
-  if (error.details.length > 0) {
-    metadata.set(detailsHeader, encodeDetails(error.code, message, error.details));
-  }
-  return { code: error.code, details: message, metadata };
+  if (status.details.length > 0) metadata.set(detailsHeader, encodeStatus(status));
+  return { code: error.code, details: status.message, metadata };
+}
+
+/** An error as a message: of one entry of a call whose others went well. */
+export function statusOf({ code, message, details }: RpcError): Status {
+  return create(StatusSchema, { code, message: cut(message), details: [...details] });
+}
+
+/** The error that such a message tells of. */
+export function errorOf({ code, message, details }: Status): RpcError {
+  return new RpcError(isCode(code) ? code : Code.Unknown, message, { details });
 }
 
 /** The error that trailers tell of. */
@@ -42,14 +50,12 @@ function cut(message: string): string {
   return `${bytes.subarray(0, maxErrorMessageBytes).toString()}…`;
 }
 
-/** As many of the details, from the first on, as fit. */
-function encodeDetails(code: Code, message: string, details: readonly Any[]): Buffer {
-  const bytes = toBinary(
-    StatusSchema,
-    create(StatusSchema, { code, message, details: [...details] }),
-  );
-  if (bytes.length <= maxErrorDetailsBytes || details.length === 0) return Buffer.from(bytes);
-  return encodeDetails(code, message, details.slice(0, -1));
+/** With as many of the details, from the first on, as fit. */
+function encodeStatus(status: Status): Buffer {
+  const bytes = toBinary(StatusSchema, status);
+  if (bytes.length <= maxErrorDetailsBytes || status.details.length === 0)
+    return Buffer.from(bytes);
+  return encodeStatus({ ...status, details: status.details.slice(0, -1) });
 }
 
 function decodeDetails(bytes: Buffer): readonly Any[] {

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Outcome, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
-import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../../src/clock.js";
 import { StoppedClock } from "../support/stopped-clock.js";
+import { Code } from "../../src/rpc/error.js";
+import { errorOf } from "../../src/rpc/status.js";
 import {
+  entryReason,
   eventually,
   reasonIn,
   startTestBroker,
@@ -56,9 +59,7 @@ async function ack(
   const { results } = await peer.client.ackMessages({
     acks: [{ deliveryId: delivery.deliveryId, outcome }],
   });
-  const [result] = results;
-  if (result?.error !== undefined) return ErrorReason[result.error.reason];
-  return result?.state ?? ReceiptState.UNSPECIFIED;
+  return results.map((result) => entryReason(result) ?? result.state)[0] ?? "no answer";
 }
 
 /** The reader's process dies and another one of the same identity starts. */
@@ -213,9 +214,11 @@ describe("delivery", () => {
         { deliveryId: offered.deliveryId, outcome: Outcome.CONFIRMED },
       ],
     });
-    expect(
-      results.map(({ error, state }) => (error === undefined ? state : ErrorReason[error.reason])),
-    ).toEqual(["DELIVERY_NOT_FOUND", "FIELD_REQUIRED", ReceiptState.CONFIRMED]);
+    expect(results.map((result) => entryReason(result) ?? result.state)).toEqual([
+      "DELIVERY_NOT_FOUND",
+      "FIELD_REQUIRED",
+      ReceiptState.CONFIRMED,
+    ]);
     await again.cancel();
   });
 
@@ -228,6 +231,59 @@ describe("delivery", () => {
     expect(await stateOf(id)).toBe(ReceiptState.LEASED);
     expect(await ack(delivery, Outcome.CONFIRMED)).toBe(ReceiptState.CONFIRMED);
     await stream.cancel();
+  });
+
+  test("takes a report twice, and in one call as in two", async () => {
+    const stream = await open();
+    await send("returned");
+    const first = await stream.expect("delivery");
+    expect(await ack(first, Outcome.RETURNED)).toBe(ReceiptState.LEASED);
+    expect(await ack(first, Outcome.RETURNED)).toBe(ReceiptState.LEASED);
+    const again = await stream.expect("delivery");
+    expect(again).toMatchObject({ redelivered: true, attempts: 1 });
+    expect(await ack(again, Outcome.CONFIRMED)).toBe(ReceiptState.CONFIRMED);
+    expect(await ack(again, Outcome.RETURNED)).toBe("DELIVERY_STALE");
+
+    for (const [one, other, state] of [
+      [Outcome.CONFIRMED, Outcome.REJECTED, ReceiptState.CONFIRMED],
+      [Outcome.REJECTED, Outcome.CONFIRMED, ReceiptState.DEAD_LETTERED],
+    ] as const) {
+      await send(`in two calls ${one}`);
+      const apart = await stream.expect("delivery");
+      const inTwo = [await ack(apart, one), await ack(apart, other)];
+      await send(`in one call ${one}`);
+      const { deliveryId } = await stream.expect("delivery");
+      const { results } = await reader.client.ackMessages({
+        acks: [one, other, one].map((outcome) => ({ deliveryId, outcome })),
+      });
+      const inOne = results.map((result) => entryReason(result) ?? result.state);
+      expect(inTwo).toEqual([state, "DELIVERY_STALE"]);
+      expect(inOne).toEqual([...inTwo, state]);
+      expect(results[1]?.error?.message).toContain("already");
+    }
+    await stream.cancel();
+  });
+
+  test("says what is wrong with one report as it does with a whole call", async () => {
+    const deliveryId = "x".repeat(129);
+    const { results } = await reader.client.ackMessages({
+      acks: [
+        { deliveryId, outcome: Outcome.CONFIRMED },
+        { deliveryId: "x", outcome: 2, reason: "x".repeat(501) },
+      ],
+    });
+    const errors = results.map(({ error }) => error && errorOf(error));
+    expect(errors.map((error) => [error?.code, error?.findDetail(ErrorInfoSchema)])).toMatchObject([
+      [
+        Code.InvalidArgument,
+        {
+          reason: "FIELD_TOO_LARGE",
+          domain: "peerline.v1",
+          metadata: { field: "delivery_id", limit: "delivery_id_bytes", maximum: "128" },
+        },
+      ],
+      [Code.InvalidArgument, { reason: "FIELD_TOO_LARGE", metadata: { field: "reason" } }],
+    ]);
   });
 
   test("refuses an expiry that has not come", async () => {

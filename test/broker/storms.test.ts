@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
+  entryReason,
   reasonOf,
   startTestBroker,
   type TestBroker,
@@ -131,10 +131,7 @@ describe("the same words", () => {
       "REPEATED_TEXT",
     );
     const both = await peers[0].client.sendMessage({ to: ["b", "c"], text: "done" });
-    expect(both.results.map(({ error }) => error?.reason)).toEqual([
-      ErrorReason.REPEATED_TEXT,
-      undefined,
-    ]);
+    expect(both.results.map(entryReason)).toEqual(["REPEATED_TEXT", undefined]);
     clock.advance(10_001);
     await peers[0].client.sendMessage({ to: ["b"], text: "done" });
   });
@@ -146,10 +143,7 @@ describe("the same words", () => {
     await small.join({ name: "other" });
     await from.client.sendMessage({ to: ["to"], text: "first" });
     const both = await from.client.sendMessage({ to: ["to", "other"], text: "second" });
-    expect(both.results.map(({ error }) => error?.reason)).toEqual([
-      ErrorReason.QUEUE_FULL,
-      undefined,
-    ]);
+    expect(both.results.map(entryReason)).toEqual(["QUEUE_FULL", undefined]);
     const stream = to.subscribe();
     await stream.expect("started");
     const { deliveryId } = await stream.expect("delivery");

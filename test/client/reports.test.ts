@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, test } from "vitest";
 import { AckResultSchema, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
-import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { Code } from "../../src/rpc/error.js";
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
 import { maxReports } from "../../src/client/limits.js";
 import { Reports } from "../../src/client/reports.js";
@@ -23,13 +23,13 @@ describe("Reports", () => {
     });
   });
 
-  /** Answers each batch: what is named here fails with that reason, the rest is taken. */
-  function open(reasons: Record<string, ErrorReason[]> = {}): void {
+  /** Answers each batch: what is named here fails with that code, the rest is taken. */
+  function open(codes: Record<string, Code[]> = {}): void {
     reports.open(async (acks) => {
       batches.push(acks.map(({ deliveryId }) => deliveryId ?? ""));
       return acks.map(({ deliveryId = "" }) => {
-        const reason = reasons[deliveryId]?.shift();
-        return create(AckResultSchema, reason === undefined ? {} : { error: { reason } });
+        const code = codes[deliveryId]?.shift();
+        return create(AckResultSchema, code === undefined ? {} : { error: { code } });
       });
     });
   }
@@ -54,7 +54,7 @@ describe("Reports", () => {
   });
 
   test("repeats only the entry that the store could not take", async () => {
-    open({ b: [ErrorReason.STORE_UNAVAILABLE, ErrorReason.STORE_FULL] });
+    open({ b: [Code.Unavailable, Code.ResourceExhausted] });
     for (const id of ["a", "b", "c"]) add(id);
     await reports.flush();
     expect(batches).toEqual([["a", "b", "c"], ["b"], ["b"]]);
@@ -62,7 +62,7 @@ describe("Reports", () => {
   });
 
   test("does not insist where the lease has ended or the outcome cannot be", async () => {
-    open({ a: [ErrorReason.DELIVERY_STALE], b: [ErrorReason.FIELD_INVALID] });
+    open({ a: [Code.FailedPrecondition], b: [Code.InvalidArgument] });
     add("a");
     add("b", Outcome.EXPIRED);
     await reports.flush();

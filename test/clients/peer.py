@@ -12,6 +12,8 @@ import uuid
 
 import grpc
 
+from google.rpc import error_details_pb2 as error_details
+from google.rpc import status_pb2 as status
 from peerline.v1 import broker_service_pb2 as broker
 from peerline.v1 import broker_service_pb2_grpc as broker_grpc
 from peerline.v1 import message_pb2 as message
@@ -25,8 +27,25 @@ def main() -> None:
         try:
             COMMANDS[command](stub, metadata, credential, *arguments)
         except grpc.RpcError as error:
-            print(f"{error.code().name}: {error.details()}", flush=True)
-            sys.exit(1)
+            refuse(status_of(error))
+
+
+def status_of(error):
+    """The google.rpc.Status of a failed call, which the trailers hold."""
+    for name, value in error.trailing_metadata() or ():
+        if name == "grpc-status-details-bin":
+            return status.Status.FromString(value)
+    return status.Status(code=error.code().value[0], message=error.details())
+
+
+def refuse(error) -> None:
+    """Says why a call, or one entry of a call, failed, and by which reason a program knows it."""
+    info = error_details.ErrorInfo()
+    for detail in error.details:
+        if detail.Is(info.DESCRIPTOR):
+            detail.Unpack(info)
+    print(f"{info.reason}: {error.message}", flush=True)
+    sys.exit(1)
 
 
 def register(stub, _metadata, secret, name) -> None:
@@ -57,8 +76,7 @@ def ack(stub, metadata, _credential, delivery_id) -> None:
     )
     result = stub.AckMessages(request, metadata=metadata, timeout=10).results[0]
     if result.HasField("error"):
-        print(result.error.message, flush=True)
-        sys.exit(1)
+        refuse(result.error)
     print(message.ReceiptState.Name(result.state), flush=True)
 
 

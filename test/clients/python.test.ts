@@ -17,9 +17,11 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
   let home: BrokerHome;
 
   beforeAll(async () => {
-    const sources = ["broker_service", "error_reason", "message", "peer"].map(
-      (name) => `peerline/v1/${name}.proto`,
-    );
+    const sources = [
+      ...["broker_service", "error_reason", "message", "peer"].map((name) => `peerline/v1/${name}`),
+      "google/rpc/status",
+      "google/rpc/error_details",
+    ].map((name) => `${name}.proto`);
     const flags = [
       `--plugin=protoc-gen-grpc=${plugin}`,
       `--python_out=${modules}`,
@@ -71,7 +73,12 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
     const refused = await peer("wrong", "send", "nobody", "hello");
     expect(refused).toMatchObject({
       code: 1,
-      output: expect.stringMatching(/^UNAUTHENTICATED: .*Register again/),
+      output: expect.stringMatching(/^TOKEN_INVALID: .*Register again/),
+    });
+    const [, token = ""] = (await peer(newSecret(), "register", "carol")).output.split(" ");
+    expect(await peer(token, "ack", "invented")).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/^DELIVERY_NOT_FOUND: delivery_id: no such delivery/),
     });
   });
 });

@@ -3,11 +3,10 @@ import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type BrokerService, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
-import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { Client } from "../../src/rpc/client.js";
 import { sqliteLimits } from "../../src/store/sqlite/limits.js";
-import { reasonIn, TestStream } from "../support/test-broker.js";
+import { entryReason, reasonIn, TestStream } from "../support/test-broker.js";
 import { BrokerProcess } from "./broker-process.js";
 import { smallDisk } from "../store/sqlite/small-disk.js";
 
@@ -85,8 +84,7 @@ async function sendOne(sender: BrokerClient): Promise<string> {
   const text = randomUUID().repeat(450);
   try {
     const { messageId, results } = await sender.sendMessage({ to: ["bob"], text });
-    const error = results[0]?.error;
-    return error === undefined ? messageId : ErrorReason[error.reason];
+    return results.map(entryReason)[0] ?? messageId;
   } catch (error) {
     return reasonIn(error);
   }
@@ -113,10 +111,10 @@ async function confirmNext(reader: BrokerClient, stream: TestStream): Promise<st
       if (event.case !== "delivery") continue;
       const { deliveryId, message } = event.value;
       const acks = [{ deliveryId, outcome: Outcome.CONFIRMED }];
-      const error = (await reader.ackMessages({ acks })).results[0]?.error;
-      if (error === undefined) return message?.messageId ?? "";
+      const [reason] = (await reader.ackMessages({ acks })).results.map(entryReason);
+      if (reason === undefined) return message?.messageId ?? "";
       // A message that cannot be leased ends the stream, and with it all leases: its end says why.
-      if (error.reason !== ErrorReason.DELIVERY_STALE) return ErrorReason[error.reason];
+      if (reason !== "DELIVERY_STALE") return reason;
     }
   } catch (error) {
     return reasonIn(error);

@@ -5,7 +5,7 @@ import {
   DeliverySchema,
   Outcome,
 } from "../../gen/peerline/v1/broker_service_pb.js";
-import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { Code } from "../../src/rpc/error.js";
 import { Mail } from "../../src/mcp/mail.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { eventually } from "../support/test-broker.js";
@@ -23,12 +23,10 @@ describe("Mail", () => {
   });
 
   /** Answers every report with this; undefined takes it. */
-  function open(reason?: ErrorReason): void {
+  function open(code?: Code): void {
     mail.open(async (acks) => {
       reports.push(...acks.map(({ outcome }) => Outcome[outcome ?? 0] ?? ""));
-      return acks.map(() =>
-        create(AckResultSchema, reason === undefined ? {} : { error: { reason } }),
-      );
+      return acks.map(() => create(AckResultSchema, code === undefined ? {} : { error: { code } }));
     });
   }
 
@@ -57,7 +55,7 @@ describe("Mail", () => {
   });
 
   test("that has expired by this clock and not by the broker's may be shown", async () => {
-    open(ErrorReason.FIELD_INVALID);
+    open(Code.InvalidArgument);
     arrive(clock.now() + 1000);
     clock.advance(1000);
     expect(mail.inbox.list()).toEqual([]);

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { EntryErrorSchema } from "../../gen/peerline/v1/broker_service_pb.js";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { explainEntry } from "../../src/mcp/refusal.js";
 import { textOf } from "./agent.js";
 import { TestHome } from "./test-home.js";
@@ -14,7 +14,7 @@ test.each([
   ],
   ["the peer has too much mail", "the peer has too much mail"],
 ])("a recipient's refusal in the tools' words: %s", (message, told) => {
-  expect(explainEntry(create(EntryErrorSchema, { message }))).toBe(told);
+  expect(explainEntry(create(StatusSchema, { message }))).toBe(told);
 });
 
 test("a refused send names the parameter, and the way to the names once", async () => {

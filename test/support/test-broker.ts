@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { expect } from "vitest";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import type { Status } from "../../gen/google/rpc/status_pb.js";
 import {
   BrokerService,
   type Backlog,
@@ -23,6 +24,7 @@ import { systemClock, type Clock } from "../../src/clock.js";
 import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { createServer } from "../../src/rpc/server.js";
+import { errorOf } from "../../src/rpc/status.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 
 export const operatorToken = "operator-token-of-the-tests-0123456789";
@@ -192,6 +194,11 @@ export async function reasonOf(call: Promise<unknown>): Promise<string> {
 export function reasonIn(error: unknown): string {
   if (!(error instanceof RpcError)) return `no RpcError: ${String(error)}`;
   return error.findDetail(ErrorInfoSchema)?.reason ?? `no ErrorInfo: ${error.message}`;
+}
+
+/** The reason of an entry that failed; undefined where it went well. */
+export function entryReason({ error }: { error?: Status | undefined }): string | undefined {
+  return error === undefined ? undefined : reasonIn(errorOf(error));
 }
 
 /** Waits until `check` holds; fails with the last error after `timeoutMs`. */

@@ -6,8 +6,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { ErrorReason } from "./error_reason_pb.js";
-import { file_peerline_v1_error_reason } from "./error_reason_pb.js";
+import type { Status } from "../../google/rpc/status_pb.js";
+import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
 import type { ConfirmedBy, Message as Message$1, MessageRecord, PeerRef, Receipt, ReceiptState, Urgency } from "./message_pb.js";
 import { file_peerline_v1_message } from "./message_pb.js";
 import type { Peer, PeerKind, Profile, Reach } from "./peer_pb.js";
@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/broker_service.proto.
  */
 export const file_peerline_v1_broker_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIoABChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjcKEURlbGV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSFAoMZXZlbl9pZl9saXZlGAIgASgIIlMKEkRlbGV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchIcChR1bmRlbGl2ZXJlZF9tZXNzYWdlcxgCIAEoBCJ1ChBMaXN0UGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlEhMKC29ubGluZV9vbmx5GAIgASgIEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImIKEUxpc3RQZWVyc1Jlc3BvbnNlEiAKBXBlZXJzGAEgAygLMhEucGVlcmxpbmUudjEuUGVlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFXYXRjaFBlZXJzUmVxdWVzdBIlCgVzY29wZRgBIAEoDjIWLnBlZXJsaW5lLnYxLlBlZXJTY29wZSKfAQoSV2F0Y2hQZWVyc1Jlc3BvbnNlEiEKBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVySAASOAoGc3luY2VkGAIgASgLMiYucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlLlN5bmNlZEgAEhkKD3JlbW92ZWRfcGVlcl9pZBgDIAEoCUgAGggKBlN5bmNlZEIHCgVldmVudCLgAgoSU2VuZE1lc3NhZ2VSZXF1ZXN0EgoKAnRvGAEgAygJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIlCgRkYXRhGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIRCgl0aHJlYWRfaWQYBSABKAkSEwoLaW5fcmVwbHlfdG8YBiABKAkSJQoHdXJnZW5jeRgHIAEoDjIULnBlZXJsaW5lLnYxLlVyZ2VuY3kSLQoKZXhwaXJlc19pbhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJECgtrbm93bl9wZWVycxgJIAMoCzIvLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdC5Lbm93blBlZXJzRW50cnkaMQoPS25vd25QZWVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilwEKE1NlbmRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIoCgdyZXN1bHRzGAIgAygLMhcucGVlcmxpbmUudjEuU2VuZFJlc3VsdBIvCgthY2NlcHRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGhyZWFkX2lkGAQgASgJIr0BCgpTZW5kUmVzdWx0EicKCXJlY2lwaWVudBgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaBIRCglkdXBsaWNhdGUYBCABKAgSJgoFZXJyb3IYBSABKAsyFy5wZWVybGluZS52MS5FbnRyeUVycm9yIncKCkVudHJ5RXJyb3ISKAoGcmVhc29uGAEgASgOMhgucGVlcmxpbmUudjEuRXJyb3JSZWFzb24SDwoHbWVzc2FnZRgCIAEoCRIuCgtyZXRyeV9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJeChBTdWJzY3JpYmVSZXF1ZXN0EhQKDG1heF9tZXNzYWdlcxgBIAEoDRIRCgltYXhfYnl0ZXMYAiABKAQSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaCL4AQoRU3Vic2NyaWJlUmVzcG9uc2USJwoHc3RhcnRlZBgBIAEoCzIULnBlZXJsaW5lLnYxLlN0YXJ0ZWRIABIpCghkZWxpdmVyeRgCIAEoCzIVLnBlZXJsaW5lLnYxLkRlbGl2ZXJ5SAASJwoHYmFja2xvZxgDIAEoCzIULnBlZXJsaW5lLnYxLkJhY2tsb2dIABInCgdjbG9zaW5nGAQgASgLMhQucGVlcmxpbmUudjEuQ2xvc2luZ0gAEjQKDnNlbmRlcl9yZW5hbWVkGAUgASgLMhoucGVlcmxpbmUudjEuU2VuZGVyUmVuYW1lZEgAQgcKBWV2ZW50ImIKB1N0YXJ0ZWQSHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXISDQoFZXBvY2gYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoBCKgAQoIRGVsaXZlcnkSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHbWVzc2FnZRgCIAEoCzIULnBlZXJsaW5lLnYxLk1lc3NhZ2USCwoDc2VxGAMgASgEEhAKCGF0dGVtcHRzGAQgASgNEhMKC3JlZGVsaXZlcmVkGAUgASgIEiQKBnNlbmRlchgGIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiNQoNU2VuZGVyUmVuYW1lZBIkCgZzZW5kZXIYASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmIioKB0JhY2tsb2cSDgoGdW5yZWFkGAEgASgEEg8KB3NlbmRlcnMYAiADKAkirQEKB0Nsb3NpbmcSKwoGcmVhc29uGAEgASgOMhsucGVlcmxpbmUudjEuQ2xvc2luZy5SZWFzb24SDgoGZGV0YWlsGAIgASgJImUKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIVChFSRUFTT05fU1VQRVJTRURFRBABEhMKD1JFQVNPTl9TVE9QUElORxACEhcKE1JFQVNPTl9VTlJFR0lTVEVSRUQQAyI0ChJBY2tNZXNzYWdlc1JlcXVlc3QSHgoEYWNrcxgBIAMoCzIQLnBlZXJsaW5lLnYxLkFjayKBAQoDQWNrEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEiUKB291dGNvbWUYAiABKA4yFC5wZWVybGluZS52MS5PdXRjb21lEi4KDGNvbmZpcm1lZF9ieRgDIAEoDjIYLnBlZXJsaW5lLnYxLkNvbmZpcm1lZEJ5Eg4KBnJlYXNvbhgEIAEoCSI+ChNBY2tNZXNzYWdlc1Jlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi5wZWVybGluZS52MS5BY2tSZXN1bHQicgoJQWNrUmVzdWx0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiYKBWVycm9yGAMgASgLMhcucGVlcmxpbmUudjEuRW50cnlFcnJvciI9ChFHZXRNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhQKDGZyb21fcGVlcl9pZBgCIAEoCSJAChJHZXRNZXNzYWdlUmVzcG9uc2USKgoGcmVjb3JkGAEgASgLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZCKHAQoTTGlzdE1lc3NhZ2VzUmVxdWVzdBIMCgRwZWVyGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCRIoCgVzdGF0ZRgFIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZSI+ChVSZWRyaXZlTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiPwoWUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQucGVlcmxpbmUudjEuUmVjZWlwdCI7ChJEcm9wTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiFQoTRHJvcE1lc3NhZ2VSZXNwb25zZSJcChRMaXN0TWVzc2FnZXNSZXNwb25zZRIrCgdyZWNvcmRzGAEgAygLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFgoUV2F0Y2hNZXNzYWdlc1JlcXVlc3Qi0wIKFVdhdGNoTWVzc2FnZXNSZXNwb25zZRI9CgdzdGFydGVkGAEgASgLMioucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlN0YXJ0ZWRIABIuCghhY2NlcHRlZBgCIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmRIABJICg1yZWNlaXB0X21vdmVkGAMgASgLMi8ucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlJlY2VpcHRNb3ZlZEgAGgkKB1N0YXJ0ZWQabQoMUmVjZWlwdE1vdmVkEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhIKCm1lc3NhZ2VfaWQYAiABKAkSJQoHcmVjZWlwdBgDIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHRCBwoFZXZlbnQiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi0wIKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhEKCWJyb2tlcl9pZBgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNwaWQYBCABKA0SJQoFc3RvcmUYBSABKAsyFi5wZWVybGluZS52MS5TdG9yZUluZm8SMAoNZGVkdXBlX3dpbmRvdxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5kZWZhdWx0X2V4cGlyeRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIiCgZsaW1pdHMYCCADKAsyEi5wZWVybGluZS52MS5MaW1pdBIUCgxvbmxpbmVfcGVlcnMYCSABKA0SEwoLa25vd25fcGVlcnMYCiABKA0inQIKCVN0b3JlSW5mbxISCgp0ZWNobm9sb2d5GAEgASgJEjUKCmR1cmFiaWxpdHkYAiABKA4yIS5wZWVybGluZS52MS5TdG9yZUluZm8uRHVyYWJpbGl0eRIQCgh3cml0YWJsZRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJEg0KBWJ5dGVzGAUgASgEEhIKCmZyZWVfYnl0ZXMYBiABKAQSGAoQZGFtYWdlZF9tZXNzYWdlcxgHIAEoBBIPCgdkYW1hZ2VzGAggAygJIlQKCkR1cmFiaWxpdHkSGgoWRFVSQUJJTElUWV9VTlNQRUNJRklFRBAAEhUKEURVUkFCSUxJVFlfTUVNT1JZEAESEwoPRFVSQUJJTElUWV9ESVNLEAIiOwoFTGltaXQSDAoEbmFtZRgBIAEoCRIPCgdtYXhpbXVtGAIgASgEEhMKC2Rlc2NyaXB0aW9uGAMgASgJIkwKD011dGVQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjMKEE11dGVQZWVyUmVzcG9uc2USHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXIiIQoRVW5tdXRlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCSI1ChJVbm11dGVQZWVyUmVzcG9uc2USHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXIiMQoUUHVyZ2VNZXNzYWdlc1JlcXVlc3QSDAoEZnJvbRgBIAEoCRILCgNhbGwYAiABKAgiVwoVUHVyZ2VNZXNzYWdlc1Jlc3BvbnNlEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhoKEnJlbW92ZWRfZGVsaXZlcmllcxgCIAEoBCITChFTdG9wQnJva2VyUmVxdWVzdCIhChJTdG9wQnJva2VyUmVzcG9uc2USCwoDcGlkGAEgASgNKogBCglQZWVyU2NvcGUSGgoWUEVFUl9TQ09QRV9VTlNQRUNJRklFRBAAEhIKDlBFRVJfU0NPUEVfQUxMEAESFgoSUEVFUl9TQ09QRV9NQUNISU5FEAISGAoUUEVFUl9TQ09QRV9ESVJFQ1RPUlkQAxIZChVQRUVSX1NDT1BFX1JFUE9TSVRPUlkQBCqRAQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASFQoRT1VUQ09NRV9QUkVTRU5URUQQARIVChFPVVRDT01FX0NPTkZJUk1FRBACEhQKEE9VVENPTUVfUkVUVVJORUQQAxIUChBPVVRDT01FX1JFSkVDVEVEEAQSEwoPT1VUQ09NRV9FWFBJUkVEEAUylgwKDUJyb2tlclNlcnZpY2USRwoIUmVnaXN0ZXISHC5wZWVybGluZS52MS5SZWdpc3RlclJlcXVlc3QaHS5wZWVybGluZS52MS5SZWdpc3RlclJlc3BvbnNlEk0KClVucmVnaXN0ZXISHi5wZWVybGluZS52MS5VbnJlZ2lzdGVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXNwb25zZRJNCgpVcGRhdGVQZWVyEh4ucGVlcmxpbmUudjEuVXBkYXRlUGVlclJlcXVlc3QaHy5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVzcG9uc2USTQoKRGVsZXRlUGVlchIeLnBlZXJsaW5lLnYxLkRlbGV0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuRGVsZXRlUGVlclJlc3BvbnNlEkoKCUxpc3RQZWVycxIdLnBlZXJsaW5lLnYxLkxpc3RQZWVyc1JlcXVlc3QaHi5wZWVybGluZS52MS5MaXN0UGVlcnNSZXNwb25zZRJPCgpXYXRjaFBlZXJzEh4ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1JlcXVlc3QaHy5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVzcG9uc2UwARJQCgtTZW5kTWVzc2FnZRIfLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2USTAoJU3Vic2NyaWJlEh0ucGVlcmxpbmUudjEuU3Vic2NyaWJlUmVxdWVzdBoeLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlc3BvbnNlMAESUAoLQWNrTWVzc2FnZXMSHy5wZWVybGluZS52MS5BY2tNZXNzYWdlc1JlcXVlc3QaIC5wZWVybGluZS52MS5BY2tNZXNzYWdlc1Jlc3BvbnNlEk0KCkdldE1lc3NhZ2USHi5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVxdWVzdBofLnBlZXJsaW5lLnYxLkdldE1lc3NhZ2VSZXNwb25zZRJTCgxMaXN0TWVzc2FnZXMSIC5wZWVybGluZS52MS5MaXN0TWVzc2FnZXNSZXF1ZXN0GiEucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVzcG9uc2USWQoOUmVkcml2ZU1lc3NhZ2USIi5wZWVybGluZS52MS5SZWRyaXZlTWVzc2FnZVJlcXVlc3QaIy5wZWVybGluZS52MS5SZWRyaXZlTWVzc2FnZVJlc3BvbnNlElAKC0Ryb3BNZXNzYWdlEh8ucGVlcmxpbmUudjEuRHJvcE1lc3NhZ2VSZXF1ZXN0GiAucGVlcmxpbmUudjEuRHJvcE1lc3NhZ2VSZXNwb25zZRJHCghNdXRlUGVlchIcLnBlZXJsaW5lLnYxLk11dGVQZWVyUmVxdWVzdBodLnBlZXJsaW5lLnYxLk11dGVQZWVyUmVzcG9uc2USTQoKVW5tdXRlUGVlchIeLnBlZXJsaW5lLnYxLlVubXV0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVW5tdXRlUGVlclJlc3BvbnNlElYKDVB1cmdlTWVzc2FnZXMSIS5wZWVybGluZS52MS5QdXJnZU1lc3NhZ2VzUmVxdWVzdBoiLnBlZXJsaW5lLnYxLlB1cmdlTWVzc2FnZXNSZXNwb25zZRJYCg1XYXRjaE1lc3NhZ2VzEiEucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1JlcXVlc3QaIi5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVzcG9uc2UwARJWCg1HZXRTZXJ2ZXJJbmZvEiEucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaIi5wZWVybGluZS52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2USTQoKU3RvcEJyb2tlchIeLnBlZXJsaW5lLnYxLlN0b3BCcm9rZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuU3RvcEJyb2tlclJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_peerline_v1_error_reason, file_peerline_v1_message, file_peerline_v1_peer]);
+  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIoABChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjcKEURlbGV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSFAoMZXZlbl9pZl9saXZlGAIgASgIIlMKEkRlbGV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchIcChR1bmRlbGl2ZXJlZF9tZXNzYWdlcxgCIAEoBCJ1ChBMaXN0UGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlEhMKC29ubGluZV9vbmx5GAIgASgIEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImIKEUxpc3RQZWVyc1Jlc3BvbnNlEiAKBXBlZXJzGAEgAygLMhEucGVlcmxpbmUudjEuUGVlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFXYXRjaFBlZXJzUmVxdWVzdBIlCgVzY29wZRgBIAEoDjIWLnBlZXJsaW5lLnYxLlBlZXJTY29wZSKfAQoSV2F0Y2hQZWVyc1Jlc3BvbnNlEiEKBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVySAASOAoGc3luY2VkGAIgASgLMiYucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlLlN5bmNlZEgAEhkKD3JlbW92ZWRfcGVlcl9pZBgDIAEoCUgAGggKBlN5bmNlZEIHCgVldmVudCLgAgoSU2VuZE1lc3NhZ2VSZXF1ZXN0EgoKAnRvGAEgAygJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIlCgRkYXRhGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIRCgl0aHJlYWRfaWQYBSABKAkSEwoLaW5fcmVwbHlfdG8YBiABKAkSJQoHdXJnZW5jeRgHIAEoDjIULnBlZXJsaW5lLnYxLlVyZ2VuY3kSLQoKZXhwaXJlc19pbhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJECgtrbm93bl9wZWVycxgJIAMoCzIvLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdC5Lbm93blBlZXJzRW50cnkaMQoPS25vd25QZWVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilwEKE1NlbmRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIoCgdyZXN1bHRzGAIgAygLMhcucGVlcmxpbmUudjEuU2VuZFJlc3VsdBIvCgthY2NlcHRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGhyZWFkX2lkGAQgASgJIrgBCgpTZW5kUmVzdWx0EicKCXJlY2lwaWVudBgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaBIRCglkdXBsaWNhdGUYBCABKAgSIQoFZXJyb3IYBSABKAsyEi5nb29nbGUucnBjLlN0YXR1cyJeChBTdWJzY3JpYmVSZXF1ZXN0EhQKDG1heF9tZXNzYWdlcxgBIAEoDRIRCgltYXhfYnl0ZXMYAiABKAQSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaCL4AQoRU3Vic2NyaWJlUmVzcG9uc2USJwoHc3RhcnRlZBgBIAEoCzIULnBlZXJsaW5lLnYxLlN0YXJ0ZWRIABIpCghkZWxpdmVyeRgCIAEoCzIVLnBlZXJsaW5lLnYxLkRlbGl2ZXJ5SAASJwoHYmFja2xvZxgDIAEoCzIULnBlZXJsaW5lLnYxLkJhY2tsb2dIABInCgdjbG9zaW5nGAQgASgLMhQucGVlcmxpbmUudjEuQ2xvc2luZ0gAEjQKDnNlbmRlcl9yZW5hbWVkGAUgASgLMhoucGVlcmxpbmUudjEuU2VuZGVyUmVuYW1lZEgAQgcKBWV2ZW50ImIKB1N0YXJ0ZWQSHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXISDQoFZXBvY2gYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoBCKgAQoIRGVsaXZlcnkSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHbWVzc2FnZRgCIAEoCzIULnBlZXJsaW5lLnYxLk1lc3NhZ2USCwoDc2VxGAMgASgEEhAKCGF0dGVtcHRzGAQgASgNEhMKC3JlZGVsaXZlcmVkGAUgASgIEiQKBnNlbmRlchgGIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiNQoNU2VuZGVyUmVuYW1lZBIkCgZzZW5kZXIYASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmIioKB0JhY2tsb2cSDgoGdW5yZWFkGAEgASgEEg8KB3NlbmRlcnMYAiADKAkirQEKB0Nsb3NpbmcSKwoGcmVhc29uGAEgASgOMhsucGVlcmxpbmUudjEuQ2xvc2luZy5SZWFzb24SDgoGZGV0YWlsGAIgASgJImUKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIVChFSRUFTT05fU1VQRVJTRURFRBABEhMKD1JFQVNPTl9TVE9QUElORxACEhcKE1JFQVNPTl9VTlJFR0lTVEVSRUQQAyI0ChJBY2tNZXNzYWdlc1JlcXVlc3QSHgoEYWNrcxgBIAMoCzIQLnBlZXJsaW5lLnYxLkFjayKBAQoDQWNrEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEiUKB291dGNvbWUYAiABKA4yFC5wZWVybGluZS52MS5PdXRjb21lEi4KDGNvbmZpcm1lZF9ieRgDIAEoDjIYLnBlZXJsaW5lLnYxLkNvbmZpcm1lZEJ5Eg4KBnJlYXNvbhgEIAEoCSI+ChNBY2tNZXNzYWdlc1Jlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi5wZWVybGluZS52MS5BY2tSZXN1bHQibQoJQWNrUmVzdWx0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiEKBWVycm9yGAMgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMiPQoRR2V0TWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIUCgxmcm9tX3BlZXJfaWQYAiABKAkiQAoSR2V0TWVzc2FnZVJlc3BvbnNlEioKBnJlY29yZBgBIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQihwEKE0xpc3RNZXNzYWdlc1JlcXVlc3QSDAoEcGVlchgBIAEoCRIRCgl0aHJlYWRfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkSKAoFc3RhdGUYBSABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUiPgoVUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJIj8KFlJlZHJpdmVNZXNzYWdlUmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHQiOwoSRHJvcE1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJIhUKE0Ryb3BNZXNzYWdlUmVzcG9uc2UiXAoUTGlzdE1lc3NhZ2VzUmVzcG9uc2USKwoHcmVjb3JkcxgBIAMoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhYKFFdhdGNoTWVzc2FnZXNSZXF1ZXN0ItMCChVXYXRjaE1lc3NhZ2VzUmVzcG9uc2USPQoHc3RhcnRlZBgBIAEoCzIqLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZS5TdGFydGVkSAASLgoIYWNjZXB0ZWQYAiABKAsyGi5wZWVybGluZS52MS5NZXNzYWdlUmVjb3JkSAASSAoNcmVjZWlwdF9tb3ZlZBgDIAEoCzIvLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZS5SZWNlaXB0TW92ZWRIABoJCgdTdGFydGVkGm0KDFJlY2VpcHRNb3ZlZBIiCgRmcm9tGAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhISCgptZXNzYWdlX2lkGAIgASgJEiUKB3JlY2VpcHQYAyABKAsyFC5wZWVybGluZS52MS5SZWNlaXB0QgcKBWV2ZW50IhYKFEdldFNlcnZlckluZm9SZXF1ZXN0ItMCChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIRCglicm9rZXJfaWQYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDcGlkGAQgASgNEiUKBXN0b3JlGAUgASgLMhYucGVlcmxpbmUudjEuU3RvcmVJbmZvEjAKDWRlZHVwZV93aW5kb3cYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoOZGVmYXVsdF9leHBpcnkYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIgoGbGltaXRzGAggAygLMhIucGVlcmxpbmUudjEuTGltaXQSFAoMb25saW5lX3BlZXJzGAkgASgNEhMKC2tub3duX3BlZXJzGAogASgNIp0CCglTdG9yZUluZm8SEgoKdGVjaG5vbG9neRgBIAEoCRI1CgpkdXJhYmlsaXR5GAIgASgOMiEucGVlcmxpbmUudjEuU3RvcmVJbmZvLkR1cmFiaWxpdHkSEAoId3JpdGFibGUYAyABKAgSDwoHcHJvYmxlbRgEIAEoCRINCgVieXRlcxgFIAEoBBISCgpmcmVlX2J5dGVzGAYgASgEEhgKEGRhbWFnZWRfbWVzc2FnZXMYByABKAQSDwoHZGFtYWdlcxgIIAMoCSJUCgpEdXJhYmlsaXR5EhoKFkRVUkFCSUxJVFlfVU5TUEVDSUZJRUQQABIVChFEVVJBQklMSVRZX01FTU9SWRABEhMKD0RVUkFCSUxJVFlfRElTSxACIjsKBUxpbWl0EgwKBG5hbWUYASABKAkSDwoHbWF4aW11bRgCIAEoBBITCgtkZXNjcmlwdGlvbhgDIAEoCSJMCg9NdXRlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIzChBNdXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIiEKEVVubXV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkiNQoSVW5tdXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjEKFFB1cmdlTWVzc2FnZXNSZXF1ZXN0EgwKBGZyb20YASABKAkSCwoDYWxsGAIgASgIIlcKFVB1cmdlTWVzc2FnZXNSZXNwb25zZRIiCgRmcm9tGAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhIaChJyZW1vdmVkX2RlbGl2ZXJpZXMYAiABKAQiEwoRU3RvcEJyb2tlclJlcXVlc3QiIQoSU3RvcEJyb2tlclJlc3BvbnNlEgsKA3BpZBgBIAEoDSqIAQoJUGVlclNjb3BlEhoKFlBFRVJfU0NPUEVfVU5TUEVDSUZJRUQQABISCg5QRUVSX1NDT1BFX0FMTBABEhYKElBFRVJfU0NPUEVfTUFDSElORRACEhgKFFBFRVJfU0NPUEVfRElSRUNUT1JZEAMSGQoVUEVFUl9TQ09QRV9SRVBPU0lUT1JZEAQqkQEKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhUKEU9VVENPTUVfUFJFU0VOVEVEEAESFQoRT1VUQ09NRV9DT05GSVJNRUQQAhIUChBPVVRDT01FX1JFVFVSTkVEEAMSFAoQT1VUQ09NRV9SRUpFQ1RFRBAEEhMKD09VVENPTUVfRVhQSVJFRBAFMpYMCg1Ccm9rZXJTZXJ2aWNlEkcKCFJlZ2lzdGVyEhwucGVlcmxpbmUudjEuUmVnaXN0ZXJSZXF1ZXN0Gh0ucGVlcmxpbmUudjEuUmVnaXN0ZXJSZXNwb25zZRJNCgpVbnJlZ2lzdGVyEh4ucGVlcmxpbmUudjEuVW5yZWdpc3RlclJlcXVlc3QaHy5wZWVybGluZS52MS5VbnJlZ2lzdGVyUmVzcG9uc2USTQoKVXBkYXRlUGVlchIeLnBlZXJsaW5lLnYxLlVwZGF0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVXBkYXRlUGVlclJlc3BvbnNlEk0KCkRlbGV0ZVBlZXISHi5wZWVybGluZS52MS5EZWxldGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLkRlbGV0ZVBlZXJSZXNwb25zZRJKCglMaXN0UGVlcnMSHS5wZWVybGluZS52MS5MaXN0UGVlcnNSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVzcG9uc2USTwoKV2F0Y2hQZWVycxIeLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlMAESUAoLU2VuZE1lc3NhZ2USHy5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEkwKCVN1YnNjcmliZRIdLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlcXVlc3QaHi5wZWVybGluZS52MS5TdWJzY3JpYmVSZXNwb25zZTABElAKC0Fja01lc3NhZ2VzEh8ucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXF1ZXN0GiAucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXNwb25zZRJNCgpHZXRNZXNzYWdlEh4ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlcXVlc3QaHy5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVzcG9uc2USUwoMTGlzdE1lc3NhZ2VzEiAucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVxdWVzdBohLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlElkKDlJlZHJpdmVNZXNzYWdlEiIucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0GiMucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRJQCgtEcm9wTWVzc2FnZRIfLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVzcG9uc2USRwoITXV0ZVBlZXISHC5wZWVybGluZS52MS5NdXRlUGVlclJlcXVlc3QaHS5wZWVybGluZS52MS5NdXRlUGVlclJlc3BvbnNlEk0KClVubXV0ZVBlZXISHi5wZWVybGluZS52MS5Vbm11dGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVubXV0ZVBlZXJSZXNwb25zZRJWCg1QdXJnZU1lc3NhZ2VzEiEucGVlcmxpbmUudjEuUHVyZ2VNZXNzYWdlc1JlcXVlc3QaIi5wZWVybGluZS52MS5QdXJnZU1lc3NhZ2VzUmVzcG9uc2USWAoNV2F0Y2hNZXNzYWdlcxIhLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXF1ZXN0GiIucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlMAESVgoNR2V0U2VydmVySW5mbxIhLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiIucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlEk0KClN0b3BCcm9rZXISHi5wZWVybGluZS52MS5TdG9wQnJva2VyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlN0b3BCcm9rZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status, file_peerline_v1_message, file_peerline_v1_peer]);
 
 /**
  * Asks to be a peer.
@@ -654,11 +654,13 @@ export type SendResult = Message<"peerline.v1.SendResult"> & {
   duplicate: boolean;
 
   /**
-   * Set by the broker: why the message was refused; absent when it was accepted.
+   * Set by the broker: why the message was refused, with the details that a failed
+   * call has: a `google.rpc.ErrorInfo`, and a `google.rpc.RetryInfo` where it is known
+   * when the same may succeed. Absent when the message was accepted.
    *
-   * @generated from field: peerline.v1.EntryError error = 5;
+   * @generated from field: google.rpc.Status error = 5;
    */
-  error?: EntryError | undefined;
+  error?: Status | undefined;
 };
 
 /**
@@ -667,41 +669,6 @@ export type SendResult = Message<"peerline.v1.SendResult"> & {
  */
 export const SendResultSchema: GenMessage<SendResult> = /*@__PURE__*/
   messageDesc(file_peerline_v1_broker_service, 14);
-
-/**
- * Why one entry of a call failed while others did not.
- *
- * @generated from message peerline.v1.EntryError
- */
-export type EntryError = Message<"peerline.v1.EntryError"> & {
-  /**
-   * Set by the broker.
-   *
-   * @generated from field: peerline.v1.ErrorReason reason = 1;
-   */
-  reason: ErrorReason;
-
-  /**
-   * Set by the broker: one sentence for people, with the mend.
-   *
-   * @generated from field: string message = 2;
-   */
-  message: string;
-
-  /**
-   * Set by the broker: when the same may succeed; absent where that is not known.
-   *
-   * @generated from field: google.protobuf.Duration retry_delay = 3;
-   */
-  retryDelay?: Duration | undefined;
-};
-
-/**
- * Describes the message peerline.v1.EntryError.
- * Use `create(EntryErrorSchema)` to create a new message.
- */
-export const EntryErrorSchema: GenMessage<EntryError> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 15);
 
 /**
  * Asks for the caller's messages.
@@ -739,7 +706,7 @@ export type SubscribeRequest = Message<"peerline.v1.SubscribeRequest"> & {
  * Use `create(SubscribeRequestSchema)` to create a new message.
  */
 export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 16);
+  messageDesc(file_peerline_v1_broker_service, 15);
 
 /**
  * One event of a subscription.
@@ -800,7 +767,7 @@ export type SubscribeResponse = Message<"peerline.v1.SubscribeResponse"> & {
  * Use `create(SubscribeResponseSchema)` to create a new message.
  */
 export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 17);
+  messageDesc(file_peerline_v1_broker_service, 16);
 
 /**
  * The subscription is live.
@@ -842,7 +809,7 @@ export type Started = Message<"peerline.v1.Started"> & {
  * Use `create(StartedSchema)` to create a new message.
  */
 export const StartedSchema: GenMessage<Started> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 18);
+  messageDesc(file_peerline_v1_broker_service, 17);
 
 /**
  * One attempt to hand one message to the subscriber.
@@ -900,7 +867,7 @@ export type Delivery = Message<"peerline.v1.Delivery"> & {
  * Use `create(DeliverySchema)` to create a new message.
  */
 export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 19);
+  messageDesc(file_peerline_v1_broker_service, 18);
 
 /**
  * A sender whose message is leased to the subscriber was renamed.
@@ -921,7 +888,7 @@ export type SenderRenamed = Message<"peerline.v1.SenderRenamed"> & {
  * Use `create(SenderRenamedSchema)` to create a new message.
  */
 export const SenderRenamedSchema: GenMessage<SenderRenamed> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 20);
+  messageDesc(file_peerline_v1_broker_service, 19);
 
 /**
  * What waits for the subscriber beyond its credit.
@@ -950,7 +917,7 @@ export type Backlog = Message<"peerline.v1.Backlog"> & {
  * Use `create(BacklogSchema)` to create a new message.
  */
 export const BacklogSchema: GenMessage<Backlog> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 21);
+  messageDesc(file_peerline_v1_broker_service, 20);
 
 /**
  * The broker ends the stream.
@@ -978,7 +945,7 @@ export type Closing = Message<"peerline.v1.Closing"> & {
  * Use `create(ClosingSchema)` to create a new message.
  */
 export const ClosingSchema: GenMessage<Closing> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 22);
+  messageDesc(file_peerline_v1_broker_service, 21);
 
 /**
  * Why a stream ends. More values may come: treat an unknown one as REASON_STOPPING.
@@ -1020,7 +987,7 @@ export enum Closing_Reason {
  * Describes the enum peerline.v1.Closing.Reason.
  */
 export const Closing_ReasonSchema: GenEnum<Closing_Reason> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 22, 0);
+  enumDesc(file_peerline_v1_broker_service, 21, 0);
 
 /**
  * Reports on deliveries.
@@ -1041,7 +1008,7 @@ export type AckMessagesRequest = Message<"peerline.v1.AckMessagesRequest"> & {
  * Use `create(AckMessagesRequestSchema)` to create a new message.
  */
 export const AckMessagesRequestSchema: GenMessage<AckMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 23);
+  messageDesc(file_peerline_v1_broker_service, 22);
 
 /**
  * The report on one delivery.
@@ -1084,7 +1051,7 @@ export type Ack = Message<"peerline.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 24);
+  messageDesc(file_peerline_v1_broker_service, 23);
 
 /**
  * The answers to reports.
@@ -1105,7 +1072,7 @@ export type AckMessagesResponse = Message<"peerline.v1.AckMessagesResponse"> & {
  * Use `create(AckMessagesResponseSchema)` to create a new message.
  */
 export const AckMessagesResponseSchema: GenMessage<AckMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 25);
+  messageDesc(file_peerline_v1_broker_service, 24);
 
 /**
  * The answer to one report.
@@ -1128,11 +1095,12 @@ export type AckResult = Message<"peerline.v1.AckResult"> & {
   state: ReceiptState;
 
   /**
-   * Set by the broker: why the report changed nothing; absent when it was taken.
+   * Set by the broker: why the report changed nothing, as SendResult.error; absent when
+   * it was taken.
    *
-   * @generated from field: peerline.v1.EntryError error = 3;
+   * @generated from field: google.rpc.Status error = 3;
    */
-  error?: EntryError | undefined;
+  error?: Status | undefined;
 };
 
 /**
@@ -1140,7 +1108,7 @@ export type AckResult = Message<"peerline.v1.AckResult"> & {
  * Use `create(AckResultSchema)` to create a new message.
  */
 export const AckResultSchema: GenMessage<AckResult> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 26);
+  messageDesc(file_peerline_v1_broker_service, 25);
 
 /**
  * Asks for one message.
@@ -1169,7 +1137,7 @@ export type GetMessageRequest = Message<"peerline.v1.GetMessageRequest"> & {
  * Use `create(GetMessageRequestSchema)` to create a new message.
  */
 export const GetMessageRequestSchema: GenMessage<GetMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 27);
+  messageDesc(file_peerline_v1_broker_service, 26);
 
 /**
  * One message.
@@ -1190,7 +1158,7 @@ export type GetMessageResponse = Message<"peerline.v1.GetMessageResponse"> & {
  * Use `create(GetMessageResponseSchema)` to create a new message.
  */
 export const GetMessageResponseSchema: GenMessage<GetMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 28);
+  messageDesc(file_peerline_v1_broker_service, 27);
 
 /**
  * Asks for history.
@@ -1244,7 +1212,7 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
  * Use `create(ListMessagesRequestSchema)` to create a new message.
  */
 export const ListMessagesRequestSchema: GenMessage<ListMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 29);
+  messageDesc(file_peerline_v1_broker_service, 28);
 
 /**
  * Names a dead-lettered message.
@@ -1273,7 +1241,7 @@ export type RedriveMessageRequest = Message<"peerline.v1.RedriveMessageRequest">
  * Use `create(RedriveMessageRequestSchema)` to create a new message.
  */
 export const RedriveMessageRequestSchema: GenMessage<RedriveMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 30);
+  messageDesc(file_peerline_v1_broker_service, 29);
 
 /**
  * The message waits again.
@@ -1294,7 +1262,7 @@ export type RedriveMessageResponse = Message<"peerline.v1.RedriveMessageResponse
  * Use `create(RedriveMessageResponseSchema)` to create a new message.
  */
 export const RedriveMessageResponseSchema: GenMessage<RedriveMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 31);
+  messageDesc(file_peerline_v1_broker_service, 30);
 
 /**
  * Names a dead-lettered message.
@@ -1322,7 +1290,7 @@ export type DropMessageRequest = Message<"peerline.v1.DropMessageRequest"> & {
  * Use `create(DropMessageRequestSchema)` to create a new message.
  */
 export const DropMessageRequestSchema: GenMessage<DropMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 32);
+  messageDesc(file_peerline_v1_broker_service, 31);
 
 /**
  * The message is forgotten.
@@ -1337,7 +1305,7 @@ export type DropMessageResponse = Message<"peerline.v1.DropMessageResponse"> & {
  * Use `create(DropMessageResponseSchema)` to create a new message.
  */
 export const DropMessageResponseSchema: GenMessage<DropMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 33);
+  messageDesc(file_peerline_v1_broker_service, 32);
 
 /**
  * A page of history.
@@ -1365,7 +1333,7 @@ export type ListMessagesResponse = Message<"peerline.v1.ListMessagesResponse"> &
  * Use `create(ListMessagesResponseSchema)` to create a new message.
  */
 export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 34);
+  messageDesc(file_peerline_v1_broker_service, 33);
 
 /**
  * Asks to watch messages.
@@ -1380,7 +1348,7 @@ export type WatchMessagesRequest = Message<"peerline.v1.WatchMessagesRequest"> &
  * Use `create(WatchMessagesRequestSchema)` to create a new message.
  */
 export const WatchMessagesRequestSchema: GenMessage<WatchMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 35);
+  messageDesc(file_peerline_v1_broker_service, 34);
 
 /**
  * One event of a watch.
@@ -1425,7 +1393,7 @@ export type WatchMessagesResponse = Message<"peerline.v1.WatchMessagesResponse">
  * Use `create(WatchMessagesResponseSchema)` to create a new message.
  */
 export const WatchMessagesResponseSchema: GenMessage<WatchMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 36);
+  messageDesc(file_peerline_v1_broker_service, 35);
 
 /**
  * The watch is live: what is accepted from here on is sent.
@@ -1440,7 +1408,7 @@ export type WatchMessagesResponse_Started = Message<"peerline.v1.WatchMessagesRe
  * Use `create(WatchMessagesResponse_StartedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_StartedSchema: GenMessage<WatchMessagesResponse_Started> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 36, 0);
+  messageDesc(file_peerline_v1_broker_service, 35, 0);
 
 /**
  * A receipt that moved.
@@ -1475,7 +1443,7 @@ export type WatchMessagesResponse_ReceiptMoved = Message<"peerline.v1.WatchMessa
  * Use `create(WatchMessagesResponse_ReceiptMovedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_ReceiptMovedSchema: GenMessage<WatchMessagesResponse_ReceiptMoved> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 36, 1);
+  messageDesc(file_peerline_v1_broker_service, 35, 1);
 
 /**
  * Asks what the broker is.
@@ -1490,7 +1458,7 @@ export type GetServerInfoRequest = Message<"peerline.v1.GetServerInfoRequest"> &
  * Use `create(GetServerInfoRequestSchema)` to create a new message.
  */
 export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 37);
+  messageDesc(file_peerline_v1_broker_service, 36);
 
 /**
  * What the broker is.
@@ -1575,7 +1543,7 @@ export type GetServerInfoResponse = Message<"peerline.v1.GetServerInfoResponse">
  * Use `create(GetServerInfoResponseSchema)` to create a new message.
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 38);
+  messageDesc(file_peerline_v1_broker_service, 37);
 
 /**
  * Where messages are kept.
@@ -1647,7 +1615,7 @@ export type StoreInfo = Message<"peerline.v1.StoreInfo"> & {
  * Use `create(StoreInfoSchema)` to create a new message.
  */
 export const StoreInfoSchema: GenMessage<StoreInfo> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 39);
+  messageDesc(file_peerline_v1_broker_service, 38);
 
 /**
  * What an accepted message survives.
@@ -1681,7 +1649,7 @@ export enum StoreInfo_Durability {
  * Describes the enum peerline.v1.StoreInfo.Durability.
  */
 export const StoreInfo_DurabilitySchema: GenEnum<StoreInfo_Durability> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 39, 0);
+  enumDesc(file_peerline_v1_broker_service, 38, 0);
 
 /**
  * One bound.
@@ -1716,7 +1684,7 @@ export type Limit = Message<"peerline.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 40);
+  messageDesc(file_peerline_v1_broker_service, 39);
 
 /**
  * Which peer may not send.
@@ -1745,7 +1713,7 @@ export type MutePeerRequest = Message<"peerline.v1.MutePeerRequest"> & {
  * Use `create(MutePeerRequestSchema)` to create a new message.
  */
 export const MutePeerRequestSchema: GenMessage<MutePeerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 41);
+  messageDesc(file_peerline_v1_broker_service, 40);
 
 /**
  * It may not send.
@@ -1766,7 +1734,7 @@ export type MutePeerResponse = Message<"peerline.v1.MutePeerResponse"> & {
  * Use `create(MutePeerResponseSchema)` to create a new message.
  */
 export const MutePeerResponseSchema: GenMessage<MutePeerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 42);
+  messageDesc(file_peerline_v1_broker_service, 41);
 
 /**
  * Which peer may send again.
@@ -1787,7 +1755,7 @@ export type UnmutePeerRequest = Message<"peerline.v1.UnmutePeerRequest"> & {
  * Use `create(UnmutePeerRequestSchema)` to create a new message.
  */
 export const UnmutePeerRequestSchema: GenMessage<UnmutePeerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 43);
+  messageDesc(file_peerline_v1_broker_service, 42);
 
 /**
  * It may send.
@@ -1808,7 +1776,7 @@ export type UnmutePeerResponse = Message<"peerline.v1.UnmutePeerResponse"> & {
  * Use `create(UnmutePeerResponseSchema)` to create a new message.
  */
 export const UnmutePeerResponseSchema: GenMessage<UnmutePeerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 44);
+  messageDesc(file_peerline_v1_broker_service, 43);
 
 /**
  * What to remove.
@@ -1837,7 +1805,7 @@ export type PurgeMessagesRequest = Message<"peerline.v1.PurgeMessagesRequest"> &
  * Use `create(PurgeMessagesRequestSchema)` to create a new message.
  */
 export const PurgeMessagesRequestSchema: GenMessage<PurgeMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 45);
+  messageDesc(file_peerline_v1_broker_service, 44);
 
 /**
  * What was removed.
@@ -1865,7 +1833,7 @@ export type PurgeMessagesResponse = Message<"peerline.v1.PurgeMessagesResponse">
  * Use `create(PurgeMessagesResponseSchema)` to create a new message.
  */
 export const PurgeMessagesResponseSchema: GenMessage<PurgeMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 46);
+  messageDesc(file_peerline_v1_broker_service, 45);
 
 /**
  * Asks the broker to stop.
@@ -1880,7 +1848,7 @@ export type StopBrokerRequest = Message<"peerline.v1.StopBrokerRequest"> & {
  * Use `create(StopBrokerRequestSchema)` to create a new message.
  */
 export const StopBrokerRequestSchema: GenMessage<StopBrokerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 47);
+  messageDesc(file_peerline_v1_broker_service, 46);
 
 /**
  * The broker is about to stop.
@@ -1901,7 +1869,7 @@ export type StopBrokerResponse = Message<"peerline.v1.StopBrokerResponse"> & {
  * Use `create(StopBrokerResponseSchema)` to create a new message.
  */
 export const StopBrokerResponseSchema: GenMessage<StopBrokerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 48);
+  messageDesc(file_peerline_v1_broker_service, 47);
 
 /**
  * Which peers are meant, seen from the caller.
@@ -2212,10 +2180,11 @@ export const BrokerService: GenService<{
   },
   /**
    * Streams the caller's messages. The first event is `started`. A delivery holds a
-   * lease until it is settled by AckMessages or the stream ends; the lease has no
-   * deadline. Deliveries stop when the credit asked for is used up, and `backlog`
+   * lease, which has no deadline. The lease ends by a report of AckMessages, by an
+   * answer that the caller sends (`in_reply_to`), with the stream, or when the broker
+   * ends the message (purged, or past its time). Deliveries stop when the credit asked for is used up, and `backlog`
    * then tells what waits; credit comes back with each report. Messages of one sender
-   * come in the order sent, save those offered again, which say so.
+   * come in the order sent, except those offered again, which say so.
    *
    * At most one stream per session: a newer one ends the older with `closing` and
    * ABORTED (SUPERSEDED). Whatever ends a stream, what it had not confirmed is
@@ -2237,9 +2206,14 @@ export const BrokerService: GenService<{
    * fails alone. OK for an entry means that the report is durable: a message
    * confirmed or ended is not offered again.
    *
+   * Reports on one delivery are carried out in their order, in one call as in several.
+   * A report that is repeated, or that comes when the lease has ended, succeeds where
+   * the message stands as it says, and changes nothing; otherwise it is DELIVERY_STALE.
+   *
    * Credential: session. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*). Errors of
-   * an entry: DELIVERY_NOT_FOUND, DELIVERY_STALE, FIELD_REQUIRED, FIELD_INVALID,
-   * FIELD_TOO_LARGE, STORE_FULL.
+   * an entry: INVALID_ARGUMENT (FIELD_*), NOT_FOUND (DELIVERY_NOT_FOUND),
+   * FAILED_PRECONDITION (DELIVERY_STALE), RESOURCE_EXHAUSTED (STORE_FULL), UNAVAILABLE
+   * (STORE_UNAVAILABLE), DATA_LOSS.
    *
    * @generated from rpc peerline.v1.BrokerService.AckMessages
    */

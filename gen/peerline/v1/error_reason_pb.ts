@@ -130,7 +130,8 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION: the delivery's lease has ended, so that the report
-   * changes nothing; the message is offered again.
+   * changes nothing: the message is offered again under a new delivery_id, unless it
+   * was confirmed, answered or rejected, or has expired; the sentence says which.
    *
    * @generated from enum value: ERROR_REASON_DELIVERY_STALE = 15;
    */

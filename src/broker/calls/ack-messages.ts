@@ -10,7 +10,8 @@ import {
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { BrokerError, entryError } from "../broker-error.js";
+import { statusOf } from "../../rpc/status.js";
+import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { parseDeliveryId } from "../delivery/delivery-id.js";
 import { boundBytes, boundCount, invalidField, requireField } from "../fields.js";
@@ -39,7 +40,7 @@ async function answer(core: Core, session: Session, ack: Ack): Promise<AckResult
     // Retention may forget a message while it is reported on.
     const known = error instanceof StoreError && error.code === "NOT_FOUND" ? notFound() : error;
     if (!(known instanceof BrokerError)) throw known;
-    return create(AckResultSchema, { deliveryId, error: entryError(known) });
+    return create(AckResultSchema, { deliveryId, error: statusOf(known) });
   }
 }
 
@@ -48,29 +49,25 @@ async function report(core: Core, session: Session, ack: Ack): Promise<ReceiptSt
   const key = parseDeliveryId(ack.deliveryId);
   const { peerId } = session.entry.stored;
   if (key === undefined || key.peerId !== peerId) throw notFound();
-  const state = await core.subscriptions.report(peerId, key.seq, ack);
-  return state ?? repeated(core, peerId, key.seq, ack);
+  const state =
+    (await core.subscriptions.report(peerId, key.seq, ack)) ??
+    // The lease has ended: fine where the report says what is already known.
+    (await core.receipts.get(peerId, key.seq))?.receipt.state;
+  if (state === undefined) throw notFound();
+  if (!agrees(state, ack.outcome)) throw stale(state);
+  return state;
 }
 
-/** A report on a lease that has ended: fine where it says what is already known. */
-async function repeated(core: Core, peerId: string, seq: bigint, ack: Ack): Promise<ReceiptState> {
-  const known = await core.receipts.get(peerId, seq);
-  if (known === undefined) throw notFound();
-  const { state } = known.receipt;
-  if (isKnown(state, ack.outcome)) return state;
-  throw new BrokerError(
-    ErrorReason.DELIVERY_STALE,
-    "delivery_id: its lease has ended (the stream closed or another took over): the message is offered again under a new delivery_id",
-    { metadata: { field: "delivery_id" } },
-  );
-}
-
-function isKnown(state: ReceiptState, outcome: Outcome): boolean {
+/** Whether a message stands where a report says that it does, or further on the same way. */
+function agrees(state: ReceiptState, outcome: Outcome): boolean {
   switch (outcome) {
     case Outcome.PRESENTED:
       return state >= ReceiptState.PRESENTED;
     case Outcome.CONFIRMED:
       return state === ReceiptState.CONFIRMED || state === ReceiptState.ANSWERED;
+    case Outcome.RETURNED:
+      // It is offered again, or that was its last attempt.
+      return state < ReceiptState.CONFIRMED || state === ReceiptState.DEAD_LETTERED;
     case Outcome.REJECTED:
       return state === ReceiptState.DEAD_LETTERED;
     case Outcome.EXPIRED:
@@ -78,6 +75,18 @@ function isKnown(state: ReceiptState, outcome: Outcome): boolean {
     default:
       return false;
   }
+}
+
+function stale(state: ReceiptState): BrokerError {
+  const fate =
+    state < ReceiptState.CONFIRMED
+      ? "the message is offered again under a new delivery_id"
+      : `the message is ${ReceiptState[state].toLowerCase()} already`;
+  return new BrokerError(
+    ErrorReason.DELIVERY_STALE,
+    `delivery_id: its lease has ended, so that the report changes nothing: ${fate}`,
+    { metadata: { field: "delivery_id" } },
+  );
 }
 
 /** The caller has shown or taken in the message: the peer is its own. */

@@ -14,7 +14,8 @@ import {
   type MessageRecord,
 } from "../../../gen/peerline/v1/message_pb.js";
 import { readName } from "../../contract/names.js";
-import { BrokerError, entryError, fromStoreError, translateStoreErrors } from "../broker-error.js";
+import { statusOf } from "../../rpc/status.js";
+import { BrokerError, fromStoreError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { reachOf, refTo, type PeerEntry } from "../peers/directory.js";
 import { dataBytes, readDraft } from "../delivery/draft.js";
@@ -175,7 +176,7 @@ function describeResult(recipient: PeerEntry, placed: Placed | undefined): SendR
   if (placed?.ok !== true) {
     return create(SendResultSchema, {
       ...about,
-      ...(placed === undefined ? {} : { error: entryError(placed.error) }),
+      ...(placed === undefined ? {} : { error: statusOf(placed.error) }),
     });
   }
   return create(SendResultSchema, {

@@ -20,6 +20,8 @@ export interface Lease {
   /** It was presented in a stream before this one. */
   readonly wasPresented: boolean;
   presented: boolean;
+  /** Reports on one delivery are carried out in their order. */
+  reporting: Promise<unknown>;
 }
 
 /**
@@ -71,6 +73,7 @@ export class Leases {
       expireMs: expireTime === undefined ? Number.POSITIVE_INFINITY : timestampMs(expireTime),
       wasPresented: state === ReceiptState.PRESENTED,
       presented: false,
+      reporting: Promise.resolve(),
     };
     this.#bySeq.set(seq, lease);
     this.#usedMessages++;
@@ -78,10 +81,18 @@ export class Leases {
     return lease;
   }
 
-  /** The lease that a delivery id names, while it lasts. */
-  find(seq: bigint, deliveryId: string): Lease | undefined {
+  /**
+   * Carries out a report after those on the same delivery before it; resolves to the receipt's state once
+   * that is durable, to undefined where the delivery has no lease, or has none any more.
+   */
+  async report(seq: bigint, ack: Ack): Promise<ReceiptState | undefined> {
     const lease = this.#bySeq.get(seq);
-    return lease?.deliveryId === deliveryId ? lease : undefined;
+    if (lease?.deliveryId !== ack.deliveryId) return undefined;
+    const report = lease.reporting.then(() =>
+      this.#bySeq.get(seq) === lease ? this.#carryOut(lease, ack) : undefined,
+    );
+    lease.reporting = report.catch(() => undefined);
+    return report;
   }
 
   /** Whether a message of this peer is under a lease. */
@@ -93,8 +104,7 @@ export class Leases {
     return this.#bySeq.has(seq);
   }
 
-  /** Carries out one report; resolves to the receipt's state once that is durable. */
-  async report(lease: Lease, ack: Ack): Promise<ReceiptState> {
+  async #carryOut(lease: Lease, ack: Ack): Promise<ReceiptState> {
     const { seq } = lease;
     switch (ack.outcome) {
       case Outcome.PRESENTED:

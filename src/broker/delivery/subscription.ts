@@ -119,9 +119,8 @@ export class Subscription implements SessionStream {
 
   /** Carries out a report on a delivery of this stream; undefined when it holds no such lease. */
   async report(seq: bigint, ack: Ack): Promise<ReceiptState | undefined> {
-    const lease = this.#leases.find(seq, ack.deliveryId);
-    if (lease === undefined) return undefined;
-    const state = await this.#leases.report(lease, ack);
+    const state = await this.#leases.report(seq, ack);
+    if (state === undefined) return undefined;
     // The stream may have ended meanwhile, and left the message among the unconfirmed.
     if (state > ReceiptState.PRESENTED) this.#unconfirmed.delete(seq);
     this.#fill();

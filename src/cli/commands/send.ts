@@ -26,7 +26,8 @@ import { joinAsPerson } from "../person.js";
 import { reachClause } from "../print/reach-words.js";
 import { stateLabel } from "../print/receipt-words.js";
 import { readStdin } from "../read-stdin.js";
-import { explainEntry } from "../refusal.js";
+import { explainRefusal } from "../refusal.js";
+import { errorOf } from "../../rpc/status.js";
 import type { Define, Shell } from "../shell.js";
 import { writtenId } from "../written-id.js";
 
@@ -161,6 +162,6 @@ function standing({ state, recipient, reach, duplicate }: SendResult): string {
 }
 
 function refusal({ recipient, error }: SendResult): string {
-  const why = error === undefined ? "" : explainEntry(error);
+  const why = error === undefined ? "" : explainRefusal(errorOf(error));
   return `Not sent to ${recipient?.name}: ${visibleLine(why)}`;
 }

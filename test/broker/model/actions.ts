@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { Outcome, type SendResult } from "../../../gen/peerline/v1/broker_service_pb.js";
-import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { StoppedClock } from "../../support/stopped-clock.js";
-import { eventually, newSecret, reasonOf } from "../../support/test-broker.js";
+import { entryReason, eventually, newSecret, reasonOf } from "../../support/test-broker.js";
 import type { DrivenBroker } from "./driven-broker.js";
 import type { Model, ModelMessage, ModelPeer } from "./model.js";
 import type { Step } from "./steps.js";
@@ -230,8 +229,7 @@ async function report(
 ): Promise<void> {
   const expected = model.report(peer, deliveryId, outcome);
   const { results } = await broker.client(peer).ackMessages({ acks: [{ deliveryId, outcome }] });
-  const [result] = results;
-  const answer = result?.error === undefined ? result?.state : ErrorReason[result.error.reason];
+  const [answer] = results.map((result) => entryReason(result) ?? result.state);
   expect(expected, `${Outcome[outcome]} of ${deliveryId}`).toContain(answer);
 }
 

@@ -261,6 +261,8 @@ function isKnown(state: ReceiptState, outcome: Outcome): boolean {
       return state >= ReceiptState.PRESENTED;
     case Outcome.CONFIRMED:
       return state === ReceiptState.CONFIRMED || state === ReceiptState.ANSWERED;
+    case Outcome.RETURNED:
+      return state < ReceiptState.CONFIRMED || state === ReceiptState.DEAD_LETTERED;
     case Outcome.REJECTED:
       return state === ReceiptState.DEAD_LETTERED;
     case Outcome.EXPIRED:
