@@ -118,15 +118,18 @@ export function isUnvisited(path: string): boolean {
 
 const ownerFile = "adapter.pid";
 
-/** Which conversation the host is in, as its hooks told last. */
+/** Which conversation the host is in, as its hooks told last, or as its adapter assumes: then with a second line. */
 export const conversationFile = "conversation";
+
+/** The second line: a hook that tells a conversation writes the first alone. */
+export const assumedMark = "assumed";
 
 /** Of two agents of one session the newer one counts. */
 function take(path: string): void {
   for (let attempt = 1; ; attempt++) {
     mkdirSync(path, { mode: 0o700, recursive: true });
     try {
-      forgetEarlierProcess(path);
+      forgetEarlierAgent(path);
       return writeSmallFile(join(path, ownerFile), `${stampProcess()}\n`);
     } catch (error) {
       // The older one has just moved it aside.
@@ -135,11 +138,17 @@ function take(path: string): void {
   }
 }
 
-/** Where a folder's name does not say when its process began, it may be left of an earlier one. */
-function forgetEarlierProcess(path: string): void {
-  if (bootId() !== "") return;
-  const { atMs } = readSmallFile(join(path, conversationFile)) ?? { atMs: systemClock.now() };
-  if (systemClock.now() - atMs >= newBoxMs) rmSync(join(path, conversationFile), { force: true });
+/**
+ * What an earlier agent assumed holds for no other: a program can run several, each in a conversation of
+ * its own. Where the folder's name does not say when its process began, what hooks told may be left of an
+ * earlier process.
+ */
+function forgetEarlierAgent(path: string): void {
+  const file = join(path, conversationFile);
+  const { text, atMs } = readSmallFile(file) ?? { text: "", atMs: systemClock.now() };
+  const isAssumed = text.split("\n")[1] === assumedMark;
+  const isOld = bootId() === "" && systemClock.now() - atMs >= newBoxMs;
+  if (isAssumed || isOld) rmSync(file, { force: true });
 }
 
 /** The agent whose folder this is, as far as it wrote itself down. */

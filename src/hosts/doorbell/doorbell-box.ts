@@ -1,7 +1,14 @@
 import { lstatSync, renameSync, rmSync, watch, type FSWatcher } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../clock.js";
-import { conversationFile, isOwnBox, leaveBox, openBox, type BoxKey } from "./box-folder.js";
+import {
+  assumedMark,
+  conversationFile,
+  isOwnBox,
+  leaveBox,
+  openBox,
+  type BoxKey,
+} from "./box-folder.js";
 import { bellBytes } from "./limits.js";
 import {
   createSmallFile,
@@ -36,6 +43,7 @@ export class DoorbellBox {
   #isHung = false;
   #turnMs: number;
   #conversation: string | undefined;
+  #assumed: string | undefined;
 
   /** Undefined where no folder can be had: the agent then hears of mail with its own calls alone. */
   static open(key: BoxKey, listener: BoxListener): DoorbellBox | undefined {
@@ -81,19 +89,25 @@ export class DoorbellBox {
     }
   }
 
-  /** The host's own name of the conversation that it is in, as its hooks told last; undefined before they did. */
+  /**
+   * The host's own name of the conversation that it is in, as its hooks told last. Before they did, it is
+   * what this adapter assumes: what another assumed, which the same program started, is that one's own.
+   */
   get conversation(): string | undefined {
-    return readSmallFile(join(this.#path, conversationFile))?.text.trim() || undefined;
+    const text = readSmallFile(join(this.#path, conversationFile))?.text ?? "";
+    const [told = "", mark] = text.split("\n");
+    return mark === assumedMark ? this.#assumed : told.trim() || undefined;
   }
 
   /** Says in which conversation the adapter takes the host to be, where no hook has told: one that tells another is news. */
   assume(conversation: string): void {
+    this.#assumed = conversation;
     try {
-      createSmallFile(join(this.#path, conversationFile), `${conversation}\n`);
-      this.#conversation = conversation;
+      createSmallFile(join(this.#path, conversationFile), `${conversation}\n${assumedMark}\n`);
     } catch {
       // A hook was faster, which knows better; or the disk is full.
     }
+    this.#conversation = this.conversation;
   }
 
   get isHung(): boolean {
