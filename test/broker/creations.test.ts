@@ -12,9 +12,11 @@ import {
   maxSendBurst,
   unusedGraceMs,
 } from "../../src/broker/limits.js";
+import { Creations } from "../../src/broker/peers/creations.js";
 import { nearNames } from "../../src/broker/peers/names.js";
 import type { Store } from "../../src/broker/store.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
+import type { Connection } from "../../src/rpc/connection.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
@@ -120,6 +122,19 @@ describe("one client without a credential", () => {
     expect(reasons.filter((reason) => reason === "PEER_NOT_FOUND")).toHaveLength(maxSendBurst);
     expect(reasons.filter((reason) => reason === "RATE_LIMITED")).toHaveLength(20);
   });
+});
+
+test("a creation that failed is given back to the broker and to its connection", () => {
+  const creations = new Creations(new StoppedClock());
+  const connection: Connection = { closed: new AbortController().signal };
+  const another: Connection = { closed: new AbortController().signal };
+  for (let count = 0; count <= maxCreationBurst; count++) {
+    creations.take(connection);
+    creations.giveBack(connection);
+  }
+  for (let count = 0; count < maxCreationBurstOfConnection; count++) creations.take(connection);
+  expect(() => creations.take(connection)).toThrow(/too many new peers at once/);
+  creations.take(another);
 });
 
 describe("a broker that knows as many peers as it takes", () => {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Client } from "../../src/rpc/client.js";
+import { noticeDelayMs } from "../../src/broker/limits.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { errorOf } from "../../src/rpc/status.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
@@ -129,6 +130,7 @@ describe("a purge", () => {
   test("is told to the sender once, as the operator's doing", async () => {
     for (let count = 0; count < 3; count++) await send(noisy);
     await operator.purgeMessages({ from: "noisy" });
+    clock.advance(noticeDelayMs);
     await eventually(async () => {
       const { records } = await noisy.client.listMessages({});
       expect(records).toHaveLength(1);
@@ -148,6 +150,17 @@ describe("a purge", () => {
     const all = await operator.purgeMessages({ from: "noisy", all: true });
     expect(all.removedDeliveries).toBe(1n);
     expect(await reasonOf(victim.client.getMessage({ messageId }))).toBe("MESSAGE_NOT_FOUND");
+
+    // The sender is told of what nobody read, alone.
+    const { messageId: unreadId } = await send(noisy);
+    await operator.purgeMessages({ from: "noisy", all: true });
+    clock.advance(noticeDelayMs);
+    await eventually(async () => {
+      const { records } = await noisy.client.listMessages({});
+      expect(records.map(({ message }) => message?.text.split("\n"))).toEqual([
+        ["A message of yours was not delivered:", expect.stringContaining(unreadId.slice(-8))],
+      ]);
+    });
   });
 });
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { createServer, serve, type HandlerContext } from "../../src/rpc/server.js";
 import { Code, RpcError } from "../../src/rpc/error.js";
+import { UnreadResponses } from "../../src/rpc/unread.js";
 import { aborted } from "./aborted.js";
 import { collect } from "./collect.js";
 import { deferred } from "./deferred.js";
@@ -56,6 +57,20 @@ test("streams that nobody reads are reset, the longest unread first; one that is
     while ((await reset?.stream.next())?.done === false);
   };
   expect((await failure(readAll())).code).toBe(Code.ResourceExhausted);
+});
+
+test("who has taken nothing for longest is reset: taking some counts, being written to does not", () => {
+  const unread = new UnreadResponses(100);
+  const [quick, slow] = [unread.open(undefined), unread.open(undefined)];
+  quick.written(40);
+  slow.written(40);
+  quick.taken(10);
+  quick.written(40);
+  expect([quick.bytes, slow.bytes]).toEqual([70, 0]);
+  const late = unread.open(undefined);
+  late.written(20);
+  quick.written(20);
+  expect([quick.bytes, late.bytes]).toEqual([0, 20]);
 });
 
 test("unary answers count while they are unread, and no longer", async () => {
