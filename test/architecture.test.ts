@@ -122,8 +122,8 @@ test("a file is read whole in one place, which has a bound", () => {
   expect(readers.toSorted()).toEqual([
     // What the kernel says of a process, in one line.
     "endpoint/kernel-line.ts",
-    // The log of the broker's own database, which has its lock.
-    "store/sqlite/damage/log-frames.ts",
+    // The WAL of the database that the broker has locked.
+    "store/sqlite/damage/wal.ts",
   ]);
 });
 

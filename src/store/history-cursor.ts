@@ -2,14 +2,14 @@ import { crc32 } from "node:zlib";
 import { StoreError } from "../broker/store.js";
 
 /**
- * Cursors of history: the position (in order of acceptance) of the last message seen, and a checksum,
- * so that a cursor of another kind is refused and not taken for a position.
+ * A cursor of history: the position of the last message seen, in the order of acceptance, and a checksum.
+ * By the checksum a cursor of another kind is refused.
  */
 export function formatCursor(position: number): string {
   return `${position.toString(36)}-${checksum(position)}`;
 }
 
-/** The position of the last message seen; beyond every message for the empty cursor. */
+/** The position of the last message seen. An empty cursor is behind every message. */
 export function parseCursor(cursor: string): number {
   if (cursor === "") return Number.MAX_SAFE_INTEGER;
   const position = Number.parseInt(cursor, 36);

@@ -2,18 +2,18 @@ import type { StoreInfo } from "../broker/store.js";
 
 /** Bounds that every store keeps in the same way. */
 export interface StoreLimits {
-  /** Open messages in one queue; the next is QUEUE_FULL. */
+  /** Open messages in one queue. One more is QUEUE_FULL. */
   readonly maxQueueMessages: number;
-  /** Bytes of encoded open messages in one queue; what would exceed them is QUEUE_FULL. */
+  /** Bytes of encoded open messages in one queue. A message that would exceed them is QUEUE_FULL. */
   readonly maxQueueBytes: number;
   /**
    * Bytes of all messages that are kept, open or not: encoded, and `deliveryBytes` more for each
-   * recipient. What would exceed them is MAIL_FULL.
+   * recipient. A message that would exceed them is MAIL_FULL.
    */
   readonly maxMailBytes: number;
   /**
-   * How long a message whose every receipt is closed is kept, in milliseconds from its acceptance. It
-   * is also the dedupe window: a repeated message id is known as long as its message is.
+   * How long a message is kept once all its receipts are closed, in milliseconds from its acceptance. It
+   * is also the dedupe window: a repeated message id is known while its message is kept.
    */
   readonly retentionMs: number;
   /** Time between two searches for messages to prune, in milliseconds. */
@@ -28,13 +28,13 @@ export const storeLimits: StoreLimits = {
   pruneIntervalMs: 10 * 60 * 1000,
 };
 
-/** Of what is free, in a queue or of all mail, one sender may use one part of so many. */
+/** One sender may use one part in so many of what is free in a queue, or for all mail. */
 export const freeShare = 4;
 
-/** What one more recipient of a message takes, about: its receipt and its places in the indices. */
+/** Bytes that one more recipient of a message takes, about: its receipt and its entries in indices. */
 export const deliveryBytes = 512;
 
-/** Messages that one call of `purge` looks at, where they are on a disk. */
+/** Messages that one call of `purge` looks at in a store on a disk. */
 export const purgeSliceMessages = 100;
 
 /** Senders that a backlog names. */

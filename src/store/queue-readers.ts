@@ -7,13 +7,12 @@ import type {
   QueueReader,
 } from "../broker/store.js";
 
-/** The open messages of queues, as a technology finds and leases them. */
+/** How a technology finds and leases the open messages of queues. */
 export interface OpenMail {
   /**
-   * Leases the oldest open messages at `position`, within the credit, and dead-letters those that it
-   * finds damaged. `reach` is the seq of the last message looked at, whether it was taken, closed or
-   * damaged; 0 when there was none. Takes happen in the order they are asked for, as do the changes
-   * that open a message again.
+   * Leases the oldest open messages at `position`, within the credit, and dead-letters damaged ones.
+   * `reach` is the seq of the last message that it looked at; 0 when there was none. Takes, and changes
+   * that open a message again, happen in the order of their calls.
    */
   take(peerId: string, position: Position, credit: Credit): Promise<Taken>;
 
@@ -27,7 +26,7 @@ export interface Taken {
   readonly reach: number;
 }
 
-/** Where a reader stands: it has handed out everything up to `after` except what was `returned`. */
+/** A reader has handed out every message up to `after`, except those that were `returned`. */
 export interface Position {
   readonly after: number;
   /** Ascending. */
@@ -39,7 +38,7 @@ export interface Credit {
   readonly maxBytes: number;
 }
 
-/** The open readers of a store, at most one for each queue. */
+/** The open readers of a store. A queue has at most one. */
 export class QueueReaders {
   readonly #mail: OpenMail;
   readonly #clock: Clock;
@@ -59,15 +58,15 @@ export class QueueReaders {
     return reader;
   }
 
-  /** Tells the queue's reader, if there is one, that the queue holds another message. */
+  /** Tells the queue's reader, if there is one, of another message. */
   wake(peerId: string): void {
     this.#readers.get(peerId)?.wake();
   }
 
   /**
-   * Call it before a closed message is opened again, and call what it returns after that. A reader that
-   * has passed the message by then is offered it again. What the reader asks for later meets the message
-   * by itself, so that it is not offered twice.
+   * Call this before a closed message is opened again, and call the function that it returns afterwards.
+   * That function offers the message again to a reader that has already passed it. A reader that has not
+   * will meet the message by itself. So the message is offered once.
    */
   reopening(peerId: string): (seq: number) => Promise<void> {
     const reader = this.#readers.get(peerId);
@@ -110,7 +109,7 @@ class Reader implements QueueReader {
     this.#onClose = onClose;
   }
 
-  /** How far the reader will have come with what it has asked for by now. */
+  /** How far the reader is when the takes under way have ended. */
   get reached(): Promise<number> {
     return this.#reached;
   }
@@ -124,9 +123,9 @@ class Reader implements QueueReader {
       () => position.after,
     );
     const { messages, damaged, reach } = await taking;
-    // Nobody meets these again, so the listener hears of them even after the reader was closed.
+    // Nobody meets these again, so a closed reader's listener hears of them, too.
     if (damaged.length > 0) setImmediate(() => this.#tell(damaged));
-    // What a reader closed meanwhile leased is the next reader's.
+    // If the reader was closed meanwhile, its leases go to the next reader.
     if (this.#closed) return [];
     for (const seq of position.returned) if (seq <= reach) this.#returned.delete(seq);
     this.#after = Math.max(this.#after, reach);
@@ -154,7 +153,7 @@ class Reader implements QueueReader {
     this.wake();
   }
 
-  /** Asks for `wake` in a turn of its own, once for all that came in this one. */
+  /** Rings the listener in the next turn of the event loop, once for all messages of this turn. */
   wake(): void {
     if (this.#wakes || this.#closed) return;
     this.#wakes = true;
@@ -176,7 +175,7 @@ class Reader implements QueueReader {
     return { after: this.#after, returned: [...this.#returned].toSorted((a, b) => a - b) };
   }
 
-  /** Forgets that the message was given back. */
+  /** Forgets that the message was returned. */
   #withdraw(seq: number): void {
     this.#delays.get(seq)?.[Symbol.dispose]();
     this.#delays.delete(seq);

@@ -1,20 +1,20 @@
 import type { Bound, StoreErrorCode } from "../broker/store.js";
 import { deliveryBytes, freeShare, type StoreLimits } from "./limits.js";
 
-/** What is used of something bounded: by one sender, and by all. */
+/** How much of a bound is used, by one sender and by all. */
 export interface Use {
   readonly own: number;
   readonly all: number;
 }
 
-/** What there is no room in, and why, as a sentence. */
+/** A bound that is reached, and one sentence on it. */
 export interface Shortage {
   readonly code: StoreErrorCode;
   readonly message: string;
   readonly bound: Bound;
 }
 
-/** Why a queue takes no message of this size from this sender; undefined where it does. */
+/** Why a queue has no room for a message of this size from this sender; undefined where it has. */
 export function queueProblem(
   name: string,
   open: { messages: Use; bytes: Use },
@@ -40,7 +40,7 @@ export function queueProblem(
 }
 
 /**
- * Why a message with one recipient more is not kept; undefined where it is.
+ * Why there is no room to keep a message with one recipient more; undefined where there is.
  *
  * @param sizeBytes of the message; 0 where it is kept already.
  */
@@ -67,8 +67,8 @@ function exceeds(used: number, more: number, max: number): boolean {
 }
 
 /**
- * A sender's share is the `freeShare`th part of what is free: a fifth where it is alone, and less the
- * more others use, so that several together leave room for a newcomer, too.
+ * A sender's share is one part in `freeShare` of what is free. A sender alone can use a fifth of all. The
+ * more others use, the smaller it is, so that several senders leave room for a newcomer.
  */
 function exceedsShare({ own, all }: Use, more: number, max: number): boolean {
   return own > 0 && own + more > (max - all) / freeShare;

@@ -8,7 +8,7 @@ import {
 } from "../../../gen/peerline/v1/message_pb.js";
 import type { Draft } from "../../broker/store.js";
 import { stamp } from "../stamp.js";
-import { type StoredReceipt, toReceipt } from "../stored-receipt.js";
+import { type StoredReceipt, toReceipt } from "../receipt.js";
 
 /** One message with its deliveries. */
 export interface Entry {

@@ -6,16 +6,16 @@ import {
 import type { HistoryPage, HistoryQuery, Store } from "../../broker/store.js";
 import { formatCursor, parseCursor } from "../history-cursor.js";
 import { type Entry, isParticipant, toRecord } from "./entry.js";
-import type { MessageLog } from "./message-log.js";
+import type { MessageTable } from "./message-table.js";
 
 export function findMessages(
-  log: MessageLog,
+  messages: MessageTable,
   query: Parameters<Store["findMessages"]>[0],
 ): MessageRecord[] {
   const { messageId, senders, viewer, limit } = query;
   const isSender = ({ peerId, name }: PeerRef): boolean =>
     senders.length === 0 || senders.includes(peerId) || senders.includes(name);
-  return log
+  return messages
     .oldestFirst()
     .filter(
       (entry) =>
@@ -27,9 +27,9 @@ export function findMessages(
     .map(toRecord);
 }
 
-export function listMessages(log: MessageLog, query: HistoryQuery): HistoryPage {
+export function listMessages(messages: MessageTable, query: HistoryQuery): HistoryPage {
   const before = parseCursor(query.cursor);
-  const matches = log
+  const matches = messages
     .newestFirst()
     .filter((entry) => entry.position < before && isWanted(entry, query));
   const page: Entry[] = [];
@@ -44,7 +44,7 @@ export function listMessages(log: MessageLog, query: HistoryQuery): HistoryPage 
   return { records: page.map(toRecord), next: isLastPage ? "" : formatCursor(last.position) };
 }
 
-/** A shorter id is a suffix; one shorter than 8 characters would fit too many. */
+/** A query may be the end of an id. With fewer than 8 characters it would fit too many. */
 function isMeant(id: string, query: string): boolean {
   return id === query || (query.length >= 8 && id.endsWith(query));
 }
@@ -58,7 +58,7 @@ function isWanted(entry: Entry, { viewer, peer, threadId, state }: HistoryQuery)
   );
 }
 
-/** The states of those receipts that the viewer may see: its own, all as the sender; an empty one sees all. */
+/** The states of the receipts that the viewer may see: as recipient, or as sender. An empty viewer sees all. */
 function seenBy(viewer: string, { from, deliveries }: Entry): ReceiptState[] {
   return [...deliveries]
     .filter(([peerId]) => viewer === "" || viewer === peerId || viewer === from.peerId)

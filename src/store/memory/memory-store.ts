@@ -19,17 +19,18 @@ import type { Clock } from "../../clock.js";
 import { describeLimits, type StoreLimits, storeLimits } from "../limits.js";
 import { QueueReaders } from "../queue-readers.js";
 import { findMessages, listMessages } from "./history.js";
-import { MessageLog } from "./message-log.js";
-import { openMail } from "./open-mail.js";
+import { MessageTable } from "./message-table.js";
+
+import { openMail } from "./queue.js";
 import { PeerTable } from "./peer-table.js";
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
-  /** Each left out is that of `storeLimits`. */
+  /** Default of each: that of `storeLimits`. */
   readonly limits?: Partial<StoreLimits>;
 }
 
-/** The store that forgets everything with its process: what the contract means, in its plainest form. */
+/** A store that ends with its process. It is the plainest form of the contract. */
 export function openMemoryStore(options: MemoryStoreOptions): Store {
   return new MemoryStore(options.clock, { ...storeLimits, ...options.limits });
 }
@@ -37,7 +38,7 @@ export function openMemoryStore(options: MemoryStoreOptions): Store {
 class MemoryStore implements Store {
   readonly info: StoreInfo;
   readonly #clock: Clock;
-  readonly #log: MessageLog;
+  readonly #messages: MessageTable;
   readonly #peers = new PeerTable();
   readonly #readers: QueueReaders;
   #closed = false;
@@ -50,15 +51,18 @@ class MemoryStore implements Store {
       limits: describeLimits(limits),
     };
     this.#clock = clock;
-    this.#log = new MessageLog(limits);
-    this.#readers = new QueueReaders(openMail(this.#log, clock), clock);
+    this.#messages = new MessageTable(limits);
+    this.#readers = new QueueReaders(
+      openMail((peerId) => this.#messages.queue(peerId), clock),
+      clock,
+    );
   }
 
   async health(): Promise<StoreHealth> {
     return {
       writable: !this.#closed,
       problem: this.#closed ? "The store is closed." : "",
-      bytes: this.#log.bytes,
+      bytes: this.#messages.bytes,
       freeBytes: 0,
       damagedMessages: 0,
       damages: [],
@@ -82,27 +86,27 @@ class MemoryStore implements Store {
 
   async removePeer(peerId: string): Promise<boolean> {
     this.#assertOpen();
-    if (!this.#log.removePeer(peerId)) return false;
+    if (!this.#messages.removePeer(peerId)) return false;
     this.#peers.remove(peerId);
     return true;
   }
 
   async forgetPeer(peerId: string): Promise<boolean> {
     this.#assertOpen();
-    if (!this.#log.forgetQueue(peerId)) return false;
+    if (!this.#messages.forgetQueue(peerId)) return false;
     this.#peers.remove(peerId);
     return true;
   }
 
   async listOpen({ peerId, limit }: { peerId: string; limit: number }): Promise<bigint[]> {
     this.#assertOpen();
-    const open = [...this.#log.queue(peerId).from([], 0)];
+    const open = [...this.#messages.queue(peerId).from([], 0)];
     return open.slice(0, limit).map(({ receipt }) => BigInt(receipt.seq));
   }
 
   async enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]> {
     this.#assertOpen();
-    const results = this.#log.enqueue(draft, recipients, this.#clock.now());
+    const results = this.#messages.enqueue(draft, recipients, this.#clock.now());
     recipients.forEach(({ peerId }, index) => {
       const result = results[index];
       if (result?.ok === true && !result.duplicate) this.#readers.wake(peerId);
@@ -117,55 +121,55 @@ class MemoryStore implements Store {
 
   async countWaiting(peerIds: readonly string[]): Promise<Map<string, number>> {
     this.#assertOpen();
-    return new Map(peerIds.map((peerId) => [peerId, this.#log.queue(peerId).waiting.length]));
+    return new Map(peerIds.map((peerId) => [peerId, this.#messages.queue(peerId).waiting.length]));
   }
 
   async advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt> {
     this.#assertOpen();
-    return this.#log.advance(peerId, Number(seq), change, this.#clock.now());
+    return this.#messages.advance(peerId, Number(seq), change, this.#clock.now());
   }
 
   async redrive(peerId: string, seq: bigint): Promise<AdvancedReceipt> {
     this.#assertOpen();
     const offer = this.#readers.reopening(peerId);
-    const redriven = this.#log.redrive(peerId, Number(seq));
+    const redriven = this.#messages.redrive(peerId, Number(seq));
     await offer(Number(seq));
     return redriven;
   }
 
   async drop(peerId: string, seq: bigint): Promise<void> {
     this.#assertOpen();
-    this.#log.drop(peerId, Number(seq));
+    this.#messages.drop(peerId, Number(seq));
   }
 
   async purge({ from, waiting }: Parameters<Store["purge"]>[0]): ReturnType<Store["purge"]> {
     this.#assertOpen();
-    return { removed: this.#log.purge(from, waiting), next: undefined };
+    return { removed: this.#messages.purge(from, waiting), next: undefined };
   }
 
   async listExpired(query: Parameters<Store["listExpired"]>[0]): Promise<ExpiryKey[]> {
     this.#assertOpen();
-    return listExpired(this.#log.expiries(), query, this.#clock.now());
+    return listExpired(this.#messages.expiries(), query, this.#clock.now());
   }
 
   async nextExpiryMs(): Promise<number | undefined> {
     this.#assertOpen();
-    return this.#log.expiries()[0]?.expireTimeMs;
+    return this.#messages.expiries()[0]?.expireTimeMs;
   }
 
   async getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined> {
     this.#assertOpen();
-    return this.#log.getReceipt(peerId, Number(seq));
+    return this.#messages.getReceipt(peerId, Number(seq));
   }
 
   async findMessages(query: Parameters<Store["findMessages"]>[0]): Promise<MessageRecord[]> {
     this.#assertOpen();
-    return findMessages(this.#log, query);
+    return findMessages(this.#messages, query);
   }
 
   async listMessages(query: HistoryQuery): Promise<HistoryPage> {
     this.#assertOpen();
-    return listMessages(this.#log, query);
+    return listMessages(this.#messages, query);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

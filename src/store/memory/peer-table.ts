@@ -44,7 +44,7 @@ export class PeerTable {
   }
 }
 
-/** A creation may be repeated as long as nothing has been changed since. */
+/** A creation may be repeated while nothing has changed since. */
 function assertRepeated(present: StoredPeer, peer: StoredPeer): void {
   const repeated =
     present.revision === peer.revision &&

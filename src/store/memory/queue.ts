@@ -1,4 +1,9 @@
-import { isOpen, isWaiting } from "../ladder.js";
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import type { QueuedMessage } from "../../broker/store.js";
+import type { Clock } from "../../clock.js";
+import { maxBacklogSenders } from "../limits.js";
+import type { OpenMail } from "../queue-readers.js";
+import { climb, isOpen, isWaiting, toReceipt } from "../receipt.js";
 import type { Use } from "../room.js";
 import type { Delivery } from "./entry.js";
 
@@ -6,15 +11,15 @@ import type { Delivery } from "./entry.js";
 export class Queue {
   readonly #open = new Map<number, Delivery>();
   #openBytes = 0;
-  /** What of it is whose. */
+  /** The use of each sender. */
   readonly #shares = new Map<string, { messages: number; bytes: number }>();
 
-  /** What has not been presented. */
+  /** The deliveries that were not presented. */
   get waiting(): Delivery[] {
     return [...this.#open.values()].filter(({ receipt }) => isWaiting(receipt.state));
   }
 
-  /** What of the queue is used by one sender, and by all. */
+  /** The use of the queue by one sender, and by all. */
   useOf(senderPeerId: string): { messages: Use; bytes: Use } {
     const own = this.#shares.get(senderPeerId);
     return {
@@ -32,7 +37,7 @@ export class Queue {
     this.#count(delivery, 1);
   }
 
-  /** An open delivery is removed. */
+  /** Removes the delivery, if it is open. */
   remove(delivery: Delivery): void {
     if (this.#open.delete(delivery.receipt.seq)) this.#count(delivery, -1);
   }
@@ -46,7 +51,7 @@ export class Queue {
     else this.#shares.set(from.peerId, share);
   }
 
-  /** To be called when a receipt moved: a closed delivery leaves the queue. */
+  /** Removes the delivery, if its receipt is closed by now. */
   settle(delivery: Delivery): void {
     if (!isOpen(delivery.receipt.state)) this.remove(delivery);
   }
@@ -57,11 +62,56 @@ export class Queue {
       const delivery = this.#open.get(seq);
       if (delivery !== undefined) yield delivery;
     }
-    // What was redriven stands last in the map.
+    // A redriven delivery is last in the map, whatever its seq.
     const seqs = [...this.#open.keys()].filter((seq) => seq > after);
     for (const seq of seqs.toSorted((a, b) => a - b)) {
       const delivery = this.#open.get(seq);
       if (delivery !== undefined) yield delivery;
     }
   }
+}
+
+/** The open mail of queues, for their readers. */
+export function openMail(queueOf: (peerId: string) => Queue, clock: Clock): OpenMail {
+  return {
+    async take(peerId, { returned, after }, { maxMessages, maxBytes }) {
+      const messages: QueuedMessage[] = [];
+      let reach = 0;
+      let bytes = 0;
+      for (const delivery of queueOf(peerId).from(returned, after)) {
+        const { sizeBytes } = delivery.entry;
+        const exceeds = messages.length > 0 && bytes + sizeBytes > maxBytes;
+        if (messages.length >= maxMessages || exceeds) break;
+        messages.push(lease(delivery, clock.now()));
+        reach = delivery.receipt.seq;
+        bytes += sizeBytes;
+      }
+      return { messages, damaged: [], reach };
+    },
+
+    async backlog(peerId, { returned, after }) {
+      const deliveries = [...queueOf(peerId).from(returned, after)];
+      const senders = new Map<string, string>();
+      for (const { entry } of deliveries) {
+        if (!senders.has(entry.from.peerId)) senders.set(entry.from.peerId, entry.from.name);
+      }
+      return {
+        unread: deliveries.length,
+        senders: [...senders]
+          .slice(0, maxBacklogSenders)
+          .map(([senderPeerId, name]) => ({ peerId: senderPeerId, name })),
+      };
+    },
+  };
+}
+
+function lease(delivery: Delivery, nowMs: number): QueuedMessage {
+  const redelivered = delivery.isRedriven || delivery.receipt.state !== ReceiptState.QUEUED;
+  delivery.receipt = climb(delivery.receipt, { state: ReceiptState.LEASED }, nowMs).receipt;
+  return {
+    message: delivery.entry.message,
+    receipt: toReceipt(delivery.receipt),
+    sizeBytes: delivery.entry.sizeBytes,
+    redelivered,
+  };
 }

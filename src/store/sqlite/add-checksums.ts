@@ -11,13 +11,12 @@ import {
 } from "./statements.js";
 import { deliveryTable, messageTable, noChecksum, peerTable } from "./tables.js";
 
-/** Of the schema that this step leads to: it reads no column that a later one added. */
+/** The version of the schema that this step makes. It reads no column that was added later. */
 const version = 2;
 
 /**
- * A step of the schema. It gives checksums to each peer, to what makes it that peer, and to each delivery
- * with its receipt. It makes a message's checksum cover the row's own key. A message that was damaged
- * before gets none, and stays told from what is whole.
+ * A migration. It gives checksums to peers, to what identifies them, and to deliveries. It makes the
+ * checksum of a message cover the key. A message that was damaged before is marked as damaged.
  */
 export function addChecksums(database: Database.Database): void {
   database.exec(`
@@ -32,12 +31,10 @@ export function addChecksums(database: Database.Database): void {
 }
 
 function checkPeers(statements: Statements): void {
-  const peers = statements.prepare<void, ReadPeer>(
+  const peers = statements.prepare<ReadPeer>(
     `SELECT p.rowid AS place, ${selection(peerTable, "p", version)} FROM peer p`,
   );
-  const update = statements.prepare<
-    ReturnType<typeof sumsOf<typeof peerTable>> & { place: number }
-  >(
+  const update = statements.prepare(
     `UPDATE peer SET identity_checksum = :identityChecksum, name_checksum = :nameChecksum,
     checksum = :checksum WHERE rowid = :place`,
   );
@@ -47,13 +44,11 @@ function checkPeers(statements: Statements): void {
 }
 
 function checkMessages(statements: Statements): void {
-  const messagesAfter = statements.prepare<{ last: number; limit: number }, ReadMessage>(
+  const messagesAfter = statements.prepare<ReadMessage>(
     `SELECT ${selection(messageTable, "m", version)} FROM message m
     WHERE m.id > :last ORDER BY m.id LIMIT :limit`,
   );
-  const update = statements.prepare<{ id: number; checksum: number }>(
-    "UPDATE message SET checksum = :checksum WHERE id = :id",
-  );
+  const update = statements.prepare("UPDATE message SET checksum = :checksum WHERE id = :id");
   const slice = (last: number) => messagesAfter.all({ last, limit: maxMigratedRows });
   for (const row of inSlices(slice, ({ id }) => id)) {
     const message = { ...row, body: row.body ?? new Uint8Array(0) };
@@ -64,11 +59,11 @@ function checkMessages(statements: Statements): void {
 }
 
 function checkDeliveries(statements: Statements): void {
-  const deliveriesAfter = statements.prepare<{ last: number; limit: number }, ReadDelivery>(
+  const deliveriesAfter = statements.prepare<ReadDelivery>(
     `SELECT ${selection(deliveryTable, "d", version)} FROM delivery d
     WHERE d.seq > :last ORDER BY d.seq LIMIT :limit`,
   );
-  const update = statements.prepare<{ seq: number; deliveryChecksum: number }>(
+  const update = statements.prepare(
     "UPDATE delivery SET checksum = :deliveryChecksum WHERE seq = :seq",
   );
   const slice = (last: number) => deliveriesAfter.all({ last, limit: maxMigratedRows });

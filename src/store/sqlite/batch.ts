@@ -1,22 +1,20 @@
 import type Database from "libsql";
 import { StoreError } from "../../broker/store.js";
-import { isRefusedWrite, isStructural, toStoreError } from "./failure.js";
+import { isRefusedWrite, isStructural, type Outcome, toOutcome, toStoreError } from "./failure.js";
 import type { Call, Operations } from "./operations.js";
-import { type Outcome, toOutcome } from "./outcome.js";
 
 /**
- * Runs batches of calls, each batch in one transaction and each call in a savepoint of its own: a call
- * that fails is undone alone. Outcomes leave only after COMMIT.
+ * Runs each batch of calls in one transaction, and each call in a savepoint, so that a call that fails is
+ * undone alone. Outcomes leave only after COMMIT.
  *
- * - A batch that is void as a whole, because it does not fit on the disk, is run again call by call, so
- *   that a report is not refused for a message's sake.
- * - A page that cannot be read is told to `onDamage`, and every call is refused from then on: who opens
- *   the database next salvages what is on the others.
- * - A write that is refused for want of room (a quota, a bound on the size of a file, a disk that has
- *   become read-only) is taken like one that does not fit: `explainFailure` tells which it is.
- * - After any other failed write, and any failed sync, nobody knows what is on the disk, and a second sync
- *   that succeeds would prove nothing: every call is refused from then on, until the database is opened
- *   again.
+ * - A batch may not fit on the disk. It is run again call by call, so that a message that has no room
+ *   does not take the reports in its batch with it.
+ * - A write may be refused for want of room: a quota, a bound on file sizes, a read-only disk.
+ *   `explainFailure` says which it is. The batch is treated as one that does not fit.
+ * - A page that cannot be read is told to `onDamage`. Every call is refused from then on. The database is
+ *   salvaged when it is opened next.
+ * - After any other failed write and any failed sync, nobody knows what is on the disk, and a second sync
+ *   that succeeds would prove nothing. Every call is refused until the database is opened again.
  */
 export class Batches {
   readonly #database: Database.Database;
@@ -54,11 +52,12 @@ export class Batches {
     return outcomes;
   }
 
-  /** Throws what makes the whole transaction void. */
+  /** Throws an error that makes the whole transaction void. */
   #attempt(call: Call): Outcome {
     this.#database.exec("SAVEPOINT call");
     try {
-      const value = perform(this.#operations, call);
+      const perform = this.#operations[call.operation] as (...args: unknown[]) => unknown;
+      const value = perform(...call.args);
       this.#database.exec("RELEASE call");
       return { ok: true, value };
     } catch (error) {
@@ -94,17 +93,4 @@ export class Batches {
     this.#broken = new StoreError("UNAVAILABLE", `${words} The broker must be started again.`);
     return this.run(calls);
   }
-}
-
-type Handlers = {
-  [Name in keyof Operations]: (
-    ...args: Parameters<Operations[Name]>
-  ) => ReturnType<Operations[Name]>;
-};
-
-function perform<Name extends keyof Operations>(
-  handlers: Handlers,
-  call: { readonly operation: Name; readonly args: Parameters<Operations[Name]> },
-): unknown {
-  return handlers[call.operation](...call.args);
 }

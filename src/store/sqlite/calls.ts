@@ -1,9 +1,37 @@
-import type { Worker } from "node:worker_threads";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { StoreError } from "../../broker/store.js";
+import { type Outcome, toError } from "./failure.js";
 import { maxBatchBytes, maxBatchCalls, maxWaitingCalls } from "./limits.js";
 import type { Call, Operations } from "./operations.js";
-import { type Outcome, toError } from "./outcome.js";
-import type { FromWorker, ToWorker } from "./worker.js";
+import type { FromWorker, ToWorker, WorkerInput } from "./worker.js";
+
+/** Starts the worker and waits until it has opened the database. `damages` are those met by then. */
+export async function startWorker(
+  url: URL,
+  input: WorkerInput,
+): Promise<{ worker: Worker; damages: readonly string[] }> {
+  const worker = new Worker(url, { name: "peerline-store", workerData: input });
+  const opened = await firstSign(worker);
+  if (typeof opened === "number") {
+    throw new StoreError("UNAVAILABLE", "The store's thread ended before it opened the database.");
+  }
+  if (opened.ok) return { worker, damages: opened.value as string[] };
+  // The database is unlocked when the thread has ended.
+  await worker.terminate();
+  throw toError(opened);
+}
+
+/** The outcome of opening, or the exit code of a worker that had none. */
+async function firstSign(worker: Worker): Promise<Outcome | number> {
+  try {
+    const signs = [once(worker, "message"), once(worker, "exit")];
+    const [sign] = (await Promise.race(signs)) as [Outcome | number];
+    return sign;
+  } catch (cause) {
+    throw new StoreError("UNAVAILABLE", "The store's thread does not start.", { cause });
+  }
+}
 
 interface Pending {
   readonly call: Call;
@@ -12,9 +40,9 @@ interface Pending {
 }
 
 /**
- * The calls to the worker. Those of one turn of the event loop make one batch, and those that come
- * while a batch is under way make the next: its commit is the window in which they gather, without any
- * timer. Once the worker has ended, for whatever reason, every call fails with UNAVAILABLE.
+ * The calls to the worker. The calls of one turn of the event loop make one batch. Calls that come during
+ * a commit make the next batch, so no timer is needed to gather them. When the worker has ended, every
+ * call fails with UNAVAILABLE.
  */
 export class Calls implements AsyncDisposable {
   readonly #worker: Worker;
@@ -67,7 +95,7 @@ export class Calls implements AsyncDisposable {
     });
   }
 
-  /** Lets what was called before end, then ends the worker. */
+  /** Lets earlier calls end, then ends the worker. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -105,7 +133,7 @@ export class Calls implements AsyncDisposable {
       const outcome = outcomes[index];
       if (outcome?.ok === true) return resolve(outcome.value as never);
       const error = outcome ? toError(outcome) : new Error("a call was not answered");
-      // The worker says so of every call once it cannot trust its database any more.
+      // The worker answers every call so when it no longer trusts its database.
       if (error instanceof StoreError && error.code === "UNAVAILABLE") this.#refuse(error);
       reject(error);
     });
@@ -129,7 +157,7 @@ export class Calls implements AsyncDisposable {
   }
 }
 
-/** How many of the calls go into the next batch; one is let through whatever its size. */
+/** How many calls go into the next batch. The first goes in whatever its size. */
 function batchLength(waiting: readonly Pending[]): number {
   let bytes = 0;
   const end = waiting.slice(0, maxBatchCalls).findIndex(({ call }, index) => {

@@ -1,31 +1,30 @@
 import { linkSync, rmSync, statSync } from "node:fs";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
-import { damagedFile } from "./damage/damaged-file.js";
-import { toStoreError } from "./failure.js";
+import { damagedFile, toStoreError } from "./failure.js";
 import { checkIntegrity } from "./damage/integrity-check.js";
-import { checkpointPages, keptLogBytes } from "./limits.js";
-import { checkLog } from "./damage/log-check.js";
-import { readLog } from "./damage/log-frames.js";
+import { checkpointPages, keptWalBytes } from "./limits.js";
 import { migrate } from "./migrate.js";
 import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./damage/salvage.js";
+import { checkWal, readWal } from "./damage/wal.js";
 import { applicationId, type Migration, migrations } from "./schema.js";
 import { assertFiles, withFile } from "./store-file.js";
 
 /**
- * Opens the database, alone, in the mode that its promises rest on, and brings it to the present schema.
+ * Opens the database for this process alone, in the mode that the store's promises need, and brings it to
+ * the present schema.
  *
- * 1. The lock is EXCLUSIVE: a second opener is LOCKED. It is taken by the first read.
- * 2. A file that is not ours or newer than this program is left as it is.
- * 3. auto_vacuum counts only when set before anything is written; to set it later would write, too.
- * 4. WAL with synchronous=FULL: a commit that returned survives the loss of power. Builds of SQLite
- *    differ in what an existing WAL file is opened with, so it is set each time and read back.
- * 5. What is damaged is salvaged, as far as that can be told here, and refused where nothing is left of
- *    it. The log is looked at first: opened and closed, SQLite would have removed it.
- * 6. What is older is migrated, after a backup.
+ * 1. The WAL is checked before SQLite opens the file: SQLite removes a WAL when it closes.
+ * 2. The first read takes an EXCLUSIVE lock. A second opener is LOCKED.
+ * 3. A file that is not ours, or that a newer program wrote, is left as it is.
+ * 4. auto_vacuum is set before anything is written: later it would have no effect.
+ * 5. With a WAL and synchronous=FULL a commit that returned survives a power cut. Builds of SQLite differ
+ *    in their defaults, so both are set at each opening and read back.
+ * 6. A damaged database is salvaged. Where nothing of it can be read, it is refused.
+ * 7. An older database is backed up and migrated.
  *
  * @param steps see `migrations`.
- * @param tell is told of a salvage, in words.
+ * @param tell hears of a salvage, in words.
  */
 export function openDatabase(
   path: string,
@@ -48,21 +47,21 @@ export function openDatabase(
 /** Throws where SQLite must not open the file as it is. */
 function assertReadable(path: string): void {
   const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (bytes === 0) return assertNoLog(path);
+  if (bytes === 0) return assertNoWal(path);
   try {
-    checkLog(path);
+    checkWal(path);
     if (isMarkedDamaged(path)) throw damagedFile(path, "a page of it could not be read");
   } catch (error) {
-    // Of a log that is being written, half may have been seen.
+    // Another process may be writing the WAL, so that it only seems damaged.
     assertUnlocked(path);
     throw error;
   }
 }
 
-/** Beside a database that is gone or empty, SQLite would remove the log: all of the mail may be in it. */
-function assertNoLog(path: string): void {
-  if (readLog(path) === undefined) return unmarkDamaged(path);
-  // The log is salvaged as that of an empty file.
+/** SQLite removes a WAL beside a database that is gone or empty, but all mail may be in that WAL. */
+function assertNoWal(path: string): void {
+  if (readWal(path) === undefined) return unmarkDamaged(path);
+  // It is salvaged as the WAL of an empty file.
   withFile(path, "append", () => {});
   assertUnlocked(path);
   throw damagedFile(path, "it is gone or empty, and its write-ahead log is not");
@@ -79,14 +78,14 @@ function open(path: string, steps: readonly Migration[]): Database.Database {
   return database;
 }
 
-/** LOCKED where another process has the database: asked under another name, to which no log belongs. */
+/** LOCKED where another process has the database. A second name is opened, to which no WAL belongs. */
 function assertUnlocked(path: string): void {
   const probePath = `${path}.probe`;
   try {
     rmSync(probePath, { force: true });
     linkSync(path, probePath);
   } catch {
-    // Not every file system has links. Who has the home has the database.
+    // Some file systems have no links. The broker's lock of the home is enough there.
     return;
   }
   const probe = connect(probePath);
@@ -107,20 +106,20 @@ function prepareForUse(
   steps: readonly Migration[],
 ): void {
   database.pragma("locking_mode = EXCLUSIVE");
-  // A page of a damaged file is looked at more closely before it is used.
+  // SQLite then checks a page more closely before it uses it.
   database.exec("PRAGMA cell_size_check = ON");
   const version = readVersion(database, path, steps.length);
   if (version === 0) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   database.pragma("journal_mode = WAL");
   database.exec("PRAGMA synchronous = FULL");
   database.pragma(`wal_autocheckpoint = ${checkpointPages}`);
-  database.pragma(`journal_size_limit = ${keptLogBytes}`);
+  database.pragma(`journal_size_limit = ${keptWalBytes}`);
   assertMode(database);
   if (version > 0) checkIntegrity(database, path, steps.slice(0, version));
   if (version < steps.length) migrate(database, path, version, steps);
 }
 
-/** SQLite's own words for damage do not say of which file. */
+/** SQLite's words for damage do not name the file. */
 function nameDamage(error: unknown, path: string): unknown {
   if (error instanceof StoreError) return error;
   const known = toStoreError(error);
@@ -132,7 +131,7 @@ function connect(path: string): Database.Database {
   try {
     return new Database(path);
   } catch (cause) {
-    // libsql gives no code here.
+    // This error of libsql has no code.
     throw new StoreError("UNAVAILABLE", `The database ${path} cannot be opened.`, { cause });
   }
 }

@@ -1,5 +1,5 @@
 import type { StoreErrorCode } from "../../broker/store.js";
-import { queuedReceipt, type StoredReceipt } from "../stored-receipt.js";
+import { queuedReceipt, type StoredReceipt } from "../receipt.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import type { FreeSpace } from "./free-space.js";
 import type { EnqueueOutcome, NewMessage, Operations, Recipient } from "./operations.js";
@@ -16,8 +16,8 @@ import {
 import { deliveryTable, messageTable } from "./tables.js";
 
 /**
- * Stores a message once and one delivery for each recipient that does not have it yet. The message is
- * written with its first delivery: one that nobody accepts is not kept.
+ * Stores a message once, and one delivery for each recipient that does not have it yet. The message is
+ * written with its first delivery. So a message that no recipient has room for is not kept.
  */
 export function enqueueOperation(
   statements: Statements,
@@ -25,14 +25,14 @@ export function enqueueOperation(
   room: Room,
   freeSpace: FreeSpace,
 ): Operations["enqueue"] {
-  const messageByKey = statements.prepare<{ fromPeerId: string; messageId: string }, ReadMessage>(
+  const messageByKey = statements.prepare<ReadMessage>(
     `${messageSelect} WHERE m.from_peer_id = :fromPeerId AND m.message_id = :messageId`,
   );
   const receiptTo = deliveryTo(statements);
   const insertMessage = statements.insertInto(messageTable);
   const insertDelivery = statements.insertInto(deliveryTable);
   const insertParticipant = participantInsertion(statements);
-  // The keys are given out here, and by nobody else: a row's checksum covers its own.
+  // Only this function gives out keys. SQLite does not, because a row's checksum covers its key.
   const last = lastKeys(statements);
 
   return (message, expireTimeMs, recipients) => {
@@ -46,7 +46,7 @@ export function enqueueOperation(
       const words = `The stored message ${message.messageId} is damaged.`;
       return recipients.map(() => refused("DATA_LOSS", words));
     }
-    // The times are those of the message, whenever a recipient is added to it.
+    // A recipient that is added later gets the message's own times.
     const acceptTimeMs = earlier?.acceptTimeMs ?? message.acceptTimeMs;
     const expireMs = acceptTimeMs + (expireTimeMs - message.acceptTimeMs);
     const sizeBytes = (earlierBody ?? message.body).byteLength;
@@ -101,30 +101,26 @@ export function enqueueOperation(
   }
 }
 
-export function deliveryTo(
-  statements: Statements,
-): Statement<{ id: number; peerId: string }, ReadDelivery> {
+export function deliveryTo(statements: Statements): Statement<ReadDelivery> {
   return statements.prepare(`${deliverySelect} WHERE d.message = :id AND d.peer_id = :peerId`);
 }
 
 /** Notes who sent or received a message. */
-export function participantInsertion(
-  statements: Statements,
-): Statement<{ peerId: string; id: number }, never> {
+export function participantInsertion(statements: Statements): Statement<never> {
   return statements.prepare(
     "INSERT OR IGNORE INTO participant (peer_id, message) VALUES (:peerId, :id)",
   );
 }
 
-/** The greatest keys that were ever given out. */
+/** The highest keys that were ever given out. */
 function lastKeys(statements: Statements): { id: number; seq: number } {
-  const keys = statements.prepare<void, { id: number; seq: number }>(
+  const keys = statements.prepare<{ id: number; seq: number }>(
     `SELECT ${lastKey("message", "id")} AS id, ${lastKey("delivery", "seq")} AS seq`,
   );
   return keys.one() ?? { id: 0, seq: 0 };
 }
 
-/** AUTOINCREMENT remembers those whose rows are gone. */
+/** `sqlite_sequence` also knows the keys of rows that are gone. */
 function lastKey(table: string, key: string): string {
   return `max((SELECT coalesce(max(${key}), 0) FROM ${table}),
     coalesce((SELECT CAST(seq AS INTEGER) FROM sqlite_sequence WHERE name = '${table}'), 0))`;

@@ -9,11 +9,11 @@ import type { Statements } from "./statements.js";
 import { withFile } from "./store-file.js";
 
 /**
- * The file system of the database, and the room on it that messages must leave to everything else.
+ * The free space beside the database, of which messages must leave a reserve for everything else.
  *
- * Of a write that failed SQLite tells ENOSPC alone: a quota that is used up, a bound on the size of a file
- * and a disk that has become read-only look like one that is broken. They are told apart by a file beside
- * the database, as large as what was to be written, and until that can be written there is no room.
+ * SQLite tells only of a full disk. To it a used-up quota, a bound on file sizes and a read-only disk look
+ * like a broken disk. A probe tells them apart: a file beside the database, as large as a batch. While the
+ * probe cannot be written, there is no room.
  */
 export class FreeSpace {
   readonly #databasePath: string;
@@ -26,7 +26,7 @@ export class FreeSpace {
     this.#reserveBytes = reserveBytes;
   }
 
-  /** Why messages are refused now, as one sentence; undefined while there is room. */
+  /** One sentence on why messages are refused now; undefined while there is room. */
   problem(): string | undefined {
     const isDue = systemClock.monotonic() - this.#probedMs >= probeIntervalMs;
     if (this.#refusal !== undefined && isDue) this.explainFailure();
@@ -37,7 +37,7 @@ export class FreeSpace {
     return `The disk is full: ${mebibytes(freeBytes)} are free, and messages are taken from ${mebibytes(this.#reserveBytes)} on.`;
   }
 
-  /** After a write that failed: why there is no room, as one sentence; undefined where it is not for that. */
+  /** One sentence on why a write failed for want of room; undefined where it failed otherwise. */
   explainFailure(): string | undefined {
     this.#refusal = explainRefusedWrite(this.#databasePath);
     this.#probedMs = systemClock.monotonic();
@@ -45,16 +45,13 @@ export class FreeSpace {
   }
 }
 
-/** Whether messages are taken, and what an operator wants to know of the database. */
+/** Whether messages are accepted, and what an operator wants to know of the database. */
 export function healthOperation(
   statements: Statements,
   quarantine: Quarantine,
   freeSpace: FreeSpace,
 ): Operations["checkHealth"] {
-  const sizeOfFile = statements.prepare<
-    void,
-    { pages: number; freePages: number; pageBytes: number }
-  >(
+  const sizeOfFile = statements.prepare<{ pages: number; freePages: number; pageBytes: number }>(
     `SELECT page_count AS pages, freelist_count AS freePages, page_size AS pageBytes
     FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
   );
@@ -71,11 +68,11 @@ export function healthOperation(
   };
 }
 
-/** Why nothing can be written beside a database, as one sentence; undefined where it can, or fails otherwise. */
+/** One sentence on the lack of room beside a database; undefined where there is room, or another failure. */
 export function explainRefusedWrite(databasePath: string): string | undefined {
   const probePath = `${databasePath}.write-probe`;
   try {
-    // Behind the end of the largest file, so that a bound on the size of one is met as well.
+    // It ends behind the largest file, so that it meets a bound on file sizes, too.
     const from = Math.max(...["", "-wal"].map((suffix) => sizeOf(databasePath + suffix)));
     withFile(probePath, "replace", (file) => fill(file, from));
     return undefined;
@@ -87,11 +84,8 @@ export function explainRefusedWrite(databasePath: string): string | undefined {
   }
 }
 
-/** By number: Node has no name for EDQUOT. */
-const refusals: ReadonlyMap<number, (folder: string) => string> = new Map<
-  number,
-  (folder: string) => string
->([
+/** By number, because Node has no name for EDQUOT. */
+const refusals = new Map<number, (folder: string) => string>([
   [constants.errno.ENOSPC, () => "The disk is full."],
   [
     constants.errno.EDQUOT,
@@ -125,7 +119,7 @@ function removeIfPossible(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // A read-only file system has none.
+    // A read-only disk cannot have it.
   }
 }
 

@@ -13,23 +13,17 @@ import {
   type Statements,
 } from "./statements.js";
 
-/**
- * Messages as they were, newest first. A damaged message is left out of a page of history; asked for
- * by its id it is DATA_LOSS.
- */
+/** Stored messages, newest first. A page leaves out damaged ones. A damaged one found by its id is DATA_LOSS. */
 export function historyOperations(
   statements: Statements,
   quarantine: Quarantine,
 ): Pick<Operations, "findMessages" | "listMessages"> {
   const messageAt = messageById(statements);
-  const deliveriesOf = statements.prepare<{ id: number }, ReadDelivery>(
+  const deliveriesOf = statements.prepare<ReadDelivery>(
     `${deliverySelect} WHERE d.message = :id ORDER BY d.seq`,
   );
-  /** `senders` are names or ids in JSON; an empty list is all. */
-  const findMessages = statements.prepare<
-    { messageId: string; senders: string; viewer: string; limit: number },
-    { id: number }
-  >(
+  /** `senders` is a JSON list of names or ids. An empty list means all. */
+  const findMessages = statements.prepare<{ id: number }>(
     `SELECT m.id FROM message m INDEXED BY message_by_suffix
     WHERE substr(m.message_id, -8) = substr(:messageId, -8)
       AND substr(m.message_id, -length(:messageId)) = :messageId
@@ -38,29 +32,29 @@ export function historyOperations(
       AND ${involvesPeer("m.id", ":viewer")}
     ORDER BY m.id LIMIT :limit`,
   );
-  const listAll = statements.prepare<ListQuery, { id: number }>(
+  const listAll = statements.prepare<{ id: number }>(
     `SELECT id FROM message WHERE id < :before AND ${hasState("message.id", "''")}
     ORDER BY id DESC LIMIT :limit`,
   );
-  const listOfViewer = statements.prepare<ListQuery, { id: number }>(
+  const listOfViewer = statements.prepare<{ id: number }>(
     `SELECT ${readInteger("a.message")} AS id FROM participant a
     WHERE a.peer_id = :viewer AND a.message < :before
       AND ${involvesPeer("a.message", ":peer")} AND ${hasState("a.message", ":viewer")}
     ORDER BY a.message DESC LIMIT :limit`,
   );
-  const listOfPeer = statements.prepare<ListQuery, { id: number }>(
+  const listOfPeer = statements.prepare<{ id: number }>(
     `SELECT ${readInteger("a.message")} AS id FROM participant a
     WHERE a.peer_id = :peer AND a.message < :before AND ${hasState("a.message", "''")}
     ORDER BY a.message DESC LIMIT :limit`,
   );
-  const listOfThread = statements.prepare<ListQuery, { id: number }>(
+  const listOfThread = statements.prepare<{ id: number }>(
     `SELECT m.id FROM message m INDEXED BY message_by_thread
     WHERE m.thread_id = :threadId AND m.id < :before AND ${hasState("m.id", ":viewer")}
       AND ${involvesPeer("m.id", ":viewer")} AND ${involvesPeer("m.id", ":peer")}
     ORDER BY m.id DESC LIMIT :limit`,
   );
-  /** What expired or was dead-lettered: few among many. */
-  const listEnded = statements.prepare<ListQuery, { id: number }>(
+  /** Expired and dead-lettered messages are few, and have an index. */
+  const listEnded = statements.prepare<{ id: number }>(
     `SELECT ${readInteger("e.message")} AS id FROM delivery e INDEXED BY delivery_ended
     WHERE e.state >= 6 AND e.state = :state AND e.message < :before
       AND ${isVisible("e", ":viewer")} AND ${involvesPeer("e.message", ":peer")}
@@ -80,7 +74,7 @@ export function historyOperations(
     },
 
     listMessages(query) {
-      // One more than the page holds, to tell whether there is another page.
+      // One more than the page holds tells whether there is another page.
       const matches = listing(query).all({ ...query, limit: query.limit + 1 });
       const records: RecordRow[] = [];
       let last: number | undefined;
@@ -103,7 +97,7 @@ export function historyOperations(
     return peer === "" ? listAll : listOfPeer;
   }
 
-  /** The message itself says who may see it: the table that leads to it might be damaged. */
+  /** Asks the message itself who may see it, because the tables that lead to it might be damaged. */
   function read(id: number, viewer: string): RecordRow | undefined {
     const row = messageAt.one({ id });
     const body = row && quarantine.intactBody(row);
@@ -119,7 +113,7 @@ export function historyOperations(
   }
 }
 
-export function messageById(statements: Statements): Statement<{ id: number }, ReadMessage> {
+export function messageById(statements: Statements): Statement<ReadMessage> {
   return statements.prepare(`${messageSelect} WHERE m.id = :id`);
 }
 

@@ -5,9 +5,9 @@ import type { Calls } from "./calls.js";
 import type { PruneMark } from "./operations.js";
 
 /**
- * Deletes what is past its retention and shrinks the file: when the store was opened and then once in
- * an interval, when it has just become idle after some other call. One slice goes into one transaction,
- * so that nobody waits long for it.
+ * Deletes what is past its retention and shrinks the file. A round begins when the store is opened. Later
+ * rounds begin when the store becomes idle, at most one in an interval. Each transaction deletes one
+ * slice, so that nobody waits long.
  */
 export class Housekeeping {
   readonly #calls: Calls;
@@ -42,7 +42,7 @@ export class Housekeeping {
       while (mark !== undefined) mark = await this.#calls.call("prune", beforeMs, mark);
       while (await this.#calls.call("reclaim"));
     } catch (error) {
-      // The store was closed or failed, and says so itself; the next round starts anew.
+      // The store was closed or has failed, which it tells by itself. The next round starts anew.
       if (!(error instanceof StoreError)) this.#onDefect(error);
     }
   }

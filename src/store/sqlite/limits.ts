@@ -3,65 +3,64 @@ import { storeLimits } from "../limits.js";
 
 export interface SqliteLimits extends StoreLimits {
   /**
-   * Bytes that must be free on the disk for a message to be accepted. SQLite cannot empty its
-   * write-ahead log into a file that cannot grow, and then takes no write at all: this room is what
-   * lets reports, renamings and pruning go on when messages are refused.
+   * Bytes that must be free on the disk for a message to be accepted. Reports, renamings and pruning go
+   * on with less. Without a reserve they could not: SQLite takes no write when the file cannot grow.
    */
   readonly reserveBytes: number;
 }
 
 export const sqliteLimits: SqliteLimits = { ...storeLimits, reserveBytes: 32 * 1024 * 1024 };
 
-/** What is written to learn why a write failed, in bytes: as much as a batch of messages may take, and its log. */
+/** Bytes of a probe that learns why a write failed: a batch of messages and its part of the WAL. */
 export const probeBytes = 4 * 1024 * 1024;
 
-/** Between two looks whether there is room again. */
+/** Milliseconds between two probes for room. */
 export const probeIntervalMs = 250;
 
 /** Calls in one transaction. */
 export const maxBatchCalls = 256;
 
-/** Bytes of message bodies in one transaction, unless a single call has more. */
+/** Bytes of message bodies in one transaction. A single call may have more. */
 export const maxBatchBytes = 1024 * 1024;
 
-/** Calls that wait for a transaction; the next is UNAVAILABLE. */
+/** Calls that wait for a transaction. One more is UNAVAILABLE. */
 export const maxWaitingCalls = 65_536;
 
-/** Pages of the write-ahead log at which SQLite copies them into the database. */
+/** Pages in the WAL from which on SQLite copies them into the database. */
 export const checkpointPages = 1000;
 
-/** Bytes that the write-ahead log keeps on disk once it was copied. */
-export const keptLogBytes = 8 * 1024 * 1024;
+/** Bytes of the WAL that stay on the disk once they were copied. */
+export const keptWalBytes = 8 * 1024 * 1024;
 
-/** Damaged messages that are counted; there may be more. */
+/** Damaged messages that are counted. More are met, but not counted. */
 export const maxKnownDamaged = 10_000;
 
 /**
- * Bytes of a database up to which its structure is checked whenever it is opened, at some milliseconds
- * for each MiB: agents wait for their broker to start.
+ * Bytes of a database up to which each opening checks its structure. The check takes some milliseconds for
+ * each MiB, and agents wait meanwhile for their broker to start.
  */
 export const maxCheckedBytes = 128 * 1024 * 1024;
 
-/** The greatest key of a message or a delivery: no database lives long enough to give out more. */
+/** The highest key of a message or a delivery. No database lives long enough to reach it. */
 export const maxKey = 2 ** 47;
 
-/** Damaged rows that are salvaged as such; of more nothing is told but that they are gone. */
+/** Damaged rows that a salvage keeps, marked as damaged. Of more it keeps nothing. */
 export const maxSalvagedDamaged = 1000;
 
-/** Bytes of a row beyond which it is none of ours: twice what a message may have. */
+/** Bytes of the largest row that a salvage believes: twice what a message may have. */
 export const maxRowBytes = 2 * 1024 * 1024;
 
 /** Rows that a migration holds in memory at once. */
 export const maxMigratedRows = 500;
 
-/** Rows (messages and their deliveries) that one slice of pruning deletes, save for one message more. */
+/** Rows that one slice of pruning deletes: messages and deliveries. The last message may exceed it. */
 export const pruneSliceRows = 100;
 
-/** Free pages that the file keeps for what comes next. */
+/** Free pages that stay in the file for new rows. */
 export const keptFreePages = 1024;
 
-/** Free pages given back to the file system in one slice. */
+/** Free pages that one slice gives back to the file system. */
 export const reclaimSlicePages = 200;
 
-/** Words on damage that are kept for whoever asks after the store's health. */
+/** The newest damages that the store's health tells of. */
 export const maxDamagesTold = 16;

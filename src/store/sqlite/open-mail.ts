@@ -1,5 +1,5 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { climb } from "../ladder.js";
+import { climb } from "../receipt.js";
 import { maxBacklogSenders } from "../limits.js";
 import type { Position } from "../queue-readers.js";
 import type { Quarantine } from "./damage/quarantine.js";
@@ -14,51 +14,42 @@ type OpenMailOperations = Pick<
 
 const deadLettered = { state: ReceiptState.DEAD_LETTERED, reason: "its stored bytes are damaged" };
 
-/** What waits in queues: for their readers, counted, and by when it expires. */
+/** The open mail of queues: for their readers, as numbers, and by the time it expires. */
 export function openMailOperations(
   statements: Statements,
   quarantine: Quarantine,
 ): OpenMailOperations {
-  const openAt = statements.prepare<{ peerId: string; seq: number }, ReadMail>(
+  const openAt = statements.prepare<ReadMail>(
     `${mailSelect} WHERE d.seq = :seq AND d.peer_id = :peerId AND d.state <= 3`,
   );
-  const openAfter = statements.prepare<{ peerId: string; after: number }, ReadMail>(
+  const openAfter = statements.prepare<ReadMail>(
     `${mailSelect} WHERE d.peer_id = :peerId AND d.seq > :after AND d.state <= 3
     ORDER BY d.seq LIMIT 1`,
   );
-  const countOpenAfter = statements.prepare<
-    { peerId: string; after: number },
-    { messages: number }
-  >(
+  const countOpenAfter = statements.prepare<{ messages: number }>(
     `SELECT count(*) AS messages FROM delivery INDEXED BY delivery_open
     WHERE peer_id = :peerId AND seq > :after AND state <= 3`,
   );
-  /** The oldest open message of each of the first senders. */
-  const sendersAfter = statements.prepare<
-    { peerId: string; after: number; limit: number },
-    { seq: number }
-  >(
+  /** The oldest open message of each sender, for the first senders. */
+  const sendersAfter = statements.prepare<{ seq: number }>(
     `SELECT min(seq) AS seq FROM delivery INDEXED BY delivery_open
     WHERE peer_id = :peerId AND seq > :after AND state <= 3
     GROUP BY from_peer_id ORDER BY seq LIMIT :limit`,
   );
-  const listOpen = statements.prepare<{ peerId: string; limit: number }, { seq: number }>(
+  const listOpen = statements.prepare<{ seq: number }>(
     `SELECT seq FROM delivery INDEXED BY delivery_open
     WHERE peer_id = :peerId AND state <= 3 ORDER BY seq LIMIT :limit`,
   );
-  const countWaiting = statements.prepare<{ peerId: string }, { messages: number }>(
+  const countWaiting = statements.prepare<{ messages: number }>(
     `SELECT ${readInteger("waiting_messages")} AS messages FROM queue WHERE peer_id = :peerId`,
   );
-  const listExpired = statements.prepare<
-    { expireTimeMs: number; seq: number; nowMs: number; limit: number },
-    ExpiryRow
-  >(
+  const listExpired = statements.prepare<ExpiryRow>(
     `SELECT ${readText("peer_id")} AS peerId, seq, ${readInteger("expire_time_ms")} AS expireTimeMs
     FROM delivery INDEXED BY delivery_waiting
     WHERE state <= 2 AND (expire_time_ms, seq) > (:expireTimeMs, :seq) AND expire_time_ms <= :nowMs
     ORDER BY expire_time_ms, seq LIMIT :limit`,
   );
-  const nextExpiry = statements.prepare<void, { expireTimeMs: number | null }>(
+  const nextExpiry = statements.prepare<{ expireTimeMs: number | null }>(
     `SELECT ${readInteger("min(expire_time_ms)")} AS expireTimeMs
     FROM delivery INDEXED BY delivery_waiting WHERE state <= 2`,
   );
@@ -124,7 +115,7 @@ export function openMailOperations(
     nextExpiryMs: () => nextExpiry.one()?.expireTimeMs ?? undefined,
   };
 
-  /** Row by row, since each is read with its body and the credit may end with any. */
+  /** Reads row by row, because each row has a body and the credit may end with any of them. */
   function* open(peerId: string, { returned, after }: Position) {
     for (const seq of returned) yield* openAt.all({ peerId, seq });
     for (let last = after; ;) {

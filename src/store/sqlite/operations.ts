@@ -9,7 +9,7 @@ import type {
   QueueBacklog,
 } from "../../broker/store.js";
 import type { Credit, Position } from "../queue-readers.js";
-import type { StoredReceipt } from "../stored-receipt.js";
+import type { StoredReceipt } from "../receipt.js";
 import { Quarantine } from "./damage/quarantine.js";
 import { enqueueOperation } from "./enqueue.js";
 import { type FreeSpace, healthOperation } from "./free-space.js";
@@ -24,14 +24,14 @@ import { Statements } from "./statements.js";
 import type { MessageRow } from "./tables.js";
 
 /**
- * What the worker does, each atomically, several in one transaction. Arguments and results cross the
- * thread boundary by copy; protobuf messages cross encoded. The clock stays on the calling side, so
- * times come as arguments. A failure is a StoreError; anything else is a defect.
+ * What the worker does. Each operation is atomic, and a transaction has several. Arguments and results
+ * cross the thread boundary as copies, protobuf messages encoded. The clock stays with the caller, so
+ * times come as arguments. A failure is a StoreError; any other error is a bug.
  */
 export interface Operations {
   checkHealth(): Omit<StoreHealth, "damages">;
 
-  /** What is damaged is repaired or removed with it. */
+  /** It repairs or removes damaged peers. */
   loadPeers(nowMs: number): PeerRow[];
   createPeer(peer: PeerRow): void;
   updatePeer(peer: PeerRow): void;
@@ -70,19 +70,19 @@ export interface Operations {
   ): RecordRow[];
   listMessages(query: ListQuery): { records: RecordRow[]; next: number | undefined };
 
-  /** Deletes one slice of what is older than `beforeMs`, after `from`; returns where to go on. */
+  /** Deletes one slice, after `from`, of what is older than `beforeMs`. Returns where to go on. */
   prune(beforeMs: number, from: PruneMark): PruneMark | undefined;
-  /** Gives one slice of free pages back to the file system; returns whether there are more. */
+  /** Gives one slice of free pages back to the file system. Returns whether there are more. */
   reclaim(): boolean;
 }
 
-/** @param options.tell is told of each damage that an operation meets, in words. */
+/** @param options.tell hears of each damage that an operation meets, in words. */
 export function operationsOn(
   database: Database,
   options: { freeSpace: FreeSpace; limits: SqliteLimits; tell: (words: string) => void },
-  statements = new Statements(database),
 ): Operations {
   const { freeSpace, limits, tell } = options;
+  const statements = new Statements(database);
   const quarantine = new Quarantine(tell);
   const room = new Room(statements, limits);
   return {
@@ -109,7 +109,7 @@ export interface ExpiryRow {
   readonly expireTimeMs: number;
 }
 
-/** A peer, its profile encoded, its conversations and former names as JSON. */
+/** A peer. Its profile is encoded; its conversations and former names are JSON. */
 export type PeerRow = Omit<StoredPeer, "profile" | "conversations" | "formerNames"> & {
   readonly profile: Uint8Array;
   readonly conversations: string;
@@ -129,7 +129,7 @@ export type EnqueueOutcome =
       readonly ok: true;
       readonly duplicate: boolean;
       readonly receipt: StoredReceipt;
-      /** Of the message as an earlier call stored it; undefined when this one did. */
+      /** The body that an earlier call stored; undefined when this call stored it. */
       readonly earlierBody: Uint8Array | undefined;
     }
   | {
@@ -171,7 +171,7 @@ export interface ListQuery {
   readonly state: ReceiptState;
   readonly limit: number;
   readonly maxBytes: number;
-  /** Only messages accepted before this place in the order of acceptance. */
+  /** Only messages before this place in the order of acceptance. */
   readonly before: number;
 }
 

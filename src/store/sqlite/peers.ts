@@ -16,31 +16,27 @@ type PeerOperations = Pick<
   "loadPeers" | "createPeer" | "updatePeer" | "removePeer" | "forgetPeer"
 >;
 
-/** @param tell is told of each peer that is found damaged. */
+/** @param tell hears of each peer that is found damaged. */
 export function peerOperations(
   statements: Statements,
   tell: (words: string) => void = () => {},
 ): PeerOperations {
-  const listPeers = statements.prepare<void, ReadPeer>(peerSelect);
+  const listPeers = statements.prepare<ReadPeer>(peerSelect);
   const getPeer = peerById(statements);
-  const peerByName = statements.prepare<{ name: string }, { peerId: string }>(
+  const peerByName = statements.prepare<{ peerId: string }>(
     `SELECT ${readText("peer_id")} AS peerId FROM peer WHERE name = :name`,
   );
-  const peerBySecret = statements.prepare<{ secretHash: string }, { peerId: string }>(
+  const peerBySecret = statements.prepare<{ peerId: string }>(
     `SELECT ${readText("peer_id")} AS peerId FROM peer WHERE secret_hash = :secretHash`,
   );
   const insert = statements.insertInto(peerTable);
   const deletePeer = peerDeletion(statements);
-  const deletePeerAt = statements.prepare<{ place: number }>(
-    "DELETE FROM peer WHERE rowid = :place",
-  );
-  const deleteQueue = statements.prepare<{ peerId: string }>(
-    "DELETE FROM queue WHERE peer_id = :peerId",
-  );
-  const isInvolved = statements.prepare<{ peerId: string }, { found: number }>(
+  const deletePeerAt = statements.prepare("DELETE FROM peer WHERE rowid = :place");
+  const deleteQueue = statements.prepare("DELETE FROM queue WHERE peer_id = :peerId");
+  const isInvolved = statements.prepare<{ found: number }>(
     "SELECT 1 AS found FROM participant WHERE peer_id = :peerId LIMIT 1",
   );
-  const hasOpenMail = statements.prepare<{ peerId: string }, { found: number }>(
+  const hasOpenMail = statements.prepare<{ found: number }>(
     `SELECT 1 AS found FROM delivery INDEXED BY delivery_open
     WHERE peer_id = :peerId AND state <= 3 LIMIT 1`,
   );
@@ -60,7 +56,7 @@ export function peerOperations(
       if (present === undefined) {
         throw new StoreError("NOT_FOUND", `There is no peer ${peer.peerId}.`);
       }
-      // What is damaged on the disk is replaced by what the caller has had since it was whole.
+      // The caller's peer was read when it was whole, so it replaces a damaged one.
       if (present.revision !== peer.revision - 1 && isIntact(peerTable, present)) {
         throw new StoreError("CONFLICT", `The peer is at revision ${present.revision}.`);
       }
@@ -83,10 +79,9 @@ export function peerOperations(
   };
 
   /**
-   * A peer as it was written. Of a damaged one only what a checksum of its own covers is believed: it
-   * keeps its id, its secret and so its mail, and the names it is found by, or one that says what
-   * happened. One whose id or secret is damaged is nobody, and leaves its name free; mail for it stays
-   * until it expires.
+   * A peer as it was written. Of a damaged peer only columns that fit a checksum of their own are used. It
+   * keeps its id, its secret and its mail. It keeps its names, or gets one that says what happened. Where
+   * the id or the secret is damaged, the peer is removed, and its mail stays until it expires.
    */
   function load(found: ReadPeer, nowMs: number): PeerRow | undefined {
     const row = toPeerRow(found);
@@ -121,11 +116,11 @@ export function peerOperations(
   }
 }
 
-export function peerById(statements: Statements): Statement<{ peerId: string }, ReadPeer> {
+export function peerById(statements: Statements): Statement<ReadPeer> {
   return statements.prepare(`${peerSelect} WHERE p.peer_id = :peerId`);
 }
 
-export function peerDeletion(statements: Statements): Statement<{ peerId: string }, never> {
+export function peerDeletion(statements: Statements): Statement<never> {
   return statements.prepare("DELETE FROM peer WHERE peer_id = :peerId");
 }
 
@@ -137,7 +132,7 @@ function toPeerRow(found: ReadPeer): PeerRow {
 
 type Names = Pick<PeerRow, "kind" | "name" | "baseName" | "number" | "conversations">;
 
-/** Who a peer is and what it is called, without all else that it said of itself. */
+/** A peer with its identity and names alone. */
 function blankPeer({ peerId, secretHash }: PeerRow, names: Names, nowMs: number): PeerRow {
   const { kind, name, baseName, number, conversations } = names;
   return {
@@ -164,7 +159,7 @@ function recoveredNames({ peerId }: PeerRow): Names {
   return { kind: PeerKind.AGENT, name, baseName: name, number: 1, conversations: "[]" };
 }
 
-/** A creation may be repeated as long as nothing has been changed since. */
+/** A creation may be repeated while nothing has changed since. */
 function assertRepeated(present: ReadPeer, peer: PeerRow): void {
   const repeated =
     present.revision === peer.revision &&

@@ -2,8 +2,8 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Message, MessageSchema, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
-import { climb } from "../ladder.js";
-import { queuedReceipt, type StoredReceipt } from "../stored-receipt.js";
+import { climb } from "../receipt.js";
+import { queuedReceipt, type StoredReceipt } from "../receipt.js";
 import { noSums } from "./damage/checksums.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import type { AdvancedRow, Operations } from "./operations.js";
@@ -28,7 +28,7 @@ export function receiptOperations(
   const write = receiptWriter(statements);
 
   return {
-    /** A damaged message moves like any other: only so can it be settled. */
+    /** A damaged message moves like any other, so that it can be settled. */
     advance(peerId, seq, change, nowMs) {
       const row = mailAt.one({ seq, peerId });
       if (row === undefined) {
@@ -67,7 +67,7 @@ export function receiptOperations(
   };
 }
 
-type MailBySeq = Statement<{ seq: number; peerId: string }, ReadMail>;
+type MailBySeq = Statement<ReadMail>;
 
 export function mailBySeq(statements: Statements): MailBySeq {
   return statements.prepare(`${mailSelect} WHERE d.seq = :seq AND d.peer_id = :peerId`);
@@ -81,14 +81,13 @@ export function deadLetter(mailAt: MailBySeq, peerId: string, seq: number): Read
 
 /** A delivery that may be acted on. */
 export type SoundDelivery = DeliveryRow & {
-  /** Nobody can tell any more what it delivers. */
+  /** Both it and its message are damaged. */
   readonly isVoid: boolean;
 };
 
 /**
- * The row as it was written. Where it is damaged and its message is whole, one thing is still certain:
- * the message is stored for this recipient. It is QUEUED again and offered as redelivered. Where both
- * are damaged, it is a dead letter for good.
+ * The row as it was written. A damaged row whose message is intact still says that the message is for this
+ * recipient: it is QUEUED again and offered as redelivered. Where both are damaged, it is a dead letter.
  */
 export function soundDelivery(
   quarantine: Quarantine,
@@ -116,7 +115,7 @@ export function soundDelivery(
   };
 }
 
-/** The delivery of a message of whose receipt nothing is known; undefined where it is not for this peer. */
+/** A delivery of a message whose receipt is lost; undefined where the message is not for this peer. */
 export function forgottenDelivery(
   { seq, id, peerId }: Pick<DeliveryRow, "seq" | "id" | "peerId">,
   message: Message,
@@ -135,7 +134,7 @@ export function forgottenDelivery(
   };
 }
 
-/** @returns what writes a delivery and its receipt. What is void stays marked as damaged. */
+/** Writes a delivery with a receipt. One that is void stays marked as damaged. */
 export function receiptWriter(
   statements: Statements,
 ): (row: SoundDelivery, receipt: StoredReceipt) => void {
@@ -144,7 +143,7 @@ export function receiptWriter(
     update({ ...row, ...receipt }, row.isVoid ? noSums(deliveryTable) : undefined);
 }
 
-/** The receipt alone, of a row that holds more. */
+/** The receipt alone, out of a row that holds more. */
 export function receiptOf(row: StoredReceipt): StoredReceipt {
   const { seq, peerId, peerName, state, queuedMs, leasedMs, presentedMs } = row;
   const { confirmedMs, answeredMs, endedMs, confirmedBy, attempts, reason } = row;
@@ -152,7 +151,7 @@ export function receiptOf(row: StoredReceipt): StoredReceipt {
   return { seq, peerId, peerName, state, ...times, confirmedBy, attempts, reason };
 }
 
-/** Says whose message it is. Where the message is gone, what only it held is left empty. */
+/** The name and the message id stay empty where the message is gone. */
 export function toAdvanced(
   row: ReadMail,
   { senderPeerId: fromPeerId }: DeliveryRow,

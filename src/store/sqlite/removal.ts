@@ -1,5 +1,5 @@
 import type Database from "libsql";
-import { isOpen, isWaiting } from "../ladder.js";
+import { isOpen, isWaiting } from "../receipt.js";
 import { purgeSliceMessages } from "../limits.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import { keptFreePages, pruneSliceRows, reclaimSlicePages } from "./limits.js";
@@ -13,49 +13,39 @@ import {
   type Statements,
 } from "./statements.js";
 
-/** What removes mail: dead letters one by one, what a peer sent, what is old; and what shrinks the file. */
+/** Removes a dead letter, what a peer sent, or what is old, and shrinks the file. */
 export function removalOperations(
   database: Database.Database,
   statements: Statements,
   quarantine: Quarantine,
 ): Pick<Operations, "drop" | "purge" | "prune" | "reclaim"> {
   const mailAt = mailBySeq(statements);
-  const deliveriesOf = statements.prepare<{ id: number }, ReadDelivery>(
+  const deliveriesOf = statements.prepare<ReadDelivery>(
     `${deliverySelect} WHERE d.message = :id ORDER BY d.seq`,
   );
-  /** What a peer sent or received, in the order of acceptance. */
-  const messagesOf = statements.prepare<
-    { peerId: string; after: number; limit: number },
-    { id: number }
-  >(
+  /** The messages that a peer sent or received, in the order of acceptance. */
+  const messagesOf = statements.prepare<{ id: number }>(
     `SELECT ${readInteger("message")} AS id FROM participant
     WHERE peer_id = :peerId AND message > :after ORDER BY message LIMIT :limit`,
   );
   /** In the order of acceptance times. */
-  const agedMessages = statements.prepare<
-    PruneMark & { beforeMs: number; limit: number },
-    PruneMark & { fromPeerId: string }
-  >(
+  const agedMessages = statements.prepare<PruneMark & { fromPeerId: string }>(
     `SELECT id, ${readInteger("accept_time_ms")} AS acceptTimeMs, ${readText("from_peer_id")} AS fromPeerId
     FROM message INDEXED BY message_by_accept_time
     WHERE (accept_time_ms, id) > (:acceptTimeMs, :id) AND accept_time_ms < :beforeMs
     ORDER BY accept_time_ms, id LIMIT :limit`,
   );
-  const recipientsOf = statements.prepare<{ id: number }, { peerId: string; state: number }>(
+  const recipientsOf = statements.prepare<{ peerId: string; state: number }>(
     `SELECT ${readText("peer_id")} AS peerId, ${readInteger("state")} AS state
     FROM delivery WHERE message = :id`,
   );
-  const deleteMessage = statements.prepare<{ id: number }>("DELETE FROM message WHERE id = :id");
-  const deleteDelivery = statements.prepare<{ seq: number }>(
-    "DELETE FROM delivery WHERE seq = :seq",
-  );
-  const deleteDeliveries = statements.prepare<{ id: number }>(
-    "DELETE FROM delivery WHERE message = :id",
-  );
-  const deleteParticipant = statements.prepare<{ peerId: string; id: number }>(
+  const deleteMessage = statements.prepare("DELETE FROM message WHERE id = :id");
+  const deleteDelivery = statements.prepare("DELETE FROM delivery WHERE seq = :seq");
+  const deleteDeliveries = statements.prepare("DELETE FROM delivery WHERE message = :id");
+  const deleteParticipant = statements.prepare(
     "DELETE FROM participant WHERE peer_id = :peerId AND message = :id",
   );
-  const countFreePages = statements.prepare<void, { pages: number }>(
+  const countFreePages = statements.prepare<{ pages: number }>(
     "SELECT freelist_count AS pages FROM pragma_freelist_count",
   );
 
@@ -95,7 +85,7 @@ export function removalOperations(
 
     reclaim() {
       if (freePages() <= keptFreePages) return false;
-      // Not prepared: libsql's `run` stops it at its first page, in progress, and no savepoint opens then.
+      // libsql's `run` would stop after the first page, and no savepoint opens until the statement ends.
       database.exec(`PRAGMA incremental_vacuum(${reclaimSlicePages})`);
       return freePages() > keptFreePages;
     },

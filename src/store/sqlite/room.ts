@@ -2,14 +2,11 @@ import type { StoreLimits } from "../limits.js";
 import { mailProblem, queueProblem, type Shortage } from "../room.js";
 import { readInteger, type Statement, type Statements } from "./statements.js";
 
-/** The room that is left in the queues and for all mail. Each method says what is missing, if it is. */
+/** The room that is left in queues and for all mail. Each method gives the bound that is reached, if any. */
 export class Room {
   readonly #limits: StoreLimits;
-  readonly #queue: Statement<
-    { peerId: string; senderPeerId: string },
-    { messages: number; bytes: number; ownMessages: number; ownBytes: number }
-  >;
-  readonly #mail: Statement<{ senderPeerId: string }, { own: number | null; all: number | null }>;
+  readonly #queue: Statement<Record<"messages" | "bytes" | "ownMessages" | "ownBytes", number>>;
+  readonly #mail: Statement<Record<"own" | "all", number | null>>;
 
   constructor(statements: Statements, limits: StoreLimits) {
     this.#limits = limits;

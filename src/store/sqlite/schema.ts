@@ -1,12 +1,12 @@
 import type Database from "libsql";
 import { addChecksums } from "./add-checksums.js";
 
-/** In the header of the file: says that it is ours ("Peer"). */
+/** Marks the file's header as ours: "Peer". */
 export const applicationId = 0x50656572;
 
 /**
- * The steps from one version of the schema to the next; the version of a file (PRAGMA user_version) is
- * how many of them it has been through. A released step never changes. What SQL cannot say is a function.
+ * The steps from one version of the schema to the next. The version of a file (PRAGMA user_version) is the
+ * number of steps that it has been through. A released step never changes. Each is SQL, or a function.
  *
  * States are those of ReceiptState: open up to 3 (PRESENTED), waiting up to 2 (LEASED), ended from 6
  * (EXPIRED) on. Times are milliseconds since the Unix epoch.
@@ -189,5 +189,5 @@ export const migrations: readonly Migration[] = [
   `,
 ];
 
-/** SQL, or what is done to the database inside the transaction of the migration. */
+/** SQL, or a function that works inside the transaction of the migration. */
 export type Migration = string | ((database: Database.Database) => void);

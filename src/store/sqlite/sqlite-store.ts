@@ -1,12 +1,9 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import {
   type MessageRecord,
-  MessageRecordSchema,
   MessageSchema,
   type PeerRef,
-  PeerRefSchema,
 } from "../../../gen/peerline/v1/message_pb.js";
-import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import {
   type AdvancedReceipt,
   type Draft,
@@ -28,39 +25,41 @@ import { formatCursor, parseCursor } from "../history-cursor.js";
 import { describeLimits } from "../limits.js";
 import { QueueReaders, type OpenMail } from "../queue-readers.js";
 import { stamp } from "../stamp.js";
-import { toReceipt } from "../stored-receipt.js";
-import { Calls } from "./calls.js";
+import { Calls, startWorker } from "./calls.js";
+import {
+  fromPeerRow,
+  toAdvanced,
+  toEnqueueResult,
+  toPeerRow,
+  toQueued,
+  toRecord,
+} from "./crossing.js";
 import { Housekeeping } from "./housekeeping.js";
 import { maxDamagesTold, type SqliteLimits, sqliteLimits } from "./limits.js";
-import type { AdvancedRow, EnqueueOutcome, PeerRow, RecordRow } from "./operations.js";
-import { startWorker } from "./start-worker.js";
 
 export interface SqliteStoreOptions {
-  /** Of the database; the file is created where there is none, its folder is not. */
+  /** The database. A missing file is created, a missing folder is not. */
   readonly path: string;
   readonly clock: Clock;
-  /** The built worker; by default the one of the bundle that this code is part of. */
+  /** The built worker. Default: the one of the same bundle. */
   readonly workerUrl?: URL;
-  /** Each left out is that of `sqliteLimits`. */
+  /** Default of each: that of `sqliteLimits`. */
   readonly limits?: Partial<SqliteLimits>;
-  /**
-   * Is told of an error that no call is there to reject with: one of housekeeping, which is tried
-   * again in its next round. By default it becomes an uncaught exception.
-   */
+  /** Hears of an unexpected error of housekeeping, which no call rejects with. Default: it is thrown, uncaught. */
   readonly onDefect?: (error: unknown) => void;
-  /** Is told, in a sentence or two, of each damage that is found, and of what became of it. */
+  /** Hears of each damage that is found, and of what became of it, in a sentence or two. */
   readonly onDamage?: (words: string) => void;
   /**
-   * Is told once when the store refuses every call from now on: a write or sync failed, or its thread
-   * ended. Only opening it again, by a new process, can tell what is on the disk.
+   * Hears once that the store refuses every call from now on, because a write or a sync failed or its
+   * thread ended. A new process has to open the database to know what is on the disk.
    */
   readonly onBroken?: (error: StoreError) => void;
 }
 
 /**
- * The store of one machine: an SQLite database, held by a worker thread. LOCKED where another process
- * holds it, NEWER_VERSION where a newer program wrote it, DATA_LOSS where it is no database of ours. One
- * that is damaged is salvaged.
+ * The store of one machine: an SQLite database in a worker thread. LOCKED where another process holds it,
+ * NEWER_VERSION where a newer program wrote it, DATA_LOSS where it is not a database of ours. A damaged
+ * database is salvaged.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { path, clock, onDefect = throwUncaught, onBroken = ignore } = options;
@@ -106,13 +105,8 @@ class SqliteStore implements Store {
     const mail: OpenMail = {
       take: async (peerId, position, credit) => {
         const taken = await calls.call("take", peerId, position, credit, clock.now());
-        const messages = taken.messages.map(({ body, receipt, redelivered }) => ({
-          message: fromBinary(MessageSchema, body),
-          receipt: toReceipt(receipt),
-          sizeBytes: body.byteLength,
-          redelivered,
-        }));
-        return { messages, damaged: taken.damaged.map(toAdvanced), reach: taken.reach };
+        const { messages, damaged, reach } = taken;
+        return { messages: messages.map(toQueued), damaged: damaged.map(toAdvanced), reach };
       },
       backlog: (peerId, position) => calls.call("backlog", peerId, position),
     };
@@ -246,46 +240,5 @@ function ignore(): void {}
 function throwUncaught(error: unknown): void {
   setImmediate(() => {
     throw error;
-  });
-}
-
-function toPeerRow(peer: StoredPeer): PeerRow {
-  const profile = toBinary(ProfileSchema, peer.profile);
-  const conversations = JSON.stringify(peer.conversations);
-  return { ...peer, profile, conversations, formerNames: JSON.stringify(peer.formerNames) };
-}
-
-function fromPeerRow(row: PeerRow): StoredPeer {
-  const conversations = JSON.parse(row.conversations) as StoredPeer["conversations"];
-  const formerNames = JSON.parse(row.formerNames) as StoredPeer["formerNames"];
-  return { ...row, profile: fromBinary(ProfileSchema, row.profile), conversations, formerNames };
-}
-
-function toEnqueueResult(outcome: EnqueueOutcome, body: Uint8Array): EnqueueResult {
-  if (!outcome.ok) {
-    const { code, message, bound } = outcome;
-    return { ok: false, error: new StoreError(code, message, { bound }) };
-  }
-  return {
-    ok: true,
-    duplicate: outcome.duplicate,
-    message: fromBinary(MessageSchema, outcome.earlierBody ?? body),
-    receipt: toReceipt(outcome.receipt),
-  };
-}
-
-function toAdvanced({ fromPeerId, fromName, ...row }: AdvancedRow): AdvancedReceipt {
-  return {
-    from: create(PeerRefSchema, { peerId: fromPeerId, name: fromName }),
-    messageId: row.messageId,
-    receipt: toReceipt(row.receipt),
-    moved: row.moved,
-  };
-}
-
-function toRecord({ body, receipts }: RecordRow): MessageRecord {
-  return create(MessageRecordSchema, {
-    message: fromBinary(MessageSchema, body),
-    receipts: receipts.map(toReceipt),
   });
 }

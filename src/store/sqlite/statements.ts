@@ -12,8 +12,8 @@ import {
   type Value,
 } from "./tables.js";
 
-/** What a statement takes, by the names in its SQL. */
-type Named<P> = { readonly [Name in keyof P]: Value } | void;
+/** What a statement takes: a value for each `:name` in its SQL. */
+type Parameters = Readonly<Record<string, Value>>;
 
 /** Writes a row as a whole, with its own checksums unless others are given. */
 export type RowWriter<T extends Table> = (row: NewRow<T>, sums?: Checksums<T>) => void;
@@ -27,42 +27,39 @@ export class Statements {
     this.#database = database;
   }
 
-  /** The SQL of all that was prepared. */
-  get texts(): string[] {
-    return [...this.#prepared.keys()];
-  }
-
-  /** `P` names the parameters of the SQL, each `:name` there; `R` what a row of its result holds. */
-  prepare<P extends Named<P>, R = never>(sql: string): Statement<P, R> {
-    const known = this.#prepared.get(sql) as Statement<P, R> | undefined;
+  /** `R` is what a row of the result holds. */
+  prepare<R = never>(sql: string): Statement<R> {
+    const known = this.#prepared.get(sql) as Statement<R> | undefined;
     if (known !== undefined) return known;
-    const statement = new Statement<P, R>(this.#database.prepare(sql), namesIn(sql));
+    const statement = new Statement<R>(this.#database.prepare(sql), namesIn(sql));
     this.#prepared.set(sql, statement);
     return statement;
   }
 
   insertInto<T extends Table>(table: T): RowWriter<T> {
-    const insert = this.prepare<Record<string, Value>>(
-      `INSERT INTO ${table.name} (${table.fields.map(({ name }) => name).join()})
-      VALUES (${table.fields.map(({ field }) => `:${field}`).join()})`,
-    );
-    return (row, sums = sumsOf(table, row)) => insert.run(whole(table, row, sums));
+    const names = table.fields.map(({ name }) => name).join();
+    const values = table.fields.map(({ field }) => `:${field}`).join();
+    return this.#writer(table, `INSERT INTO ${table.name} (${names}) VALUES (${values})`);
   }
 
-  /** Of the row with its key it writes what may change. */
+  /** Finds the row by its key, and writes every column that is not fixed. */
   update<T extends Table>(table: T): RowWriter<T> {
-    const [key] = table.fields;
-    const columns = table.fields.filter(({ isFixed }) => isFixed !== true);
-    const update = this.prepare<Record<string, Value>>(
-      `UPDATE ${table.name} SET ${columns.map(({ name, field }) => `${name} = :${field}`).join()}
-      WHERE ${key?.name} = :${key?.field}`,
-    );
-    return (row, sums = sumsOf(table, row)) => update.run(whole(table, row, sums));
+    const pairs = table.fields.map(({ name, field, isFixed = false }) => ({
+      isFixed,
+      pair: `${name} = :${field}`,
+    }));
+    const set = pairs.filter(({ isFixed }) => !isFixed).map(({ pair }) => pair);
+    return this.#writer(table, `UPDATE ${table.name} SET ${set.join()} WHERE ${pairs[0]?.pair}`);
+  }
+
+  #writer<T extends Table>(table: T, sql: string): RowWriter<T> {
+    const statement = this.prepare(sql);
+    return (row, sums = sumsOf(table, row)) => statement.run(valuesOf(table, row, sums));
   }
 }
 
-/** A statement that reads rows as they are to be read. */
-export class Statement<P extends Named<P>, R> {
+/** A prepared statement with named parameters. */
+export class Statement<R> {
   readonly #statement: Database.Statement;
   readonly #names: readonly string[];
 
@@ -71,33 +68,32 @@ export class Statement<P extends Named<P>, R> {
     this.#names = names;
   }
 
-  /** The only way to read: libsql's `get` gives blobs of another type and a column of its own. */
-  all(parameters: P): R[] {
+  /** All reading goes through here: libsql's `get` gives blobs of another type, and a further column. */
+  all(parameters: Parameters = {}): R[] {
     const rows = this.#statement.all(this.#list(parameters)) as Record<string, unknown>[];
     for (const row of rows) decode(row);
     return rows as R[];
   }
 
-  one(parameters: P): R | undefined {
+  one(parameters: Parameters = {}): R | undefined {
     return this.all(parameters)[0];
   }
 
-  run(parameters: P): void {
+  run(parameters: Parameters): void {
     this.#statement.run(this.#list(parameters));
   }
 
-  /** SQLite numbers names as they come; libsql takes a list in a fraction of the time that it takes names. */
-  #list(parameters: P): Value[] {
-    const values = (parameters ?? {}) as Readonly<Record<string, Value | undefined>>;
+  /** SQLite numbers names in the order of the SQL. A list saves libsql the time of asking for each name. */
+  #list(parameters: Parameters): Value[] {
     return this.#names.map((name) => {
-      const value = values[name];
+      const value = parameters[name];
       if (value === undefined) throw new Error(`The statement has no value for :${name}.`);
       return value;
     });
   }
 }
 
-/** All rows of a table, in slices: `slice` gives those behind a key, and none when it has given all. */
+/** The rows of a table, slice by slice. `slice` gives those that follow a key, and none at the end. */
 export function* inSlices<R>(
   slice: (last: number) => readonly R[],
   keyOf: (row: R) => number,
@@ -114,11 +110,10 @@ export function* inSlices<R>(
 /**
  * Columns of a table for a SELECT, each under its field's name.
  *
- * None is read as it is stored: libsql ends the process at a text that is not UTF-8, and a flipped bit
- * makes one, or turns a number into a text. A text is read as bytes, NULL as none. The checksums say
- * whether it is what was written.
+ * No column is read as it is stored. A flipped bit can make a text that is not UTF-8, or turn a number
+ * into a text, and libsql ends the process at a text that is not UTF-8. So texts are read as bytes.
  *
- * @param version of the schema, for a database that has not reached the present one.
+ * @param version of the schema that the database has. Default: the present one.
  */
 export function selection(
   { fields }: Pick<Table, "fields">,
@@ -152,7 +147,7 @@ export function readInteger(column: string): string {
 export const peerSelect = `SELECT p.rowid AS place, ${selection(peerTable, "p")} FROM peer p`;
 export const messageSelect = `SELECT ${selection(messageTable, "m")} FROM message m`;
 export const deliverySelect = `SELECT ${selection(deliveryTable, "d")} FROM delivery d`;
-/** Deliveries with their messages. One whose message is gone is found, too, as a damaged one. */
+/** Deliveries with their messages. A delivery whose message is gone has nulls in its place. */
 export const mailSelect = `SELECT ${selection(deliveryTable, "d")}, ${selection(
   { fields: messageTable.fields.filter(({ kind }) => kind !== "key") },
   "m",
@@ -167,24 +162,20 @@ function namesIn(sql: string): string[] {
   return [...new Set(Array.from(sql.matchAll(/:([a-zA-Z]+)/g), ([, name = ""]) => name))];
 }
 
-/** A value for every column. Where there is none, the statement says so. */
-function whole<T extends Table>(
-  { fields }: T,
-  row: NewRow<T>,
-  sums: Checksums<T>,
-): Record<string, Value> {
+function valuesOf<T extends Table>({ fields }: T, row: NewRow<T>, sums: Checksums<T>): Parameters {
   const values: Record<string, Value> = {};
   for (const { field, kind, absent } of fields) {
     const given = (kind === "checksum" ? sums : row) as Record<string, Value | undefined>;
     const value = given[field] === undefined ? absent : given[field];
+    // The statement refuses to run where a value is missing.
     if (value !== undefined) values[field] = value;
   }
   return values;
 }
 
 /**
- * Every row passes here: texts and blobs come as bytes. What is not UTF-8 becomes a text of replacement
- * characters. That is the one that was written only where the row's checksum says so.
+ * Makes texts of the bytes that texts are read as. Bytes that are not UTF-8 become replacement characters.
+ * The row's checksum says whether the result is what was written.
  */
 function decode(row: Record<string, unknown>): void {
   for (const name in row) {

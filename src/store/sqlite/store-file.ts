@@ -1,4 +1,4 @@
-import { closeSync, constants, statSync } from "node:fs";
+import { closeSync, constants, fsyncSync, statSync } from "node:fs";
 import { StoreError } from "../../broker/store.js";
 import { openFile } from "../../open-file.js";
 
@@ -11,8 +11,8 @@ const ways = {
 };
 
 /**
- * Runs with the descriptor of a file of the database's, or with that of its folder. Anything else in the
- * place of one is refused, without waiting for it.
+ * Runs with the descriptor of one of the database's files, or of their folder. Anything else in such a
+ * place is refused, without waiting for it.
  */
 export function withFile<T>(path: string, how: keyof typeof ways, run: (file: number) => T): T {
   const file = openStoreFile(path, how);
@@ -23,7 +23,12 @@ export function withFile<T>(path: string, how: keyof typeof ways, run: (file: nu
   }
 }
 
-/** Throws where something else than a file stands at a path that SQLite opens itself. */
+/** Makes the file, or the names in the folder, survive a power cut. */
+export function sync(path: string): void {
+  withFile(path, "read", fsyncSync);
+}
+
+/** Throws where something other than a file stands at a path that SQLite opens itself. */
 export function assertFiles(databasePath: string): void {
   for (const path of ["", "-wal", "-journal"].map((suffix) => databasePath + suffix)) {
     if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw notRegular(path);

@@ -2,11 +2,10 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { StoreError } from "../../broker/store.js";
 import { Batches } from "./batch.js";
 import { openDatabase } from "./database.js";
-import { toStoreError } from "./failure.js";
+import { type Outcome, toOutcome, toStoreError } from "./failure.js";
 import { explainRefusedWrite, FreeSpace } from "./free-space.js";
 import type { SqliteLimits } from "./limits.js";
 import { type Call, operationsOn } from "./operations.js";
-import { type Outcome, toOutcome } from "./outcome.js";
 import { markDamaged } from "./damage/salvage.js";
 import { migrations } from "./schema.js";
 
@@ -16,16 +15,16 @@ export interface WorkerInput {
   readonly limits: SqliteLimits;
 }
 
-/** A batch of calls, answered by their outcomes; or the last message, after which the worker ends. */
+/** A batch of calls, which is answered by their outcomes; or "close", which ends the worker. */
 export type ToWorker = readonly Call[] | "close";
 
-/** Outcomes of a batch, or words on damage that was found meanwhile. */
+/** The outcomes of a batch, or words on damage that was found. */
 export type FromWorker = readonly Outcome[] | { readonly damage: string };
 
 /**
- * The thread that holds the database: the only writer, so that a slow disk holds up nobody else. Its
- * first message is the outcome of opening, with words on what was damaged by then; the later ones are
- * the outcomes of a batch each, and what is found damaged from then on.
+ * The thread that holds the database. It is the only writer, so a slow disk holds up nobody else. Its first
+ * message is the outcome of opening, with words on the damage met by then. Each later one has the outcomes
+ * of a batch, or words on damage.
  */
 function serve(port: MessagePort, { path, limits }: WorkerInput): string[] {
   const found: string[] = [];
@@ -37,7 +36,7 @@ function serve(port: MessagePort, { path, limits }: WorkerInput): string[] {
   const batches = new Batches(database, operations, onDamage, () => freeSpace.explainFailure());
   port.on("message", (message: ToWorker) => {
     if (message !== "close") return port.postMessage(batches.run(message));
-    // The lock is freed with the last prepared statement, when the thread ends.
+    // SQLite unlocks the file with the last prepared statement, when the thread ends.
     database.close();
     port.close();
   });
@@ -54,7 +53,7 @@ function start(port: MessagePort): void {
   port.postMessage(opened);
 }
 
-/** What cannot be opened for want of room says so. */
+/** Says so where the database cannot be opened for want of room. */
 function explainOpening(error: unknown): unknown {
   if (toStoreError(error)?.code !== "UNAVAILABLE") return error;
   const words = explainRefusedWrite((workerData as WorkerInput).path);

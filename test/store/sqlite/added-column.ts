@@ -16,7 +16,7 @@ const [, , path = "", deed = ""] = process.argv;
 if (deed === "salvage") markDamaged(path);
 const told: string[] = [];
 const statements = new Statements(openDatabase(path, migrations, (words) => told.push(words)));
-const select = statements.prepare<void, ReadDelivery & { colour: string }>(
+const select = statements.prepare<ReadDelivery & { colour: string }>(
   `${deliverySelect} ORDER BY d.seq`,
 );
 if (deed === "write") {

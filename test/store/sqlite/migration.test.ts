@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { basename, dirname, join } from "node:path";
 import Database from "libsql";
 import { expect, test, vi } from "vitest";
-import { backUp } from "../../../src/store/sqlite/backup.js";
+import { backUp } from "../../../src/store/sqlite/migrate.js";
 import { migrations } from "../../../src/store/sqlite/schema.js";
 import { send } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";

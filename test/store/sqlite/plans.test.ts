@@ -2,11 +2,11 @@ import { afterAll, expect, test } from "vitest";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type Database from "libsql";
 import { openDatabase } from "../../../src/store/sqlite/database.js";
 import { FreeSpace } from "../../../src/store/sqlite/free-space.js";
 import { sqliteLimits } from "../../../src/store/sqlite/limits.js";
 import { operationsOn } from "../../../src/store/sqlite/operations.js";
-import { Statements } from "../../../src/store/sqlite/statements.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pl-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -51,12 +51,17 @@ test("dead letters are found in the index of what has ended, without sorting", (
   expect(planOf(text)).not.toContain("TEMP B-TREE");
 });
 
-/** Every statement of the store. */
+/** Every statement that the store prepares. */
 function textsOfStore(): string[] {
-  const statements = new Statements(database);
+  const prepared: string[] = [];
+  const prepare = (text: string) => {
+    prepared.push(text.replaceAll(/\s+/g, " "));
+    return database.prepare(text);
+  };
   const freeSpace = new FreeSpace(path, 0);
-  operationsOn(database, { freeSpace, limits: sqliteLimits, tell: () => {} }, statements);
-  return statements.texts.map((text) => text.replaceAll(/\s+/g, " "));
+  const options = { freeSpace, limits: sqliteLimits, tell: () => {} };
+  operationsOn({ prepare } as Database.Database, options);
+  return prepared;
 }
 
 function textsWith(part: string): string[] {

@@ -54,9 +54,9 @@ test.each(
 
 test("what an earlier build stored is whole, and its checksums would be the same today", () => {
   const statements = new Statements(earlierDatabase());
-  const peers = statements.prepare<void, ReadPeer>(peerSelect).all();
-  const messages = statements.prepare<void, ReadMessage>(messageSelect).all();
-  const deliveries = statements.prepare<void, ReadDelivery>(deliverySelect).all();
+  const peers = statements.prepare<ReadPeer>(peerSelect).all();
+  const messages = statements.prepare<ReadMessage>(messageSelect).all();
+  const deliveries = statements.prepare<ReadDelivery>(deliverySelect).all();
   expect([peers.length, messages.length, deliveries.length]).toEqual([3, 5, 6]);
   for (const peer of peers) {
     expect(isIntact(peerTable, peer)).toBe(true);
@@ -69,7 +69,7 @@ test("what an earlier build stored is whole, and its checksums would be the same
 test.each(["peer", "message", "delivery"])("a change of any column of a %s is found", (name) => {
   const table = { peer: peerTable, message: messageTable, delivery: deliveryTable }[name] ?? fail();
   const select = { peer: peerSelect, message: messageSelect, delivery: deliverySelect }[name];
-  const [row] = new Statements(earlierDatabase()).prepare<void, ReadPeer>(select ?? fail()).all();
+  const [row] = new Statements(earlierDatabase()).prepare<ReadPeer>(select ?? fail()).all();
   const whole: Record<string, unknown> = { ...row };
   for (const { field, kind } of table.fields.filter((one) => one.kind !== "checksum")) {
     const value = kind === "text" ? "?" : kind === "blob" ? new Uint8Array([1]) : 77;

@@ -9,22 +9,22 @@ import {
 } from "../tables.js";
 
 /*
- * SQLite has no checksum of its own: a flipped bit in a row passes its integrity check. So each row has
- * checksums. They cover the key that the row is found by, too: a row under another's key fits none.
+ * SQLite does not notice a flipped bit in a row, so each row has a checksum. It covers the row's key, too:
+ * a row that is found under another key does not fit it.
  *
- * A stored checksum is as old as its row, so what a checksum covers never changes. Columns that a version
- * added follow those before them. They are left out as long as they, and all that were added later, are
- * as in a row that was written before: the checksum of such a row stays what it was.
+ * What a checksum covers never changes, because stored rows keep the one that they have. A column that
+ * was added later is left out while it, and every column added after it, has its `absent` value. So a row
+ * of an earlier version fits its checksum.
  */
 
-/** The checksums of a row as it is to be written. */
+/** The checksums of a row that is about to be written. */
 export function sumsOf<T extends Table>(table: T, row: NewRow<T>): Checksums<T> {
   const sums: Record<string, number> = {};
   for (const { field, sum } of checksumsOf(table)) sums[field] = sum(row);
   return sums as Checksums<T>;
 }
 
-/** Those of a row that nobody is to believe. */
+/** The checksums of a damaged row: no row fits them. */
 export function noSums<T extends Table>(table: T): Checksums<T> {
   const sums = checksumsOf(table).map(({ field }) => [field, noChecksum]);
   return Object.fromEntries(sums) as Checksums<T>;
@@ -38,7 +38,7 @@ export function isIntact<T extends Table>(table: T, row: ReadRow<T>): boolean {
   return isThere && whole !== undefined && whole.sum(read) === read[whole.field];
 }
 
-/** The checksum that the first version of the schema gave a message: without the row's own key. */
+/** The checksum of a message in the first version of the schema: it did not cover the key. */
 export function sumWithoutKey<T extends Table>(table: T, row: NewRow<T>): number {
   const fields = table.fields.filter(({ kind, since }) => kind !== "key" && since === 1);
   return summer({ fields, nesting: [] })(row);
@@ -84,7 +84,7 @@ function summer({ fields, nesting }: Pick<Table, "fields" | "nesting">): (row: A
   };
 }
 
-/** What each version of the schema has a checksum cover beside blobs, in order. */
+/** The columns that each version of the schema added to a checksum, in order. Blobs are summed apart. */
 function versionsOf(fields: readonly Field[]): Field[][] {
   const summed = fields.filter(({ kind }) => kind !== "blob" && kind !== "checksum");
   const versions = [...new Set(summed.map(({ since }) => since))].toSorted((a, b) => a - b);
@@ -111,7 +111,7 @@ function sum(values: readonly unknown[]): number {
   return crc32(JSON.stringify(values));
 }
 
-/** zlib starts anew at an array without bytes that has no memory either, so that one is passed over. */
+/** Passes over an empty array: some have no memory, and zlib then starts a new sum. */
 function add(bytes: Uint8Array, before: number): number {
   return bytes.byteLength === 0 ? before : crc32(bytes, before);
 }

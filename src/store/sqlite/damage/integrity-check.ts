@@ -1,16 +1,15 @@
 import Database from "libsql";
 import { deliveryBytes } from "../../limits.js";
-import { damagedFile } from "./damaged-file.js";
+import { damagedFile } from "../failure.js";
 import { maxCheckedBytes, maxKey } from "../limits.js";
 import type { Migration } from "../schema.js";
 
 /**
- * Refuses a database whose structure is damaged: a message might be in it that no query finds. The
- * indices hold a second copy of what decides where a message stands, and differ where one was changed;
- * so do the tables that are told by others. What rows alone hold is covered by their checksums, as they
- * are read.
+ * Refuses a database whose structure is damaged, because it may hold a message that no query finds.
+ * Indices repeat what rows hold, and some tables repeat what others hold: where two copies differ, one is
+ * damaged. Everything else in a row is covered by its checksum, which is checked when the row is read.
  *
- * @param steps that the database has been through.
+ * @param steps the migrations that the database has been through.
  */
 export function checkIntegrity(
   database: Database.Database,
@@ -19,7 +18,7 @@ export function checkIntegrity(
 ): void {
   const schemaProblem = compareSchema(database, steps);
   if (schemaProblem !== undefined) throw damagedFile(path, schemaProblem);
-  // The peers are few, and all are read at the start.
+  // The table of peers is small, and read as a whole at the start.
   const scope = bytesOf(database) > maxCheckedBytes ? "'peer'" : "1";
   const problem = findProblem(database, scope);
   if (problem !== undefined) throw damagedFile(path, problem);
@@ -27,13 +26,13 @@ export function checkIntegrity(
     throw damagedFile(path, "its tables contradict each other");
 }
 
-/** What SQLite finds wrong, as it says it; undefined where nothing is. */
+/** What SQLite finds wrong, in its words; undefined where nothing is. */
 export function findProblem(database: Database.Database, scope = "1"): string | undefined {
-  // Read as bytes: the words may name what is damaged.
+  // The words may quote damaged text, so they are read as bytes.
   const [row] = database
     .prepare(`SELECT CAST(integrity_check AS BLOB) AS words FROM pragma_integrity_check(${scope})`)
     .all() as { words: ArrayBuffer }[];
-  // Some begin with a heading.
+  // Some answers begin with a heading.
   const words = Buffer.from(row?.words ?? new ArrayBuffer(0))
     .toString()
     .trim()
@@ -49,7 +48,7 @@ function bytesOf(database: Database.Database): number {
   return size?.bytes ?? 0;
 }
 
-/** A flipped bit may leave a schema that can be read and means something else. */
+/** Finds a schema that can be read but says something else, because of a flipped bit. */
 function compareSchema(
   database: Database.Database,
   steps: readonly Migration[],
@@ -74,7 +73,7 @@ function readSchema(database: Database.Database): string[] {
   return rows.map(({ entry }) => Buffer.from(entry ?? new ArrayBuffer(0)).toString());
 }
 
-/** Whether what the tables tell of each other is the same. */
+/** Whether tables that repeat what others hold agree with them. */
 function agrees(database: Database.Database, version: number): boolean {
   const [row] = database
     .prepare(
@@ -97,7 +96,7 @@ function agrees(database: Database.Database, version: number): boolean {
   return row?.differs === 0;
 }
 
-/** The version of the schema from which on the use of queues and of all mail is told by sender. */
+/** The version of the schema that added the tables of use by sender. */
 const sharesVersion = 3;
 
 const keptBytes = `SELECT from_peer_id, sum(bytes) FROM (

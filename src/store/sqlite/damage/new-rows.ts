@@ -26,14 +26,14 @@ import type { SalvagedRow } from "./salvaged-row.js";
 
 type Salvaged<Kind extends SalvagedRow["kind"]> = Extract<SalvagedRow, { kind: Kind }>;
 
-/** What a salvage has brought into its new database, by number. */
+/** How much a salvage brought into the new database. */
 interface Counts {
   readonly peers: number;
   readonly messages: number;
   readonly damagedMessages: number;
 }
 
-/** The rows of a database that is made of those of another. */
+/** Fills the new database of a salvage. */
 export class NewRows {
   readonly #statements: Statements;
   readonly #insertPeer: RowWriter<typeof peerTable>;
@@ -51,7 +51,7 @@ export class NewRows {
     this.#updateDelivery = statements.update(deliveryTable);
   }
 
-  /** Adds the row; where its key is there already, the later of the two stays. Returns whether it was new. */
+  /** Adds a row. Of two with the same key the later stays. Returns whether the row was new. */
   add(found: SalvagedRow): boolean {
     switch (found.kind) {
       case "peer":
@@ -83,7 +83,7 @@ export class NewRows {
   }
 
   *intactMessages(): Iterable<{ id: number; body: Uint8Array }> {
-    const messagesAfter = this.#statements.prepare<{ last: number; limit: number }, ReadMessage>(
+    const messagesAfter = this.#statements.prepare<ReadMessage>(
       `${messageSelect} WHERE m.id > :last AND m.checksum <> ${noChecksum} ORDER BY m.id LIMIT :limit`,
     );
     const slice = (last: number) => messagesAfter.all({ last, limit: maxMigratedRows });
@@ -105,13 +105,13 @@ export class NewRows {
     return this.#last.delivery + 1;
   }
 
-  /** Has keys go on where they were, and counts what there is. */
+  /** Sets the sequences, so that no key is given out twice, and counts the rows. */
   finish(): Counts {
-    const setSequence = this.#statements.prepare<{ table: string; last: number }>(
+    const setSequence = this.#statements.prepare(
       "UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :table",
     );
     for (const [table, last] of Object.entries(this.#last)) setSequence.run({ table, last });
-    const count = this.#statements.prepare<void, Counts>(
+    const count = this.#statements.prepare<Counts>(
       `SELECT (SELECT count(*) FROM peer) AS peers,
       (SELECT count(*) FROM message WHERE checksum <> ${noChecksum}) AS messages,
       (SELECT count(*) FROM (SELECT id FROM message WHERE checksum = ${noChecksum} UNION
@@ -133,7 +133,7 @@ export class NewRows {
 
   #addMessage(row: MessageRow, isIntact: boolean): boolean {
     const { id, fromPeerId: peerId } = row;
-    // Nobody refers to a damaged one by a key that was never given out.
+    // A key that is higher than any intact one is damaged, too.
     if (!isKey(id) || (!isIntact && id > this.#last.message)) return false;
     if (isIntact) this.#noteLast("message", id);
     return isNew(() => {
@@ -142,7 +142,7 @@ export class NewRows {
     });
   }
 
-  /** It waits, under a key of its own, to be met and told of. */
+  /** It gets a new key and stays queued, so that a reader meets it and its sender is told. */
   #addDamagedDelivery(row: DeliveryRow): boolean {
     const { id, peerId } = row;
     if (!isKey(id)) return false;
@@ -166,7 +166,7 @@ function isKey(value: number): boolean {
   return value > 0 && value <= maxKey;
 }
 
-/** Runs an insertion; false where something of the row is taken. */
+/** Runs an insertion. False where another row has a value that must be unique. */
 function isNew(insert: () => void): boolean {
   try {
     insert();

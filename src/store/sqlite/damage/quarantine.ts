@@ -3,17 +3,17 @@ import type { ReadDelivery, ReadMessage } from "../statements.js";
 import { deliveryTable, messageTable } from "../tables.js";
 import { isIntact } from "./checksums.js";
 
-/** Reads messages and receipts only as they were written, and remembers which were not. */
+/** Gives out only messages and receipts that are as they were written, and counts the others. */
 export class Quarantine {
   readonly #damagedIds = new Set<number>();
   readonly #tell: (words: string) => void;
 
-  /** @param tell is told of each message that is found damaged, once. */
+  /** @param tell hears of each damaged message once. */
   constructor(tell: (words: string) => void = () => {}) {
     this.#tell = tell;
   }
 
-  /** Messages found damaged so far, themselves or a receipt of theirs, up to `maxKnownDamaged`. */
+  /** Messages that were found damaged, or have a damaged receipt. At most `maxKnownDamaged`. */
   get damagedMessages(): number {
     return this.#damagedIds.size;
   }

@@ -1,22 +1,29 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import Database from "libsql";
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { StoreError } from "../../../broker/store.js";
 import { systemClock } from "../../../clock.js";
-import { copyRows, type Salvaged } from "./copy-rows.js";
-import { lostFile } from "./damaged-file.js";
-import { toStoreError } from "../failure.js";
-import { withFile } from "../store-file.js";
-import { sync } from "../sync.js";
+import { MessageSchema } from "../../../../gen/peerline/v1/message_pb.js";
+import { lostFile, toStoreError } from "../failure.js";
+import { maxSalvagedDamaged } from "../limits.js";
+import { migrate } from "../migrate.js";
+import { forgottenDelivery } from "../receipts.js";
+import { applicationId, migrations } from "../schema.js";
+import { sync, withFile } from "../store-file.js";
+import { NewRows } from "./new-rows.js";
+import { leafRows, PageFile } from "./page-reader.js";
+import { recognise, type SalvagedRow } from "./salvaged-row.js";
 
 /**
- * Makes a new database of what can be read of a damaged one, and keeps the damaged one beside it. Throws
- * `refusal` where nothing of ours can be read.
+ * Makes a new database from what can be read of a damaged one, and keeps the damaged file beside it. Says
+ * in words what became of the rows. Where no row of ours can be read, it throws `refusal`.
  *
- * 1. Copy what is there, row by row, each told by its checksum, into a file of another name; sync it.
- * 2. Name it `NAME.salvaged-TIME`: from here on it is the database, whatever happens.
- * 3. Rename the damaged file and its log to `NAME.damaged-TIME`, and the new one to `NAME`.
+ * 1. Copy every row that can be read into a file of another name, and sync it.
+ * 2. Rename that file to `NAME.salvaged-TIME`. From here on it is the database, whatever happens.
+ * 3. Rename the damaged file and its WAL to `NAME.damaged-TIME`, and the new one to `NAME`.
  *
- * Returns what became of the rows, in words. The caller has the home for itself.
+ * Nobody else may use the home meanwhile.
  */
 export function salvage(path: string, refusal: StoreError): string {
   const partPath = `${path}.salvage`;
@@ -43,7 +50,7 @@ function remove(partPath: string): void {
   for (const suffix of ["", "-journal"]) rmSync(partPath + suffix, { force: true });
 }
 
-/** Puts a salvaged database in its place, if there is one; returns where the damaged one is kept. */
+/** Does step 3, if there is a salvaged database. Returns where the damaged one is kept. */
 export function finishSalvage(path: string): string | undefined {
   const folder = dirname(path);
   const prefix = `${basename(path)}.salvaged-`;
@@ -62,12 +69,12 @@ export function finishSalvage(path: string): string | undefined {
   return damagedPath;
 }
 
-/** Has the database salvaged when it is opened next, because of what was met in it. */
+/** Notes that the database has to be salvaged when it is opened next. */
 export function markDamaged(path: string): void {
   try {
     withFile(markPath(path), "replace", () => {});
   } catch {
-    // Whoever opens it next finds the damage the same way.
+    // The next opening finds the damage by itself.
   }
 }
 
@@ -85,4 +92,86 @@ function markPath(path: string): string {
 
 function describe({ peers, messages, damagedMessages, forgottenReceipts }: Salvaged): string {
   return `Salvaged were ${messages} messages and ${peers} peers; ${damagedMessages} messages are lost, and ${forgottenReceipts} whose receipt is lost are offered again.`;
+}
+
+/** What became of the rows of a damaged database. */
+export interface Salvaged {
+  /** The header, or a row that fits its checksum, shows that it is a database of Peerline. */
+  readonly isOurs: boolean;
+  readonly peers: number;
+  readonly messages: number;
+  /** Messages that are damaged, or gone while a delivery of theirs is there. */
+  readonly damagedMessages: number;
+  /** Deliveries that were damaged or gone while their message is intact. They are offered again. */
+  readonly forgottenReceipts: number;
+}
+
+/**
+ * Writes a new database with what can be read of a damaged one:
+ *
+ * 1. Every intact row on every page in use, also where nothing leads to that page.
+ * 2. The damaged messages and peers, marked as damaged, so that somebody is told.
+ * 3. A delivery for each recipient of an intact message that has none.
+ * 4. The damaged deliveries of messages that are not intact, so that their senders are told.
+ */
+export function copyRows(path: string, newPath: string): Salvaged {
+  const database = new Database(newPath);
+  try {
+    // The file is synced as a whole before it is used.
+    database.exec("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = OFF");
+    migrate(database, newPath, 0, migrations);
+    database.exec("BEGIN");
+    const rows = new NewRows(database);
+    const { isOurs, damaged } = copyIntact(path, rows);
+    for (const one of damaged) if (one.kind !== "delivery") rows.add(one);
+    const forgottenReceipts = restoreDeliveries(rows);
+    for (const one of damaged) {
+      if (one.kind === "delivery" && !rows.hasIntactMessage(one.row.id)) rows.add(one);
+    }
+    const counts = rows.finish();
+    database.exec("COMMIT");
+    return { isOurs, ...counts, forgottenReceipts };
+  } finally {
+    database.close();
+  }
+}
+
+function copyIntact(path: string, rows: NewRows): { isOurs: boolean; damaged: SalvagedRow[] } {
+  const file = new PageFile(path);
+  try {
+    return copyPages(file, rows);
+  } finally {
+    file.close();
+  }
+}
+
+function copyPages(file: PageFile, rows: NewRows): { isOurs: boolean; damaged: SalvagedRow[] } {
+  const free = file.freePages();
+  const damaged: SalvagedRow[] = [];
+  let isOurs = file.read(1)?.readUInt32BE(68) === applicationId;
+  for (let page = 1; page <= file.pageCount; page += 1) {
+    if (free.has(page)) continue;
+    for (const raw of leafRows(file, page)) {
+      const row = recognise(raw);
+      if (row === undefined) continue;
+      isOurs ||= row.isProven;
+      if (row.isIntact) rows.add(row);
+      else if (damaged.length < maxSalvagedDamaged) damaged.push(row);
+    }
+  }
+  return { isOurs, damaged };
+}
+
+/** Does step 3. Returns the number of deliveries. */
+function restoreDeliveries(rows: NewRows): number {
+  let restored = 0;
+  for (const { id, body } of rows.intactMessages()) {
+    const message = fromBinary(MessageSchema, body);
+    for (const { peerId } of message.to) {
+      if (rows.hasDelivery(id, peerId)) continue;
+      const row = forgottenDelivery({ seq: rows.nextSeq(), id, peerId }, message);
+      if (row !== undefined && rows.addDelivery(row)) restored += 1;
+    }
+  }
+  return restored;
 }

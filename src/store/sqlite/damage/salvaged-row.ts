@@ -10,13 +10,13 @@ import {
   type Value,
 } from "../tables.js";
 import { isIntact, sumsOf, sumWithoutKey } from "./checksums.js";
-import type { RawRow, RawValue } from "./leaf-rows.js";
+import type { RawRow, RawValue } from "./page-reader.js";
 
 /** A row as it was found on a page. */
 export type SalvagedRow = {
-  /** No checksum says otherwise. */
+  /** It fits its checksum, or its version of the schema had none. */
   readonly isIntact: boolean;
-  /** A checksum says so. */
+  /** It fits its checksum. */
   readonly isProven: boolean;
 } & (
   | Found<"peer", typeof peerTable>
@@ -28,14 +28,14 @@ export type SalvagedRow = {
 interface Found<Kind extends string, T extends Table> {
   readonly kind: Kind;
   readonly row: NewRow<T>;
-  /** Of an intact row its checksums; of a damaged one those that were stored. */
+  /** An intact row's own checksums. A damaged row's are those that were stored. */
   readonly sums: Checksums<T>;
 }
 
 /**
- * Which table a row is of; undefined where it is of none that is salvaged. Nothing in a row says so but
- * the number of its columns, which grew with the versions of the schema. Where it fits several tables, a
- * checksum decides, and then whether the row stores its first column: a key is not stored.
+ * Finds the table that a row is of; undefined for a table that is not salvaged. Only the number of columns
+ * tells, and it grew with the versions of the schema. Where several tables have that number, the checksum
+ * decides. Where none fits, the first column does: a key is not stored in its row.
  */
 export function recognise(raw: RawRow): SalvagedRow | undefined {
   if (raw.values.length === 2) return toSequence(raw.values);
@@ -77,7 +77,7 @@ function versionsOf({ fields }: Table): Field[][] {
   return versions.map((version) => fields.filter(({ since }) => since <= version));
 }
 
-/** The first version of the schema had checksums for messages alone, and others. */
+/** In the first version of the schema only messages had a checksum, and it was another one. */
 function isOfFirstVersion(table: Table, row: Record<string, Value>): boolean {
   return table.name === messageTable.name && sumWithoutKey(table, row) === row["checksum"];
 }
@@ -89,7 +89,7 @@ function toValue({ kind, isNullable }: Field, value: RawValue | undefined, rowid
   return isNullable === true && value === null ? null : toInteger(value);
 }
 
-/** A text that is no UTF-8 becomes one that no checksum fits. */
+/** A text that is not UTF-8 becomes one that fits no checksum. */
 function toText(value: RawValue | undefined): string {
   return value instanceof Buffer ? value.toString() : "";
 }

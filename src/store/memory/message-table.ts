@@ -7,15 +7,15 @@ import {
   type ReceiptChange,
   StoreError,
 } from "../../broker/store.js";
-import { climb, isOpen, isWaiting } from "../ladder.js";
+import { climb, isOpen, isWaiting } from "../receipt.js";
 import { deliveryBytes, type StoreLimits } from "../limits.js";
 import { mailProblem, queueProblem, type Shortage } from "../room.js";
-import { queuedReceipt, toReceipt } from "../stored-receipt.js";
+import { queuedReceipt, toReceipt } from "../receipt.js";
 import { type Delivery, type Entry, isParticipant, newEntry } from "./entry.js";
 import { Queue } from "./queue.js";
 
-/** Every message that is kept, and where it stands for whom. */
-export class MessageLog {
+/** Every message that is kept, with its receipts. */
+export class MessageTable {
   readonly #limits: StoreLimits;
   readonly #byKey = new Map<string, Entry>();
   readonly #bySeq = new Map<number, Delivery>();
@@ -41,7 +41,7 @@ export class MessageLog {
     return this.#entries.toReversed();
   }
 
-  /** Of all messages, as `maxMailBytes` counts them. */
+  /** The bytes of all messages, as `maxMailBytes` counts them. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -52,14 +52,14 @@ export class MessageLog {
     return queue;
   }
 
-  /** Forgets the peer's queue; false, with nothing changed, where a message that is kept involves it. */
+  /** Forgets the peer's queue. False, with nothing changed, where the peer sent or received a kept message. */
   removePeer(peerId: string): boolean {
     if (this.#entries.some((entry) => isParticipant(entry, peerId))) return false;
     this.#queues.delete(peerId);
     return true;
   }
 
-  /** Forgets the peer's queue; false, with nothing changed, where a message in it is open. */
+  /** Forgets the peer's queue. False, with nothing changed, where a message in it is open. */
   forgetQueue(peerId: string): boolean {
     if (!this.queue(peerId).isEmpty) return false;
     this.#queues.delete(peerId);
@@ -107,7 +107,7 @@ export class MessageLog {
     this.#remove(this.#deadLetter(peerId, seq));
   }
 
-  /** In one slice: what has a position has it for good. */
+  /** Removes everything in one slice. */
   purge(from: string, waiting: boolean): AdvancedReceipt[] {
     const deliveries = this.#entries
       .filter((entry) => entry.from.peerId === from)
@@ -135,7 +135,7 @@ export class MessageLog {
     this.#bytesOf.set(from.peerId, (this.#bytesOf.get(from.peerId) ?? 0) + bytes);
   }
 
-  /** Where what was never presented expires, the earliest first. */
+  /** When each message that was not presented expires, the earliest first. */
   expiries(): ExpiryKey[] {
     const waiting = [...this.#queues.values()].flatMap((queue) => queue.waiting);
     return waiting
@@ -183,7 +183,7 @@ export class MessageLog {
     const kept = { own: this.#bytesOf.get(sender) ?? 0, all: this.#bytes };
     const noMailRoom = mailProblem(kept, isNew ? entry.sizeBytes : 0, this.#limits);
     if (noMailRoom !== undefined) return refused(noMailRoom);
-    // A message that nobody accepts is not kept.
+    // A message that no recipient has room for is not kept.
     if (isNew) {
       this.#count(entry, entry.sizeBytes);
       this.#entries.push(entry);
@@ -203,7 +203,7 @@ export class MessageLog {
     return toAccepted(delivery, false);
   }
 
-  /** Forgets, once in a while, the messages that are older than the retention and closed for all. */
+  /** Forgets, at most once in an interval, closed messages that are older than the retention. */
   #prune(nowMs: number): void {
     if (nowMs - this.#lastPruneMs < this.#limits.pruneIntervalMs) return;
     this.#lastPruneMs = nowMs;

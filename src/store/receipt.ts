@@ -1,0 +1,132 @@
+import { create } from "@bufbuild/protobuf";
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  ConfirmedBy,
+  PeerRefSchema,
+  type Receipt,
+  ReceiptSchema,
+  ReceiptState,
+} from "../../gen/peerline/v1/message_pb.js";
+import type { ReceiptChange } from "../broker/store.js";
+
+/** A receipt as stores keep it. Times are milliseconds; null stands for a rung that was not reached. */
+export interface StoredReceipt {
+  readonly seq: number;
+  readonly peerId: string;
+  readonly peerName: string;
+  readonly state: ReceiptState;
+  readonly queuedMs: number;
+  readonly leasedMs: number | null;
+  readonly presentedMs: number | null;
+  readonly confirmedMs: number | null;
+  readonly answeredMs: number | null;
+  readonly endedMs: number | null;
+  readonly confirmedBy: ConfirmedBy;
+  readonly attempts: number;
+  readonly reason: string;
+}
+
+/** The receipt of a new delivery, or of a dead letter that is redriven. */
+export function queuedReceipt(
+  of: Pick<StoredReceipt, "seq" | "peerId" | "peerName" | "queuedMs">,
+): StoredReceipt {
+  return {
+    seq: of.seq,
+    peerId: of.peerId,
+    peerName: of.peerName,
+    state: ReceiptState.QUEUED,
+    queuedMs: of.queuedMs,
+    leasedMs: null,
+    presentedMs: null,
+    confirmedMs: null,
+    answeredMs: null,
+    endedMs: null,
+    confirmedBy: ConfirmedBy.UNSPECIFIED,
+    attempts: 0,
+    reason: "",
+  };
+}
+
+export function toReceipt(stored: StoredReceipt): Receipt {
+  return create(ReceiptSchema, {
+    recipient: create(PeerRefSchema, { peerId: stored.peerId, name: stored.peerName }),
+    state: stored.state,
+    queuedTime: timestampFromMs(stored.queuedMs),
+    leasedTime: time(stored.leasedMs),
+    presentedTime: time(stored.presentedMs),
+    confirmedTime: time(stored.confirmedMs),
+    answeredTime: time(stored.answeredMs),
+    endedTime: time(stored.endedMs),
+    confirmedBy: stored.confirmedBy,
+    attempts: stored.attempts,
+    reason: stored.reason,
+    seq: BigInt(stored.seq),
+  });
+}
+
+/**
+ * Applies a change to a receipt.
+ *
+ * - QUEUED, LEASED, PRESENTED, CONFIRMED and ANSWERED are climbed in this order. A rung may be skipped, and
+ *   its time then stays unset. Nothing goes down.
+ * - EXPIRED ends a message that was not presented, and DEAD_LETTERED one that is open. Nothing moves after.
+ * - The evidence of the first confirmation stays. A failed attempt counts while the message is open.
+ */
+export function climb(
+  receipt: StoredReceipt,
+  change: ReceiptChange,
+  nowMs: number,
+): { receipt: StoredReceipt; moved: boolean } {
+  const counted =
+    change.failedAttempt === true && isOpen(receipt.state)
+      ? { ...receipt, attempts: receipt.attempts + 1 }
+      : receipt;
+  if (change.state === undefined || !leadsUp(receipt.state, change.state)) {
+    return { receipt: counted, moved: false };
+  }
+  return { receipt: { ...counted, ...reached(receipt, change.state, change, nowMs) }, moved: true };
+}
+
+/** Whether a reader still offers the message. */
+export function isOpen(state: ReceiptState): boolean {
+  return state <= ReceiptState.PRESENTED;
+}
+
+/** Whether the message still has to be presented. */
+export function isWaiting(state: ReceiptState): boolean {
+  return state <= ReceiptState.LEASED;
+}
+
+function leadsUp(from: ReceiptState, to: ReceiptState): boolean {
+  if (to === ReceiptState.EXPIRED) return isWaiting(from);
+  return to === ReceiptState.DEAD_LETTERED ? isOpen(from) : to > from;
+}
+
+function reached(
+  receipt: StoredReceipt,
+  state: ReceiptState,
+  change: ReceiptChange,
+  nowMs: number,
+): Partial<StoredReceipt> {
+  const confirmedBy = receipt.confirmedBy || (change.confirmedBy ?? ConfirmedBy.UNSPECIFIED);
+  switch (state) {
+    case ReceiptState.LEASED:
+      return { state, leasedMs: nowMs };
+    case ReceiptState.PRESENTED:
+      return { state, presentedMs: nowMs };
+    case ReceiptState.CONFIRMED:
+      return { state, confirmedMs: nowMs, confirmedBy };
+    case ReceiptState.ANSWERED:
+      return { state, answeredMs: nowMs, confirmedBy };
+    case ReceiptState.EXPIRED:
+      return { state, endedMs: nowMs };
+    case ReceiptState.DEAD_LETTERED:
+      return { state, endedMs: nowMs, reason: change.reason ?? "" };
+    default:
+      return {};
+  }
+}
+
+function time(ms: number | null): Timestamp | undefined {
+  return ms === null ? undefined : timestampFromMs(ms);
+}
