@@ -1,5 +1,8 @@
 import { userInfo } from "node:os";
 import { expect, test } from "vitest";
+import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { createClient, openChannel } from "../../src/rpc/client.js";
+import { newSecret } from "../support/test-broker.js";
 import { Terminal } from "./terminal.js";
 
 // The person is the only peer here, and may write to itself.
@@ -122,3 +125,36 @@ async function waitUntilOnline(terminal: Terminal): Promise<void> {
   const log = terminal.start(["peers", "--online"]);
   if (!(await log.ended).stdout.includes(me)) await waitUntilOnline(terminal);
 }
+
+test(
+  "a name that went to another since the person wrote to it is refused, with both",
+  { timeout: 60_000 },
+  async () => {
+    await using terminal = await Terminal.open();
+    await terminal.run("read");
+    const channel = openChannel(`unix:${terminal.home}/broker.sock`);
+    try {
+      const anonymous = createClient(BrokerService, channel);
+      const join = async (name: string) => {
+        const { sessionToken } = await anonymous.register({ secret: newSecret(), name });
+        const headers = { authorization: `Bearer ${sessionToken}` };
+        return createClient(BrokerService, channel, { headers: () => headers });
+      };
+      const first = await join("api");
+      expect((await terminal.run("send", "api", "first")).code).toBe(0);
+      await first.updatePeer({ name: "backend" });
+      await join("api");
+      const stray = await terminal.run("send", "api", "second");
+      expect([stray.code, stray.stdout]).toEqual([1, ""]);
+      expect(stray.stderr).toMatch(
+        /TO: "api" is another peer now.* "backend" now: send to "backend"/,
+      );
+      expect((await terminal.run("send", "backend", "second")).stdout).toMatch(
+        /^queued for backend/,
+      );
+      expect((await terminal.run("log")).stdout.match(/│ second/g)).toHaveLength(1);
+    } finally {
+      channel.close();
+    }
+  },
+);
