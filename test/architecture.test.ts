@@ -36,7 +36,7 @@ const sharedFiles = new Set([
 /** Commands that need what an agent's process never loads. */
 const mayLoadDaemon: ReadonlySet<string> = new Set([
   "src/cli/commands/broker.ts",
-  "src/cli/home-lock.ts",
+  "src/cli/broker-process.ts",
 ]);
 /** The packages that each folder may import; a folder that is absent may import none. */
 const packages: Record<string, RegExp> = {
@@ -83,13 +83,13 @@ test("each folder imports only the packages it is allowed", () => {
   expect(broken).toEqual([]);
 });
 
-test("only cli/commands/broker.ts and cli/home-lock.ts import the daemon, and on demand", () => {
+test("only cli/commands/broker.ts and cli/broker-process.ts import the daemon, and on demand", () => {
   const importers = imports.filter(
     ({ from, target }) => target.startsWith("src/daemon/") && from !== "daemon",
   );
   expect(importers.toSorted((a, b) => (a.file < b.file ? -1 : 1))).toMatchObject([
+    { file: "src/cli/broker-process.ts", dynamic: true },
     { file: "src/cli/commands/broker.ts", dynamic: true },
-    { file: "src/cli/home-lock.ts", dynamic: true },
   ]);
 });
 
@@ -140,7 +140,7 @@ test("what stands at a path is opened where nobody waits for it", () => {
     return named.length === 0 ? [] : [isExclusive ? `${name} (new files only)` : name];
   });
   expect(openers.toSorted()).toEqual([
-    "cli/doctor/check-writing.ts (new files only)",
+    "cli/doctor/check-disk.ts (new files only)",
     "endpoint/place-file.ts (new files only)",
     "endpoint/regular-file.ts",
     "endpoint/secret-file.ts (new files only)",

@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { sleep, systemClock } from "../clock.js";
-import { readHolder } from "../endpoint/home-holder.js";
+import { readHolder, type LockState } from "../endpoint/home-holder.js";
 import type { Home } from "../endpoint/home.js";
 import { lifeOf, type ProcessStamp } from "../endpoint/process-stamp.js";
-import { lookAtHomeLock } from "./home-lock.js";
-import { waitForProcessEnd } from "./process-end.js";
+import { isRunning } from "../endpoint/is-running.js";
 
 /**
  * A broker's process. Its number counts where it runs: in another container that shares the home it is a
@@ -57,4 +56,26 @@ export async function waitForBrokerEnd(
     await sleep(lookMs);
   }
   return true;
+}
+
+/**
+ * Waits until a process has ended; false where it has not within `ms`. The system has no event for the
+ * end of a process that is not a child, so this looks every `lookMs`.
+ */
+export async function waitForProcessEnd(
+  pid: number,
+  { ms, lookMs }: { ms: number; lookMs: number },
+): Promise<boolean> {
+  const deadlineMs = systemClock.monotonic() + ms;
+  while (isRunning(pid)) {
+    if (systemClock.monotonic() > deadlineMs) return false;
+    await sleep(lookMs);
+  }
+  return true;
+}
+
+/** A home's lock as it is found. What holds it is loaded on demand: an agent's process never does. */
+export async function lookAtHomeLock(path: string): Promise<LockState> {
+  const { lookAtLock } = await import("../daemon/lock.js");
+  return lookAtLock(path);
 }

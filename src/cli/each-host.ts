@@ -2,11 +2,12 @@ import { Argument, InvalidArgumentError } from "commander";
 import { allHosts } from "../hosts/all-hosts.js";
 import { hostNamed } from "../hosts/find-hosts.js";
 import { HostError } from "../hosts/config-files/host-error.js";
-import type { Host } from "../hosts/host.js";
-import { CliError } from "./cli-error.js";
-import { ExitCode } from "./exit-codes.js";
+import type { Host, Scope } from "../hosts/host.js";
+import { CliError, ExitCode } from "./cli-error.js";
 import { reportFailure } from "./failure.js";
 import type { Shell } from "./shell.js";
+import type { UserPlaces } from "../endpoint/config.js";
+import { workingDirectory } from "../endpoint/working-directory.js";
 
 /** The hosts that a command is for, each by its name or that of a program of it. */
 export function hostArgument(description: string): Argument {
@@ -41,4 +42,15 @@ export async function forEachHost(
       shell.exitCode = ExitCode.failure;
     }
   }
+}
+
+/** The folder of the project that the user is in. What is done for the user alone looks at none. */
+export function projectFolder({ scope }: { scope: Scope }, { home }: UserPlaces): string {
+  const folder = workingDirectory();
+  if (folder !== undefined) return folder;
+  if (scope === "user") return home;
+  throw new CliError(
+    "NO_PROJECT",
+    "The directory you are in was removed: go to the project's, and run it there.",
+  );
 }

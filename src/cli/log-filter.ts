@@ -10,8 +10,8 @@ import type { HistoryQuery } from "./history.js";
 import { callTimeoutMs } from "./limits.js";
 import { RpcError } from "../rpc/error.js";
 import { listPeers, type Operator } from "./operator.js";
-import { explainRefusal } from "./refusal.js";
-import { writtenId } from "./written-id.js";
+import { explainRefusal } from "./failure.js";
+import { writtenId } from "./print/message-lines.js";
 
 /** What the options of `log` say of the messages that are wanted. */
 export interface FilterOptions {

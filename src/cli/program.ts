@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../endpoint/version.js";
-import { ExitCode } from "./exit-codes.js";
+import { ExitCode } from "./cli-error.js";
 import { reportFailure } from "./failure.js";
 import { openShell, type Define, type Shell } from "./shell.js";
 
@@ -82,7 +82,7 @@ const commands: readonly {
     name: "unmute",
     synopsis: "unmute PEER",
     summary: "let it send again",
-    load: async () => (await import("./commands/unmute.js")).defineUnmute,
+    load: async () => (await import("./commands/mute.js")).defineUnmute,
   },
   {
     name: "purge",

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { readdir, rm, rmdir, unlink } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { createInterface } from "node:readline/promises";
@@ -7,7 +7,7 @@ import { lookIntoHome, type HomeContents } from "../endpoint/home-contents.js";
 import { CliError } from "./cli-error.js";
 import { lookAtBroker, type BrokerView } from "./doctor/broker-view.js";
 import { lookAtHome, type HomeView } from "./doctor/home-view.js";
-import { lockHolder } from "./doctor/lock-holder.js";
+import { lockHolder } from "./doctor/lock-view.js";
 import type { Output } from "./print/output.js";
 import { count } from "./print/receipt-words.js";
 import type { Shell } from "./shell.js";
@@ -127,4 +127,30 @@ export async function removeHome(
     await unlink(config.home);
   }
   await out.lines(`Removed ${home.path}.`);
+}
+
+/** What `uninstall` leaves on the machine, for people; nothing where there is no home. */
+export async function whatStays(homePath: string, self: string): Promise<string[]> {
+  const { path, state } = lookAtHome(homePath);
+  if (state !== "usable" || lookIntoHome(path) === undefined) return [];
+  const holder = await lockHolder(path);
+  const broker = holder === undefined ? "" : `the broker that runs (pid ${holder}), `;
+  const copies = copiesIn(join(path, "backups"));
+  const kept =
+    copies === 0
+      ? ""
+      : `, with copies of ${count(copies, "file")} of your agents as they were, which may hold tokens`;
+  return [
+    "",
+    `What stays: ${broker}all mail and who is who in ${path}${kept}.`,
+    `\`${self} uninstall --purge\` removes all of it.`,
+  ];
+}
+
+function copiesIn(folder: string): number {
+  try {
+    return readdirSync(folder).filter((name) => !name.endsWith(".record")).length;
+  } catch {
+    return 0;
+  }
 }

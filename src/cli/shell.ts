@@ -1,6 +1,9 @@
 import type { Command } from "commander";
-import { ExitCode } from "./exit-codes.js";
+import { ExitCode, CliError } from "./cli-error.js";
 import { Output } from "./print/output.js";
+import type { UserPlaces } from "../endpoint/config.js";
+import { findProgram } from "../endpoint/find-program.js";
+import { commandLine } from "./doctor/advice.js";
 
 /** What every command works with. */
 export interface Shell {
@@ -26,3 +29,29 @@ export function openShell(program: string): Shell {
     exitCode: ExitCode.ok,
   };
 }
+
+/** How a person calls this program here. */
+export function selfCommand(program: string, { programs }: UserPlaces): string {
+  return findProgram("peerline", programs) === undefined
+    ? commandLine(process.execPath, program)
+    : "peerline";
+}
+
+/** From its making to its disposal, Ctrl-C and SIGTERM abort the signal and no longer end the process. */
+export interface Interruption extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+export function catchInterruption(): Interruption {
+  const controller = new AbortController();
+  const abort = () => controller.abort(new CliError("INTERRUPTED", "Interrupted."));
+  for (const name of signals) process.on(name, abort);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      for (const name of signals) process.off(name, abort);
+    },
+  };
+}
+
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { groups, type Finding, type FindingId } from "../../src/cli/doctor/finding.js";
-import { waitForProcessEnd } from "../../src/cli/process-end.js";
+import { waitForProcessEnd } from "../../src/cli/broker-process.js";
 import { DoctorMachine } from "./doctor-machine.js";
 import { allTrials, type Trial } from "./doctor-trials.js";
 

@@ -1,15 +1,14 @@
+import Database from "libsql";
 import { once } from "node:events";
 import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { userInfo } from "node:os";
-import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkBroker } from "../../src/cli/doctor/check-broker.js";
-import { checkClock } from "../../src/cli/doctor/check-clock.js";
+import { checkClock, checkStore } from "../../src/cli/doctor/check-store.js";
 import { judge } from "../../src/cli/doctor/check-disk.js";
 import { checkPeers } from "../../src/cli/doctor/check-peers.js";
 import { checkSecrets } from "../../src/cli/doctor/check-secrets.js";
-import { checkStore } from "../../src/cli/doctor/check-store.js";
 import { gatherEvidence, type Evidence } from "../../src/cli/doctor/evidence.js";
 import { isTrouble, type Finding } from "../../src/cli/doctor/finding.js";
 import type { RunningBroker } from "../../src/cli/doctor/broker-view.js";

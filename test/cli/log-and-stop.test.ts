@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { expect, test } from "vitest";
-import { waitForProcessEnd } from "../../src/cli/process-end.js";
+import { waitForProcessEnd } from "../../src/cli/broker-process.js";
 import { Terminal } from "./terminal.js";
 
 const me = userInfo().username.toLowerCase();

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { lastStart } from "../../src/cli/doctor/last-start.js";
+import { lastStart } from "../../src/cli/doctor/check-broker-log.js";
 import { openHome, type Home } from "../../src/endpoint/home.js";
 import { startBroker } from "../../src/endpoint/start-broker.js";
 import { obstacles, obstruct } from "../support/obstacles.js";

@@ -7,7 +7,7 @@ import { connectAsOperator, type Operator } from "../operator.js";
 import { receiptPhrase } from "../print/receipt-words.js";
 import { systemClock } from "../../clock.js";
 import type { Define, Shell } from "../shell.js";
-import { writtenId } from "../written-id.js";
+import { writtenId } from "../print/message-lines.js";
 import { showMessage } from "./show.js";
 
 export const defineDeadLetters: Define = (command, shell) => {

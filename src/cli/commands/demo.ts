@@ -1,8 +1,7 @@
-import { catchInterruption } from "../interruption.js";
+import { catchInterruption, type Define, type Shell } from "../shell.js";
 import { Stage } from "../demo/stage.js";
 import { playStory } from "../demo/story.js";
 import { Transcript } from "../demo/transcript.js";
-import type { Define, Shell } from "../shell.js";
 
 export const defineDemo: Define = (command, shell) => {
   command

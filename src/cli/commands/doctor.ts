@@ -5,12 +5,11 @@ import { VERSION } from "../../endpoint/version.js";
 import { workingDirectory } from "../../endpoint/working-directory.js";
 import { gatherEvidence } from "../doctor/evidence.js";
 import { isTrouble, type Finding } from "../doctor/finding.js";
-import { commandLine } from "../doctor/quoted.js";
+import { commandLine } from "../doctor/advice.js";
 import { reportLines } from "../doctor/report.js";
-import { runChecks } from "../doctor/run-checks.js";
-import { ExitCode } from "../exit-codes.js";
-import { catchInterruption } from "../interruption.js";
-import type { Define, Shell } from "../shell.js";
+import { runChecks } from "../doctor/all-checks.js";
+import { ExitCode } from "../cli-error.js";
+import { catchInterruption, type Define, type Shell } from "../shell.js";
 
 export const defineDoctor: Define = (command, shell) => {
   command

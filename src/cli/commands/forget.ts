@@ -9,7 +9,7 @@ import { CliError } from "../cli-error.js";
 import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator, listPeers, type Operator } from "../operator.js";
 import { count } from "../print/receipt-words.js";
-import { relativeTime } from "../print/relative-time.js";
+import { relativeTime } from "../print/time-words.js";
 import type { Define, Shell } from "../shell.js";
 
 export const defineForget: Define = (command, shell) => {

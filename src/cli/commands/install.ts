@@ -6,12 +6,9 @@ import { findEntries, findPlugin } from "../../hosts/find-entries.js";
 import { findHosts } from "../../hosts/find-hosts.js";
 import type { FoundPlugin, Host, InstallOptions } from "../../hosts/host.js";
 import { serverCommand } from "../../hosts/config-files/server-command.js";
-import { editLines, placeOf } from "../print/edit-lines.js";
-import { forEachHost, hostArgument } from "../each-host.js";
-import { pluginLines } from "../print/plugin-lines.js";
-import { projectFolder } from "../project-folder.js";
-import { selfCommand } from "../self.js";
-import type { Define, Shell } from "../shell.js";
+import { editLines, placeOf, pluginLines } from "../print/edit-lines.js";
+import { forEachHost, hostArgument, projectFolder } from "../each-host.js";
+import { selfCommand, type Define, type Shell } from "../shell.js";
 
 interface Options {
   readonly all: boolean;

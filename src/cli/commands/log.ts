@@ -3,7 +3,7 @@ import { readConfig } from "../../endpoint/config.js";
 import { CliError } from "../cli-error.js";
 import { followLog, type LogProgress } from "../follow-log.js";
 import { searchHistory } from "../history.js";
-import { catchInterruption } from "../interruption.js";
+import { catchInterruption, type Define, type Shell } from "../shell.js";
 import { defaultLogCount, maxLogCount, maxLogMemory, maxSearched } from "../limits.js";
 import {
   isFiltered,
@@ -15,7 +15,6 @@ import {
 import { lossNotes, retryLostBroker } from "../lost-broker.js";
 import { printMoved, printRecord } from "../print/log-entry.js";
 import { connectAsOperator } from "../operator.js";
-import type { Define, Shell } from "../shell.js";
 
 export const defineLog: Define = (command, shell) => {
   command

@@ -3,7 +3,7 @@ import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
 import { readSeconds } from "../../mcp/duration.js";
 import { CliError } from "../cli-error.js";
-import { clockTime } from "../print/clock-time.js";
+import { clockTime } from "../print/time-words.js";
 import { callTimeoutMs, maxMuteSeconds } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
 import type { Define, Shell } from "../shell.js";
@@ -47,4 +47,18 @@ function readTime(text: string): number {
     "USAGE",
     `--for "${text}" is no time: write 45s, 10m, 2h or 1d, from 1s to 365d.`,
   );
+}
+
+export const defineUnmute: Define = (command, shell) => {
+  command
+    .description("Lets a peer send again that was muted.")
+    .argument("<peer>", "its name or id")
+    .addHelpText("after", "\nExample:\n  peerline unmute worker-3")
+    .action((peer: string) => unmute(shell, peer));
+};
+
+async function unmute({ program, out }: Shell, name: string): Promise<void> {
+  await using operator = await connectAsOperator({ config: readConfig(), program });
+  const { peer } = await operator.client.unmutePeer({ peer: name }, { timeoutMs: callTimeoutMs });
+  await out.lines(`${peer?.name} may send.`);
 }

@@ -3,16 +3,14 @@ import { DeliverySchema, type Delivery } from "../../../gen/peerline/v1/broker_s
 import type { Message } from "../../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
-import { CliError } from "../cli-error.js";
-import { ExitCode } from "../exit-codes.js";
-import { catchInterruption } from "../interruption.js";
+import { CliError, ExitCode } from "../cli-error.js";
+import { catchInterruption, type Define, type Shell } from "../shell.js";
 import { maxQuietRounds, maxReconnects } from "../limits.js";
 import { lossNotes, retryLostBroker } from "../lost-broker.js";
 import { messageLines } from "../print/message-lines.js";
 import { joinAsPerson, type Person } from "../person.js";
 import { readMail } from "../read-mail.js";
 import { count } from "../print/receipt-words.js";
-import type { Define, Shell } from "../shell.js";
 
 export const defineRead: Define = (command, shell) => {
   command

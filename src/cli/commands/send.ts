@@ -13,7 +13,7 @@ import { readSeconds } from "../../mcp/duration.js";
 import { shortId } from "../../contract/ids.js";
 import { readUrgency } from "../../mcp/words.js";
 import { CliError } from "../cli-error.js";
-import { commandLine } from "../doctor/quoted.js";
+import { commandLine } from "../doctor/advice.js";
 import {
   callTimeoutMs,
   maxExpirySeconds,
@@ -23,13 +23,12 @@ import {
 } from "../limits.js";
 import { retryLostBroker } from "../lost-broker.js";
 import { joinAsPerson } from "../person.js";
-import { reachClause } from "../print/reach-words.js";
-import { stateLabel } from "../print/receipt-words.js";
+import { reachClause, stateLabel } from "../print/receipt-words.js";
 import { readStdin } from "../read-stdin.js";
-import { explainRefusal } from "../refusal.js";
+import { explainRefusal } from "../failure.js";
 import { errorOf } from "../../rpc/status.js";
 import type { Define, Shell } from "../shell.js";
-import { writtenId } from "../written-id.js";
+import { writtenId } from "../print/message-lines.js";
 
 export const defineSend: Define = (command, shell) => {
   shell.explainUsage = (code) => {

@@ -3,7 +3,7 @@ import { callTimeoutMs } from "../limits.js";
 import { printRecord } from "../print/log-entry.js";
 import { connectAsOperator } from "../operator.js";
 import type { Define, Shell } from "../shell.js";
-import { writtenId } from "../written-id.js";
+import { writtenId } from "../print/message-lines.js";
 
 export const defineShow: Define = (command, shell) => {
   command

@@ -1,6 +1,6 @@
+import stringWidth from "string-width";
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import stringWidth from "string-width";
 import {
   GetServerInfoResponseSchema,
   StoreInfo_Durability,
@@ -14,10 +14,10 @@ import { otherVersion } from "../../endpoint/other-version.js";
 import { EndpointError, type EndpointErrorCode } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
 import { findBrokerProcess, processWords, type BrokerProcess } from "../broker-process.js";
-import { ExitCode } from "../exit-codes.js";
+import { ExitCode } from "../cli-error.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import { count } from "../print/receipt-words.js";
-import { span } from "../print/relative-time.js";
+import { span } from "../print/time-words.js";
 import type { Define, Shell } from "../shell.js";
 import { gap, table } from "../print/table.js";
 import { wrap } from "../print/wrap.js";

@@ -5,18 +5,12 @@ import { Backups } from "../../hosts/config-files/backups.js";
 import { planUninstall, uninstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
 import type { Host, InstallOptions } from "../../hosts/host.js";
 import { findEntries, findPlugin } from "../../hosts/find-entries.js";
-import { CliError } from "../cli-error.js";
-import { forEachHost, hostArgument } from "../each-host.js";
-import { editLines, placeOf } from "../print/edit-lines.js";
-import { ExitCode } from "../exit-codes.js";
-import { catchInterruption } from "../interruption.js";
+import { CliError, ExitCode } from "../cli-error.js";
+import { forEachHost, hostArgument, projectFolder } from "../each-host.js";
+import { editLines, placeOf, pluginLines } from "../print/edit-lines.js";
+import { catchInterruption, selfCommand, type Define, type Shell } from "../shell.js";
 import type { Output } from "../print/output.js";
-import { pluginLines } from "../print/plugin-lines.js";
-import { projectFolder } from "../project-folder.js";
-import { agree, purgeLines, removeHome, surveyHome } from "../purge.js";
-import { selfCommand } from "../self.js";
-import type { Define, Shell } from "../shell.js";
-import { whatStays } from "../print/what-stays.js";
+import { agree, purgeLines, removeHome, surveyHome, whatStays } from "../purge.js";
 
 interface Options {
   readonly all: boolean;

@@ -1,4 +1,9 @@
 import { existsSync } from "node:fs";
+import { isFleetingPath } from "../../hosts/config-files/server-command.js";
+import type { Scope } from "../../hosts/host.js";
+import type { EntryView } from "./entry-view.js";
+import type { Evidence } from "./evidence.js";
+import type { HostView } from "./host-view.js";
 
 /** What to do about a finding, for people and, where a shell can do it, for a shell. */
 export interface Advice {
@@ -24,4 +29,67 @@ export function asidePath(path: string, suffix = "set-aside"): string {
   let number = 2;
   while (existsSync(`${first}-${number}`)) number += 1;
   return `${first}-${number}`;
+}
+
+/** A word as a shell takes it back. */
+export function quoted(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word)
+    ? word
+    : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** A command as it is typed. */
+export function commandLine(...words: readonly string[]): string {
+  return words.map(quoted).join(" ");
+}
+
+/** The commands that write an entry anew as it should be. */
+export function reinstall(
+  evidence: Evidence,
+  { host }: HostView,
+  { scope, kind, removal: local }: EntryView,
+): string[] {
+  const install = installCommands(evidence, host.name, {
+    scope: scope === "project" ? scope : "user",
+    force: kind !== "own",
+  });
+  return local === undefined ? install : [commandLine(...local), ...install];
+}
+
+/** The commands that install Peerline into a host. A program that will be deleted is installed first. */
+export function installCommands(
+  { self, program }: Pick<Evidence, "self" | "program">,
+  host: string,
+  { scope = "user", force = false }: { scope?: Scope; force?: boolean } = {},
+): string[] {
+  const options = optionsOf(scope, force);
+  return isFleetingPath(program)
+    ? ["npm install --global peerline", `peerline install ${host}${options}`]
+    : [`${self} install ${host}${options}`];
+}
+
+/** The commands that take all that `install` wrote out of a host's files. */
+export function removal({ self }: Evidence, { host, entries, hooks }: HostView): string[] {
+  const written = [
+    ...entries.map(({ scope, kind }) => ({
+      scope,
+      isOwn: kind === "own",
+      isOurs: kind !== "foreign",
+    })),
+    ...hooks.map(({ scope, isOwn }) => ({ scope, isOwn, isOurs: true })),
+  ].filter(({ isOurs }) => isOurs);
+  const local = entries.flatMap(({ kind, removal: words }) =>
+    words === undefined || kind === "foreign" ? [] : [commandLine(...words)],
+  );
+  const scopes = (["user", "project"] as const).flatMap((scope) => {
+    const there = written.filter((one) => one.scope === scope);
+    if (there.length === 0) return [];
+    const force = there.some(({ isOwn }) => !isOwn);
+    return [`${self} uninstall ${host.name}${optionsOf(scope, force)}`];
+  });
+  return [...local, ...scopes];
+}
+
+function optionsOf(scope: Scope, force: boolean): string {
+  return `${scope === "project" ? " --scope project" : ""}${force ? " --force" : ""}`;
 }

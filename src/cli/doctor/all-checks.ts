@@ -1,29 +1,23 @@
-import { checkAdapters } from "./check-adapters.js";
+import { checkAdapters, checkHomes } from "./check-agents.js";
 import { checkBroker } from "./check-broker.js";
 import { checkBrokerLog } from "./check-broker-log.js";
-import { checkClock } from "./check-clock.js";
-import { checkConfigFiles } from "./check-config-files.js";
+import { checkClock, checkStore } from "./check-store.js";
+import { checkConfigFiles, checkFolderTrust, checkHosts, checkPlugins } from "./check-hosts.js";
 import { checkDatabase } from "./check-database.js";
-import { checkDisk } from "./check-disk.js";
+import { checkDisk, checkWriting } from "./check-disk.js";
 import { checkDoorbells } from "./check-doorbells.js";
 import { checkEntries } from "./check-entries.js";
-import { checkFolderTrust } from "./check-folder-trust.js";
 import { checkHome } from "./check-home.js";
 import { checkHomeFiles } from "./check-home-files.js";
-import { checkHomes } from "./check-homes.js";
 import { checkHooks } from "./check-hooks.js";
-import { checkHosts } from "./check-hosts.js";
-import { checkLock } from "./check-lock.js";
+import { checkLock, checkStartClaim } from "./check-lock.js";
 import { checkPeers } from "./check-peers.js";
-import { checkPlugins } from "./check-plugins.js";
 import { checkProgram } from "./check-program.js";
 import { checkSecrets } from "./check-secrets.js";
 import { checkStart } from "./check-start.js";
-import { checkStartClaim } from "./check-start-claim.js";
-import { checkStore } from "./check-store.js";
-import { checkWriting } from "./check-writing.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
+import { errnoOf } from "../../endpoint/errno.js";
 
 /** Looks at one thing, and changes nothing. An abort ends what it has started. */
 export type Check = (
@@ -58,3 +52,32 @@ export const allChecks: readonly Check[] = [
   checkPlugins,
   checkFolderTrust,
 ];
+
+/** Everything that the checks find. What the system does not let one see keeps none of the others. */
+export async function runChecks(evidence: Evidence, signal: AbortSignal): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const check of allChecks) findings.push(...(await run(check, evidence, signal)));
+  return findings;
+}
+
+async function run(
+  check: Check,
+  evidence: Evidence,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  signal.throwIfAborted();
+  try {
+    return await check(evidence, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // Only what the system says of a file is a finding; anything else is a defect.
+    if (errnoOf(error) === undefined || !isPathError(error)) throw error;
+    const mend = "Look at that path: who owns it, and who may read it";
+    const seen = `it could not be looked at (${error.code})`;
+    return [{ id: "not-looked", severity: "warning", subject: error.path, seen, mend }];
+  }
+}
+
+function isPathError(error: unknown): error is { readonly code: string; readonly path: string } {
+  return error instanceof Error && "path" in error && typeof error.path === "string";
+}

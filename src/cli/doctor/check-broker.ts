@@ -1,13 +1,12 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { afterStop, otherVersion } from "../../endpoint/other-version.js";
-import { span } from "../print/relative-time.js";
-import { advise, asidePath } from "./advice.js";
+import { span } from "../print/time-words.js";
+import { advise, asidePath, commandLine } from "./advice.js";
 import type { RunningBroker } from "./broker-view.js";
 import { endHolder } from "./check-lock.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { LockHolder } from "./lock-view.js";
-import { commandLine } from "./quoted.js";
 import { socketOf } from "./running-programs.js";
 
 /** Whether a broker runs, answers, and is of this version. */

@@ -1,11 +1,10 @@
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
-import { advise } from "./advice.js";
+import { advise, reinstall } from "./advice.js";
 import { isExpanded, type EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { HostView } from "./host-view.js";
-import { reinstall } from "./reinstall.js";
 import { socketOf } from "./running-programs.js";
 
 /** What can be said against an entry that its host reads, by looking at it alone. */

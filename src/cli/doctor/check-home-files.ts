@@ -2,11 +2,10 @@ import { lstatSync, readdirSync, type Stats } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { errnoOf } from "../../endpoint/errno.js";
-import { advise } from "./advice.js";
+import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxHomeEntries } from "./limits.js";
-import { commandLine } from "./quoted.js";
 
 /** What is in the home has to be this user's, and closed to others like the home itself. */
 export function checkHomeFiles({ home }: Evidence): Finding[] {

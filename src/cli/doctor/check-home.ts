@@ -2,11 +2,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { lstatSync } from "node:fs";
 import { maxSocketPathBytes } from "../../endpoint/limits.js";
-import { advise } from "./advice.js";
+import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding, FindingId } from "./finding.js";
 import type { HomeState } from "./home-view.js";
-import { commandLine } from "./quoted.js";
 
 /** The directory that holds everything: whether it is there, this user's alone, and short enough. */
 export function checkHome({ config, home }: Evidence): Finding[] {

@@ -3,13 +3,11 @@ import { dirname, isAbsolute, join } from "node:path";
 import { scriptBeside } from "../../hosts/doorbell/hook.js";
 import type { HostHooks } from "../../hosts/host.js";
 import { count } from "../print/receipt-words.js";
-import { advise } from "./advice.js";
+import { advise, commandLine, installCommands } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { HostView } from "./host-view.js";
-import { commandLine } from "./quoted.js";
 import { isPlainHook } from "./plain-start.js";
-import { installCommands } from "./reinstall.js";
 
 /** What tells an agent of mail between its own calls: the host's hooks, installed or of the plugin. */
 export function checkHooks(evidence: Evidence): Finding[] {

@@ -1,11 +1,11 @@
-import { advise } from "./advice.js";
+import { advise, commandLine, installCommands, removal } from "./advice.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { HostView } from "./host-view.js";
 import { isPlainStart } from "./plain-start.js";
-import { commandLine } from "./quoted.js";
-import { installCommands, removal } from "./reinstall.js";
+import { findForbidden, findProgram } from "../../endpoint/find-program.js";
+import { installGlobally, makeExecutable } from "./check-program.js";
 
 /** Which hosts are told of Peerline, and where. */
 export function checkHosts(evidence: Evidence): Finding[] {
@@ -96,4 +96,59 @@ function twice(view: HostView, used: readonly EntryView[], evidence: Evidence): 
 function placeOf({ path, scope }: EntryView): string {
   if (scope === "user") return path;
   return `${path} (${scope === "local" ? "for you in this project" : "for this project"})`;
+}
+
+/** Files that their host cannot read: it may do without all that is in them. */
+export function checkConfigFiles({ hosts }: Evidence): Finding[] {
+  return hosts.flatMap(({ host, broken }) =>
+    broken.map((error) => ({
+      id: "config-broken",
+      severity: "problem",
+      subject: host.title,
+      seen: error.message,
+      mend: "Mend the file at that place, or remove it",
+    })),
+  );
+}
+
+/** The plugin starts `peerline` by that name, wherever it is installed. */
+export function checkPlugins({ hosts, places, program }: Evidence): Finding[] {
+  return hosts.flatMap(({ host, plugin }): Finding[] => {
+    if (plugin === undefined) return [];
+    const subject = host.title;
+    if (findProgram("peerline", places.programs) !== undefined) {
+      return [
+        { id: "plugin", severity: "ok", subject, seen: `its plugin is in use (${plugin.path})` },
+      ];
+    }
+    const forbidden = findForbidden("peerline", places.programs);
+    const what =
+      forbidden === undefined ? "is not on PATH" : `may not be executed where it is (${forbidden})`;
+    const seen = `its plugin is in use (${plugin.path}) and starts \`peerline\`, which ${what}`;
+    const command = forbidden === undefined ? installGlobally(program) : makeExecutable(forbidden);
+    return [
+      { id: "plugin-program-missing", severity: "problem", subject, seen, ...advise([command]) },
+    ];
+  });
+}
+
+/** Some hosts start no server in a folder that their user does not trust. */
+export function checkFolderTrust({ hosts, project }: Evidence): Finding[] {
+  return hosts.flatMap(({ host, entries, plugin, folder }): Finding[] => {
+    const isTold = plugin !== undefined || entries.some(({ scope }) => scope !== "ignored");
+    const { folderTrust, programs } = host;
+    if (!isTold || folderTrust === "none" || folder === undefined) return [];
+    if (folder.trust === "trusted") return [];
+    const isRefused = folder.trust === "refused";
+    const word = isRefused ? "is refused trust" : "has no trust yet";
+    return [
+      {
+        id: "folder-untrusted",
+        severity: isRefused ? "warning" : "note",
+        subject: host.title,
+        seen: `${project} ${word} in ${folder.path}: no server is started there`,
+        mend: `${commandLine("cd", project)} && ${programs[0]}, then ${folderTrust.command}`,
+      },
+    ];
+  });
 }

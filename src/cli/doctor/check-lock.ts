@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fileSystemOf } from "../../endpoint/file-system.js";
-import { advise } from "./advice.js";
+import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { LockHolder } from "./lock-view.js";
-import { commandLine } from "./quoted.js";
+import { isClaimed } from "../../endpoint/start-claim.js";
 
 /** Whether the home's file system gives locks, and whether who holds its lock serves. */
 export function checkLock({ home, broker, lock }: Evidence): Finding[] {
@@ -35,4 +37,14 @@ export function endHolder(holder: LockHolder | undefined): Pick<Finding, "mend" 
   return holder === undefined
     ? { mend: `End the broker where it runs, as in another container: ${what}` }
     : { mend: `End process ${holder.pid} in the container that it runs in: ${what}` };
+}
+
+/** The claim of a process that was killed while it started a broker. It has lapsed, and guards nothing. */
+export function checkStartClaim({ home, nowMs }: Evidence): Finding[] {
+  if (home.state !== "usable") return [];
+  const path = join(home.path, "broker.starting");
+  if (!existsSync(path) || isClaimed(path, nowMs)) return [];
+  const seen = "left by a process that ended while it started a broker; the next start takes it";
+  const advice = advise([commandLine("rm", path)]);
+  return [{ id: "start-claim", severity: "note", subject: path, seen, ...advice }];
 }

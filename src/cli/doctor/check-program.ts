@@ -3,12 +3,11 @@ import { dirname } from "node:path";
 import { openRegularFile } from "../../endpoint/regular-file.js";
 import { VERSION } from "../../endpoint/version.js";
 import { findForbidden, findProgram } from "../../endpoint/find-program.js";
-import { advise } from "./advice.js";
+import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { isNodeTooOld, nodeVersion } from "../../endpoint/node-version.js";
-import { programVersion } from "./program-version.js";
-import { commandLine } from "./quoted.js";
+import { programVersion } from "./plain-start.js";
 
 /** This program, and what a shell starts by the name of `peerline`. */
 export async function checkProgram(

@@ -4,10 +4,9 @@ import { errnoOf } from "../../endpoint/errno.js";
 import { maxSecrets, startClaimMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secret-file.js";
 import { count } from "../print/receipt-words.js";
-import { advise, asidePath } from "./advice.js";
+import { advise, asidePath, commandLine, quoted } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { commandLine, quoted } from "./quoted.js";
 
 /** The files that prove to the broker who is which peer. */
 export async function checkSecrets({ home, broker, nowMs }: Evidence): Promise<Finding[]> {

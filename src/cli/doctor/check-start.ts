@@ -1,14 +1,12 @@
 import { VERSION } from "../../endpoint/version.js";
 import { serverName } from "../../hosts/config-files/server-command.js";
-import { advise } from "./advice.js";
+import { advise, commandLine, reinstall } from "./advice.js";
 import { isExpanded, type EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { HostView } from "./host-view.js";
 import { startTimeoutMs } from "./limits.js";
 import { isNode, isNodeTooOld, nodeVersion } from "../../endpoint/node-version.js";
-import { commandLine } from "./quoted.js";
-import { reinstall } from "./reinstall.js";
 import { startCommand, type StartOutcome } from "./start-command.js";
 
 /** Whether what the entries name starts and answers: each command once, whatever number of hosts name it. */

@@ -1,7 +1,10 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { StoreInfo } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { count } from "../print/receipt-words.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
+import { span } from "../print/time-words.js";
+import { clockToleranceMs } from "./limits.js";
 
 /** What the broker says of its store. */
 export function checkStore({ home, broker, self }: Evidence): Finding[] {
@@ -30,4 +33,24 @@ export function checkStore({ home, broker, self }: Evidence): Finding[] {
 function healthy({ technology, bytes }: StoreInfo, subject: string): Finding {
   const seen = `${technology}, takes messages, ${(Number(bytes) / 2 ** 20).toFixed(1)} MiB`;
   return { id: "store", severity: "ok", subject, seen };
+}
+
+/** Times that the broker gave and that are still to come: the clock was set back since, or was wrong. */
+export function checkClock({ broker, nowMs, self }: Evidence): Finding[] {
+  if (broker.state !== "running") return [];
+  const { startTime } = broker.info;
+  const findings: Finding[] = [];
+  const startedInMs = startTime === undefined ? 0 : timestampMs(startTime) - nowMs;
+  if (startedInMs > clockToleranceMs) {
+    const seen = `the broker started ${span(startedInMs)} from now: the clock was set back`;
+    const mend = `Set the clock right, then ${self} stop (agents that run start the broker again)`;
+    findings.push({ id: "clock", severity: "warning", subject: "clock", seen, mend });
+  }
+  const newestInMs = (broker.newestMs ?? nowMs) - nowMs;
+  if (newestInMs > clockToleranceMs) {
+    const seen = `the newest message was accepted ${span(newestInMs)} from now: the clock is slow, or was fast`;
+    const mend = "Set the clock right; messages of that time expire later than they say";
+    findings.push({ id: "clock", severity: "warning", subject: "clock", seen, mend });
+  }
+  return findings;
 }

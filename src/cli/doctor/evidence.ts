@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config, UserPlaces } from "../../endpoint/config.js";
 import { isClaimed } from "../../endpoint/start-claim.js";
-import { selfCommand } from "../self.js";
+import { selfCommand } from "../shell.js";
 import { lookAtBroker, type BrokerView } from "./broker-view.js";
 import { lookAtHome, type HomeView } from "./home-view.js";
 import { lookAtHosts, type HostView } from "./host-view.js";

@@ -1,12 +1,13 @@
 import { join } from "node:path";
+import { statSync } from "node:fs";
 import { sleep } from "../../clock.js";
 import { readHolder, type LockState } from "../../endpoint/home-holder.js";
 import { lifeOf } from "../../endpoint/process-stamp.js";
-import { lookAtHomeLock } from "../home-lock.js";
+import { lookAtHomeLock } from "../broker-process.js";
 import type { BrokerView } from "./broker-view.js";
 import type { HomeView } from "./home-view.js";
-import { lockSettleLooks, lockSettleMs } from "./limits.js";
-import { lockHolder } from "./lock-holder.js";
+import { lockSettleLooks, lockSettleMs, maxLocksBytes } from "./limits.js";
+import { readRegularFile } from "../../endpoint/regular-file.js";
 
 /** The lock of a home's broker. */
 export interface LockView {
@@ -58,4 +59,28 @@ async function holderOf(home: string): Promise<LockHolder | undefined> {
   // Whoever has it by now is another one.
   if (life === "ended") return undefined;
   return { pid: stamp.pid, place: life === "elsewhere" ? "elsewhere" : "here" };
+}
+
+/**
+ * The process that holds a home's lock: its broker, or one that is about to serve or is ending. Undefined
+ * where nobody does, or where the system does not show locks as a file. The lock is not taken to find
+ * out: a broker that starts at that moment would think that another serves.
+ */
+export async function lockHolder(home: string): Promise<number | undefined> {
+  const stats = statSync(join(home, "lock.db"), { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  for (const line of await lockLines()) {
+    const [, inode, first] = /\S+:\S+:(\d+) (\d+) \S+$/.exec(line) ?? [];
+    const pid = Number(/ WRITE +(-?\d+) /.exec(line)?.[1]);
+    if (Number(inode) === stats.ino && sqliteLockBytes.has(Number(first)) && pid > 0) return pid;
+  }
+  return undefined;
+}
+
+/** Where SQLite's locks begin: those of a writer that waits, and of one that has the file. */
+const sqliteLockBytes: ReadonlySet<number> = new Set([0x4000_0000, 0x4000_0001, 0x4000_0002]);
+
+async function lockLines(): Promise<string[]> {
+  const locks = await readRegularFile("/proc/locks", maxLocksBytes);
+  return locks?.bytes?.toString().split("\n") ?? [];
 }

@@ -1,12 +1,13 @@
 import { realpathSync } from "node:fs";
-import { basename, isAbsolute, sep } from "node:path";
+import { basename, isAbsolute, sep, dirname, join } from "node:path";
 import { findProgram } from "../../endpoint/find-program.js";
 import { scriptBeside } from "../../hosts/doorbell/hook.js";
 import type { FoundHook } from "../../hosts/doorbell/find-hooks.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
 import { isNode } from "../../endpoint/node-version.js";
-import { programVersion } from "./program-version.js";
+import { openRegularFile } from "../../endpoint/regular-file.js";
+import { maxManifestBytes } from "./limits.js";
 
 /**
  * Whether an entry starts a Peerline of this machine, and nothing else: this program, `peerline` on the
@@ -53,5 +54,18 @@ function isOutside(path: string | undefined, project: string): boolean {
     return folders.every((folder) => paths.every((one) => !one.startsWith(folder + sep)));
   } catch {
     return false;
+  }
+}
+
+/** The version of the Peerline that a program's file belongs to; undefined where that cannot be told. */
+export function programVersion(program: string): string | undefined {
+  try {
+    const folder = dirname(dirname(realpathSync(program)));
+    using file = openRegularFile(join(folder, "package.json"));
+    const manifest: unknown = JSON.parse(file?.read(0, maxManifestBytes).toString() ?? "");
+    const { name, version } = manifest as Record<string, unknown>;
+    return name === "peerline" && typeof version === "string" ? version : undefined;
+  } catch {
+    return undefined;
   }
 }

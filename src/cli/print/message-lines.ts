@@ -1,12 +1,10 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import stringWidth from "string-width";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Urgency, type Message } from "../../../gen/peerline/v1/message_pb.js";
 import { peerText } from "../../contract/peer-text.js";
 import { shortId } from "../../contract/ids.js";
-import { clockTime } from "./clock-time.js";
-import { jsonLine } from "./json-line.js";
-import type { Output } from "./output.js";
-import { relativeTime } from "./relative-time.js";
+import { clockTime, relativeTime } from "./time-words.js";
+import { jsonLine, type Output } from "./output.js";
 import { wrap } from "./wrap.js";
 
 /**
@@ -70,4 +68,9 @@ function urgencyMarks(color: Output["color"]): Partial<Record<Urgency, string>> 
     [Urgency.INTERRUPT]: `${color.red("interrupt")}  `,
     [Urgency.FYI]: `${color.dim("fyi")}  `,
   };
+}
+
+/** A message's id as a person copies it: also as it stands in the log, and as it is written of. */
+export function writtenId(text: string): string {
+  return text.trim().replace(/^(?:#|id[ :]+)/i, "");
 }

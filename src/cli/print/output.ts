@@ -1,8 +1,8 @@
-import type { Writable } from "node:stream";
 import pc from "picocolors";
+import type { Writable } from "node:stream";
 import { CliError } from "../cli-error.js";
-import { jsonLine } from "./json-line.js";
 import { wrap } from "./wrap.js";
+import { unsafe } from "../../contract/peer-text.js";
 
 /** Standard output or error: a terminal, a file or a pipe. */
 type Stream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -59,4 +59,20 @@ export class Output {
 function closed(cause: NodeJS.ErrnoException): Error {
   if (cause.code !== "EPIPE" && cause.code !== "ERR_STREAM_DESTROYED") return cause;
   return new CliError("OUTPUT_CLOSED", "Nobody reads the output any more.", { cause });
+}
+
+/**
+ * One value as one line of JSON. Whatever is not visible is escaped, and so is what begins a tag: JSON
+ * itself escapes only the controls below U+0020. Nothing is lost.
+ */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replaceAll(unsafe, (character) =>
+    Array.from({ length: character.length }, (_, index) =>
+      escaped(character.charCodeAt(index)),
+    ).join(""),
+  );
+}
+
+function escaped(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, "0")}`;
 }

@@ -1,7 +1,8 @@
 import { timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { ConfirmedBy, ReceiptState, type Receipt } from "../../../gen/peerline/v1/message_pb.js";
 import { peerLine } from "../../contract/peer-text.js";
-import { clockTime } from "./clock-time.js";
+import { clockTime } from "./time-words.js";
+import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
 
 /** Where a message stands for one recipient, and since when: `confirmed 12:03:09 (it went on)`. */
 export function receiptPhrase(receipt: Receipt, nowMs: number): string {
@@ -62,4 +63,16 @@ function stateTime(receipt: Receipt): Timestamp | undefined {
     case ReceiptState.DEAD_LETTERED:
       return receipt.endedTime;
   }
+}
+
+/** How a message sent now reaches a peer, as a clause: what a value unknown here means is "stored". */
+export function reachClause(reach: Reach): string {
+  if (reach === Reach.WAKES) return "woken now";
+  return reach === Reach.NEXT_TURN ? "seen at its next turn" : "stored until it asks for its mail";
+}
+
+/** The same in a table. */
+export function reachLabel(reach: Reach): string {
+  if (reach === Reach.WAKES) return "wakes";
+  return reach === Reach.NEXT_TURN ? "next turn" : "stored";
 }

@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
-import { Output } from "../../../src/cli/print/output.js";
+import { Output, jsonLine } from "../../../src/cli/print/output.js";
 import { Terminal } from "../terminal.js";
 
 test("what was written has been taken by the stream when the write resolves", async () => {
@@ -44,4 +45,19 @@ test("what is no terminal gets no colours, whatever the environment asks for", a
   const { stdout } = await terminal.start(["status"], "", env).ended;
   expect(stdout).toContain("is not running");
   expect(stdout.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u);
+});
+
+test("nothing that a terminal acts on is left, and nothing is lost", () => {
+  const text = "\u001B[2J\u009B31m\u202Etxt\u2028\u007F\n";
+  const line = jsonLine({ text });
+  expect(line).not.toMatch(/[\p{Cc}\p{Bidi_Control}\u2028]/u);
+  expect(JSON.parse(line)).toEqual({ text });
+});
+
+test("any text comes back as it was", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => {
+      expect(JSON.parse(jsonLine(text))).toBe(text);
+    }),
+  );
 });

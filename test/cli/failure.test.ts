@@ -2,7 +2,7 @@ import { userInfo } from "node:os";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { explainRefusal } from "../../src/cli/refusal.js";
+import { explainRefusal } from "../../src/cli/failure.js";
 import { Code, RpcError } from "../../src/rpc/error.js";
 import { Terminal } from "./terminal.js";
 

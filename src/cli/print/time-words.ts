@@ -1,3 +1,16 @@
+/** A moment on the local clock: `12:03:05`, with the date in front of it on any other day than today. */
+export function clockTime(timeMs: number, nowMs: number): string {
+  const moment = new Date(timeMs);
+  const time = [moment.getHours(), moment.getMinutes(), moment.getSeconds()].map(two).join(":");
+  return moment.toDateString() === new Date(nowMs).toDateString()
+    ? time
+    : `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())} ${time}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, "0");
+}
+
 /** How long ago a moment was, in one unit: `now`, `12 s ago`, `3 min ago`, `2 h ago`, `5 d ago`. */
 export function relativeTime(timeMs: number, nowMs: number): string {
   const agoMs = nowMs - timeMs;

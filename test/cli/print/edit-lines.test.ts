@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { difference } from "../../../src/cli/print/difference.js";
+import { difference } from "../../../src/cli/print/edit-lines.js";
 
 test("what is added between lines shows as lines, with the line where it stands", () => {
   expect(difference("a\nb\n", "a\nx\ny\nb\n")).toEqual(["@@ line 2 @@", "+x", "+y"]);

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { sleep } from "../../src/clock.js";
-import { waitForProcessEnd } from "../../src/cli/process-end.js";
+import { waitForProcessEnd } from "../../src/cli/broker-process.js";
 
 test("waits for a process that ends, and no longer than asked for one that does not", async () => {
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);

@@ -3,6 +3,8 @@ import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxListed } from "./limits.js";
 import { socketOf, type RunningProgram } from "./running-programs.js";
+import { VERSION } from "../../endpoint/version.js";
+import { programVersion } from "./plain-start.js";
 
 /** Agents that talk to different brokers cannot find each other, and nothing else tells of it. */
 export function checkHomes({ config, running }: Evidence): Finding[] {
@@ -41,4 +43,22 @@ function differs(socket: string, programs: readonly RunningProgram[], here: stri
 
 function words({ kind, pid, cwd }: RunningProgram): string {
   return `${kind === "adapter" ? "an agent" : "a broker"} (pid ${pid}${cwd === undefined ? "" : `, in ${cwd}`})`;
+}
+
+/** The versions of the adapters that run, by the programs they were started from. */
+export function checkAdapters({ running = [] }: Evidence): Finding[] {
+  return running.flatMap(({ kind, pid, program, cwd }) => {
+    if (kind !== "adapter") return [];
+    const version = program === undefined ? undefined : programVersion(program);
+    if (program !== undefined && (version === undefined || version === VERSION)) return [];
+    const what = version === undefined ? "a program that was removed" : `version ${version}`;
+    const where = cwd === undefined ? "" : ` in ${cwd}`;
+    return {
+      id: "adapter-version",
+      severity: "warning",
+      subject: program ?? `pid ${pid}`,
+      seen: `the agent${where} (adapter ${pid}) runs ${what}, and this is ${VERSION}`,
+      mend: "Restart that agent",
+    } satisfies Finding;
+  });
 }
