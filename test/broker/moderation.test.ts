@@ -4,13 +4,14 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Client } from "../../src/rpc/client.js";
-import { noticeDelayMs } from "../../src/broker/limits.js";
+import { noticeDelayMs, retireAfterMs } from "../../src/broker/limits.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { errorOf } from "../../src/rpc/status.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
   eventually,
+  newSecret,
   operatorToken,
   reasonOf,
   startTestBroker,
@@ -95,6 +96,66 @@ describe("a muted peer", () => {
     expect(await reasonOf(send(again))).toBe("MUTED");
     await operator.deletePeer({ peer: "noisy", evenIfLive: true });
   });
+
+  test("is neither retired nor removed as unused, so that its secret stays muted", async () => {
+    const store = openMemoryStore({ clock });
+    const quiet = { name: "quiet", secret: newSecret() };
+    {
+      await using before = await startTestBroker({ clock, store, keepStore: true });
+      const peer = await before.join(quiet);
+      const idle = await before.join({ name: "idle" });
+      await before.client(operatorToken).mutePeer({ peer: "quiet" });
+      // Nor does one go that its session leaves for another conversation's peer.
+      const left = await before.join({ name: "left", instanceId: "1" });
+      await before.client(operatorToken).mutePeer({ peer: "left" });
+      const other = await before.join({
+        name: "other",
+        instanceId: "2",
+        conversationId: "codex:1",
+      });
+      await other.client.unregister({});
+      const move = { keyring: [other.secret], instanceId: "1", conversationId: "codex:1" };
+      const moved = await before.join({ ...move, secret: left.secret });
+      expect(moved.name).toBe("other");
+      for (const { client } of [peer, idle, moved]) await client.unregister({});
+    }
+    clock.advance(retireAfterMs + 1);
+    await using after = await startTestBroker({ clock, store });
+    const { client } = await after.join({ name: "witness" });
+    await eventually(async () => {
+      const { peers } = await client.listPeers({});
+      expect(peers.map(({ name }) => name).toSorted()).toEqual(["left", "quiet", "witness"]);
+    });
+    const back = await after.join(quiet);
+    expect(back.registered.created).toBe(false);
+    expect(await reasonOf(send(back, "witness"))).toBe("MUTED");
+  });
+
+  test.each([
+    ["as the same instance", { instanceId: "1" }, false],
+    ["in the same conversation", { conversationId: "codex:1" }, false],
+    ["over the same connection", {}, true],
+  ])(
+    "takes its mute along to the new peer that it becomes %s",
+    async (_how, wish, sameConnection) => {
+      const was = { name: "loud", instanceId: "1", conversationId: "codex:1" };
+      const loud = await broker.join(was);
+      await operator.mutePeer({ peer: "loud", duration: durationFromMs(60_000) });
+      await loud.client.unregister({});
+      const client = sameConnection ? loud.client : broker.client();
+      const anew = await client.register({ secret: newSecret(), instanceId: "2", ...wish });
+      expect([anew.created, anew.peer?.muted]).toEqual([true, true]);
+      const own = broker.client(anew.sessionToken);
+      const message = { to: ["victim"], text: "here I am again" };
+      expect(await reasonOf(own.sendMessage(message))).toBe("MUTED");
+      // Somebody else is not muted, and no longer than the other was.
+      expect((await broker.join({ baseName: "loud" })).registered.peer?.muted).toBe(false);
+      clock.advance(60_000);
+      await own.sendMessage(message);
+      const third = await client.register({ secret: newSecret(), instanceId: "2", ...wish });
+      expect(third.peer?.muted).toBe(false);
+    },
+  );
 
   test("is muted by the operator alone, for a time that can be", async () => {
     expect(await reasonOf(friend.client.mutePeer({ peer: "noisy" }))).toBe("NOT_ALLOWED");

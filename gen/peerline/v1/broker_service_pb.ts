@@ -2281,7 +2281,11 @@ export const BrokerService: GenService<{
   },
   /**
    * Forbids a peer to send, for a time or until UnmutePeer; it may read and report.
-   * Outlives the broker. Muted again, the newer call counts.
+   * Outlives the broker. Muted again, the newer call counts. A muted peer is not
+   * retired, nor removed as unused. A new peer is muted likewise where it registers as
+   * the same instance, in the same conversation or over the same connection as a muted
+   * one did. A mute stops no program that hides all three: with a new secret, over a
+   * new connection, it is somebody else.
    *
    * Credential: operator. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*,
    * PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND), RESOURCE_EXHAUSTED (STORE_FULL).
@@ -2294,7 +2298,7 @@ export const BrokerService: GenService<{
     output: typeof MutePeerResponseSchema;
   },
   /**
-   * Lets a peer send again.
+   * Lets a peer send again. A peer that was muted because of it stays so.
    *
    * Credential: operator. Repeatable: yes. Errors: as MutePeer.
    *

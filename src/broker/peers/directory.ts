@@ -5,6 +5,7 @@ import type { PeerRef } from "../../../gen/peerline/v1/message_pb.js";
 import { PeerRefSchema } from "../../../gen/peerline/v1/message_pb.js";
 import { PeerSchema, Reach, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../../clock.js";
+import type { Connection } from "../../rpc/server.js";
 import { isIdEnd } from "../../contract/ids.js";
 import { meansEverybody, readName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
@@ -15,6 +16,9 @@ import type { Store, StoredPeer } from "../store.js";
 /** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
 export interface PeerEntry {
   stored: StoredPeer;
+  /** The instance that had a session of it last, and the connections over which its sessions came. */
+  lastInstanceId: string;
+  readonly connections: WeakSet<Connection>;
   online: boolean;
   /** How its session says that it is reached while it is online. */
   reach: Reach;
@@ -188,10 +192,17 @@ export class Directory {
     }
   }
 
-  /** Removes a peer that nobody ever wrote to or heard of. False where it has mail or history. */
+  /** Whether the operator forbids it to send. */
+  isMuted({ stored }: PeerEntry): boolean {
+    return stored.mutedUntilMs > this.#clock.now();
+  }
+
+  /** Removes a peer that nobody ever wrote to or heard of. False where it has mail or history, or is muted. */
   async removeUnused(entry: PeerEntry): Promise<boolean> {
     const { peerId } = entry.stored;
     return this.#inOrder(peerId, async () => {
+      // The mute is in the record: without it the same secret would make a peer that may send.
+      if (this.isMuted(entry)) return false;
       // Nobody finds it from here on; what was sent to it before reaches the store first.
       this.#unindex(entry);
       let isRemoved = false;
@@ -379,7 +390,9 @@ function describeMute(mutedUntilMs: number, nowMs: number): Pick<Peer, "muted" |
 }
 
 function newEntry(stored: StoredPeer): PeerEntry {
-  return { stored, online: false, reach: Reach.STORED };
+  const { instanceId: lastInstanceId } = stored;
+  const connections = new WeakSet<Connection>();
+  return { stored, lastInstanceId, connections, online: false, reach: Reach.STORED };
 }
 
 function renamed(field: string, name: string, { stored }: PeerEntry): BrokerError {

@@ -274,12 +274,32 @@ export class Registrar {
       instanceId: "",
       conversations: [],
       formerNames: [],
-      mutedUntilMs: 0,
+      mutedUntilMs: this.#inheritedMuteMs(wish, name),
       revision: 1,
     };
     const entry = await this.#directory.create(stored);
     this.#log.info({ peer: name, peerId: stored.peerId }, "peer created");
     return entry;
+  }
+
+  /**
+   * A mute goes along with who was the muted peer and becomes a new one, as far as that can be told: the
+   * same instance, the same conversation, or a caller over the same connection.
+   */
+  #inheritedMuteMs({ instanceId, conversationId, connection }: Registration, name: string): number {
+    let mutedUntilMs = 0;
+    for (const entry of this.#directory.entries()) {
+      if (!this.#directory.isMuted(entry)) continue;
+      const { stored, lastInstanceId, connections } = entry;
+      const isSame =
+        lastInstanceId === instanceId ||
+        connections.has(connection) ||
+        stored.conversations.some(({ id }) => id === conversationId);
+      if (!isSame) continue;
+      mutedUntilMs = Math.max(mutedUntilMs, stored.mutedUntilMs);
+      this.#log.info({ peer: name, muted: stored.name }, "peer created by a muted one, and muted");
+    }
+    return mutedUntilMs;
   }
 
   async #open(
@@ -306,6 +326,7 @@ export class Registrar {
       lastSeenMs: this.#clock.now(),
     });
     this.#formerInstances.delete(entry);
+    entry.lastInstanceId = wish.instanceId;
     const { instanceId, conversationId, connection } = wish;
     if (live?.isSure === false && live.conversationId !== conversationId) {
       // Not as superseded: who had it is no older session of this conversation, and registers anew.

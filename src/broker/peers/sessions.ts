@@ -179,9 +179,10 @@ export class Sessions {
 
 /** From now on, and until it closes, the connection keeps the session live. */
 export function carry(session: Session, connection: Connection): void {
-  const { connections, ended } = session;
+  const { entry, connections, ended } = session;
   const { closed } = connection;
   if (closed.aborted || ended.signal.aborted || connections.has(connection)) return;
+  entry.connections.add(connection);
   const lose = (): void => void connections.delete(connection);
   connections.set(connection, lose);
   closed.addEventListener("abort", lose, { once: true });
