@@ -83,7 +83,7 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
     if (this.#own !== undefined) {
       try {
         const response = await this.#registerWith(client, this.#own, [], signal);
-        this.#become(response.peer, this.#peer?.name);
+        this.#become(response, this.#peer?.name);
         await this.#removeAbandoned(client, response, signal);
         return response;
       } catch (error) {
@@ -93,7 +93,7 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
       }
     }
     const response = await this.#choose(client, signal);
-    this.#become(response.peer, this.#peer?.name);
+    this.#become(response, this.#peer?.name);
     return response;
   }
 
@@ -117,7 +117,7 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
     }
     this.#conversationId = conversationId;
     // A conversation that comes back to its peer knows that name; one that never called was told none.
-    this.#become(response.peer, response.created ? this.#peer?.name : undefined);
+    this.#become(response, response.created ? this.#peer?.name : undefined);
     return response;
   }
 
@@ -126,10 +126,12 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
    *
    * @param before the name that it went by until now, as far as anybody was told
    */
-  protected moved(_peer: Peer, _before: string | undefined): void {}
+  protected moved(_peer: Peer, _before: string | undefined, _registered: RegisterResponse): void {}
 
-  #become(peer: Peer | undefined, before: string | undefined): void {
-    if (peer !== undefined && peer.peerId !== this.#peer?.peerId) this.moved(peer, before);
+  #become(registered: RegisterResponse, before: string | undefined): void {
+    const { peer } = registered;
+    if (peer !== undefined && peer.peerId !== this.#peer?.peerId)
+      this.moved(peer, before, registered);
     this.#peer = peer;
   }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { basename } from "node:path";
+import type { RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind, type Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { Identity } from "../client/identity.js";
 import type { Config } from "../endpoint/config.js";
@@ -49,7 +50,17 @@ export class AgentIdentity extends Identity<PeerSecret> {
     return note;
   }
 
-  protected override moved(peer: Peer, before: string | undefined): void {
-    this.#note = explainName({ now: peer.name, before, asked: this.#config.name });
+  protected override moved(
+    peer: Peer,
+    before: string | undefined,
+    { boundPeer, provisional }: RegisterResponse,
+  ): void {
+    this.#note = explainName({
+      now: peer.name,
+      before,
+      lost: boundPeer?.name,
+      asked: this.#config.name,
+      inherited: provisional ? Number(peer.waitingMessages) : 0,
+    });
   }
 }

@@ -2,15 +2,36 @@ import { visibleLine } from "../contract/peer-text.js";
 import type { Config } from "../endpoint/config.js";
 import { maxShownCharacters } from "./limits.js";
 
-/** What an agent has to be told when its name is not the one that it, or others, count on. */
-export function explainName(names: {
-  now: string;
+/** The name that an agent has now, and what it may take itself for. */
+export interface Names {
+  readonly now: string;
   /** The name of the peer that the agent was until now. */
-  before: string | undefined;
+  readonly before: string | undefined;
+  /** The name of the peer that the conversation was, and that another conversation has now. */
+  readonly lost: string | undefined;
   /** What PEERLINE_NAME asks for. */
-  asked: Config["name"];
-}): string | undefined {
-  const { now, before, asked } = names;
+  readonly asked: Config["name"];
+  /** Messages that were sent to the peer while it was somebody else's. */
+  readonly inherited: number;
+}
+
+/** What an agent has to be told when its name, or its mail, is not what it, or others, count on. */
+export function explainName(names: Names): string | undefined {
+  return [explainIdentity(names), explainMail(names)].filter(Boolean).join("; ") || undefined;
+}
+
+/** Who is named by the user takes the name with its mail, as the user knows. */
+function explainMail({ now, asked, inherited }: Names): string | undefined {
+  if (inherited === 0 || asked?.name === now) return undefined;
+  const mail =
+    inherited === 1 ? "the message that waits was" : `the ${inherited} messages that wait were`;
+  return `you go on as ${now}, which another conversation was before: ${mail} sent to it before you came`;
+}
+
+function explainIdentity({ now, before, lost, asked }: Names): string | undefined {
+  if (lost !== undefined) {
+    return `you are ${now}: ${lost}, which this conversation was before, is another's now`;
+  }
   if (before === now) {
     return `your old peer is gone (its broker's home was removed, or the operator deleted it): you are a new peer, also named ${now}; mail to the old one is not yours`;
   }

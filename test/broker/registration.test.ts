@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { maxCreationBurstOfConnection, reclaimDelayMs } from "../../src/broker/limits.js";
@@ -353,6 +354,23 @@ describe("Register", () => {
     await stream.cancel();
   });
 
+  test("says that a peer was another's before, and which peer the conversation was that another has", async () => {
+    const project = { baseName: "proj", profile };
+    const one = await broker.join({ ...project, conversationId: "codex:1", instanceId: "1" });
+    expect(factsOf(one.registered)).toEqual([false, undefined]);
+    await one.client.unregister({});
+    const keyring = [one.secret];
+    const wish = { ...project, keyring, conversationId: "codex:2", instanceId: "2" };
+    const two = await broker.join(wish);
+    expect(factsOf(two.registered)).toEqual([true, undefined]);
+    await two.client.updatePeer({ name: "renamed" });
+    const used = await two.client.register(wish);
+    expect(factsOf(used)).toEqual([false, undefined]);
+    const back = await broker.join({ ...wish, conversationId: "codex:1", instanceId: "3" });
+    expect(factsOf(back.registered)).toEqual([false, "renamed"]);
+    expect(back.registered.boundPeer?.peerId).toBe(one.registered.peer?.peerId);
+  });
+
   test("of two that come back at once before they name their conversations, each gets its own peer", async () => {
     const project = { baseName: "proj", profile };
     const one = await broker.join({ ...project, conversationId: "codex:1", instanceId: "1" });
@@ -469,6 +487,11 @@ test("after a restart, a peer that was live waits for its former instance", asyn
   expect(Date.now() - startedMs).toBeGreaterThanOrEqual(900);
   await held.cancel();
 });
+
+/** What the broker says of a peer that was another's before. */
+function factsOf({ provisional, boundPeer }: RegisterResponse): unknown[] {
+  return [provisional, boundPeer?.name];
+}
 
 /** What waits for a peer, read from a stream of its own. */
 async function textsOf(peer: TestPeer): Promise<(string | undefined)[]> {

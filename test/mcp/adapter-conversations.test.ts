@@ -134,6 +134,36 @@ describe("a host that goes from conversation to conversation", () => {
     expect(await second.read()).toEqual(["for proj-2"]);
   });
 
+  test("is told that it goes on as another, with whose mail, and by the one that is resumed who is that now", async () => {
+    const first = await open({ started: "a" });
+    expect(await first.name()).toBe("proj");
+    await first.close();
+    await send("proj", "for conversation a");
+    await send("proj", "for conversation a, too");
+
+    const taker = await open({ started: "b" });
+    const taken = await taker.agent.facts("list_peers");
+    expect([taken.you.name, taken.unread]).toEqual(["proj", 2]);
+    expect(taken.note).toBe(
+      "you go on as proj, which another conversation was before: the 2 messages that wait were sent to it before you came",
+    );
+    expect(await taker.read()).toHaveLength(2);
+
+    const resumed = await open({ started: "a" });
+    const told = await resumed.agent.facts("list_peers");
+    expect(told.you.name).toBe("proj-2");
+    expect(told.note).toBe(
+      "you are proj-2: proj, which this conversation was before, is another's now",
+    );
+    // Once; and who comes back to its own hears nothing of the kind.
+    expect((await resumed.agent.facts("list_peers")).note).toBeUndefined();
+    await taker.close();
+    await send("proj", "for conversation b");
+    const again = await open({ started: "b" });
+    const own = await again.agent.facts("get_messages");
+    expect([own.messages.length, own.note]).toEqual([1, undefined]);
+  });
+
   test("shows mail to no call that began in the conversation before", async () => {
     const [first, second] = await twoWindows();
     await first.close();

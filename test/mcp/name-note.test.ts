@@ -31,6 +31,19 @@ test.each([
     { now: "proj", before: undefined, asked: { problem: "is reserved", written: "y".repeat(200) } },
     `you are proj, since PEERLINE_NAME=${"y".repeat(60)}… is reserved`,
   ],
+  [
+    { now: "proj-2", before: undefined, asked: undefined, lost: "proj" },
+    "you are proj-2: proj, which this conversation was before, is another's now",
+  ],
+  [
+    { now: "proj", before: undefined, asked: undefined, inherited: 1 },
+    "you go on as proj, which another conversation was before: the message that waits was sent to it before you came",
+  ],
+  [
+    { now: "x-2", before: undefined, asked: x, inherited: 3 },
+    "you are x-2: x is another agent; you go on as x-2, which another conversation was before: the 3 messages that wait were sent to it before you came",
+  ],
+  [{ now: "x", before: undefined, asked: x, inherited: 3 }, undefined],
 ])("%j", (names, note) => {
-  expect(explainName(names)).toBe(note);
+  expect(explainName({ lost: undefined, inherited: 0, ...names })).toBe(note);
 });

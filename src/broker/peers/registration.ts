@@ -14,7 +14,7 @@ import { BrokerError } from "../broker-error.js";
 import type { BrokerLog } from "../broker-log.js";
 import type { Connection } from "../../rpc/server.js";
 import { Creations } from "./creations.js";
-import type { Directory, PeerEntry } from "./directory.js";
+import { refTo, type Directory, type PeerEntry } from "./directory.js";
 import { maxConversationsPerPeer, maxPeers, reclaimDelayMs, seenAgainMs } from "../limits.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
@@ -35,6 +35,8 @@ interface Admission {
   readonly held: ReadonlyMap<PeerEntry, number>;
   /** The peer is new. */
   readonly created: boolean;
+  /** The peer that its conversation is bound to, where that is another. */
+  readonly lost: PeerEntry | undefined;
 }
 
 type Outcome = Admission | "wait for the former instance";
@@ -101,11 +103,12 @@ export class Registrar {
     const own = this.#ownSession(wish, held);
     if (own !== undefined) return this.#returning(wish, held, own);
 
+    const lost = this.#boundTo(wish.conversationId, held);
     const entry = this.#choose(wish, held);
     if (entry !== undefined && this.#awaitsFormerInstance(entry, wish))
       return "wait for the former instance";
     const session = await this.#openOrCreate(wish, held, entry);
-    return { session, held, created: entry === undefined };
+    return { session, held, created: entry === undefined, lost };
   }
 
   /**
@@ -122,7 +125,7 @@ export class Registrar {
     const bound = isNew ? this.#boundTo(wish.conversationId, held) : undefined;
     if (bound === undefined || bound === own.entry) {
       await this.#keep(wish, held, own);
-      return { session: own, held, created: false };
+      return { session: own, held, created: false, lost: undefined };
     }
     const target = this.#choose(...withoutPeer(own.entry, wish, held));
     if (target !== undefined && this.#awaitsFormerInstance(target, wish))
@@ -134,7 +137,7 @@ export class Registrar {
       "session moved to its conversation's peer",
     );
     await this.#leave(own, wish.connection);
-    return { session, held, created: target === undefined };
+    return { session, held, created: target === undefined, lost: bound };
   }
 
   async #keep(
@@ -343,7 +346,7 @@ export class Registrar {
     });
   }
 
-  async #respond({ session, held, created }: Admission): Promise<RegisterResponse> {
+  async #respond({ session, held, created, lost }: Admission): Promise<RegisterResponse> {
     const [peer] = await this.#directory.describe([session.entry]);
     return create(RegisterResponseSchema, {
       ...(peer === undefined ? {} : { peer }),
@@ -351,6 +354,8 @@ export class Registrar {
       epoch: BigInt(session.epoch),
       secretIndex: held.get(session.entry) ?? 0,
       created,
+      provisional: !session.isSure,
+      ...(lost === undefined || lost === session.entry ? {} : { boundPeer: refTo(lost) }),
     });
   }
 
