@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { AbortScope } from "../abort-scope.js";
+import { BackOff } from "../back-off.js";
 import type { Connection } from "../client/attachment.js";
 import { createClient, openChannel } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
@@ -71,7 +72,8 @@ async function findBroker(options: {
   const home = config.ownsBroker ? openHome(config.home) : undefined;
   const socketPath = home?.socketPath ?? config.endpoint.slice("unix:".length);
   if (home === undefined) requireOwnSocket(socketPath);
-  for (let delayMs = minRetryDelayMs; ; delayMs = Math.min(2 * delayMs, maxRetryDelayMs)) {
+  const backOff = new BackOff({ firstMs: minRetryDelayMs, maxMs: maxRetryDelayMs });
+  for (;;) {
     const connection = await askBroker(socketPath, signal);
     if (connection !== undefined) return connection;
     if (home === undefined || !options.start) {
@@ -83,7 +85,7 @@ async function findBroker(options: {
       const started = await askBroker(socketPath, signal);
       if (started !== undefined) return started;
     }
-    await waitForSocket(socketPath, delayMs, signal);
+    await waitForSocket(socketPath, backOff.nextMs(), signal);
   }
 }
 
