@@ -1,12 +1,12 @@
 import { setMaxListeners } from "node:events";
 
 /**
- * A piece of work and when it has to end: its signal aborts with the first of the signals that it hangs
- * on, when its time is over, and when it is disposed of, so that nothing of it outlives its block.
+ * A piece of work and when it has to end. Its signal aborts with the first of the signals that it hangs
+ * on, when its time is over, and when it is disposed of. So nothing of it outlives its block.
  *
  * Its parts are held by what they wait for. `AbortSignal.timeout` and `AbortSignal.any` are not used
- * beside it: they hold theirs weakly, and on Node 20 a timeout that only an `any` refers to is collected
- * and never fires; what `any` made leaves its trace on a signal that lives on.
+ * beside it, since they hold theirs weakly. On Node 20 a timeout that only an `any` refers to is
+ * collected and never fires. What `any` made leaves its trace on a signal that lives on.
  */
 export class AbortScope implements Disposable {
   readonly #controller = new AbortController();

@@ -13,8 +13,8 @@ import type { JsonObject } from "@bufbuild/protobuf";
  * What keeps peers, messages and receipts. The rules of delivery are the core's; a store only
  * remembers, and says no more than it has made durable.
  *
- * - Each call is atomic for one record (one peer; one message for one recipient); there is no
- *   transaction across records or calls, and a crash between two leaves the first done.
+ * - Each call is atomic for one record: one peer, or one message for one recipient. There is no
+ *   transaction across records or calls. A crash between two leaves the first done.
  * - A promise that resolves means durable in the sense of `info.durability`. One that rejects with
  *   `UNAVAILABLE` may or may not have happened: every call may be repeated.
  * - Order exists within one queue only; there is no sequence over all queues.
@@ -98,9 +98,9 @@ export interface Store extends AsyncDisposable {
   drop(peerId: string, seq: bigint): Promise<void>;
 
   /**
-   * Removes messages that the peer sent, in the order of acceptance from the one after `after` on: of
-   * `waiting` those deliveries alone that were never presented, and each message with its last delivery.
-   * Looks at a bounded number; `next` says where to go on, undefined at the end.
+   * Removes messages that the peer sent, in the order of acceptance from the one after `after` on. With
+   * `waiting` it removes only deliveries that were never presented, and a message with its last
+   * delivery. Looks at a bounded number; `next` says where to go on, undefined at the end.
    */
   purge(query: {
     from: string;
@@ -121,9 +121,10 @@ export interface Store extends AsyncDisposable {
   getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined>;
 
   /**
-   * Messages whose id is, or ends with, `messageId` (a suffix has at least 8 characters), whose sender
-   * is one of `senders` (peer ids, or names as the messages have them; empty: anyone) and whose sender
-   * or one recipient is `viewer` (empty: anyone). Oldest first, at most `limit`. Receipts of all recipients. DATA_LOSS if one of them is damaged.
+   * Messages whose id is, or ends with, `messageId`; a suffix has at least 8 characters. The sender is
+   * one of `senders`: peer ids, or names as the messages have them; empty: anyone. The sender or one
+   * recipient is `viewer`; empty: anyone. Oldest first, at most `limit`. Receipts of all recipients.
+   * DATA_LOSS if one of them is damaged.
    */
   findMessages(query: {
     messageId: string;

@@ -15,7 +15,7 @@ export interface LogProgress {
 
 /**
  * Shows the newest messages and then everything as it happens, until the connection is lost or the
- * signal aborts, which is an error; called again with the same progress it goes on from there.
+ * signal aborts, which is an error. Called again with the same progress it goes on from there.
  *
  * 1. Watch. The broker says when the watch is live.
  * 2. Only then list what there is, so that nothing falls between: what comes twice is shown once.

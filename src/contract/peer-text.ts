@@ -1,7 +1,7 @@
 /**
- * Text that a peer wrote, as a model or a person may see it: only what is visible, and with tags made
- * inert, so that nothing in it looks like the host's own words. `&lt;` stands for `<`, and `&amp;` for
- * an `&` that would otherwise read as such a sign; `a && b` and `?x=1&y=2` stay as they are.
+ * Text that a peer wrote, as a model or a person may see it. Only what is visible stays, and tags are
+ * made inert, so that nothing in it looks like the host's own words. `&lt;` stands for `<`, and `&amp;`
+ * for an `&` that would otherwise read as such a sign; `a && b` and `?x=1&y=2` stay as they are.
  */
 export function peerText(text: string): string {
   return visibleText(text)
@@ -78,8 +78,8 @@ const invisible = String.raw`\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Nonc
 export const unsafe = new RegExp(String.raw`[${invisible}\u2028\u2029<]`, "gu");
 
 /**
- * Controls but for the tab and the line feed; every character that is not drawn (joiners, selectors,
- * tags, fillers, marks that reorder text) except where it is needed: a row of them can spell any text;
- * marks of annotation; halves of characters and what is no character.
+ * Controls except the tab and the line feed. Every character that is not drawn (joiners, selectors,
+ * tags, fillers, marks that reorder text) except where it is needed: a row of them can spell any text.
+ * Marks of annotation. Halves of characters, and what is no character.
  */
 const hidden = new RegExp(String.raw`(?!${needed}|[\t\n])[${invisible}]`, "gu");

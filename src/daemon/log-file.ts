@@ -2,10 +2,10 @@ import { closeSync, fstatSync, renameSync, writeSync } from "node:fs";
 import { openRegularFileForWriting } from "../endpoint/regular-file.js";
 
 /**
- * A file of lines that is bounded: before a line would make it larger than `maxBytes` it becomes
- * `path.1`, in place of the one before, and a new file is begun. Lines are written at once, so that
- * the last ones before a crash are there. A line that cannot be written is dropped: a broker does not
- * end because its log has no room.
+ * A file of lines that is bounded. Before a line would make it larger than `maxBytes` it becomes
+ * `path.1`, in place of the one before, and a new file is begun. Lines are written at once, so that the
+ * last ones before a crash are there. A line that cannot be written is dropped: a broker does not end
+ * because its log has no room.
  */
 export class LogFile implements Disposable {
   readonly #path: string;

@@ -6,7 +6,7 @@ import { errnoOf } from "../endpoint/errno.js";
 export type Loss = "removed" | "replaced";
 
 /**
- * Calls `lost` once when what is at one of the paths now is not there any more: it was removed, or
+ * Calls `lost` once when what is at one of the paths now is not there any more. It was removed, or
  * something else was put in its place, which a look at the path alone would take for it. The files are
  * watched one by one, since their folder changes with every message; the folder itself is watched from
  * the one above. Where the system has no watch to give, a loss goes unnoticed.

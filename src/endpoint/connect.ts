@@ -22,8 +22,8 @@ import { waitForSocket } from "./wait-for-socket.js";
  * 1. Ask the endpoint. An answer ends the search.
  * 2. Where nothing listens and no other process is about to start a broker, start one. If it listens,
  *    ask again.
- * 3. Otherwise the socket of another process's broker is about to show up, or the lock of one that
- *    ends is about to be freed: wait for the socket, each time a little longer.
+ * 3. Otherwise the socket of another process's broker is about to show up, or the lock of one that ends
+ *    is about to be freed. Wait for the socket, each time a little longer.
  * 4. Begin again, until the time is up.
  *
  * Any number of processes may do this at once: the home's lock lets one broker through.

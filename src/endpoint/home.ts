@@ -35,9 +35,9 @@ export interface Home {
 }
 
 /**
- * Makes the home if it is missing and checks that it is usable: a directory of this user, closed to
- * all others, writable, and short enough for a socket in it. On a file system that has become read-only a
- * broker that runs still answers: it is refused when something is to be written.
+ * Makes the home if it is missing, and checks that it is usable. It is a directory of this user, closed
+ * to all others, writable, and short enough for a socket in it. On a file system that has become
+ * read-only a broker that runs still answers: it is refused when something is to be written.
  *
  * An empty directory that others may enter is closed to them. One that is not empty is refused: what
  * it holds may have been read already, and it may be a directory that others need.

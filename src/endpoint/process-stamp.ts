@@ -5,9 +5,9 @@ import { readKernelLine } from "./kernel-line.js";
 /**
  * A process as files of a home name it. A home may be shared by containers, each of which counts its
  * processes for itself, and it outlives a boot: a number alone means another process there. So a stamp
- * is one line of words: the process's number, where that number counts (its *realm*: the boot's id and
- * the pid namespace), and when the process started, in ticks since the boot. Where the system tells
- * none of that, the stamp is the number alone.
+ * is one line of words. They are the process's number, where that number counts, and when the process
+ * started, in ticks since the boot. Where it counts is its *realm*: the boot's id and the pid
+ * namespace. Where the system tells none of that, the stamp is the number alone.
  */
 export interface ProcessStamp {
   readonly pid: number;

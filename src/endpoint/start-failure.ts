@@ -10,10 +10,10 @@ import {
 import { openRegularFile, writeRegularFile } from "./regular-file.js";
 
 /**
- * What kept the last broker of a home from coming up, or from staying up. The broker leaves it in a file of
- * the home, so that agents which all want one do not start it one after the other: for a while they hear
- * why instead, after each failure in a row for twice as long. Where the file cannot be written, each of
- * them has only its own pauses.
+ * What kept the last broker of a home from coming up, or from staying up. The broker leaves it in a
+ * file of the home, so that agents which all want one do not start it one after the other. For a while
+ * they hear why instead, after each failure in a row for twice as long. Where the file cannot be
+ * written, each of them has only its own pauses.
  */
 export interface StartFailure {
   readonly code: EndpointErrorCode;

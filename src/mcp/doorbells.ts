@@ -14,16 +14,16 @@ export type Waker = (line: string, signal: AbortSignal) => Promise<WakeResult>;
 /**
  * Tells the agent that it has mail, and the broker how the agent can be told.
  *
- * One doorbell is rung for what is unread: it hangs where the host's next hook takes it, or, where the
- * host is idle and somebody waits to wake it, it wakes the session. While nothing is read it is rung
- * again after 30 s, then twice as long each time, five times in all, and later once more for what came
- * since; an interrupt rings at once. Each result of the agent's own calls tells it too, and puts the next
- * one off. It is silent once all is read. What is only for information wakes nobody; of what waits at the
- * broker, beyond the credit, that is not known.
+ * One doorbell is rung for what is unread. It hangs where the host's next hook takes it. Where the host
+ * is idle and somebody waits to wake it, it wakes the agent. While nothing is read it is rung again
+ * after 30 s, then after twice as long each time, five times in all. Later it is rung once more for
+ * what came since. An interrupt rings at once. Each result of the agent's own calls tells it too, and
+ * puts the next one off. It is silent once all is read. What is only for information wakes nobody; of
+ * what waits at the broker, beyond the credit, that is not known.
  *
- * How the agent is reached is what was seen of this session: it *wakes* while a call of it waits for
- * mail, and once it read its mail after it was woken; it is told at its *next turn* once it called a
- * tool or a hook of its host ran; before that, mail is *stored*.
+ * How the agent is reached is what was seen of this session. It *wakes* while a call of it waits for
+ * mail, and once it read its mail after it was woken. It is told at its *next turn* once it called a
+ * tool or a hook of its host ran. Before that, mail is *stored*.
  */
 export class Doorbells {
   readonly #mail: Mail;

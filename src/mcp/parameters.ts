@@ -4,9 +4,9 @@ import { jsonOf } from "./lenient.js";
 import type { Tool } from "./tools/tool.js";
 
 /**
- * The parameters of a call, checked. Models guess names and types: known other names are understood, in
- * any spelling (`inReplyTo`, `wait-ms`), null counts as absent, and so does nothing in text for what may
- * be left out. What is wrong is answered with the parameter and the fix.
+ * The parameters of a call, checked. Models guess names and types. Known other names are understood, in
+ * any spelling (`inReplyTo`, `wait-ms`). Null counts as absent, and so does empty text for what may be
+ * left out. What is wrong is answered with the parameter and the fix.
  */
 export function readParameters<Parameters extends z.ZodObject>(
   tool: Tool<Parameters>,

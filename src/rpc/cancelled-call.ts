@@ -8,8 +8,8 @@ import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
  * - takes a lost connection for the end of a stream of requests: the end is passed on one turn of the
  *   event loop later, when a loss is known as the cancellation it is.
  *
- * A client on Node that cancels does end its requests first, some time before it resets the stream: for
- * that, a handler has to look at its signal before it takes the requests for complete.
+ * A client on Node that cancels does end its requests first, some time before it resets the stream. So
+ * a handler has to look at its signal before it takes the requests for complete.
  */
 export const ignoreCancelledCalls: ServerInterceptor = (method, call) =>
   method.requestStream

@@ -3,8 +3,8 @@ export const maxMessageBytes = 4 * 1024 * 1024;
 
 /**
  * Longest error message that is sent, in bytes of UTF-8; what exceeds it is cut off. With the details
- * it has to fit the 8 KiB of headers that gRPC clients accept, where it stands once percent-encoded
- * (up to three times as long) and once inside the details.
+ * it has to fit the 8 KiB of headers that gRPC clients accept. It stands there once percent-encoded, up
+ * to three times as long, and once inside the details.
  */
 export const maxErrorMessageBytes = 1024;
 

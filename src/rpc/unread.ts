@@ -3,8 +3,8 @@ import { cut } from "./open-streams.js";
 
 /**
  * What a server has written and nobody has taken yet, over all its calls. When that is more than the
- * bound, the call whose reader has taken nothing for longest is reset, which its caller hears as
- * RESOURCE_EXHAUSTED, and then the next: a client that does not read costs the others nothing.
+ * bound, the call whose reader has taken nothing for longest is reset, and then the next. Its caller
+ * hears RESOURCE_EXHAUSTED. A client that does not read costs the others nothing.
  */
 export class UnreadResponses {
   readonly #maxBytes: number;

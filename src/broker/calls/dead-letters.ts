@@ -103,8 +103,8 @@ async function findDeadLetter(
 }
 
 /**
- * Which recipients a name or id means: by the name that the message shows, also where that peer was
- * deleted and another has the name now; or by what a peer is called today.
+ * Which recipients a name or id means. It is the name that the message shows, also where that peer was
+ * deleted and another has the name now, or what a peer is called today.
  */
 function recipientTest(core: Core, wanted: string): (recipient: PeerRef) => boolean {
   if (wanted === "") return () => true;

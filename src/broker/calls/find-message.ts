@@ -7,9 +7,9 @@ import { invalidField, requireField } from "../fields.js";
 import { maxAmbiguous } from "../limits.js";
 
 /**
- * Finds the one message that `viewer` (empty: the operator) means by a whole or shortened id. Ids are
- * chosen by senders, so that several may have the same: then it is that of a likely sender, else the
- * one that was accepted first, which nobody can have copied from another.
+ * Finds the one message that `viewer` (empty: the operator) means by a whole or shortened id. Senders
+ * choose ids, so several messages may have the same. Then it is that of a likely sender. Else it is the
+ * one accepted first, which nobody can have copied from another.
  */
 export async function findMessage(
   core: Core,

@@ -9,8 +9,8 @@ export type StreamKind = "Subscribe" | "WatchPeers" | "WatchMessages";
 type End = (error: BrokerError) => void;
 
 /**
- * The open streams: of a session one of each kind, where a newer one ends the older; of the operator a
- * bounded number of each kind; and bounds for all together, since each costs memory while it is open.
+ * The open streams. A session has one of each kind, and a newer one ends the older. The operator has a
+ * bounded number of each kind. All together are bounded, since each costs memory while it is open.
  */
 export class Streams {
   readonly #ofSession = new WeakMap<Session, Map<StreamKind, End>>();

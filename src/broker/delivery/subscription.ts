@@ -31,8 +31,8 @@ export type Unconfirmed = Map<bigint, string>;
 /**
  * One open stream of one session: what its queue holds becomes events, within its credit.
  *
- * It *fills* while it has credit and the queue has mail, *rests* until the queue wakes it or credit
- * comes back, and is *ended* once, by its reader, its session or the broker. Its leases end with it at
+ * It *fills* while it has credit and the queue has mail. It *rests* until the queue wakes it or credit
+ * comes back. It is *ended* once, by its reader, its session or the broker. Its leases end with it at
  * that moment, also when its reader is stuck.
  */
 export class Subscription implements SessionStream {

@@ -66,8 +66,8 @@ export function peerLines(
 }
 
 /**
- * The rows with what peers say of themselves cut so that each is one line of the terminal: a line that
- * went on at the edge could pass for another peer.
+ * The rows, with what peers say of themselves cut, so that each is one line of the terminal. A line
+ * that went on at the edge could pass for another peer.
  */
 function fit(rows: string[][], width: number): string[][] {
   let fitting = rows;

@@ -55,7 +55,7 @@ export class Agent implements AsyncDisposable {
     parameters: Record<string, unknown> = {},
   ): Promise<Answers[Tool]> {
     const result = (await this.#client.callTool({ name: tool, arguments: parameters }, undefined, {
-      // The client leaves a listener on it with each call, and cancels a call even after its answer: a
+      // The client leaves a listener on it with each call, and cancels a call even after its answer. A
       // signal that aborts when the call is over would take back what the call has shown.
       signal: this.#signal,
       timeout: 2 * callTimeoutMs,
