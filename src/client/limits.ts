@@ -6,6 +6,15 @@ export const inboxMessages = 64;
 /** The same in bytes of encoded messages. */
 export const inboxBytes = 1 * MiB;
 
+/** Messages shown, yet not known to be settled by the broker. The oldest is forgotten first: it may be shown twice. */
+export const maxShownMessages = 1024;
+
+/** Senders named beside an unread count. */
+export const maxUnreadSenders = 8;
+
+/** The longest wait for what expires next: the clock may be set forward, or the machine sleep, meanwhile. */
+export const maxExpiryWaitMs = 600_000;
+
 /** Reports in one call, as the broker takes them. */
 export const maxReports = 1024;
 

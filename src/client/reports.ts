@@ -4,7 +4,7 @@ import type { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
 import { BackOff } from "../back-off.js";
 import { sleep } from "../clock.js";
 import { Code } from "../rpc/error.js";
-import type { HeldMessage } from "./held-message.js";
+import type { HeldMessage } from "./inbox.js";
 import { maxReports, maxRetryMs, minRetryMs } from "./limits.js";
 
 export type SendReports = (
@@ -12,10 +12,18 @@ export type SendReports = (
   signal: AbortSignal,
 ) => Promise<readonly AckResult[]>;
 
+/** What became of a delivery. */
+export interface Report {
+  readonly outcome: Outcome;
+  /** With CONFIRMED: the evidence. */
+  readonly confirmedBy?: ConfirmedBy;
+  /** With RETURNED or REJECTED: why, for the sender; at most 500 bytes. */
+  readonly reason?: string;
+}
+
 interface PendingReport {
   readonly held: HeldMessage;
-  readonly outcome: Outcome;
-  readonly confirmedBy: ConfirmedBy;
+  readonly report: Report;
 }
 
 /**
@@ -26,8 +34,8 @@ interface PendingReport {
  * pending: what the broker does not know it delivers again, and then it is reported anew.
  */
 export class Reports {
-  readonly #onTaken: (held: HeldMessage, outcome: Outcome) => void;
-  readonly #onRefused: (held: HeldMessage, outcome: Outcome) => void;
+  readonly #onTaken: (held: HeldMessage, report: Report) => void;
+  readonly #onRefused: (held: HeldMessage, report: Report) => void;
   #pending: PendingReport[] = [];
   #send: SendReports | undefined;
   #stop = new AbortController();
@@ -35,9 +43,9 @@ export class Reports {
 
   constructor(options: {
     /** The report is durable. */
-    onTaken: (held: HeldMessage, outcome: Outcome) => void;
+    onTaken: (held: HeldMessage, report: Report) => void;
     /** The broker says that this cannot be, and the delivery goes on. */
-    onRefused: (held: HeldMessage, outcome: Outcome) => void;
+    onRefused: (held: HeldMessage, report: Report) => void;
   }) {
     this.#onTaken = options.onTaken;
     this.#onRefused = options.onRefused;
@@ -54,9 +62,9 @@ export class Reports {
     this.#stop.abort();
   }
 
-  add(held: HeldMessage, outcome: Outcome, confirmedBy: ConfirmedBy): void {
+  add(held: HeldMessage, report: Report): void {
     if (this.#send === undefined) return;
-    this.#pending.push({ held, outcome, confirmedBy });
+    this.#pending.push({ held, report });
     this.#sending ??= this.#sendAll();
   }
 
@@ -88,13 +96,13 @@ export class Reports {
   }
 
   /** Whether the answer to a report is final. */
-  #conclude({ held, outcome }: PendingReport, result: AckResult | undefined): boolean {
+  #conclude({ held, report }: PendingReport, result: AckResult | undefined): boolean {
     switch (result?.error?.code) {
       case undefined:
-        this.#onTaken(held, outcome);
+        this.#onTaken(held, report);
         return true;
       case Code.InvalidArgument:
-        this.#onRefused(held, outcome);
+        this.#onRefused(held, report);
         return true;
       // The lease is over, or there was none.
       case Code.FailedPrecondition:
@@ -107,8 +115,8 @@ export class Reports {
   }
 }
 
-function toAck({ held, outcome, confirmedBy }: PendingReport) {
-  return { deliveryId: held.deliveryId, outcome, confirmedBy };
+function toAck({ held, report }: PendingReport) {
+  return { deliveryId: held.deliveryId, ...report };
 }
 
 async function nextTick(): Promise<void> {

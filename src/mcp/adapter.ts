@@ -23,8 +23,8 @@ import { AgentIdentity } from "./agent-identity.js";
 import { announce } from "./channel.js";
 import { Doorbells, type Waker } from "./doorbells.js";
 import { KnownPeers } from "./known-peers.js";
-import { Mail } from "./mail.js";
 import { readParameters } from "./parameters.js";
+import { AgentMail } from "./presentations.js";
 import { explainRefusal } from "./refusal.js";
 import { makeFailure, makeResult } from "./result.js";
 import { serve, type HostStreams } from "./serve.js";
@@ -62,7 +62,7 @@ export async function serveAgent(options: AdapterOptions): Promise<void> {
  */
 class Adapter {
   readonly #options: AdapterOptions;
-  readonly #mail = new Mail(systemClock);
+  readonly #mail = new AgentMail(systemClock);
   readonly #unanswered = new UnansweredSends();
   readonly #known = new KnownPeers();
   #attached: Attached | undefined;

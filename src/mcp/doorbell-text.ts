@@ -1,4 +1,4 @@
-import type { Unread } from "./inbox.js";
+import type { Unread } from "../client/inbox.js";
 import { maxDoorbellNameCharacters, maxDoorbellNames } from "./limits.js";
 
 /**

@@ -6,7 +6,7 @@ import type { BoxKey } from "../hosts/doorbell/box-folder.js";
 import type { WakeResult } from "../hosts/host.js";
 import { doorbellText } from "./doorbell-text.js";
 import { firstRepeatMs, gatherMs, maxRings, quietMs, wakeProofMs } from "./limits.js";
-import type { Mail } from "./mail.js";
+import type { AgentMail } from "./presentations.js";
 
 /** Wakes an idle session by other means than its box. Never rejects. */
 export type Waker = (line: string, signal: AbortSignal) => Promise<WakeResult>;
@@ -26,7 +26,7 @@ export type Waker = (line: string, signal: AbortSignal) => Promise<WakeResult>;
  * tool or a hook of its host ran. Before that, mail is *stored*.
  */
 export class Doorbells {
-  readonly #mail: Mail;
+  readonly #mail: AgentMail;
   readonly #clock: Clock;
   readonly #wakers: readonly Waker[];
   readonly #onReach: (reach: Reach) => void;
@@ -53,7 +53,7 @@ export class Doorbells {
   #reach = Reach.STORED;
 
   constructor(options: {
-    mail: Mail;
+    mail: AgentMail;
     clock: Clock;
     wakers: readonly Waker[];
     onReach: (reach: Reach) => void;

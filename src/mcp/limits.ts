@@ -1,8 +1,8 @@
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** Messages shown, yet not known to be settled by the broker. The oldest is forgotten first: it may be shown twice. */
-export const maxShownMessages = 1024;
+/** Results whose messages are not known to be read. The oldest is forgotten first, and proves nothing then. */
+export const maxShownResults = 1024;
 
 /** Text of a message, in UTF-8, as the broker takes it. */
 export const maxTextBytes = 16 * KiB;
@@ -30,9 +30,6 @@ export const progressIntervalMs = 5_000;
 
 /** Peers in one answer of list_peers. */
 export const maxListedPeers = 20;
-
-/** Senders named beside an unread count. */
-export const maxUnreadSenders = 8;
 
 /** Sends that were never answered, kept so that the same call again is the same message. */
 export const maxUnansweredSends = 16;
@@ -81,9 +78,6 @@ export const hostCheckMs = 5_000;
 
 /** How long a host whose process is no longer the parent may take to answer a ping. */
 export const hostAnswerMs = 10_000;
-
-/** The longest wait for what expires next: the clock may be set forward, or the machine sleep, meanwhile. */
-export const maxExpiryWaitMs = 600_000;
 
 /** Names of peers that are remembered with whose they were when the agent was shown them. */
 export const maxKnownPeers = 1000;

@@ -1,4 +1,4 @@
-import type { HeldMessage } from "../client/held-message.js";
+import type { HeldMessage } from "../client/inbox.js";
 import { peerData, peerText } from "../contract/peer-text.js";
 import type { ShownPiece } from "./presentations.js";
 import { showMessage, showPart, type ShownMessage } from "./shown-message.js";

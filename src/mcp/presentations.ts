@@ -1,9 +1,9 @@
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
-import type { HeldMessage } from "../client/held-message.js";
-import type { Inbox } from "./inbox.js";
-import { hookMarginMs, maxShownMessages } from "./limits.js";
+import type { HeldMessage } from "../client/inbox.js";
+import { Mail } from "../client/mail.js";
+import { hookMarginMs, maxShownResults } from "./limits.js";
 
 /** The JSON-RPC id of a call. */
 export type CallId = string | number;
@@ -17,8 +17,6 @@ export interface ShownPiece {
   readonly isLast: boolean;
 }
 
-export type Report = (held: HeldMessage, outcome: Outcome, confirmedBy: ConfirmedBy) => void;
-
 interface Presentation {
   /** The context of the host that made the call; undefined where the host names none. */
   readonly thread: string | undefined;
@@ -27,33 +25,22 @@ interface Presentation {
   writtenAtMs: number | undefined;
 }
 
-interface Shown {
-  readonly held: HeldMessage;
-  state: "showing" | Outcome;
-  confirmedBy: ConfirmedBy;
-}
-
 /**
  * Which result shows which message, and what that proves.
  *
  * A piece is *showing* from the moment a result takes it until that result is written. Then its
  * message is *presented*, and *confirmed* as soon as the same context begins another call: that call
  * was made by a host that had the result. A call that began before the result was written proves
- * nothing, wherever it ends. A message that the broker delivers again meanwhile is reported as it
- * stands, and not shown again.
+ * nothing, wherever it ends.
  */
 export class Presentations {
-  readonly #inbox: Inbox;
-  readonly #report: Report;
-  readonly #byCall = new Map<CallId, Presentation>();
-  /** What was taken from the inbox, by key, oldest first. */
-  readonly #shown = new Map<string, Shown>();
   readonly #clock: Clock;
+  readonly #mail: Mail;
+  readonly #byCall = new Map<CallId, Presentation>();
 
-  constructor(options: { clock: Clock; inbox: Inbox; report: Report }) {
+  constructor(options: { clock: Clock; mail: Mail }) {
     this.#clock = options.clock;
-    this.#inbox = options.inbox;
-    this.#report = options.report;
+    this.#mail = options.mail;
   }
 
   /** A call of this context begins: what the context's earlier results showed is confirmed. */
@@ -71,11 +58,7 @@ export class Presentations {
 
   /** The result of this call is going to show these pieces. */
   show(callId: CallId, thread: string | undefined, pieces: readonly ShownPiece[]): void {
-    const messages = pieces.map((piece) => piece.held);
-    this.#inbox.take(messages);
-    for (const held of messages) {
-      this.#shown.set(held.key, { held, state: "showing", confirmedBy: ConfirmedBy.UNSPECIFIED });
-    }
+    for (const { held, isLast } of pieces) this.#mail.take(held, isLast);
     this.#byCall.set(callId, { thread, pieces, writtenAtMs: undefined });
     this.#forgetOldest();
   }
@@ -87,10 +70,10 @@ export class Presentations {
     presentation.writtenAtMs = this.#clock.monotonic();
     for (const { held, part, isLast } of presentation.pieces) {
       if (isLast) {
-        this.#move(held, Outcome.PRESENTED, ConfirmedBy.UNSPECIFIED);
+        this.#mail.tell(held, { outcome: Outcome.PRESENTED });
       } else {
         held.partsShown = part + 1;
-        this.#returnToInbox([held]);
+        this.#mail.putBack([held]);
       }
     }
   }
@@ -107,38 +90,7 @@ export class Presentations {
       held.partsShown = Math.min(held.partsShown, part);
       if (presentation.writtenAtMs !== undefined) held.redelivered = true;
     }
-    const messages = presentation.pieces.map((piece) => piece.held);
-    this.#returnToInbox(messages.filter(({ key }) => this.#shown.has(key)));
-  }
-
-  /** Takes in a delivery of a message that was taken from the inbox; false when it was not. */
-  redeliver(delivered: HeldMessage): boolean {
-    const shown = this.#shown.get(delivered.key);
-    if (shown === undefined) return false;
-    shown.held.deliveryId = delivered.deliveryId;
-    if (shown.state !== "showing") this.#tell(shown);
-    return true;
-  }
-
-  /** The broker knows that the message was confirmed: it does not come again. */
-  settle(held: HeldMessage): void {
-    if (this.#shown.get(held.key)?.state === Outcome.CONFIRMED) this.#shown.delete(held.key);
-  }
-
-  /** Messages of which a part is being shown that is not the last. */
-  get unfinished(): HeldMessage[] {
-    const showing = [...this.#byCall.values()].filter(
-      ({ writtenAtMs }) => writtenAtMs === undefined,
-    );
-    return showing.flatMap(({ pieces }) =>
-      pieces.filter(({ isLast }) => !isLast).map(({ held }) => held),
-    );
-  }
-
-  /** Forgets everything: the mail is another peer's. */
-  clear(): void {
-    this.#byCall.clear();
-    this.#shown.clear();
+    this.#mail.putBack(presentation.pieces.map(({ held }) => held));
   }
 
   /** Confirms what results of this context showed that were written before this time. */
@@ -148,37 +100,26 @@ export class Presentations {
       if (writtenAtMs >= beforeMs || presentation.thread !== thread) continue;
       this.#byCall.delete(callId);
       for (const { held } of pieces.filter((piece) => piece.isLast)) {
-        this.#move(held, Outcome.CONFIRMED, confirmedBy);
+        this.#mail.tell(held, { outcome: Outcome.CONFIRMED, confirmedBy });
       }
     }
   }
 
-  #move(held: HeldMessage, state: Outcome, confirmedBy: ConfirmedBy): void {
-    const shown = this.#shown.get(held.key);
-    if (shown === undefined) return;
-    shown.state = state;
-    shown.confirmedBy = confirmedBy;
-    this.#tell(shown);
-  }
-
-  #tell({ held, state, confirmedBy }: Shown): void {
-    if (state !== "showing") this.#report(held, state, confirmedBy);
-  }
-
-  #returnToInbox(messages: readonly HeldMessage[]): void {
-    for (const { key } of messages) this.#shown.delete(key);
-    this.#inbox.putBack(messages);
-  }
-
   /** A context that never calls again leaves what it was shown unconfirmed, for good. */
   #forgetOldest(): void {
-    for (const [key, { state }] of this.#shown) {
-      if (this.#shown.size <= maxShownMessages) break;
-      if (state !== "showing") this.#shown.delete(key);
-    }
     for (const [callId, { writtenAtMs }] of this.#byCall) {
-      if (this.#byCall.size <= maxShownMessages) break;
+      if (this.#byCall.size <= maxShownResults) break;
       if (writtenAtMs !== undefined) this.#byCall.delete(callId);
     }
+  }
+}
+
+/** The agent's mail, with the results that show it. */
+export class AgentMail extends Mail {
+  readonly presentations: Presentations;
+
+  constructor(clock: Clock) {
+    super(clock);
+    this.presentations = new Presentations({ clock, mail: this });
   }
 }

@@ -1,5 +1,5 @@
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
-import type { Unread } from "./inbox.js";
+import type { Unread } from "../client/inbox.js";
 
 /** What a tool found out. Members that are undefined are not sent. */
 export type Facts = Readonly<Record<string, unknown>>;

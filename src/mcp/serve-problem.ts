@@ -1,4 +1,4 @@
-import type { Unread } from "./inbox.js";
+import type { Unread } from "../client/inbox.js";
 import { makeFailure } from "./result.js";
 import { serve, type HostStreams } from "./serve.js";
 import { createToolServer } from "./tool-server.js";

@@ -1,5 +1,5 @@
 import type { Message } from "../../gen/peerline/v1/message_pb.js";
-import type { HeldMessage } from "../client/held-message.js";
+import type { HeldMessage } from "../client/inbox.js";
 import { peerData, peerText } from "../contract/peer-text.js";
 import { shortId } from "../contract/ids.js";
 import { urgencyWord } from "./words.js";

@@ -2,7 +2,7 @@ import { create, type JsonObject } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { DeliverySchema } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Message } from "../../gen/peerline/v1/message_pb.js";
-import { holdMessage, type HeldMessage } from "../../src/client/held-message.js";
+import { holdMessage, type HeldMessage } from "../../src/client/inbox.js";
 
 let count = 0;
 

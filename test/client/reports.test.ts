@@ -2,7 +2,6 @@ import { create } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, test } from "vitest";
 import { AckResultSchema, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { Code } from "../../src/rpc/error.js";
-import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
 import { maxReports } from "../../src/client/limits.js";
 import { Reports } from "../../src/client/reports.js";
 import { held } from "./held.js";
@@ -18,8 +17,8 @@ describe("Reports", () => {
     refused = [];
     batches = [];
     reports = new Reports({
-      onTaken: ({ deliveryId }, outcome) => taken.push(`${deliveryId} ${Outcome[outcome]}`),
-      onRefused: ({ deliveryId }, outcome) => refused.push(`${deliveryId} ${Outcome[outcome]}`),
+      onTaken: ({ deliveryId }, { outcome }) => taken.push(`${deliveryId} ${Outcome[outcome]}`),
+      onRefused: ({ deliveryId }, { outcome }) => refused.push(`${deliveryId} ${Outcome[outcome]}`),
     });
   });
 
@@ -35,7 +34,7 @@ describe("Reports", () => {
   }
 
   function add(deliveryId: string, outcome = Outcome.PRESENTED): void {
-    reports.add(held({}, { deliveryId }), outcome, ConfirmedBy.UNSPECIFIED);
+    reports.add(held({}, { deliveryId }), { outcome });
   }
 
   test("what is reported in one tick goes in one batch, in order", async () => {

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { Urgency } from "../../gen/peerline/v1/message_pb.js";
 import { doorbellText } from "../../src/mcp/doorbell-text.js";
 import { maxNameLength } from "../../src/contract/limits.js";
-import { maxUnreadSenders } from "../../src/mcp/limits.js";
+import { maxUnreadSenders } from "../../src/client/limits.js";
 import { makePage } from "../../src/mcp/page.js";
 import { makeResult } from "../../src/mcp/result.js";
 import { createToolServer } from "../../src/mcp/tool-server.js";

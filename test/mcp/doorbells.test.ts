@@ -29,7 +29,7 @@ import {
   quietMs,
   wakeProofMs,
 } from "../../src/mcp/limits.js";
-import { Mail } from "../../src/mcp/mail.js";
+import { AgentMail } from "../../src/mcp/presentations.js";
 import { eventually } from "../support/test-broker.js";
 import { held } from "../client/held.js";
 
@@ -40,7 +40,7 @@ const going = new AbortController().signal;
 describe("Doorbells", () => {
   let home: string;
   let box: string;
-  let mail: Mail;
+  let mail: AgentMail;
   let doorbells: Doorbells;
   let woken: string[];
   let answer: WakeResult;
@@ -55,7 +55,7 @@ describe("Doorbells", () => {
     answer = "refused";
     beforeAnswer = async () => undefined;
     reaches = [];
-    mail = new Mail(systemClock);
+    mail = new AgentMail(systemClock);
     doorbells = new Doorbells({
       mail,
       clock: systemClock,

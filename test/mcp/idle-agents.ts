@@ -3,7 +3,7 @@ import { Line } from "../../src/client/line.js";
 import { readConfig } from "../../src/endpoint/config.js";
 import { connectBroker } from "../../src/endpoint/connect.js";
 import { AgentIdentity } from "../../src/mcp/agent-identity.js";
-import { Mail } from "../../src/mcp/mail.js";
+import { Mail } from "../../src/client/mail.js";
 import type { FromIdleAgents, IdleTask } from "./idle-agents-process.js";
 
 // A program of the test of absences: the lines of many agents, in one process that collects garbage all

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { HeldMessage } from "../../src/client/held-message.js";
+import type { HeldMessage } from "../../src/client/inbox.js";
 import { makePage } from "../../src/mcp/page.js";
 import { peerText } from "../../src/contract/peer-text.js";
 import { held } from "../client/held.js";

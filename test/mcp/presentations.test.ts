@@ -1,16 +1,20 @@
+import { create } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, test } from "vitest";
-import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
+import {
+  AckResultSchema,
+  DeliverySchema,
+  Outcome,
+} from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
-import { systemClock } from "../../src/clock.js";
-import type { HeldMessage } from "../../src/client/held-message.js";
-import { Inbox } from "../../src/mcp/inbox.js";
-import { maxShownMessages } from "../../src/mcp/limits.js";
-import { Presentations } from "../../src/mcp/presentations.js";
+import type { HeldMessage, Inbox } from "../../src/client/inbox.js";
+import { maxShownMessages } from "../../src/client/limits.js";
+import { AgentMail, type Presentations } from "../../src/mcp/presentations.js";
 import { StoppedClock } from "../support/stopped-clock.js";
-import { again, held } from "../client/held.js";
+import { held } from "../client/held.js";
 
 describe("Presentations", () => {
   let reports: string[];
+  let mail: AgentMail;
   let inbox: Inbox;
   let presentations: Presentations;
   let clock: StoppedClock;
@@ -18,14 +22,34 @@ describe("Presentations", () => {
   beforeEach(() => {
     reports = [];
     clock = new StoppedClock();
-    inbox = new Inbox({ clock: systemClock, onExpired: () => undefined });
-    presentations = new Presentations({
-      clock,
-      inbox,
-      report: ({ deliveryId }, outcome, confirmedBy) =>
-        reports.push(`${deliveryId} ${Outcome[outcome]} ${ConfirmedBy[confirmedBy]}`),
-    });
+    mail = new AgentMail(clock);
+    ({ inbox, presentations } = mail);
+    openStream();
   });
+
+  /** A stream begins, by which the broker hears reports. */
+  function openStream(): void {
+    const heard = reports;
+    mail.open(async (acks) => {
+      for (const { deliveryId, outcome = 0, confirmedBy = 0 } of acks) {
+        heard.push(`${deliveryId} ${Outcome[outcome]} ${ConfirmedBy[confirmedBy]}`);
+      }
+      return acks.map(() => create(AckResultSchema));
+    });
+  }
+
+  /** What the broker has heard. */
+  async function reported(): Promise<string[]> {
+    await mail.flush();
+    return reports;
+  }
+
+  /** The message comes again; whether it is to be shown again. */
+  function isNews({ message }: HeldMessage, deliveryId: string): boolean {
+    const before = inbox.list().length;
+    mail.deliver(create(DeliverySchema, { deliveryId, message, redelivered: true }));
+    return inbox.list().length > before;
+  }
 
   /** A call of `thread` begins, and takes these messages for its result. */
   function show(callId: number, messages: HeldMessage[], thread?: string): void {
@@ -49,41 +73,41 @@ describe("Presentations", () => {
     return message;
   }
 
-  test("reports a message presented when its result has been written, not before", () => {
+  test("reports a message presented when its result has been written, not before", async () => {
     const messages = arrive("a");
     show(1, messages);
     expect(inbox.list()).toEqual([]);
-    expect(reports).toEqual([]);
+    expect(await reported()).toEqual([]);
     presentations.written(1);
-    expect(reports).toEqual(["a PRESENTED UNSPECIFIED"]);
+    expect(await reported()).toEqual(["a PRESENTED UNSPECIFIED"]);
   });
 
-  test("the next call of the same context confirms what was written before it began", () => {
+  test("the next call of the same context confirms what was written before it began", async () => {
     show(1, arrive("a"));
     presentations.written(1);
     presentations.beginCall(undefined);
-    expect(reports).toEqual(["a PRESENTED UNSPECIFIED", "a CONFIRMED NEXT_CALL"]);
+    expect(await reported()).toEqual(["a PRESENTED UNSPECIFIED", "a CONFIRMED NEXT_CALL"]);
   });
 
-  test("a call that began before the result was written proves nothing, wherever it ends", () => {
+  test("a call that began before the result was written proves nothing, wherever it ends", async () => {
     show(1, arrive("a"));
     presentations.beginCall(undefined);
     presentations.written(1);
     presentations.written(2);
-    expect(reports).toEqual(["a PRESENTED UNSPECIFIED"]);
+    expect(await reported()).toEqual(["a PRESENTED UNSPECIFIED"]);
   });
 
-  test("where the host names threads, only the thread's own calls confirm", () => {
+  test("where the host names threads, only the thread's own calls confirm", async () => {
     show(1, arrive("a"), "main");
     presentations.written(1);
     presentations.beginCall("other");
     presentations.beginCall(undefined);
-    expect(reports).toEqual(["a PRESENTED UNSPECIFIED"]);
+    expect(await reported()).toEqual(["a PRESENTED UNSPECIFIED"]);
     presentations.beginCall("main");
-    expect(reports).toEqual(["a PRESENTED UNSPECIFIED", "a CONFIRMED NEXT_CALL"]);
+    expect(await reported()).toEqual(["a PRESENTED UNSPECIFIED", "a CONFIRMED NEXT_CALL"]);
   });
 
-  test("a call that is given up before the write returns its messages, unmarked and in order", () => {
+  test("a call that is given up before the write returns its messages, unmarked and in order", async () => {
     const messages = arrive("a", "b");
     arrive("c");
     show(1, messages);
@@ -91,20 +115,20 @@ describe("Presentations", () => {
     presentations.written(1);
     expect(inbox.list().map((message) => message.deliveryId)).toEqual(["a", "b", "c"]);
     expect(inbox.list().some((message) => message.redelivered)).toBe(false);
-    expect(reports).toEqual([]);
+    expect(await reported()).toEqual([]);
   });
 
-  test("a call that is given up after the write stays presented and is shown again, marked", () => {
+  test("a call that is given up after the write stays presented and is shown again, marked", async () => {
     show(1, arrive("a"));
     presentations.written(1);
     presentations.withdraw(1);
-    expect(reports).toEqual(["a PRESENTED UNSPECIFIED"]);
+    expect(await reported()).toEqual(["a PRESENTED UNSPECIFIED"]);
     expect(inbox.list()).toMatchObject([{ deliveryId: "a", redelivered: true }]);
     presentations.beginCall(undefined);
-    expect(reports).toHaveLength(1);
+    expect(await reported()).toHaveLength(1);
   });
 
-  test("a confirmed message does not come back when its call is given up late", () => {
+  test("a confirmed message does not come back when its call is given up late", async () => {
     show(1, arrive("a"));
     presentations.written(1);
     presentations.beginCall(undefined);
@@ -112,41 +136,45 @@ describe("Presentations", () => {
     expect(inbox.list()).toEqual([]);
   });
 
-  test("a redelivery of a presented message is reported again, under the new id, and not shown", () => {
+  test("a redelivery of a presented message is reported again, under the new id, and not shown", async () => {
     const message = arriveOne("a");
     show(1, [message]);
     presentations.written(1);
-    expect(presentations.redeliver(again(message, "b"))).toBe(true);
+    expect(await reported()).toHaveLength(1);
+    expect(isNews(message, "b")).toBe(false);
+    expect(await reported()).toHaveLength(2);
     presentations.beginCall(undefined);
-    expect(presentations.redeliver(again(message, "c"))).toBe(true);
-    expect(reports).toEqual([
+    // The stream is lost before the broker hears of it.
+    mail.close();
+    openStream();
+    expect(isNews(message, "c")).toBe(false);
+    expect(await reported()).toEqual([
       "a PRESENTED UNSPECIFIED",
       "b PRESENTED UNSPECIFIED",
-      "b CONFIRMED NEXT_CALL",
       "c CONFIRMED NEXT_CALL",
     ]);
   });
 
-  test("a redelivery while the result is being written is reported once, under the new id", () => {
+  test("a redelivery while the result is being written is reported once, under the new id", async () => {
     const message = arriveOne("a");
     show(1, [message]);
-    expect(presentations.redeliver(again(message, "b"))).toBe(true);
+    expect(isNews(message, "b")).toBe(false);
     presentations.written(1);
-    expect(reports).toEqual(["b PRESENTED UNSPECIFIED"]);
+    expect(await reported()).toEqual(["b PRESENTED UNSPECIFIED"]);
   });
 
-  test("what the broker knows to be confirmed is forgotten", () => {
+  test("what the broker knows to be confirmed is forgotten", async () => {
     const message = arriveOne("a");
     show(1, [message]);
     presentations.written(1);
-    presentations.settle(message);
-    expect(presentations.redeliver(again(message, "b"))).toBe(true);
+    await mail.flush();
+    expect(isNews(message, "b")).toBe(false);
     presentations.beginCall(undefined);
-    presentations.settle(message);
-    expect(presentations.redeliver(again(message, "c"))).toBe(false);
+    await mail.flush();
+    expect(isNews(message, "c")).toBe(true);
   });
 
-  test("a message in parts is presented with the last, and a part given up comes again", () => {
+  test("a message in parts is presented with the last, and a part given up comes again", async () => {
     const message = arriveOne("a");
     const piece = { held: message, part: 0, isLast: false };
     presentations.show(1, undefined, [piece]);
@@ -158,14 +186,14 @@ describe("Presentations", () => {
     presentations.show(2, undefined, [piece]);
     presentations.written(2);
     presentations.beginCall(undefined);
-    expect(reports).toEqual([]);
+    expect(await reported()).toEqual([]);
     presentations.show(3, undefined, [{ held: message, part: 1, isLast: true }]);
     presentations.written(3);
-    expect(reports).toEqual(["a PRESENTED UNSPECIFIED"]);
+    expect(await reported()).toEqual(["a PRESENTED UNSPECIFIED"]);
     expect(inbox.list()).toEqual([]);
   });
 
-  test("remembers a bounded number of messages that a silent thread was shown", () => {
+  test("remembers a bounded number of messages that a silent thread was shown", async () => {
     const all: HeldMessage[] = [];
     for (let callId = 0; callId < maxShownMessages + 10; callId++) {
       const messages = arrive(`d${callId}`);
@@ -173,7 +201,7 @@ describe("Presentations", () => {
       show(callId, messages, `thread ${callId}`);
       presentations.written(callId);
     }
-    const known = all.filter((message) => presentations.redeliver(message));
+    const known = all.filter((message) => !isNews(message, "again"));
     expect(known).toHaveLength(maxShownMessages);
     expect(known[0]).toBe(all[10]);
   });

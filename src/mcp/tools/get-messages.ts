@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { AbortScope } from "../../abort-scope.js";
 import { sleep, systemClock } from "../../clock.js";
-import type { HeldMessage } from "../../client/held-message.js";
+import type { HeldMessage } from "../../client/inbox.js";
 import { isIdEnd } from "../../contract/ids.js";
 import { flag, peer, wholeNumber } from "../lenient.js";
 import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";

@@ -1,9 +1,9 @@
 import type { z } from "zod";
 import type { Line } from "../../client/line.js";
+import type { Mail } from "../../client/mail.js";
 import type { HostClient } from "../../hosts/host.js";
 import type { AgentIdentity } from "../agent-identity.js";
 import type { KnownPeers } from "../known-peers.js";
-import type { Mail } from "../mail.js";
 import type { ShownPiece } from "../presentations.js";
 import type { Facts } from "../result.js";
 import type { UnansweredSends } from "../unanswered-sends.js";

@@ -1,9 +1,46 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Message } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
-import type { HeldMessage } from "../client/held-message.js";
-import { maxExpiryWaitMs, maxUnreadSenders } from "./limits.js";
 import { Pulse } from "../pulse.js";
+import { maxExpiryWaitMs, maxUnreadSenders } from "./limits.js";
 
-/** What waits for the agent, here and at the broker. */
+/** A message that was delivered to this client and whose end the broker does not know yet. */
+export interface HeldMessage {
+  /** Identifies the message among all: its sender and the sender's id for it. */
+  readonly key: string;
+  readonly message: Message;
+  /** As it first came. */
+  readonly delivery: Delivery;
+  /** What the sender is called now, as far as the broker has told; it may differ from `message.from`. */
+  senderName: string;
+  /** Milliseconds since the Unix epoch, by the broker's clock. */
+  expiresAtMs: number;
+  /** Names its newest delivery. */
+  deliveryId: string;
+  /** It may have been shown before. */
+  redelivered: boolean;
+  /** Of a message that is shown in parts: how many were. */
+  partsShown: number;
+}
+
+/** Holds what a delivery brings; undefined for one without a message, which no broker sends. */
+export function holdMessage(delivery: Delivery): HeldMessage | undefined {
+  const { message, deliveryId, redelivered, sender } = delivery;
+  if (message === undefined) return undefined;
+  return {
+    key: `${message.from?.peerId}/${message.messageId}`,
+    message,
+    delivery,
+    senderName: sender?.name ?? message.from?.name ?? "",
+    expiresAtMs: message.expireTime ? timestampMs(message.expireTime) : Number.POSITIVE_INFINITY,
+    deliveryId,
+    redelivered,
+    partsShown: 0,
+  };
+}
+
+/** What waits for the client, here and at the broker. */
 export interface Unread {
   readonly count: number;
   /** Names, oldest message first. */

@@ -5,11 +5,11 @@ import {
   DeliverySchema,
   Outcome,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import { Mail } from "../../src/client/mail.js";
 import { Code } from "../../src/rpc/error.js";
-import { Mail } from "../../src/mcp/mail.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { eventually } from "../support/test-broker.js";
-import { held } from "../client/held.js";
+import { held } from "./held.js";
 
 describe("Mail", () => {
   let clock: StoppedClock;
@@ -41,15 +41,16 @@ describe("Mail", () => {
     arrive();
     arrive();
     const [shown] = mail.inbox.list();
-    mail.presentations.beginCall(undefined);
-    mail.presentations.show(1, undefined, [{ held: shown!, part: 0, isLast: true }]);
+    if (shown === undefined) throw new Error("nothing arrived");
+    mail.take(shown);
     mail.belongTo("one");
     expect(mail.unread.count).toBe(1);
 
     mail.belongTo("another");
     expect(mail.inbox.list()).toEqual([]);
-    mail.presentations.written(1);
-    mail.presentations.beginCall(undefined);
+    mail.tell(shown, { outcome: Outcome.CONFIRMED });
+    mail.putBack([shown]);
+    expect(mail.inbox.list()).toEqual([]);
     await mail.flush();
     expect(reports).toEqual([]);
   });

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/clock.js";
-import type { HeldMessage } from "../../src/client/held-message.js";
-import { Inbox } from "../../src/mcp/inbox.js";
-import { maxExpiryWaitMs } from "../../src/mcp/limits.js";
-import { again, held } from "../client/held.js";
+import type { HeldMessage } from "../../src/client/inbox.js";
+import { Inbox } from "../../src/client/inbox.js";
+import { maxExpiryWaitMs } from "../../src/client/limits.js";
+import { again, held } from "./held.js";
 
 describe("Inbox", () => {
   let expired: HeldMessage[];
