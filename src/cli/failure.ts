@@ -1,3 +1,4 @@
+import { LineError } from "../client/line-error.js";
 import { visibleText } from "../contract/peer-text.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { explainStorage } from "../endpoint/storage-trouble.js";
@@ -18,6 +19,8 @@ export async function reportFailure(error: unknown, notes: Output): Promise<Exit
 }
 
 function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
+  // Why there is no line is what is to be fixed.
+  if (raw instanceof LineError && raw.cause instanceof Error) return describe(raw.cause);
   const error = explainStorage(raw, pathOf(raw));
   if (error instanceof CliError) return { sentence: error.message, exitCode: error.exitCode };
   if (error instanceof EndpointError) {
@@ -25,6 +28,7 @@ function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
       ? { sentence: `${error.message} See \`peerline status\`.`, exitCode: ExitCode.noBroker }
       : { sentence: error.message, exitCode: ExitCode.failure };
   }
+  if (error instanceof LineError) return { sentence: error.message, exitCode: ExitCode.failure };
   if (error instanceof HostError) return { sentence: error.message, exitCode: ExitCode.failure };
   if (error instanceof RpcError) {
     return { sentence: explainRefusal(error), exitCode: ExitCode.failure };

@@ -4,15 +4,9 @@ export const maxTextBytes = 16_384;
 /** The longest time that a message may be asked to wait: 365 days. */
 export const maxExpirySeconds = 365 * 86_400;
 
-/** How often `send`, and `read` without --wait, go back to a broker that was lost under them. */
-export const maxReconnects = 5;
-
 /** The pause before a lost broker is looked for again, in milliseconds: doubled each time, up to the greatest. */
 export const firstReconnectDelayMs = 100;
 export const maxReconnectDelayMs = 5000;
-
-/** Reports in one call: the greatest the contract allows. */
-export const maxAcks = 1024;
 
 /** How long one unary call may take, in milliseconds. */
 export const callTimeoutMs = 10_000;
@@ -22,12 +16,6 @@ export const purgeTimeoutMs = 120_000;
 
 /** The longest time for which a peer may be muted: 365 days. */
 export const maxMuteSeconds = 365 * 86_400;
-
-/** After this long without a message that waited, in milliseconds, `read` without --wait begins again. */
-export const readQuietMs = 1000;
-
-/** How often it does so, with nothing new in between, before it gives up on mail that does not come. */
-export const maxQuietRounds = 3;
 
 /** How long `stop` waits for the broker's process to end, in milliseconds, and how long between looks. */
 export const stopWaitMs = 10_000;

@@ -1,3 +1,4 @@
+import { BackOff } from "../back-off.js";
 import { sleep } from "../clock.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { Code, RpcError } from "../rpc/error.js";
@@ -5,31 +6,31 @@ import { firstReconnectDelayMs, maxReconnectDelayMs } from "./limits.js";
 import type { Shell } from "./shell.js";
 
 /**
- * Does something that may be repeated, and again where the broker was lost under it: at most
- * `maxReconnects` times in a row, with growing pauses. `attempt` calls `progress` when the row ends.
+ * Does something that may be repeated, and again whenever the broker was lost under it, with growing
+ * pauses. `attempt` calls `progress` once it has the broker, so that the next pause is a first one.
  */
 export async function retryLostBroker<T>(
   attempt: (progress: () => void) => Promise<T>,
   options: {
-    maxReconnects: number;
     /** Called for the first loss of a row. */
-    onLost?: () => Promise<void>;
-    signal?: AbortSignal;
+    onLost: () => void;
+    signal: AbortSignal;
   },
 ): Promise<T> {
-  let lost = 0;
+  const backOff = new BackOff({ firstMs: firstReconnectDelayMs, maxMs: maxReconnectDelayMs });
+  let isLost = false;
   const progress = () => {
-    lost = 0;
+    isLost = false;
+    backOff.reset();
   };
   for (;;) {
     try {
       return await attempt(progress);
     } catch (error) {
-      const again = isLostBroker(error) || (lost > 0 && isAway(error));
-      if (!again || lost === options.maxReconnects) throw error;
-      if (lost === 0) await options.onLost?.();
-      await sleep(Math.min(maxReconnectDelayMs, firstReconnectDelayMs * 2 ** lost), options.signal);
-      lost++;
+      if (!isLostBroker(error) && !(isLost && isAway(error))) throw error;
+      if (!isLost) options.onLost();
+      isLost = true;
+      await sleep(backOff.nextMs(), options.signal);
     }
   }
 }
@@ -51,19 +52,17 @@ function isAway(error: unknown): boolean {
 }
 
 /** Tells whoever waits at a terminal that the broker is gone, and when it is back. */
-export function lossNotes({ notes }: Shell): {
-  onLost: () => Promise<void>;
-  onLive: () => Promise<void>;
-} {
+export function lossNotes({ notes }: Shell): { onLost: () => void; onLive: () => void } {
   let isLost = false;
+  // With stderr closed there is nobody to tell.
+  const say = (words: string): void => void notes.lines(words).catch(() => {});
   return {
-    onLost: async () => {
+    onLost: () => {
+      if (!isLost) say(notes.color.yellow("The broker is gone; looking for it until it is back."));
       isLost = true;
-      const words = "The broker is gone; looking for it until it is back.";
-      await notes.lines(notes.color.yellow(words));
     },
-    onLive: async () => {
-      if (isLost) await notes.lines(notes.color.green("The broker is back."));
+    onLive: () => {
+      if (isLost) say(notes.color.green("The broker is back."));
       isLost = false;
     },
   };

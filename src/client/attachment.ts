@@ -1,18 +1,15 @@
 import {
   BrokerService,
   Closing_Reason,
-  type Backlog,
-  type Delivery,
   type GetServerInfoResponse,
   type RegisterResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
-import type { PeerRef } from "../../gen/peerline/v1/message_pb.js";
 import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import { createClient, type Channel, type Client } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { catchUpMs, inboxBytes, inboxMessages } from "./limits.js";
-import type { SendReports } from "./reports.js";
+import type { Mail } from "./mail.js";
 
 export type BrokerClient = Client<typeof BrokerService>;
 
@@ -26,32 +23,17 @@ export interface Connection extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** What takes the events of a line's streams in, one stream after the other. */
-export interface Mailbox {
-  /** What is held for another peer than this one is forgotten: that peer's next session gets it. */
-  belongTo(peerId: string): void;
-  /** A stream begins: reports go this way, and the broker tells its backlog anew. */
-  open(send: SendReports): void;
-  deliver(delivery: Delivery): void;
-  tellBacklog(backlog: Backlog): void;
-  renameSender(sender: PeerRef): void;
-  /** The stream has ended, and every delivery id with it. What is held stays. */
-  close(): void;
-  /** Resolves when the broker has heard all there is to report. */
-  flush(): Promise<void>;
-}
-
-/** One session with the broker: its token, and the stream that feeds the mail. */
+/** One session with the broker: its token, and the stream, where there is one, that feeds the mail. */
 export class Attachment {
   /** Knows no token: for calls that need none. */
   readonly anonymous: BrokerClient;
   /** Acts as the session's peer. */
   readonly client: BrokerClient;
   readonly peerId: string;
-  readonly #mail: Mailbox;
+  readonly #mail: Mail;
   readonly #abandoned = new AbortController();
 
-  constructor(connection: Connection, registration: RegisterResponse, mail: Mailbox) {
+  constructor(connection: Connection, registration: RegisterResponse, mail: Mail) {
     const headers = () => ({ authorization: `Bearer ${registration.sessionToken}` });
     this.anonymous = connection.client;
     this.client = createClient(BrokerService, connection.channel, { headers });
@@ -59,7 +41,12 @@ export class Attachment {
     this.#mail = mail;
   }
 
-  /** Ends the stream from this side. */
+  /** Aborts when the session was given up from this side. */
+  get abandoned(): AbortSignal {
+    return this.#abandoned.signal;
+  }
+
+  /** Gives the session up, and ends its stream, from this side. */
   abandon(): void {
     this.#abandoned.abort();
   }

@@ -18,8 +18,8 @@ export const maxExpiryWaitMs = 600_000;
 /** Reports in one call, as the broker takes them. */
 export const maxReports = 1024;
 
-/** A call's time to reach the broker and be answered by it, with all its retries, unless the caller gives another. */
-export const callTimeoutMs = 10_000;
+/** A call's time to reach the broker, which may have to be started, and be answered by it, with all its retries. */
+export const defaultCallTimeoutMs = 30_000;
 
 /** Registering: the broker may hold the answer for up to a second after its own start. */
 export const registerTimeoutMs = 5_000;
@@ -45,7 +45,11 @@ export const catchUpMs = 500;
 export const farewellMs = 1_000;
 
 /** Parting from the broker: reporting what is to report, and taking leave. */
-export const closeTimeoutMs = 500;
+export const defaultCloseTimeoutMs = 5_000;
+
+/** How long mail that waits may fail to come before it is counted again, and how often in a row. */
+export const quietMs = 1_000;
+export const maxQuietLooks = 3;
 
 /** Peers asked for to learn whether one is gone: one page, the largest that the broker gives. */
 export const peersToSearch = 1000;

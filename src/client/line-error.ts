@@ -3,6 +3,8 @@ export type LineErrorCode =
   | "UNREACHABLE"
   /** A newer session of the same client took the peer over. */
   | "SUPERSEDED"
+  /** Messages wait at the broker and do not come. */
+  | "WITHHELD"
   /** The line was closed. */
   | "CLOSED";
 

@@ -1,26 +1,38 @@
-import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { v7 as uuidv7 } from "uuid";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { Closing_Reason, type RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
-import { Reach } from "../../gen/peerline/v1/peer_pb.js";
+import {
+  Closing_Reason,
+  type RegisterResponse,
+  type SendMessageResponse,
+} from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Urgency } from "../../gen/peerline/v1/message_pb.js";
+import { Reach, type Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import { BackOff } from "../back-off.js";
 import { Pulse } from "../pulse.js";
 import type { CallOptions } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
-import { Attachment, type BrokerClient, type Connection, type Mailbox } from "./attachment.js";
+import { Attachment, type BrokerClient, type Connection } from "./attachment.js";
 import type { Identity } from "./identity.js";
+import type { HeldMessage } from "./inbox.js";
 import {
-  callTimeoutMs,
-  closeTimeoutMs,
+  defaultCallTimeoutMs,
+  defaultCloseTimeoutMs,
   farewellMs,
   maxAskedDelayMs,
+  maxQuietLooks,
   maxReconnectMs,
   maxRetryMs,
   minReconnectMs,
   minRetryMs,
+  quietMs,
   stoppedReconnectMs,
 } from "./limits.js";
 import { LineError } from "./line-error.js";
+import type { Mail } from "./mail.js";
+import { readMessages, type IncomingMessage } from "./messages.js";
 
 export interface LineOptions {
   /** Finds the broker. Called for each attachment; what it returns is closed with that. */
@@ -28,12 +40,50 @@ export interface LineOptions {
   /** Who the client is to the broker. */
   readonly identity: Identity;
   /** Where deliveries go. */
-  readonly mail: Mailbox;
-  /** Whether trouble stays until someone fixes it, so that a call does not wait for its end. */
-  readonly isLasting: (problem: unknown) => boolean;
-  /** Takes one line for whoever looks into the client's log. */
-  readonly log: (line: string) => void;
+  readonly mail: Mail;
+  /** Whether it subscribes from the beginning; otherwise when somebody first reads messages. */
+  readonly receives: boolean;
+  /**
+   * Whether trouble stays until someone fixes it, so that nobody waits for its end.
+   *
+   * @param wasLive the line was live before
+   */
+  readonly isLasting: (problem: unknown, wasLive: boolean) => boolean;
+  /** Hears of each change of the state. */
+  readonly onState?: ((state: LineState) => void) | undefined;
+  /** Takes one line for whoever looks into the client's log. Default: nobody looks. */
+  readonly log?: ((line: string) => void) | undefined;
+  /** The time of a call with all its retries, in milliseconds. Default: 30,000. */
+  readonly callTimeoutMs?: number;
+  /** The time that closing may take, in milliseconds. Default: 5,000. */
+  readonly closeTimeoutMs?: number;
 }
+
+export interface SendOptions {
+  /** Makes a repeat of a send known as such: a UUID. Default: a new one, of version 7. */
+  readonly messageId?: string;
+  /** The id of the message that this answers, whole or its last 8 characters or more. */
+  readonly inReplyTo?: string;
+  /** The exchange that it belongs to; at most 64 of `[A-Za-z0-9._:-]`. Default: that of the message it answers. */
+  readonly threadId?: string;
+  /** Default: normal. */
+  readonly urgency?: Urgency;
+  /** The same in a form for programs: JSON, at most 16 KiB encoded. */
+  readonly data?: JsonObject;
+  /** How long it may wait unread, in milliseconds: 1 second to 365 days. Default: the broker's, 30 days. */
+  readonly expiresInMs?: number;
+  /** Ends the wait. The message may have been sent. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ReadOptions {
+  /** Whether to wait for what is still to come. Default: true; otherwise the loop ends when nothing waits. */
+  readonly waits?: boolean;
+  /** Ends the loop when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type LineState = State["name"];
 
 /** What the line is at the moment. */
 type State =
@@ -44,11 +94,13 @@ type State =
 /**
  * A client's lasting connection to the broker.
  *
- * It is *attaching* (finding a broker, registering, subscribing), then *live*, and attaching again
- * whenever the stream is lost: at once the first time, then with growing, jittered waits, which a call
- * cuts short. It is *ended* when a newer session of the same client takes over, or when it is
+ * It is *attaching* (finding a broker, registering, subscribing if it receives), then *live*, and attaching
+ * again whenever the connection is lost: at once the first time, then with growing, jittered waits, which a
+ * call cuts short. It is *ended* when a newer session of the same client takes over, or when it is
  * closed. A call waits for the line to be live, and is repeated if the connection is lost under it: only
  * calls that the contract lets be repeated may be made.
+ *
+ * A line that does not receive has no stream, and learns with its next call that the connection was lost.
  */
 export class Line implements AsyncDisposable {
   readonly #options: LineOptions;
@@ -59,6 +111,9 @@ export class Line implements AsyncDisposable {
   readonly #backOff = new BackOff({ firstMs: minReconnectMs, maxMs: maxReconnectMs });
   readonly #running: Promise<void>;
   #state: State = { name: "attaching", problem: undefined };
+  #wasLive = false;
+  #closing: Promise<void> | undefined;
+  #receives: boolean;
   #reach = Reach.STORED;
   /** One after the other. */
   #binding: Promise<void> = Promise.resolve();
@@ -68,11 +123,22 @@ export class Line implements AsyncDisposable {
   /** Begins to attach at once. */
   constructor(options: LineOptions) {
     this.#options = options;
+    this.#receives = options.receives;
     this.#running = this.#run();
   }
 
-  get state(): State["name"] {
+  get state(): LineState {
     return this.#state.name;
+  }
+
+  /** The peer that the client is, as last heard of; undefined before the line was first live. */
+  get peer(): Peer | undefined {
+    return this.#options.identity.peer;
+  }
+
+  /** For clients that show messages in their own way. */
+  get mail(): Mail {
+    return this.#options.mail;
   }
 
   /** Aborts when the line has ended, with a LineError. */
@@ -80,17 +146,85 @@ export class Line implements AsyncDisposable {
     return this.#ended.signal;
   }
 
-  /** Calls the broker, for at most `callTimeoutMs` in all. Fails with RpcError or LineError. */
+  /**
+   * Sends a message, once, though the broker be lost meanwhile. Resolves when the broker has stored it,
+   * to where it stands for each recipient; with several, some may have refused it (`results[n].error`).
+   *
+   * @param to a peer's name or id, or 1 to 256 of them
+   * @param text 1 to 16,384 bytes of UTF-8
+   * @throws RpcError where the broker refuses it; LineError UNREACHABLE where it did not answer in time:
+   * the message may be stored, and the same `messageId` sends it no second time; the signal's reason
+   */
+  async send(
+    to: string | readonly string[],
+    text: string,
+    { signal, expiresInMs, messageId = uuidv7(), ...rest }: SendOptions = {},
+  ): Promise<SendMessageResponse> {
+    const expiresIn = expiresInMs === undefined ? {} : { expiresIn: durationFromMs(expiresInMs) };
+    const request = { ...rest, ...expiresIn, to: [to].flat(), text, messageId };
+    return this.call((client, options) => client.sendMessage(request, options), signal);
+  }
+
+  /**
+   * The messages to this client, oldest first, for `for await`: those that wait and, unless `waits` is
+   * false, those that come. Leaving the body confirms its message. A throw returns it, and so do `break`
+   * and `return`, which look the same to a generator: it comes again after a while, marked `redelivered`,
+   * and after 5 attempts it is dead-lettered. Several loops share the messages.
+   *
+   * @throws LineError SUPERSEDED where another process reads as this peer now; UNREACHABLE where the
+   * broker cannot be reached until someone fixes that; WITHHELD where `waits` is false and messages that
+   * wait do not come. A broker that is lost is waited for
+   */
+  messages({ waits = true, signal }: ReadOptions = {}): AsyncGenerator<IncomingMessage, void> {
+    return readMessages(this, { waits, signal });
+  }
+
+  /**
+   * Calls the broker, for at most the time of a call in all. @throws RpcError, LineError, or the signal's reason
+   */
   async call<T>(
     run: (client: BrokerClient, options: CallOptions) => Promise<T>,
-    signal: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<T> {
     return this.#withAttachment(({ client }, signal) => run(client, { signal }), signal);
   }
 
   /** Resolves when the line is live and what waited has arrived. */
-  async ready(signal: AbortSignal): Promise<void> {
+  async ready(signal?: AbortSignal): Promise<void> {
     await this.#withAttachment(async () => undefined, signal);
+  }
+
+  /**
+   * The oldest message of the inbox, once there is one; it stays there. Undefined when the line was closed,
+   * the signal aborts, or, unless it waits, when nothing waits.
+   */
+  async oldest({ waits, signal }: ReadOptions): Promise<HeldMessage | undefined> {
+    const { inbox } = this.#options.mail;
+    this.#receive(waits ? Reach.WAKES : Reach.NEXT_TURN);
+    using waiting = new AbortScope([...(signal ? [signal] : []), this.ended]);
+    try {
+      for (let looks = 0; ; looks++) {
+        const [held] = inbox.list();
+        if (held !== undefined) return held;
+        if (waits) {
+          this.#requireHope();
+          using change = new AbortScope([waiting.signal]);
+          await Promise.race([inbox.nextChange(change.signal), this.#changed.next(change.signal)]);
+          continue;
+        }
+        const count = await this.#countWaiting(waiting.signal);
+        if (inbox.list().length > 0) continue;
+        if (count === 0) return undefined;
+        if (looks > maxQuietLooks) throw withheld(count);
+        using quiet = new AbortScope([waiting.signal], quietMs);
+        await inbox.nextChange(quiet.signal).catch(ignore);
+      }
+    } catch (error) {
+      if (signal?.aborted) return undefined;
+      if (this.#state.name !== "ended") throw error;
+      if (this.#state.reason.code === "CLOSED") return undefined;
+      throw this.#state.reason;
+    }
   }
 
   /**
@@ -108,35 +242,70 @@ export class Line implements AsyncDisposable {
 
   /** Tells the broker, now and whenever the line attaches, how the client is reached. */
   tellReach(reach: Reach): void {
+    if (this.#reach === reach) return;
     this.#reach = reach;
     if (this.#state.name === "live") void this.#tellReach(this.#state.attachment);
   }
 
-  /** Reports what is to report, takes leave of the broker, and ends; within `closeTimeoutMs`. */
+  /**
+   * Reports what is to report, takes leave of the broker if it received, and ends; within `closeTimeoutMs`.
+   * What was not confirmed goes to the client's next session. Idempotent.
+   */
   async close(): Promise<void> {
-    const attachment = this.#state.name === "live" ? this.#state.attachment : undefined;
-    this.#setState({ name: "ended", reason: new LineError("CLOSED", "The line is closed.") });
-    const timer = setTimeout(() => this.#stop.abort(), closeTimeoutMs);
-    await this.#takeLeave(attachment).catch(ignore);
-    clearTimeout(timer);
-    this.#stop.abort();
-    await this.#running;
+    await (this.#closing ??= this.#close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
+  async #close(): Promise<void> {
+    const attachment = this.#state.name === "live" ? this.#state.attachment : undefined;
+    this.#setState({ name: "ended", reason: new LineError("CLOSED", "The line is closed.") });
+    const timer = setTimeout(
+      () => this.#stop.abort(),
+      this.#options.closeTimeoutMs ?? defaultCloseTimeoutMs,
+    );
+    await this.#takeLeave(attachment).catch(ignore);
+    clearTimeout(timer);
+    this.#stop.abort();
+    await this.#running;
+  }
+
   /** Once ended, it stays so. */
   #setState(state: State): void {
     if (this.#state.name === "ended") return;
+    const isNew = this.#state.name !== state.name;
     this.#state = state;
+    if (state.name === "live") this.#wasLive = true;
     if (state.name === "ended") this.#ended.abort(state.reason);
+    if (isNew) this.#options.onState?.(state.name);
     this.#changed.beat();
   }
 
+  /** Subscribes, if it has not yet: a line that is live attaches anew for that. */
+  #receive(reach: Reach): void {
+    this.tellReach(reach);
+    if (this.#receives) return;
+    this.#receives = true;
+    this.#setState({ name: "attaching", problem: undefined });
+  }
+
+  /** How many messages wait for the client, besides what it has reported. */
+  async #countWaiting(signal: AbortSignal): Promise<number> {
+    await this.ready(signal);
+    await this.#options.mail.flush();
+    // Changes nothing, and answers with the peer as it stands.
+    const { peer } = await this.call((client, options) => client.updatePeer({}, options), signal);
+    return Number(peer?.waitingMessages ?? 0);
+  }
+
+  get #callTimeoutMs(): number {
+    return this.#options.callTimeoutMs ?? defaultCallTimeoutMs;
+  }
+
   async #tellReach({ client }: Attachment): Promise<void> {
-    using telling = new AbortScope([this.#stop.signal], callTimeoutMs);
+    using telling = new AbortScope([this.#stop.signal], this.#callTimeoutMs);
     // Lost with its attachment; the next one begins with it.
     await client.updatePeer({ reach: this.#reach }, { signal: telling.signal }).catch(ignore);
   }
@@ -164,14 +333,23 @@ export class Line implements AsyncDisposable {
       const registration = await identity.register(connection.client, signal);
       mail.belongTo(registration.peer?.peerId ?? "");
       const attachment = new Attachment(connection, registration, mail);
-      const reach = this.#reach;
+      let reach = this.#reach;
       const onLive = (): void => {
         if (this.state !== "attaching") return;
-        log(`connected as ${identity.peer?.name}`);
+        log?.(`connected as ${identity.peer?.name}`);
         this.#backOff.reset();
         this.#setState({ name: "live", attachment });
-        if (this.#reach !== reach) this.tellReach(this.#reach);
+        if (this.#reach !== reach) void this.#tellReach(attachment);
       };
+      if (!this.#receives) {
+        onLive();
+        using idle = new AbortScope([signal, attachment.abandoned]);
+        while (!this.#receives && !idle.signal.aborted) {
+          await this.#changed.next(idle.signal).catch(ignore);
+        }
+        if (idle.signal.aborted) return Closing_Reason.UNSPECIFIED;
+      }
+      reach = this.#reach;
       return await attachment.follow(onLive, reach, signal);
     } finally {
       if (this.state === "live") this.#setState({ name: "attaching", problem: undefined });
@@ -186,7 +364,7 @@ export class Line implements AsyncDisposable {
     const { problem } = this.#state;
     const line = error instanceof Error ? error.message : String(error);
     const isNews = !(problem instanceof Error && problem.message === line);
-    if (isNews) this.#options.log(`not connected: ${line}`);
+    if (isNews) this.#options.log?.(`not connected: ${line}`);
     this.#setState({ name: "attaching", problem: error });
   }
 
@@ -218,9 +396,9 @@ export class Line implements AsyncDisposable {
 
   async #withAttachment<T>(
     run: (attachment: Attachment, signal: AbortSignal) => Promise<T>,
-    callSignal: AbortSignal,
+    callSignal?: AbortSignal,
   ): Promise<T> {
-    using calling = new AbortScope([callSignal], callTimeoutMs);
+    using calling = new AbortScope(callSignal ? [callSignal] : [], this.#callTimeoutMs);
     const { signal } = calling;
     const backOff = new BackOff({ firstMs: minRetryMs, maxMs: maxRetryMs });
     let renewed = false;
@@ -236,10 +414,12 @@ export class Line implements AsyncDisposable {
           if (isCode(error, Code.Unauthenticated) && !renewed) {
             // The token is void. Its stream says why: taken over, or only lost.
             renewed = true;
+            if (!this.#receives) attachment.abandon();
             await this.#awaitEnd(attachment, farewellMs, signal);
             attachment.abandon();
           } else if (isCode(error, Code.Unavailable) || isCode(error, Code.Cancelled)) {
             // Cancelled, with nobody having asked for it: the stream was lost first, and the channel closed.
+            if (!this.#receives) attachment.abandon();
             await this.#awaitEnd(attachment, backOff.nextMs(), signal);
           } else {
             throw error;
@@ -247,9 +427,9 @@ export class Line implements AsyncDisposable {
         }
       }
     } catch (error) {
-      callSignal.throwIfAborted();
+      callSignal?.throwIfAborted();
       if (!signal.aborted) throw error;
-      throw unreachable(this.#problem ?? lost);
+      throw unreachable(this.#problem ?? lost ?? `no answer in ${this.#callTimeoutMs / 1000} s.`);
     }
   }
 
@@ -264,9 +444,16 @@ export class Line implements AsyncDisposable {
       const state = this.#state;
       if (state.name === "ended") throw state.reason;
       if (state.name === "live") return state.attachment;
-      if (this.#options.isLasting(state.problem)) throw unreachable(state.problem);
+      this.#requireHope();
       await this.#changed.next(signal);
     }
+  }
+
+  /** Throws where waiting for the line to be live is of no use. */
+  #requireHope(): void {
+    const problem = this.#problem;
+    if (problem === undefined || !this.#options.isLasting(problem, this.#wasLive)) return;
+    throw unreachable(problem);
   }
 
   get #problem(): unknown {
@@ -296,7 +483,8 @@ export class Line implements AsyncDisposable {
 
   async #takeLeave(attachment: Attachment | undefined): Promise<void> {
     await this.#options.mail.flush();
-    await attachment?.client.unregister({}, { signal: this.#stop.signal });
+    // The session of a client that only sends may be shared with others of its kind.
+    if (this.#receives) await attachment?.client.unregister({}, { signal: this.#stop.signal });
   }
 }
 
@@ -305,8 +493,12 @@ function superseded(identity: Identity): LineError {
   return new LineError("SUPERSEDED", `A newer session took over ${name}: its mail goes there now.`);
 }
 
+function withheld(count: number): LineError {
+  return new LineError("WITHHELD", `${count} messages that wait did not come.`);
+}
+
 function unreachable(cause: unknown): LineError {
-  const why = cause instanceof Error ? cause.message : `no answer in ${callTimeoutMs / 1000} s.`;
+  const why = cause instanceof Error ? cause.message : String(cause);
   return new LineError("UNREACHABLE", `The Peerline broker cannot be reached: ${why}`, { cause });
 }
 

@@ -23,6 +23,7 @@ import { AgentIdentity } from "./agent-identity.js";
 import { announce } from "./channel.js";
 import { Doorbells, type Waker } from "./doorbells.js";
 import { KnownPeers } from "./known-peers.js";
+import { callTimeoutMs, closeTimeoutMs } from "./limits.js";
 import { readParameters } from "./parameters.js";
 import { AgentMail } from "./presentations.js";
 import { explainRefusal } from "./refusal.js";
@@ -117,6 +118,9 @@ class Adapter {
       connect: connectorOf(this.#options),
       identity,
       mail: this.#mail,
+      receives: true,
+      callTimeoutMs,
+      closeTimeoutMs,
       isLasting: (problem) => isLasting(problem, config),
       log,
     });

@@ -22,6 +22,12 @@ export const maxBatchAnswers = 64;
 /** Errors for what cannot be read that the host has not taken yet; more are not written. */
 export const maxWaitingRefusals = 64;
 
+/** A tool call's time to reach the broker and be answered by it, with all its retries. */
+export const callTimeoutMs = 10_000;
+
+/** Parting from the broker. The host kills what has not ended soon after it asked. */
+export const closeTimeoutMs = 500;
+
 /** What is left to write when all has ended may take this long, then the process ends without. */
 export const lingerMs = 300;
 

@@ -4,6 +4,7 @@ import { readConfig } from "../../src/endpoint/config.js";
 import { connectBroker } from "../../src/endpoint/connect.js";
 import { AgentIdentity } from "../../src/mcp/agent-identity.js";
 import { Mail } from "../../src/client/mail.js";
+import { callTimeoutMs } from "../../src/mcp/limits.js";
 import type { FromIdleAgents, IdleTask } from "./idle-agents-process.js";
 
 // A program of the test of absences: the lines of many agents, in one process that collects garbage all
@@ -24,6 +25,8 @@ const lines = Array.from({ length: agents }, (_, index) => {
     connect: (signal) => connectBroker({ config, program, start: true, paced: true, signal }),
     identity: new AgentIdentity({ config, client, cwd, conversationId: undefined }),
     mail: new Mail(systemClock),
+    receives: true,
+    callTimeoutMs,
     isLasting: () => false,
     log: () => {},
   });

@@ -87,7 +87,7 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
           ...(filter === undefined ? {} : { query: filter }),
           onLive: async () => {
             onLive();
-            await loss.onLive();
+            loss.onLive();
           },
           onRecord: async (record) => {
             if (filter?.isWanted(record) === false) return;
@@ -101,7 +101,7 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
           signal,
         });
       },
-      { maxReconnects: Number.POSITIVE_INFINITY, onLost: loss.onLost, signal },
+      { onLost: loss.onLost, signal },
     );
   } catch (error) {
     // Ctrl-C is how it is meant to end.

@@ -1,16 +1,15 @@
 import { toJson } from "@bufbuild/protobuf";
-import { DeliverySchema, type Delivery } from "../../../gen/peerline/v1/broker_service_pb.js";
-import type { Message } from "../../../gen/peerline/v1/message_pb.js";
+import { DeliverySchema, Outcome } from "../../../gen/peerline/v1/broker_service_pb.js";
+import { ConfirmedBy } from "../../../gen/peerline/v1/message_pb.js";
+import type { Line } from "../../client/line.js";
+import { LineError } from "../../client/line-error.js";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
 import { CliError, ExitCode } from "../cli-error.js";
-import { catchInterruption, type Define, type Shell } from "../shell.js";
-import { maxQuietRounds, maxReconnects } from "../limits.js";
-import { lossNotes, retryLostBroker } from "../lost-broker.js";
+import { lossNotes } from "../lost-broker.js";
+import { openPersonLine } from "../person.js";
 import { messageLines } from "../print/message-lines.js";
-import { joinAsPerson, type Person } from "../person.js";
-import { readMail } from "../read-mail.js";
-import { count } from "../print/receipt-words.js";
+import { catchInterruption, type Define, type Shell } from "../shell.js";
 
 export const defineRead: Define = (command, shell) => {
   command
@@ -41,89 +40,77 @@ interface ReadOptions {
 }
 
 async function read(shell: Shell, options: ReadOptions): Promise<void> {
-  const reading = openReading(shell, options);
-  const name = await retryLostBroker(
-    async () => {
-      await using person = await reading.join();
-      await readWaiting(reading, person);
-      return person.peer.name;
-    },
-    { maxReconnects },
-  );
-  if (reading.count() === 0 && !options.json) await shell.out.lines(`No messages for ${name}.`);
-}
-
-/** Reads until nothing waits. */
-async function readWaiting(reading: Reading, person: Person): Promise<void> {
-  for (let quietRounds = 0; ; quietRounds++) {
-    const before = reading.count();
-    const waiting = await readMail(person, { ...reading, wait: false });
-    if (waiting === 0) return;
-    if (reading.count() > before) quietRounds = 0;
-    if (quietRounds === maxQuietRounds) {
-      throw new CliError(
-        "MAIL_WITHHELD",
-        `${count(waiting, "message")} for ${person.peer.name} did not come: \`peerline log\` shows where they stand.`,
-      );
-    }
-  }
+  await using line = openPersonLine({
+    config: readConfig(),
+    program: shell.program,
+    receives: true,
+  });
+  const shown = await showMessages(line, shell, options).catch((error: unknown) => {
+    throw explain(error, line);
+  });
+  if (shown === 0 && !options.json) await shell.out.lines(`No messages for ${nameOf(line)}.`);
 }
 
 async function watch(shell: Shell, options: ReadOptions): Promise<void> {
   using interruption = catchInterruption();
   const { signal } = interruption;
-  const reading = openReading(shell, options);
   const loss = lossNotes(shell);
-  let joined = false;
+  await using line = openPersonLine({
+    config: readConfig(),
+    program: shell.program,
+    receives: true,
+    onState: (state) => {
+      if (state === "attaching") loss.onLost();
+      if (state === "live") loss.onLive();
+    },
+  });
   try {
-    await retryLostBroker(
-      async (progress) => {
-        await using person = await reading.join(signal);
-        progress();
-        await loss.onLive();
-        if (!joined && shell.notes.isTerminal) await shell.notes.lines(greeting(shell, person));
-        joined = true;
-        await readMail(person, { ...reading, wait: true, signal });
-      },
-      { maxReconnects: Number.POSITIVE_INFINITY, onLost: loss.onLost, signal },
-    );
+    await line.ready(signal);
+    const greeting = `Waiting for messages to ${nameOf(line)}. Ctrl-C ends.`;
+    if (shell.notes.isTerminal) await shell.notes.lines(shell.notes.color.dim(greeting));
+    await showMessages(line, shell, { ...options, signal });
   } catch (error) {
     // Ctrl-C is how it is meant to end.
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) throw explain(error, line);
   }
 }
 
-function greeting({ notes }: Shell, person: Person): string {
-  return notes.color.dim(`Waiting for messages to ${person.peer.name}. Ctrl-C ends.`);
+/** Prints each message, and confirms it then: one that could not be printed comes again. Resolves to how many. */
+async function showMessages(
+  line: Line,
+  { out }: Shell,
+  { wait, json, signal }: ReadOptions & { signal?: AbortSignal },
+): Promise<number> {
+  for (let shown = 0; ; shown++) {
+    const held = await line.oldest({ waits: wait === true, signal });
+    if (held === undefined) return shown;
+    const { message, delivery, redelivered, senderName } = held;
+    if (json) await out.json(toJson(DeliverySchema, delivery, { alwaysEmitImplicit: true }));
+    else {
+      const about = { redelivered, senderNow: senderName };
+      await out.lines(...messageLines(message, out, systemClock.now(), about), "");
+    }
+    line.mail.take(held);
+    const confirmedBy = ConfirmedBy.EXPLICIT_ACK;
+    line.mail.tell(held, { outcome: Outcome.CONFIRMED, confirmedBy });
+  }
 }
 
-/** What one `peerline read` keeps over all the connections it takes. */
-interface Reading {
-  join(signal?: AbortSignal): Promise<Person>;
-  show(message: Message, delivery: Delivery): Promise<void>;
-  /** Messages that have been shown, and of which the broker may not know it. */
-  readonly shown: Set<string>;
-  /** Messages shown so far. */
-  count(): number;
+function explain(error: unknown, line: Line): unknown {
+  if (!(error instanceof LineError)) return error;
+  if (error.code === "SUPERSEDED") {
+    return new CliError(
+      "SUPERSEDED",
+      "Another `peerline read` took over: messages are shown there now.",
+    );
+  }
+  if (error.code !== "WITHHELD") return error;
+  return new CliError(
+    "MAIL_WITHHELD",
+    `${error.message} \`peerline log\` shows where those to ${nameOf(line)} stand.`,
+  );
 }
 
-function openReading({ program, out }: Shell, options: ReadOptions): Reading {
-  const config = readConfig();
-  let shownCount = 0;
-  return {
-    join: (signal) => joinAsPerson({ config, program, ...(signal ? { signal } : {}) }),
-    async show(message, delivery) {
-      if (options.json) {
-        await out.json(toJson(DeliverySchema, delivery, { alwaysEmitImplicit: true }));
-      } else {
-        const { redelivered, sender } = delivery;
-        const about = { redelivered, senderNow: sender?.name ?? "" };
-        const lines = messageLines(message, out, systemClock.now(), about);
-        await out.lines(...lines, "");
-      }
-      shownCount++;
-    },
-    shown: new Set(),
-    count: () => shownCount,
-  };
+function nameOf({ peer }: Line): string {
+  return peer?.name ?? "you";
 }

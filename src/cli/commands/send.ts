@@ -1,6 +1,4 @@
 import { toJson } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { v7 as uuidv7 } from "uuid";
 import {
   SendMessageResponseSchema,
   type SendMessageResponse,
@@ -14,15 +12,8 @@ import { shortId } from "../../contract/ids.js";
 import { readUrgency } from "../../mcp/words.js";
 import { CliError } from "../cli-error.js";
 import { commandLine } from "../doctor/advice.js";
-import {
-  callTimeoutMs,
-  maxExpirySeconds,
-  maxQuotedCharacters,
-  maxReconnects,
-  maxTextBytes,
-} from "../limits.js";
-import { retryLostBroker } from "../lost-broker.js";
-import { joinAsPerson } from "../person.js";
+import { maxExpirySeconds, maxQuotedCharacters, maxTextBytes } from "../limits.js";
+import { openPersonLine } from "../person.js";
 import { reachClause, stateLabel } from "../print/receipt-words.js";
 import { readStdin } from "../read-stdin.js";
 import { explainRefusal } from "../failure.js";
@@ -86,26 +77,19 @@ interface SendOptions {
 }
 
 async function send(shell: Shell, to: string, text: string, options: SendOptions): Promise<void> {
-  const request = {
-    to: readRecipients(to),
-    // Made here, so that a send which may or may not have arrived can be repeated.
-    messageId: uuidv7(),
-    text: await readText(shell, text),
+  const recipients = readRecipients(to);
+  const words = await readText(shell, text);
+  await using line = openPersonLine({
+    config: readConfig(),
+    program: shell.program,
+    receives: false,
+  });
+  const response = await line.send(recipients, words, {
     inReplyTo: writtenId(options.replyTo ?? ""),
     threadId: options.thread ?? "",
     urgency: readUrgency(options.urgency),
-    ...(options.expiresIn === undefined
-      ? {}
-      : { expiresIn: durationFromMs(options.expiresIn * 1000) }),
-  };
-  const config = readConfig();
-  const response = await retryLostBroker(
-    async () => {
-      await using person = await joinAsPerson({ config, program: shell.program });
-      return await person.client.sendMessage(request, { timeoutMs: callTimeoutMs });
-    },
-    { maxReconnects },
-  );
+    ...(options.expiresIn === undefined ? {} : { expiresInMs: options.expiresIn * 1000 }),
+  });
   await show(shell, response, options);
 }
 
