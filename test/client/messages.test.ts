@@ -128,6 +128,8 @@ test("a notice of the broker is shown as one, and not answered", async () => {
   await standsAt(api, messageId, ReceiptState.EXPIRED);
   const answers: unknown[] = [];
   await eventually(async () => {
+    // Notices are gathered for a while.
+    clock.advance(10_000);
     for await (const message of ci.line.messages({ waits: false })) {
       expect(message).toMatchObject({ isNotice: true, from: { name: "@peerline" } });
       answers.push(await message.reply("seen"));
