@@ -39,7 +39,9 @@ export async function findEntries(host: Host, options: Options): Promise<FoundEn
   for (const { path, read } of [...installPlaces(host, options), ...otherPlacesOf(host, options)]) {
     try {
       const entry = await read();
-      if (entry.server !== undefined && !isTheUsers(entry, entries)) entries.push(entry);
+      // In the user's home the project's file may be the user's.
+      const isSeen = entry.scope === "project" && entries.some((one) => one.path === path);
+      if (entry.server !== undefined && !isSeen) entries.push({ ...entry, path });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       if (!broken.has(path)) broken.set(path, error);
@@ -48,17 +50,10 @@ export async function findEntries(host: Host, options: Options): Promise<FoundEn
   return { entries, broken: [...broken.values()] };
 }
 
-/** In the user's home the project's file may be the user's. */
-function isTheUsers({ path, scope }: FoundEntry, found: readonly FoundEntry[]): boolean {
-  return (
-    scope === "project" && found.some((other) => other.path === path && other.scope === "user")
-  );
-}
-
 interface Place {
   readonly path: string;
   /** The entry there; its server is undefined where there is none. */
-  readonly read: () => Promise<FoundEntry>;
+  readonly read: () => Promise<Omit<FoundEntry, "path">>;
 }
 
 /** Where `install` writes. */
@@ -68,7 +63,7 @@ function installPlaces(host: Host, options: Options): Place[] {
       path: change.path,
       read: async () => {
         const { kind, server } = change.entry((await readConfigFile(change.path)).text);
-        return { path: change.path, scope, kind, server };
+        return { scope, kind, server };
       },
     })),
   );
@@ -87,7 +82,7 @@ function otherPlacesOf(host: Host, { places, project }: Options): Place[] {
     path,
     read: async () => {
       const server = valueAt(await readValues(path), ...within, serverName);
-      const entry = { path, kind: entryKind(server, []), server };
+      const entry = { kind: entryKind(server, []), server };
       return use === "ignored" ? { ...entry, scope: use } : { ...entry, scope: "local", ...use };
     },
   }));

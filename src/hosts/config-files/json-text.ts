@@ -13,13 +13,20 @@ export function insertMember(
   const layout = layoutOf(text, root);
   const first = container.children?.[0];
   const opened = container.offset + 1;
-  const inLine = first !== undefined && indentOf(text, first.offset) === undefined;
-  // In a line, what came after a comment would be part of it.
-  const at = inLine ? opened : afterComments(text, opened);
-  const inserted =
-    first === undefined
-      ? sole(text, container, at, member, layout)
-      : beforeFirst(text, first, at, member, layout);
+  const indent = first === undefined ? undefined : indentOf(text, first.offset);
+  if (first !== undefined && indent === undefined) {
+    // In a line, what came after a comment would be part of it.
+    const gap = /^[ \t]*/.exec(text.slice(opened))?.[0] ?? "";
+    const inLine = memberText(member, "", { ...layout, oneLine: true });
+    return `${text.slice(0, opened)}${gap}${inLine},${text.slice(opened)}`;
+  }
+  const at = afterComments(text, opened);
+  const outer = lineIndentOf(text, container.offset);
+  const own = layout.oneLine ? "" : (indent ?? outer + layout.step);
+  const line = memberText(member, own, layout);
+  const isEnded = text.slice(at, container.offset + container.length).includes("\n");
+  const end = first === undefined ? (isEnded ? "" : layout.lineEnd + outer) : ",";
+  const inserted = layout.oneLine ? line : layout.lineEnd + own + line + end;
   return text.slice(0, at) + inserted + text.slice(at);
 }
 
@@ -41,36 +48,6 @@ export function appendElement({ text, root }: JsonDocument, last: Node, value: u
 interface Member {
   readonly name: string | undefined;
   readonly value: unknown;
-}
-
-function beforeFirst(
-  text: string,
-  first: Node,
-  at: number,
-  member: Member,
-  layout: JsonLayout,
-): string {
-  const indent = indentOf(text, first.offset);
-  if (indent === undefined) {
-    const gap = /^[ \t]*/.exec(text.slice(at))?.[0] ?? "";
-    return `${gap}${memberText(member, "", { ...layout, oneLine: true })},`;
-  }
-  return `${layout.lineEnd}${indent}${memberText(member, indent, layout)},`;
-}
-
-function sole(
-  text: string,
-  container: Node,
-  at: number,
-  member: Member,
-  layout: JsonLayout,
-): string {
-  if (layout.oneLine) return memberText(member, "", layout);
-  const outer = lineIndentOf(text, container.offset);
-  const indent = outer + layout.step;
-  const tail = text.slice(at, container.offset + container.length);
-  const end = tail.includes("\n") ? "" : layout.lineEnd + outer;
-  return `${layout.lineEnd}${indent}${memberText(member, indent, layout)}${end}`;
 }
 
 /** Past the comments that end the line at an offset. */
