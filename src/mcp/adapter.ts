@@ -21,7 +21,7 @@ import { RpcError } from "../rpc/error.js";
 import { AdapterError } from "./adapter-error.js";
 import { AgentIdentity } from "./agent-identity.js";
 import { announce } from "./channel.js";
-import { Doorbells, type Waker } from "./doorbells.js";
+import { Doorbells } from "./doorbells.js";
 import { KnownPeers } from "./known-peers.js";
 import { callTimeoutMs, closeTimeoutMs } from "./limits.js";
 import { readParameters } from "./parameters.js";
@@ -32,6 +32,7 @@ import { serve, type HostStreams } from "./serve.js";
 import { createToolServer, type CallExtra } from "./tool-server.js";
 import type { Tool } from "./tools/tool.js";
 import { UnansweredSends } from "./unanswered-sends.js";
+import type { Waker } from "./waking.js";
 
 export interface AdapterOptions extends HostStreams {
   readonly config: Config;

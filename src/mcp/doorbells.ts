@@ -1,56 +1,34 @@
 import { Urgency } from "../../gen/peerline/v1/message_pb.js";
-import { Reach } from "../../gen/peerline/v1/peer_pb.js";
+import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../clock.js";
-import { DoorbellBox, type Turn } from "../hosts/doorbell/doorbell-box.js";
 import type { BoxKey } from "../hosts/doorbell/box-folder.js";
+import { DoorbellBox, type Turn } from "../hosts/doorbell/doorbell-box.js";
 import type { WakeResult } from "../hosts/host.js";
 import { doorbellText } from "./doorbell-text.js";
-import { firstRepeatMs, gatherMs, maxRings, quietMs, wakeProofMs } from "./limits.js";
+import { maxRings } from "./limits.js";
 import type { AgentMail } from "./presentations.js";
-
-/** Wakes an idle session by other means than its box. Never rejects. */
-export type Waker = (line: string, signal: AbortSignal) => Promise<WakeResult>;
+import { RingSchedule } from "./ring-schedule.js";
+import { SessionReach } from "./session-reach.js";
+import { Waking, type Waker } from "./waking.js";
 
 /**
  * Tells the agent that it has mail, and the broker how the agent can be told.
  *
  * One doorbell is rung for what is unread. It hangs where the host's next hook takes it. Where the host
- * is idle and somebody waits to wake it, it wakes the agent. While nothing is read it is rung again
- * after 30 s, then after twice as long each time, five times in all. Later it is rung once more for
- * what came since. An interrupt rings at once. Each result of the agent's own calls tells it too, and
- * puts the next one off. It is silent once all is read. What is only for information wakes nobody; of
- * what waits at the broker, beyond the credit, that is not known.
- *
- * How the agent is reached is what was seen of this session. It *wakes* while a call of it waits for
- * mail, and once it read its mail after it was woken. It is told at its *next turn* once it called a
- * tool or a hook of its host ran. Before that, mail is *stored*.
+ * is idle and somebody waits to wake it, it wakes the agent. Each result of the agent's own calls tells it
+ * too. It is silent once all is read. What is only for information wakes nobody; of what waits at the
+ * broker, beyond the credit, that is not known.
  */
 export class Doorbells {
   readonly #mail: AgentMail;
   readonly #clock: Clock;
-  readonly #wakers: readonly Waker[];
-  readonly #onReach: (reach: Reach) => void;
+  readonly #schedule: RingSchedule;
+  readonly #waking: Waking;
+  readonly #reach: SessionReach;
   readonly #onMoved: () => void;
   readonly #threadNow: () => string | undefined;
   readonly #end = new AbortController();
   #box: DoorbellBox | undefined;
-  #turn: Turn | undefined;
-  /** Doorbells rung for what is unread. */
-  #rings = 0;
-  /** The keys of what the agent was told of, and when it was told last. */
-  #known: ReadonlySet<string> = new Set();
-  #toldAtMs = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  #lastCallMs = Number.NEGATIVE_INFINITY;
-  #running = 0;
-  #waiting = 0;
-  #isSeen = false;
-  /** The host took a line for its next turn, and has not begun one since. */
-  #isQueued = false;
-  /** When the session was last woken, and nothing read since. */
-  #wokenAtMs: number | undefined;
-  #wakes = false;
-  #reach = Reach.STORED;
 
   constructor(options: {
     mail: AgentMail;
@@ -62,10 +40,17 @@ export class Doorbells {
     /** The context of the host whose hooks use the box, as its calls name it. */
     threadNow: () => string | undefined;
   }) {
-    this.#mail = options.mail;
-    this.#clock = options.clock;
-    this.#wakers = options.wakers;
-    this.#onReach = options.onReach;
+    const { mail, clock } = options;
+    this.#mail = mail;
+    this.#clock = clock;
+    this.#waking = new Waking(clock, options.wakers);
+    this.#reach = new SessionReach(clock, options.onReach);
+    this.#schedule = new RingSchedule({
+      mail,
+      clock,
+      mayRing: () => !this.#end.signal.aborted && !this.#reach.isWaiting && mail.unread.count > 0,
+      ring: () => this.#ring(),
+    });
     this.#onMoved = options.onMoved;
     this.#threadNow = options.threadNow;
     void this.#follow();
@@ -78,11 +63,11 @@ export class Doorbells {
     // Another has taken over: the folder is its.
     if (this.#end.signal.aborted) return;
     this.#box = DoorbellBox.open(key, {
-      taken: () => this.#saw(),
+      taken: () => this.#reach.saw(),
       moved: () => this.#onMoved(),
       turned: (turn, agoMs) => this.#turned(turn, agoMs),
     });
-    if (this.#rings > 0) this.#box?.hang(doorbellText(this.#mail.unread));
+    if (this.#schedule.rings > 0) this.#hang();
   }
 
   /** The host's own name of the conversation that it is in, as its hooks told last; undefined before they did. */
@@ -97,37 +82,27 @@ export class Doorbells {
 
   /** Runs a call of the agent; its result tells what is unread. */
   async during<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    this.#saw();
-    this.#isQueued = false;
-    this.#running++;
-    this.#lastCallMs = this.#clock.monotonic();
+    this.#reach.saw();
     const before = this.#mail.unread.count;
+    const running = this.#waking.beginCall();
     try {
       return await call();
     } finally {
-      this.#running--;
-      this.#lastCallMs = this.#clock.monotonic();
-      if (this.#mail.unread.count < before) this.#prove();
+      running[Symbol.dispose]();
+      if (this.#mail.unread.count < before) this.#reach.prove();
       // A call that the host gave up tells nobody.
       if (!signal.aborted) this.#told();
     }
   }
 
   /** Runs what ends as soon as mail comes. */
-  async whileWaiting<T>(wait: () => Promise<T>): Promise<T> {
-    this.#waiting++;
-    this.#publish();
-    try {
-      return await wait();
-    } finally {
-      this.#waiting--;
-      this.#publish();
-    }
+  whileWaiting<T>(wait: () => Promise<T>): Promise<T> {
+    return this.#reach.whileWaiting(wait);
   }
 
   close(): void {
     this.#end.abort();
-    clearTimeout(this.#timer);
+    this.#schedule.close();
     this.#box?.close();
     this.#box = undefined;
   }
@@ -144,59 +119,32 @@ export class Doorbells {
   #review(): void {
     const { unread } = this.#mail;
     if (unread.count === 0) return this.#silence();
-    if (this.#rings === 0) this.#timer ??= this.#ringIn(gatherMs);
-    else if (this.#box?.renew(doorbellText(unread)) !== true) this.#ringForNews();
-  }
-
-  /** What was unread was told already, and now there is more: an interrupt is told at once. */
-  #ringForNews(): void {
-    const news = this.#mail.inbox.list().filter((held) => !this.#known.has(held.key));
-    const urgencies = news.map(({ message }) => message.urgency);
-    if (urgencies.every((urgency) => urgency === Urgency.FYI)) return;
-    this.#known = new Set([...this.#known, ...news.map(({ key }) => key)]);
-    if (urgencies.includes(Urgency.INTERRUPT)) {
-      clearTimeout(this.#timer);
-      this.#timer = this.#ringIn(gatherMs);
-    } else {
-      const sinceMs = this.#clock.monotonic() - this.#toldAtMs;
-      this.#timer ??= this.#ringIn(Math.max(gatherMs, this.#repeatMs() - sinceMs));
-    }
+    const isShown = this.#schedule.rings > 0 && this.#box?.renew(doorbellText(unread)) === true;
+    if (!isShown) this.#schedule.review();
   }
 
   /** The agent has just been told what is unread, by a result. */
   #told(): void {
     if (this.#mail.unread.count === 0) return this.#silence();
-    this.#remember();
     // The last doorbell stays: none comes after it.
-    if (this.#rings < maxRings) this.#box?.takeDown();
-    this.#rings = Math.max(this.#rings, 1);
-    this.#repeat();
+    if (this.#schedule.rings < maxRings) this.#box?.takeDown();
+    this.#schedule.told();
   }
 
   /** All is read. */
   #silence(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#rings = 0;
-    this.#remember();
+    this.#schedule.silence();
     this.#box?.takeDown();
   }
 
-  /** What is unread now is no news any more. */
-  #remember(): void {
-    this.#toldAtMs = this.#clock.monotonic();
-    this.#known = new Set(this.#mail.inbox.list().map(({ key }) => key));
+  #ring(): void {
+    this.#hang();
+    this.#reach.expectProof();
+    void this.#wake();
   }
 
-  #ring(): void {
-    this.#timer = undefined;
-    if (this.#end.signal.aborted || this.#waiting > 0 || this.#mail.unread.count === 0) return;
-    this.#rings = Math.min(this.#rings + 1, maxRings);
-    this.#remember();
+  #hang(): void {
     this.#box?.hang(doorbellText(this.#mail.unread));
-    this.#expectProof();
-    void this.#wake();
-    this.#repeat();
   }
 
   /**
@@ -204,48 +152,29 @@ export class Doorbells {
    * was ignored: no hook tells that a turn was interrupted. Whoever is woken takes the bell himself.
    */
   async #wake(): Promise<void> {
-    const isIdle = this.#isIdle();
-    if (!this.#isForNow() || !(isIdle || this.#rings > 1)) return;
+    const { isIdle } = this.#waking;
+    if (!this.#isForNow() || !(isIdle || this.#schedule.rings > 1)) return;
     if (this.#box?.poke() === true) {
-      if (isIdle) this.#wokenAtMs ??= this.#clock.monotonic();
+      if (isIdle) this.#reach.woken();
       return;
     }
-    const result = isIdle ? await this.#wakeOtherwise() : "refused";
-    if (result !== "refused") this.#wokenAtMs ??= this.#clock.monotonic();
-    else if (isIdle) {
-      this.#wakes = false;
-      this.#publish();
-    }
+    if (!isIdle) return;
+    if ((await this.#wakeOtherwise()) === "refused") this.#reach.refused();
+    else this.#reach.woken();
   }
 
   async #wakeOtherwise(): Promise<WakeResult> {
     // The one before was not taken up yet.
-    if (this.#isQueued) return "sent";
+    if (this.#waking.isQueued) return "sent";
     // Not by the hook that the wake itself sets off: one doorbell is enough.
     this.#box?.takeDown();
-    const known = this.#known;
-    let best: WakeResult = "refused";
-    for (const wake of this.#wakers) {
-      const result = await wake(doorbellText(this.#mail.unread), this.#end.signal);
-      this.#isQueued ||= result === "taken";
-      if (result === "taken") return result;
-      if (result === "sent") best = result;
-    }
+    const { known } = this.#schedule;
+    const line = () => doorbellText(this.#mail.unread);
+    const result = await this.#waking.wake(line, this.#end.signal);
     // Unless a result has told it meanwhile.
-    const { unread } = this.#mail;
-    if (unread.count > 0 && this.#known === known) this.#box?.hang(doorbellText(unread));
-    return best;
-  }
-
-  #repeat(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#rings >= maxRings) return;
-    this.#timer = this.#ringIn(this.#repeatMs());
-  }
-
-  #repeatMs(): number {
-    return firstRepeatMs * 2 ** (this.#rings - 1);
+    const isStillNews = this.#mail.unread.count > 0 && this.#schedule.known === known;
+    if (result !== "taken" && isStillNews) this.#hang();
+    return result;
   }
 
   /** Something unread asks for more than to be known. What waits at the broker counts as such. */
@@ -257,53 +186,14 @@ export class Doorbells {
     );
   }
 
-  /** A host whose hooks tell nothing is taken for idle when it has been quiet for a while. */
-  #isIdle(): boolean {
-    if (this.#turn !== undefined) return this.#turn === "idle";
-    return this.#running === 0 && this.#clock.monotonic() - this.#lastCallMs >= quietMs;
-  }
-
   #turned(turn: Turn, agoMs: number): void {
-    this.#turn = turn;
-    this.#isQueued = false;
+    this.#waking.turned(turn);
     this.#mail.presentations.hookRan(this.#threadNow(), this.#clock.monotonic() - agoMs);
-    this.#saw();
+    this.#reach.saw();
     // The mail came while the hook that ended the turn was running.
-    if (turn === "idle" && this.#rings > 0 && this.#box?.isHung === true) void this.#wake();
-  }
-
-  /** The host was seen to act in this session. */
-  #saw(): void {
-    this.#isSeen = true;
-    this.#publish();
-  }
-
-  /** Mail was read: if the session was woken not long ago, waking works. */
-  #prove(): void {
-    if (this.#wokenAtMs === undefined) return;
-    this.#wakes = this.#clock.monotonic() - this.#wokenAtMs <= wakeProofMs;
-    this.#wokenAtMs = undefined;
-    this.#publish();
-  }
-
-  /** The session was woken, and nothing came of it in good time. */
-  #expectProof(): void {
-    if (this.#wokenAtMs === undefined) return;
-    if (this.#clock.monotonic() - this.#wokenAtMs <= wakeProofMs) return;
-    this.#wakes = false;
-    this.#publish();
-  }
-
-  #publish(): void {
-    const isTold = this.#isSeen ? Reach.NEXT_TURN : Reach.STORED;
-    const reach = this.#wakes || this.#waiting > 0 ? Reach.WAKES : isTold;
-    if (reach === this.#reach) return;
-    this.#reach = reach;
-    this.#onReach(reach);
-  }
-
-  #ringIn(ms: number): NodeJS.Timeout {
-    return setTimeout(() => this.#ring(), ms).unref();
+    if (turn === "idle" && this.#schedule.rings > 0 && this.#box?.isHung === true) {
+      void this.#wake();
+    }
   }
 }
 

@@ -1,0 +1,114 @@
+import { Urgency } from "../../gen/peerline/v1/message_pb.js";
+import type { Clock } from "../clock.js";
+import { firstRepeatMs, gatherMs, maxRings } from "./limits.js";
+import type { AgentMail } from "./presentations.js";
+
+/**
+ * When a doorbell is rung for what is unread. The first is rung after a moment, in which more may come.
+ * While nothing is read it is rung again after 30 s, then after twice as long each time, five times in all.
+ * Later it is rung once more for what came since. An interrupt rings at once. A result that tells the agent of its
+ * mail counts as a doorbell, and puts the next one off.
+ */
+export class RingSchedule {
+  readonly #mail: AgentMail;
+  readonly #clock: Clock;
+  readonly #mayRing: () => boolean;
+  readonly #ring: () => void;
+  #rings = 0;
+  #known: ReadonlySet<string> = new Set();
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  #timer: Disposable | undefined;
+
+  constructor(options: {
+    mail: AgentMail;
+    clock: Clock;
+    /** Asked when the time has come: a doorbell that may not be rung then is not rung at all. */
+    mayRing: () => boolean;
+    ring: () => void;
+  }) {
+    this.#mail = options.mail;
+    this.#clock = options.clock;
+    this.#mayRing = options.mayRing;
+    this.#ring = options.ring;
+  }
+
+  /** Doorbells rung for what is unread. */
+  get rings(): number {
+    return this.#rings;
+  }
+
+  /** The keys of what the agent was told of last. It is another set each time that the agent was told. */
+  get known(): ReadonlySet<string> {
+    return this.#known;
+  }
+
+  /** There is mail. What was unread may have been told already, and now there is more. */
+  review(): void {
+    if (this.#rings === 0) {
+      this.#timer ??= this.#ringIn(gatherMs);
+      return;
+    }
+    const news = this.#mail.inbox.list().filter((held) => !this.#known.has(held.key));
+    const urgencies = news.map(({ message }) => message.urgency);
+    if (urgencies.every((urgency) => urgency === Urgency.FYI)) return;
+    this.#known = new Set([...this.#known, ...news.map(({ key }) => key)]);
+    if (urgencies.includes(Urgency.INTERRUPT)) {
+      this.#cancel();
+      this.#timer = this.#ringIn(gatherMs);
+    } else {
+      const sinceMs = this.#clock.monotonic() - this.#toldAtMs;
+      this.#timer ??= this.#ringIn(Math.max(gatherMs, this.#repeatMs() - sinceMs));
+    }
+  }
+
+  /** The agent has just been told what is unread, by a result. */
+  told(): void {
+    this.#remember();
+    this.#rings = Math.max(this.#rings, 1);
+    this.#repeat();
+  }
+
+  /** All is read. */
+  silence(): void {
+    this.#cancel();
+    this.#rings = 0;
+    this.#remember();
+  }
+
+  close(): void {
+    this.#cancel();
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    if (!this.#mayRing()) return;
+    this.#rings = Math.min(this.#rings + 1, maxRings);
+    this.#remember();
+    this.#ring();
+    this.#repeat();
+  }
+
+  /** What is unread now is no news any more. */
+  #remember(): void {
+    this.#toldAtMs = this.#clock.monotonic();
+    this.#known = new Set(this.#mail.inbox.list().map(({ key }) => key));
+  }
+
+  #repeat(): void {
+    this.#cancel();
+    if (this.#rings < maxRings) this.#timer = this.#ringIn(this.#repeatMs());
+  }
+
+  #repeatMs(): number {
+    return firstRepeatMs * 2 ** (this.#rings - 1);
+  }
+
+  #ringIn(ms: number): Disposable {
+    return this.#clock.after(ms, () => this.#fire());
+  }
+
+  #cancel(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+  }
+}
