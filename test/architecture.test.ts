@@ -112,7 +112,7 @@ test("the environment is read in one file", () => {
 
 test("the working directory, which may have been removed, is asked for in one file", () => {
   const askers = sources.filter((name) => /process\.cwd\b/.test(read(join(root, "src", name))));
-  expect(askers).toEqual(["endpoint/working-directory.ts"]);
+  expect(askers).toEqual(["endpoint/config.ts"]);
 });
 
 test("a file is read whole in one place, which has a bound", () => {
@@ -121,7 +121,7 @@ test("a file is read whole in one place, which has a bound", () => {
   );
   expect(readers.toSorted()).toEqual([
     // What the kernel says of a process, in one line.
-    "endpoint/kernel-line.ts",
+    "endpoint/process-stamp.ts",
     // The WAL of the database that the broker has locked.
     "store/sqlite/damage/wal.ts",
   ]);
@@ -141,7 +141,7 @@ test("what stands at a path is opened where nobody waits for it", () => {
   });
   expect(openers.toSorted()).toEqual([
     "cli/doctor/check-disk.ts (new files only)",
-    "endpoint/place-file.ts (new files only)",
+    "endpoint/durable-file.ts (new files only)",
     "endpoint/regular-file.ts",
     "endpoint/secret-file.ts (new files only)",
     "endpoint/start-claim.ts (new files only)",

@@ -1,9 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { sleep, systemClock } from "../clock.js";
-import { readHolder, type LockState } from "../endpoint/home-holder.js";
 import type { Home } from "../endpoint/home.js";
-import { lifeOf, type ProcessStamp } from "../endpoint/process-stamp.js";
-import { isRunning } from "../endpoint/is-running.js";
+import {
+  isRunning,
+  lifeOf,
+  readHolder,
+  type LockState,
+  type ProcessStamp,
+} from "../endpoint/process-stamp.js";
 
 /**
  * A broker's process. Its number counts where it runs: in another container that shares the home it is a

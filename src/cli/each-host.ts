@@ -1,13 +1,12 @@
 import { Argument, InvalidArgumentError } from "commander";
+import { workingDirectory, type UserPlaces } from "../endpoint/config.js";
 import { allHosts } from "../hosts/all-hosts.js";
-import { hostNamed } from "../hosts/find-hosts.js";
 import { HostError } from "../hosts/config-files/host-error.js";
+import { hostNamed } from "../hosts/find-hosts.js";
 import type { Host, Scope } from "../hosts/host.js";
 import { CliError, ExitCode } from "./cli-error.js";
 import { reportFailure } from "./failure.js";
 import type { Shell } from "./shell.js";
-import type { UserPlaces } from "../endpoint/config.js";
-import { workingDirectory } from "../endpoint/working-directory.js";
 
 /** The hosts that a command is for, each by its name or that of a program of it. */
 export function hostArgument(description: string): Argument {

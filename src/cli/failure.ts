@@ -1,12 +1,11 @@
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { LineError } from "../client/line-error.js";
 import { visibleText } from "../contract/peer-text.js";
-import { EndpointError } from "../endpoint/endpoint-error.js";
-import { explainStorage } from "../endpoint/storage-trouble.js";
+import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
 import { HostError } from "../hosts/config-files/host-error.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError, ExitCode } from "./cli-error.js";
 import type { Output } from "./print/output.js";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 
 /** Says on stderr why a command failed and returns the code to exit with. A defect shows its stack. */
 export async function reportFailure(error: unknown, notes: Output): Promise<ExitCode> {

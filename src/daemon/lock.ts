@@ -2,10 +2,9 @@ import { randomUUID } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "libsql";
-import { EndpointError } from "../endpoint/endpoint-error.js";
-import { errnoOf } from "../endpoint/errno.js";
+import { EndpointError, errnoOf } from "../endpoint/endpoint-error.js";
 import { fileSystemOf } from "../endpoint/file-system.js";
-import type { LockState } from "../endpoint/home-holder.js";
+import type { LockState } from "../endpoint/process-stamp.js";
 import { lockAttempts, lockPauseMs } from "./limits.js";
 
 /**

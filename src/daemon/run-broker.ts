@@ -1,10 +1,10 @@
 import { StoreError } from "../broker/store.js";
 import type { Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
-import { brokerExit } from "../endpoint/exit-codes.js";
-import { noteHolder } from "../endpoint/home-holder.js";
 import { openHome, type Home } from "../endpoint/home.js";
+import { noteHolder } from "../endpoint/process-stamp.js";
 import { noteStartFailure } from "../endpoint/start-failure.js";
+import { brokerExit } from "../endpoint/start-report.js";
 import { VERSION } from "../endpoint/version.js";
 import { takeLock } from "./lock.js";
 import { reportStart } from "./report-start.js";

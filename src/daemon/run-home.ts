@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import { systemClock } from "../clock.js";
-import { brokerExit } from "../endpoint/exit-codes.js";
 import type { Home } from "../endpoint/home.js";
 import { forgetStartFailure, noteStartFailure } from "../endpoint/start-failure.js";
+import { brokerExit } from "../endpoint/start-report.js";
 import { VERSION } from "../endpoint/version.js";
 import { provenMs, stopTimeoutMs } from "./limits.js";
 import { openLog } from "./log.js";

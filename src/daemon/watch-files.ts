@@ -1,6 +1,6 @@
 import { lstatSync, watch, type FSWatcher } from "node:fs";
 import { basename, dirname } from "node:path";
-import { errnoOf } from "../endpoint/errno.js";
+import { errnoOf } from "../endpoint/endpoint-error.js";
 
 /** What became of a path: nothing is there any more, or something else. */
 export type Loss = "removed" | "replaced";

@@ -1,8 +1,10 @@
+import { execFile } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
-import { delimiter, isAbsolute } from "node:path";
+import { basename, delimiter, isAbsolute } from "node:path";
+import { promisify } from "node:util";
 import { EndpointError } from "./endpoint-error.js";
 import { findProgram, isProgram } from "./find-program.js";
-import { isNodeTooOld, nodeVersion } from "./node-version.js";
+import { versionTimeoutMs } from "./limits.js";
 import { openRegularFile } from "./regular-file.js";
 
 /** What runs a broker: a file, and what stands before its own arguments. */
@@ -61,4 +63,33 @@ function gone(path: string, rest: string): EndpointError {
     `The broker could not be started: ${path} is gone, as after an upgrade, ${rest}. ` +
       "Restart this agent, so that it runs what is installed now; if that does not start either, install Peerline again.",
   );
+}
+
+export function isNode(command: string): boolean {
+  return /^node(?:js)?$/.test(basename(command));
+}
+
+/** The version of a Node, for example `v20.19.0`; undefined where it does not say one. */
+export async function nodeVersion(
+  command: string,
+  { env, signal }: { env: Readonly<Record<string, string>>; signal: AbortSignal },
+): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)(command, ["--version"], {
+      env,
+      timeout: versionTimeoutMs,
+      killSignal: "SIGKILL",
+      signal,
+    });
+    return /^v\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
+}
+
+/** Whether this program runs on it: on 20.19 and newer. */
+export function isNodeTooOld(version: string): boolean {
+  const [major = 0, minor = 0] = version.slice(1).split(".").map(Number);
+  return major < 20 || (major === 20 && minor < 19);
 }

@@ -1,10 +1,9 @@
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { readName, type AskedName } from "../contract/names.js";
+import { checkSocketPath } from "./broker-socket.js";
 import { EndpointError } from "./endpoint-error.js";
-import { scrubEnvironment } from "./scrub-environment.js";
-import { checkSocketPath } from "./socket-path.js";
-import { workingDirectory } from "./working-directory.js";
 
 /** What the environment says. Nothing else in the program reads it. */
 export interface Config {
@@ -111,4 +110,39 @@ function readEndpoint(value: string | undefined): string | undefined {
 
 function invalid(variable: string, value: string, sentence: string): EndpointError {
   return new EndpointError("CONFIG_INVALID", `${variable}=${value} ${sentence}.`);
+}
+
+/**
+ * The part of an agent's environment that its broker gets. An agent's own holds API keys and its
+ * session, and the broker outlives both, so this is a list of what may pass:
+ *
+ * - who and where the user is, the language and the time zone;
+ * - `LD_LIBRARY_PATH`, without which some builds of Node do not start.
+ *
+ * TMPDIR is not among them: a host may remove its own with the session. NODE_OPTIONS is not either:
+ * it would load an agent's code, or claim its debugger's port.
+ */
+export function scrubEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {
+  const scrubbed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && (allowed.has(name) || name.startsWith("LC_")))
+      scrubbed[name] = value;
+  }
+  return scrubbed;
+}
+
+const allowed = new Set(["HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "LD_LIBRARY_PATH"]);
+
+/**
+ * The directory that this process works in; undefined where it was removed, or cannot be told. Node throws
+ * then, or names the one that it remembers, and so does `path.resolve` of a relative path. Nothing else
+ * asks for it.
+ */
+export function workingDirectory(): string | undefined {
+  try {
+    const path = process.cwd();
+    return existsSync(path) ? path : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -5,16 +5,14 @@ import { BackOff } from "../back-off.js";
 import type { Connection } from "../client/attachment.js";
 import { createClient, openChannel } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
+import { probeSocket, waitForSocket } from "./broker-socket.js";
 import type { Config } from "./config.js";
-import { EndpointError } from "./endpoint-error.js";
+import { EndpointError, explainStorage } from "./endpoint-error.js";
 import { checkHomePath, hasHome, openHome, type Home } from "./home.js";
 import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } from "./limits.js";
-import { probeSocket } from "./probe-socket.js";
 import { startBroker } from "./start-broker.js";
 import { claimStart } from "./start-claim.js";
 import { recentStartFailure } from "./start-failure.js";
-import { explainStorage } from "./storage-trouble.js";
-import { waitForSocket } from "./wait-for-socket.js";
 
 /**
  * Finds the broker, and starts one where that is wanted and the endpoint is the home's own.

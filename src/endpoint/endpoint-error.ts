@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** Why this machine's side of a connection failed: its settings, its home, or its broker. */
 export type EndpointErrorCode =
   /** A setting has a value that cannot be used. */
@@ -28,4 +30,55 @@ export class EndpointError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** Why the system does not store, and what helps. */
+export interface StorageTrouble {
+  readonly what: string;
+  readonly mend: string;
+}
+
+/** Undefined for an error that is about something else. */
+export function storageTrouble(error: unknown): StorageTrouble | undefined {
+  return troubles[errnoOf(error) ?? ""];
+}
+
+const troubles: Readonly<Record<string, StorageTrouble>> = {
+  ENOSPC: { what: "the disk is full (ENOSPC)", mend: "Free some room" },
+  EDQUOT: {
+    what: "the quota of disk space is used up (EDQUOT)",
+    mend: "Free some room, or have it raised",
+  },
+  EFBIG: {
+    what: "files may not grow further (EFBIG)",
+    mend: "Start it without a bound on their size (ulimit -f)",
+  },
+  EROFS: {
+    what: "the file system is read-only (EROFS)",
+    mend: "Have it mounted so that it can be written",
+  },
+  EIO: { what: "the disk fails (EIO)", mend: "Have it checked" },
+};
+
+/** An error of writing in whole sentences: `path` where the error names none. Any other error as it is. */
+export function explainStorage(error: unknown, path: string): unknown {
+  const trouble = storageTrouble(error);
+  if (trouble === undefined) return error;
+  const message = `${path} cannot be written: ${trouble.what}. ${trouble.mend}.`;
+  return new EndpointError("HOME_UNUSABLE", message, { cause: error });
+}
+
+/** The code of an error of the operating system, for example `ENOENT`; undefined for any other error. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  if (typeof error.code !== "string") return undefined;
+  return error.code.startsWith("Unknown system error") && "errno" in error
+    ? nameOf(-Number(error.errno))
+    : error.code;
+}
+
+/** Node has no names for some, among them EDQUOT and ENOLCK. */
+function nameOf(number: number): string {
+  const found = Object.entries(constants.errno).find(([, value]) => value === number);
+  return found?.[0] ?? `errno ${number}`;
 }

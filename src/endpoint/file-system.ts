@@ -1,5 +1,5 @@
 import { realpathSync } from "node:fs";
-import { readKernelLine } from "./kernel-line.js";
+import { readKernelLine } from "./process-stamp.js";
 
 /** The file system that a path is on, for people: `nfs4`; empty where the system does not tell. */
 export function fileSystemOf(path: string): string {

@@ -5,11 +5,10 @@ import { Line, type LineState } from "../client/line.js";
 import { Mail } from "../client/mail.js";
 import { systemClock } from "../clock.js";
 import { Code, RpcError } from "../rpc/error.js";
-import type { Config } from "./config.js";
+import { workingDirectory, type Config } from "./config.js";
 import { connectBroker } from "./connect.js";
 import { EndpointError } from "./endpoint-error.js";
 import { VERSION } from "./version.js";
-import { workingDirectory } from "./working-directory.js";
 
 /**
  * Opens the line of a client with one secret to the broker of this machine, which is started where none

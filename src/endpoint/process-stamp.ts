@@ -1,6 +1,6 @@
-import { readlinkSync } from "node:fs";
-import { isRunning } from "./is-running.js";
-import { readKernelLine } from "./kernel-line.js";
+import { readFileSync, readlinkSync, rmSync } from "node:fs";
+import { maxStampBytes } from "./limits.js";
+import { readRegularFile, writeRegularFile } from "./regular-file.js";
 
 /**
  * A process as files of a home name it. A home may be shared by containers, each of which counts its
@@ -89,4 +89,56 @@ function readRealm(): string {
 function statOf(pid: number): string[] | undefined {
   const stat = readKernelLine(`/proc/${pid}/stat`);
   return stat?.slice(stat.lastIndexOf(") ") + 2).split(" ");
+}
+
+/** Whether there is a process of this id that has not ended. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it is there, and another user's.
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+  return !isZombie(pid);
+}
+
+/** It has ended, and its parent has not taken note: in a container nobody may ever do. */
+function isZombie(pid: number): boolean {
+  return /\) Z /.test(readKernelLine(`/proc/${pid}/stat`) ?? "");
+}
+
+/** The line, or the lines, that a file of `/proc` holds; undefined where there is none, as on other systems than Linux. */
+export function readKernelLine(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The lock of a home; `refused` where its file system has none to give. */
+export type LockState = "free" | "held" | "refused";
+
+/**
+ * Says in a file of the home which process holds its lock, until it is disposed. That is for people alone:
+ * whether somebody holds it only the lock tells, and a process that was killed leaves its file.
+ */
+export function noteHolder(path: string): Disposable {
+  tryTo(() => writeRegularFile(path, `${stampProcess()}\n`, "replace"));
+  return { [Symbol.dispose]: () => tryTo(() => rmSync(path, { force: true })) };
+}
+
+/** The process that last took a home's lock; undefined where none says so. */
+export async function readHolder(path: string): Promise<ProcessStamp | undefined> {
+  const file = await readRegularFile(path, maxStampBytes, "refuse");
+  return readStamp(file?.bytes?.toString() ?? "");
+}
+
+/** On a full disk a broker runs all the same. */
+function tryTo(change: () => void): void {
+  try {
+    change();
+  } catch {
+    return;
+  }
 }

@@ -10,8 +10,7 @@ import {
 } from "node:fs";
 import { lstat, open, stat, type FileHandle } from "node:fs/promises";
 import { openFile, unwaiting } from "../open-file.js";
-import { EndpointError } from "./endpoint-error.js";
-import { errnoOf } from "./errno.js";
+import { EndpointError, errnoOf } from "./endpoint-error.js";
 
 /**
  * The one way to read a file that somebody else may have put there: one of a checkout, of a host, of

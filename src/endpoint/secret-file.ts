@@ -3,12 +3,10 @@ import { constants } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { sleep } from "../clock.js";
-import { EndpointError } from "./endpoint-error.js";
-import { errnoOf } from "./errno.js";
+import { placeFile } from "./durable-file.js";
+import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
 import { maxSecretFileBytes, secretLookMs, secretLooks } from "./limits.js";
-import { placeFile } from "./place-file.js";
 import { readRegularFile } from "./regular-file.js";
-import { explainStorage } from "./storage-trouble.js";
 
 /**
  * The secret in a file, made on first use. Processes that come at once all get the same one, and a

@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "./errno.js";
+import { errnoOf, explainStorage } from "./endpoint-error.js";
 import type { Home } from "./home.js";
 import { maxSecrets } from "./limits.js";
 import { createSecretFile, openSecretFile, readSecretFile, syncDirectory } from "./secret-file.js";
-import { explainStorage } from "./storage-trouble.js";
 
 /** Proof of one peer's identity, in a file of its own. */
 export interface PeerSecret {

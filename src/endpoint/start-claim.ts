@@ -1,6 +1,6 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import { systemClock } from "../clock.js";
-import { errnoOf } from "./errno.js";
+import { errnoOf } from "./endpoint-error.js";
 import { maxStampBytes, startClaimMs } from "./limits.js";
 import { lifeOf, readStamp, stampProcess } from "./process-stamp.js";
 import { openRegularFile, openRegularFileForWriting } from "./regular-file.js";

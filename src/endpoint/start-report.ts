@@ -7,3 +7,17 @@ export type StartReport =
   /** Another broker holds the home; it listens, or soon will, or is about to end. */
   | { readonly state: "held" }
   | { readonly state: "failed"; readonly code: EndpointErrorCode; readonly message: string };
+
+/** How a broker's process ends, for those who started it. */
+export const brokerExit = {
+  /** Stopped in good order, or another broker already serves this home. */
+  done: 0,
+  /** Could not start, or could not stop in good order. */
+  failed: 1,
+  /** The database was written by a newer version: starting again will not help. */
+  storeNewer: 10,
+  /** The database is damaged, or none of ours: starting again will not help. */
+  storeDamaged: 12,
+  /** A defect: the process ended rather than go on in an unknown state. */
+  crashed: 11,
+} as const;

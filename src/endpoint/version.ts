@@ -1,4 +1,55 @@
 import manifest from "../../package.json" with { type: "json" };
+import { visibleLine } from "../contract/peer-text.js";
 
 /** The version of this program, for example `1.2.0`. */
 export const VERSION: string = manifest.version;
+
+/** That the broker which runs is of another version than this program, and what to do about it. */
+export interface OtherVersion {
+  readonly seen: string;
+  readonly mend: string;
+  /** The line for a shell that carries it out; undefined where a person has to. */
+  readonly command: string | undefined;
+}
+
+/**
+ * Undefined where both are of one version. All versions work together, yet what is new in one needs
+ * both. A running broker is replaced by nobody but its user.
+ */
+export function otherVersion(
+  brokerVersion: string,
+  options: {
+    /** The endpoint is the home's own, so that the next call starts a broker. */
+    ownsBroker: boolean;
+    /** How a person calls this program here. */
+    self: string;
+  },
+): OtherVersion | undefined {
+  if (brokerVersion === VERSION) return undefined;
+  const shown = visibleLine(brokerVersion).slice(0, maxShownCharacters);
+  const seen = `the broker that runs is version ${shown}, and this is ${VERSION}`;
+  if (isNewer(brokerVersion)) {
+    return {
+      seen,
+      mend: "Update this one, and restart the agents that run it",
+      command: undefined,
+    };
+  }
+  if (!options.ownsBroker)
+    return { seen, mend: "Stop it, and start the installed one in its place", command: undefined };
+  const command = `${options.self} stop`;
+  const mend = `${command} (${afterStop})`;
+  return { seen, mend, command };
+}
+
+/** By its numbers. One that has none is not. */
+function isNewer(version: string): boolean {
+  const [theirs, ours] = [version, VERSION].map((text) => text.split(/[.+-]/, 3).map(Number));
+  const differing = theirs?.findIndex((number, index) => number !== ours?.[index]) ?? -1;
+  return (theirs?.[differing] ?? 0) > (ours?.[differing] ?? 0);
+}
+
+/** What follows when the older broker was stopped. */
+export const afterStop = "the next call of an agent starts the installed one";
+
+const maxShownCharacters = 40;

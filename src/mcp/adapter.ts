@@ -8,13 +8,13 @@ import {
   type JSONRPCMessage,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Connection } from "../client/attachment.js";
-import { Line } from "../client/line.js";
 import { LineError } from "../client/line-error.js";
+import { Line } from "../client/line.js";
 import { systemClock } from "../clock.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
-import { otherVersion } from "../endpoint/other-version.js";
+import { otherVersion } from "../endpoint/version.js";
 import { recogniseHost } from "../hosts/find-hosts.js";
 import { conversationId, sessionOf, type HostClient } from "../hosts/host.js";
 import { RpcError } from "../rpc/error.js";

@@ -1,13 +1,12 @@
 import { Console } from "node:console";
-import type { Config } from "../endpoint/config.js";
-import { findHostProcess } from "../hosts/doorbell/host-process.js";
-import { workingDirectory } from "../endpoint/working-directory.js";
+import { workingDirectory, type Config } from "../endpoint/config.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
+import { findHostProcess } from "../hosts/doorbell/host-process.js";
 import { serveAgent } from "./adapter.js";
 import { greetTerminal } from "./greeting.js";
 import { lingerMs } from "./limits.js";
-import type { HostStreams } from "./serve.js";
 import { serveProblem } from "./serve-problem.js";
+import type { HostStreams } from "./serve.js";
 
 /**
  * Runs the MCP server of one agent on the process's own streams, until its host closes them or asks the

@@ -1,26 +1,26 @@
-import Database from "libsql";
 import { once } from "node:events";
 import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { userInfo } from "node:os";
+import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RunningBroker } from "../../src/cli/doctor/broker-view.js";
 import { checkBroker } from "../../src/cli/doctor/check-broker.js";
-import { checkClock, checkStore } from "../../src/cli/doctor/check-store.js";
 import { judge } from "../../src/cli/doctor/check-disk.js";
 import { checkPeers } from "../../src/cli/doctor/check-peers.js";
 import { checkSecrets } from "../../src/cli/doctor/check-secrets.js";
+import { checkClock, checkStore } from "../../src/cli/doctor/check-store.js";
 import { gatherEvidence, type Evidence } from "../../src/cli/doctor/evidence.js";
 import { isTrouble, type Finding } from "../../src/cli/doctor/finding.js";
-import type { RunningBroker } from "../../src/cli/doctor/broker-view.js";
 import { reserveBytes } from "../../src/cli/doctor/limits.js";
 import { takeLock } from "../../src/daemon/lock.js";
 import { readConfig, readUserPlaces } from "../../src/endpoint/config.js";
 import { openHome } from "../../src/endpoint/home.js";
-import { isRunning } from "../../src/endpoint/is-running.js";
+import { isRunning } from "../../src/endpoint/process-stamp.js";
 import { createSecret } from "../../src/endpoint/secrets.js";
 import { sqliteLimits } from "../../src/store/sqlite/limits.js";
-import { program, startBrokerHome, type BrokerHome } from "../support/program.js";
 import { HostilePeer } from "../support/hostile-peer.js";
+import { program, startBrokerHome, type BrokerHome } from "../support/program.js";
 import { DoctorMachine } from "./doctor-machine.js";
 
 describe("a broker", () => {

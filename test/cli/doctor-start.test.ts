@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { isRunning } from "../../src/endpoint/is-running.js";
+import { isRunning } from "../../src/endpoint/process-stamp.js";
 import { program } from "../support/program.js";
 import { claude, DoctorMachine, install, own } from "./doctor-machine.js";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ExitCode } from "../../src/cli/cli-error.js";
-import { brokerExit } from "../../src/endpoint/exit-codes.js";
+import { brokerExit } from "../../src/endpoint/start-report.js";
 import { initialize, initialized, RawAgent, toolCall } from "../mcp/raw-agent.js";
 import { program, run } from "../support/program.js";
 

@@ -1,9 +1,9 @@
-import { lstatSync } from "node:fs";
 import { randomUUID } from "node:crypto";
+import { lstatSync } from "node:fs";
 import { chmod, mkdir, readdir, rename, symlink } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { describe, expect, test } from "vitest";
-import { isRunning } from "../../src/endpoint/is-running.js";
+import { isRunning } from "../../src/endpoint/process-stamp.js";
 import { program } from "../support/program.js";
 import { DoctorMachine } from "./doctor-machine.js";
 

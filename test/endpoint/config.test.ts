@@ -1,7 +1,12 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { readConfig, readUserPlaces, type UserPlaces } from "../../src/endpoint/config.js";
+import {
+  readConfig,
+  readUserPlaces,
+  scrubEnvironment,
+  type UserPlaces,
+} from "../../src/endpoint/config.js";
 import { EndpointError } from "../../src/endpoint/endpoint-error.js";
 import { claudeCode } from "../../src/hosts/claude-code/host.js";
 import { codex } from "../../src/hosts/codex/host.js";
@@ -127,3 +132,28 @@ test("agents keep their settings where their own variables say, else in the user
 function tracesOf(places: UserPlaces) {
   return [claudeCode, codex, geminiCli].map((host) => host.traces(places)[0]);
 }
+
+test("passes on who and where the user is, the language and the time zone", () => {
+  const env = { HOME: "/h", USER: "u", PATH: "/bin", LANG: "C.UTF-8", LC_TIME: "de_DE", TZ: "UTC" };
+  expect(scrubEnvironment(env)).toEqual(env);
+});
+
+test("keeps back keys, the host's session, and what would change the runtime", () => {
+  const env = {
+    ANTHROPIC_API_KEY: "sk",
+    OPENAI_API_KEY: "sk",
+    GITHUB_TOKEN: "gh",
+    CLAUDE_CODE_SESSION_ID: "s",
+    CLAUDE_CODE_MESSAGING_TOKEN: "t",
+    NODE_OPTIONS: "--inspect",
+    TMPDIR: "/tmp/session",
+    PEERLINE_NAME: "api",
+    HTTP_PROXY: "http://user:password@proxy",
+    LCD: "not a locale",
+  };
+  expect(scrubEnvironment(env)).toEqual({});
+});
+
+test("leaves out variables without a value", () => {
+  expect(scrubEnvironment({ HOME: undefined })).toEqual({});
+});

@@ -1,15 +1,21 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
   isOwnStamp,
   lifeOf,
+  noteHolder,
   ownRealm,
   parentOf,
+  readHolder,
   readStamp,
   stampProcess,
 } from "../../src/endpoint/process-stamp.js";
+import { noteStartFailure, recentStartFailure } from "../../src/endpoint/start-failure.js";
+import { obstacles, obstruct } from "../support/obstacles.js";
 import { cannotSeparate, separated } from "../support/pid-namespace.js";
+import { temporaryDirectory } from "./temporary-directory.js";
 
 if (cannotSeparate !== undefined) console.warn(`skipped: other realms, because ${cannotSeparate}`);
 
@@ -66,3 +72,16 @@ function stampOf(pid: number) {
   if (stamp === undefined) throw new Error("the stamp cannot be read");
   return stamp;
 }
+
+test.each(obstacles.filter(([what]) => !what.startsWith("a file")))(
+  "%s in the place of a broker's notes is passed over without waiting",
+  async (_, put) => {
+    const path = join(temporaryDirectory(), "note");
+    obstruct(path, put);
+    noteStartFailure(path, { code: "STORE_DAMAGED", message: "It is damaged." });
+    expect(recentStartFailure(path)).toBeUndefined();
+    using holder = noteHolder(path);
+    expect(holder).toBeDefined();
+    expect(await readHolder(path)).toBeUndefined();
+  },
+);

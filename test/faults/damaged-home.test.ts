@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { brokerExit } from "../../src/endpoint/exit-codes.js";
+import { brokerExit } from "../../src/endpoint/start-report.js";
 import { temporaryDirectory } from "../endpoint/temporary-directory.js";
 import { program, run } from "../support/program.js";
 import { BrokerProcess } from "./broker-process.js";

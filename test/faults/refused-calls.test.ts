@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import type { Finding } from "../../src/cli/doctor/finding.js";
-import { brokerExit } from "../../src/endpoint/exit-codes.js";
+import { brokerExit } from "../../src/endpoint/start-report.js";
 import { program, run } from "../support/program.js";
 import { compilePreload } from "./preload.js";
 

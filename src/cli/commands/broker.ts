@@ -1,5 +1,5 @@
 import { readConfig } from "../../endpoint/config.js";
-import { brokerExit } from "../../endpoint/exit-codes.js";
+import { brokerExit } from "../../endpoint/start-report.js";
 import type { Define } from "../shell.js";
 
 export const defineBroker: Define = (command, shell) => {

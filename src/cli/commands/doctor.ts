@@ -1,14 +1,19 @@
 import { systemClock } from "../../clock.js";
-import { readConfig, readUserPlaces, type Config, type UserPlaces } from "../../endpoint/config.js";
+import {
+  readConfig,
+  readUserPlaces,
+  workingDirectory,
+  type Config,
+  type UserPlaces,
+} from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { VERSION } from "../../endpoint/version.js";
-import { workingDirectory } from "../../endpoint/working-directory.js";
+import { ExitCode } from "../cli-error.js";
+import { commandLine } from "../doctor/advice.js";
+import { runChecks } from "../doctor/all-checks.js";
 import { gatherEvidence } from "../doctor/evidence.js";
 import { isTrouble, type Finding } from "../doctor/finding.js";
-import { commandLine } from "../doctor/advice.js";
 import { reportLines } from "../doctor/report.js";
-import { runChecks } from "../doctor/all-checks.js";
-import { ExitCode } from "../cli-error.js";
 import { catchInterruption, type Define, type Shell } from "../shell.js";
 
 export const defineDoctor: Define = (command, shell) => {

@@ -1,6 +1,6 @@
-import stringWidth from "string-width";
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import stringWidth from "string-width";
 import {
   GetServerInfoResponseSchema,
   StoreInfo_Durability,
@@ -10,17 +10,17 @@ import {
 import { systemClock } from "../../clock.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { readConfig, type Config } from "../../endpoint/config.js";
-import { otherVersion } from "../../endpoint/other-version.js";
 import { EndpointError, type EndpointErrorCode } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
+import { otherVersion } from "../../endpoint/version.js";
 import { findBrokerProcess, processWords, type BrokerProcess } from "../broker-process.js";
 import { ExitCode } from "../cli-error.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import { count } from "../print/receipt-words.js";
-import { span } from "../print/time-words.js";
-import type { Define, Shell } from "../shell.js";
 import { gap, table } from "../print/table.js";
+import { span } from "../print/time-words.js";
 import { wrap } from "../print/wrap.js";
+import type { Define, Shell } from "../shell.js";
 
 export const defineStatus: Define = (command, shell) => {
   command

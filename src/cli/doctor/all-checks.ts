@@ -1,23 +1,23 @@
+import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { checkAdapters, checkHomes } from "./check-agents.js";
-import { checkBroker } from "./check-broker.js";
 import { checkBrokerLog } from "./check-broker-log.js";
-import { checkClock, checkStore } from "./check-store.js";
-import { checkConfigFiles, checkFolderTrust, checkHosts, checkPlugins } from "./check-hosts.js";
+import { checkBroker } from "./check-broker.js";
 import { checkDatabase } from "./check-database.js";
 import { checkDisk, checkWriting } from "./check-disk.js";
 import { checkDoorbells } from "./check-doorbells.js";
 import { checkEntries } from "./check-entries.js";
-import { checkHome } from "./check-home.js";
 import { checkHomeFiles } from "./check-home-files.js";
+import { checkHome } from "./check-home.js";
 import { checkHooks } from "./check-hooks.js";
+import { checkConfigFiles, checkFolderTrust, checkHosts, checkPlugins } from "./check-hosts.js";
 import { checkLock, checkStartClaim } from "./check-lock.js";
 import { checkPeers } from "./check-peers.js";
 import { checkProgram } from "./check-program.js";
 import { checkSecrets } from "./check-secrets.js";
 import { checkStart } from "./check-start.js";
+import { checkClock, checkStore } from "./check-store.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { errnoOf } from "../../endpoint/errno.js";
 
 /** Looks at one thing, and changes nothing. An abort ends what it has started. */
 export type Check = (

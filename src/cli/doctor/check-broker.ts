@@ -1,5 +1,5 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { afterStop, otherVersion } from "../../endpoint/other-version.js";
+import { afterStop, otherVersion } from "../../endpoint/version.js";
 import { span } from "../print/time-words.js";
 import { advise, asidePath, commandLine } from "./advice.js";
 import type { RunningBroker } from "./broker-view.js";

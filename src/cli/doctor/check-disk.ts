@@ -1,13 +1,12 @@
-import { statfsSync, linkSync, rmSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
+import { linkSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { nearestFolder } from "./home-view.js";
+import { errnoOf, storageTrouble } from "../../endpoint/endpoint-error.js";
+import { fileSystemOf } from "../../endpoint/file-system.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
+import { nearestFolder } from "./home-view.js";
 import { reserveBytes, scarceBytes } from "./limits.js";
-import { errnoOf } from "../../endpoint/errno.js";
-import { fileSystemOf } from "../../endpoint/file-system.js";
-import { storageTrouble } from "../../endpoint/storage-trouble.js";
 
 /** The room on the home's disk, against what messages have to leave free. */
 export function checkDisk({ home }: Pick<Evidence, "home">): Finding[] {

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, type Stats } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, join } from "node:path";
-import { errnoOf } from "../../endpoint/errno.js";
+import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";

@@ -1,12 +1,12 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
+import { isNodeTooOld, nodeVersion } from "../../endpoint/broker-command.js";
+import { findForbidden, findProgram } from "../../endpoint/find-program.js";
 import { openRegularFile } from "../../endpoint/regular-file.js";
 import { VERSION } from "../../endpoint/version.js";
-import { findForbidden, findProgram } from "../../endpoint/find-program.js";
 import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { isNodeTooOld, nodeVersion } from "../../endpoint/node-version.js";
 import { programVersion } from "./plain-start.js";
 
 /** This program, and what a shell starts by the name of `peerline`. */

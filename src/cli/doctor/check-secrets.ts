@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../../endpoint/errno.js";
+import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { maxSecrets, startClaimMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secret-file.js";
 import { count } from "../print/receipt-words.js";

@@ -1,3 +1,4 @@
+import { isNode, isNodeTooOld, nodeVersion } from "../../endpoint/broker-command.js";
 import { VERSION } from "../../endpoint/version.js";
 import { serverName } from "../../hosts/config-files/server-command.js";
 import { advise, commandLine, reinstall } from "./advice.js";
@@ -6,7 +7,6 @@ import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { HostView } from "./host-view.js";
 import { startTimeoutMs } from "./limits.js";
-import { isNode, isNodeTooOld, nodeVersion } from "../../endpoint/node-version.js";
 import { startCommand, type StartOutcome } from "./start-command.js";
 
 /** Whether what the entries name starts and answers: each command once, whatever number of hosts name it. */

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { errnoOf } from "../../endpoint/errno.js";
+import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { maxSocketPathBytes } from "../../endpoint/limits.js";
 
 /** The home as it is found: unlike opening it, to look makes nothing and closes nothing. */

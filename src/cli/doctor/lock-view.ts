@@ -1,13 +1,12 @@
-import { join } from "node:path";
 import { statSync } from "node:fs";
+import { join } from "node:path";
 import { sleep } from "../../clock.js";
-import { readHolder, type LockState } from "../../endpoint/home-holder.js";
-import { lifeOf } from "../../endpoint/process-stamp.js";
+import { lifeOf, readHolder, type LockState } from "../../endpoint/process-stamp.js";
+import { readRegularFile } from "../../endpoint/regular-file.js";
 import { lookAtHomeLock } from "../broker-process.js";
 import type { BrokerView } from "./broker-view.js";
 import type { HomeView } from "./home-view.js";
 import { lockSettleLooks, lockSettleMs, maxLocksBytes } from "./limits.js";
-import { readRegularFile } from "../../endpoint/regular-file.js";
 
 /** The lock of a home's broker. */
 export interface LockView {

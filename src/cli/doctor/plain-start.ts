@@ -1,12 +1,12 @@
 import { realpathSync } from "node:fs";
-import { basename, isAbsolute, sep, dirname, join } from "node:path";
+import { basename, dirname, isAbsolute, join, sep } from "node:path";
+import { isNode } from "../../endpoint/broker-command.js";
 import { findProgram } from "../../endpoint/find-program.js";
-import { scriptBeside } from "../../hosts/doorbell/hook.js";
+import { openRegularFile } from "../../endpoint/regular-file.js";
 import type { FoundHook } from "../../hosts/doorbell/find-hooks.js";
+import { scriptBeside } from "../../hosts/doorbell/hook.js";
 import type { EntryView } from "./entry-view.js";
 import type { Evidence } from "./evidence.js";
-import { isNode } from "../../endpoint/node-version.js";
-import { openRegularFile } from "../../endpoint/regular-file.js";
 import { maxManifestBytes } from "./limits.js";
 
 /**

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { AbortScope } from "../../abort-scope.js";
-import { workingDirectory } from "../../endpoint/working-directory.js";
+import { workingDirectory } from "../../endpoint/config.js";
 import { serverEntry } from "../config-files/server-entry.js";
 import { tomlServers } from "../config-files/toml-servers.js";
 import { findSetting } from "../doorbell/find-hooks.js";

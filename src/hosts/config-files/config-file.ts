@@ -12,9 +12,9 @@ import {
   rmdir,
 } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
-import { errnoOf } from "../../endpoint/errno.js";
+import { placeFile } from "../../endpoint/durable-file.js";
+import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { readRegularFile } from "../../endpoint/regular-file.js";
-import { placeFile } from "../../endpoint/place-file.js";
 import { syncDirectory } from "../../endpoint/secret-file.js";
 import { HostError } from "./host-error.js";
 import { maxConfigFileBytes } from "./limits.js";

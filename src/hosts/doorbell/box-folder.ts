@@ -1,16 +1,16 @@
 import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../clock.js";
-import { errnoOf } from "../../endpoint/errno.js";
+import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
-import { isRunning } from "../../endpoint/is-running.js";
 import {
   bootId,
   isOwnStamp,
+  isRunning,
   lifeOf,
   readStamp,
-  startTicksOf,
   stampProcess,
+  startTicksOf,
   type ProcessStamp,
 } from "../../endpoint/process-stamp.js";
 import { isPipeRead, readSmallFile, tellWaiter, writeSmallFile } from "./box-files.js";

@@ -1,6 +1,20 @@
+import { watch } from "node:fs/promises";
 import { connect } from "node:net";
-import { EndpointError } from "./endpoint-error.js";
-import { errnoOf } from "./errno.js";
+import { basename, dirname } from "node:path";
+import { AbortScope } from "../abort-scope.js";
+import { sleep } from "../clock.js";
+import { EndpointError, errnoOf } from "./endpoint-error.js";
+import { maxSocketPathBytes } from "./limits.js";
+
+/** Refuses a path that the operating system would cut off; `mend` says what to do about it. */
+export function checkSocketPath(path: string, mend: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= maxSocketPathBytes) return;
+  throw new EndpointError(
+    "SOCKET_PATH_TOO_LONG",
+    `The socket's path has ${bytes} bytes and may have ${maxSocketPathBytes}: ${path}. ${mend}`,
+  );
+}
 
 /**
  * Whether a process listens on a socket, told by the operating system's own error codes: a gRPC
@@ -35,4 +49,24 @@ const absent = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 function unusable(path: string, errno: string, cause: unknown): EndpointError {
   const message = `No broker can be reached at ${path} (${errno}).`;
   return new EndpointError("BROKER_UNREACHABLE", message, { cause });
+}
+
+/**
+ * Resolves when a socket's file is made or removed, at the latest after `ms`. Where the system has no
+ * watch to give (they are few, and shared with editors), only the time counts.
+ */
+export async function waitForSocket(path: string, ms: number, signal: AbortSignal): Promise<void> {
+  using wait = new AbortScope([signal]);
+  await Promise.race([fileChange(path, wait.signal), sleep(ms, wait.signal)]);
+}
+
+async function fileChange(path: string, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const event of watch(dirname(path), { signal })) {
+      if (event.filename === basename(path)) return;
+    }
+  } catch {
+    // No watch, or no longer one: the other side of the race ends the wait.
+    await new Promise<never>(() => {});
+  }
 }

@@ -1,5 +1,5 @@
 import { link, open, rename, unlink } from "node:fs/promises";
-import { errnoOf } from "./errno.js";
+import { errnoOf } from "./endpoint-error.js";
 
 /**
  * Gives a draft, a whole and synced file beside it, its name, where no file has that name: EEXIST where

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { otherVersion } from "../../src/endpoint/other-version.js";
-import { VERSION } from "../../src/endpoint/version.js";
+import { otherVersion, VERSION } from "../../src/endpoint/version.js";
 
 const own = { ownsBroker: true, self: "peerline" };
 const elsewhere = { ownsBroker: false, self: "peerline" };

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { placeFile } from "../../src/endpoint/place-file.js";
+import { placeFile } from "../../src/endpoint/durable-file.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
 test("of many drafts one gets the name, and the others hear that it is taken", async () => {
