@@ -223,7 +223,11 @@ export function listLimits(store: Store): Limit[] {
     ["reason_bytes", maxReasonBytes, "bytes of a report's reason"],
     ["peers_page", maxPeersPageSize, "peers on one page"],
     ["history_page", maxHistoryPageSize, "messages on one page of history"],
-    ["connections", maxConnections, "connections that are open together"],
+    [
+      "connections",
+      maxConnections,
+      "connections that are open together; fewer under a low `ulimit -n`",
+    ],
     ["calls", maxCalls, "calls that are open together, streams included"],
     ["calls_of_connection", maxCallsOfConnection, "of those, calls of one connection"],
     ["open_request_bytes", maxRequestBytes, "bytes of the requests of these calls, with headers"],

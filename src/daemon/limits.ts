@@ -16,3 +16,6 @@ export const provenMs = 60_000;
 
 /** Stopping as a whole. A process that hangs beyond this ends by force: its lock must become free. */
 export const stopTimeoutMs = 10_000;
+
+/** Files that are left for all else than connections: database, log, and what opens and closes. */
+export const otherOpenFiles = 100;

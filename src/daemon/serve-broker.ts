@@ -11,6 +11,7 @@ import { createHealth } from "../rpc/health.js";
 import { reflectionServices } from "../rpc/reflection.js";
 import { createServer } from "../rpc/server.js";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.js";
+import { connectionsThatFit } from "./connections-that-fit.js";
 import { stopGraceMs } from "./limits.js";
 import type { Shutdown } from "./shutdown.js";
 import { watchFiles } from "./watch-files.js";
@@ -58,6 +59,7 @@ export async function serveBroker(options: {
     services: [broker.entry, health.entry, ...reflectionServices([BrokerService, Health])],
     onDefect: (error, method) => logger.error({ err: error, method }, "a handler failed"),
     onBound: (words) => logger.warn({}, words),
+    bounds: { connections: connectionsThatFit() },
   });
 
   // A broker that was killed left its socket; the lock says that none of them is alive.

@@ -15,11 +15,14 @@ export interface BrokerHome extends AsyncDisposable {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-export async function startBrokerHome(): Promise<BrokerHome> {
+/** @param options.openFiles how many files the broker may have open (`ulimit -n`). */
+export async function startBrokerHome(options: { openFiles?: number } = {}): Promise<BrokerHome> {
   if (!existsSync(program)) throw new Error(`${program} is missing: run "npm run build"`);
   const path = await mkdtemp(join(tmpdir(), "pl-"));
   const environment = { PATH: process.env["PATH"], HOME: path, PEERLINE_HOME: path };
-  const broker = spawn(process.execPath, [program, "broker"], {
+  const limit = options.openFiles === undefined ? "" : `ulimit -n ${options.openFiles}; `;
+  const script = `${limit}exec "$0" "$@"`;
+  const broker = spawn("sh", ["-c", script, process.execPath, program, "broker"], {
     env: environment,
     stdio: ["ignore", "ignore", "pipe"],
   });
