@@ -15,7 +15,7 @@ import { sqliteLimits } from "../../src/store/sqlite/limits.js";
 import type { Operations } from "../../src/store/sqlite/operations.js";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.js";
 import { Statements } from "../../src/store/sqlite/statements.js";
-import { stamp } from "../../src/store/stamp.js";
+import { stamp } from "../../src/store/stored-message.js";
 import { draft, send } from "../contract/store/drafts.js";
 import { workerUrl } from "../store/sqlite/built-worker.js";
 

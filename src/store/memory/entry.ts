@@ -7,8 +7,8 @@ import {
   type PeerRef,
 } from "../../../gen/peerline/v1/message_pb.js";
 import type { Draft } from "../../broker/store.js";
-import { stamp } from "../stamp.js";
-import { type StoredReceipt, toReceipt } from "../receipt.js";
+
+import { stamp, type StoredReceipt, toReceipt } from "../stored-message.js";
 
 /** One message with its deliveries. */
 export interface Entry {

@@ -5,12 +5,13 @@ import {
   type EnqueueResult,
   type ExpiryKey,
   type ReceiptChange,
+  type Store,
   StoreError,
 } from "../../broker/store.js";
-import { climb, isOpen, isWaiting } from "../receipt.js";
+import { climb, isOpen, isWaiting } from "../stored-message.js";
 import { deliveryBytes, type StoreLimits } from "../limits.js";
 import { mailProblem, queueProblem, type Shortage } from "../room.js";
-import { queuedReceipt, toReceipt } from "../receipt.js";
+import { queuedReceipt, toReceipt } from "../stored-message.js";
 import { type Delivery, type Entry, isParticipant, newEntry } from "./entry.js";
 import { Queue } from "./queue.js";
 
@@ -85,7 +86,7 @@ export class MessageTable {
     }
     const { receipt, moved } = climb(delivery.receipt, change, nowMs);
     delivery.receipt = receipt;
-    this.queue(peerId).settle(delivery);
+    if (!isOpen(receipt.state)) this.queue(peerId).remove(delivery);
     return toAdvanced(delivery, moved);
   }
 
@@ -147,6 +148,15 @@ export class MessageTable {
       .toSorted((a, b) => a.expireTimeMs - b.expireTimeMs || Number(a.seq - b.seq));
   }
 
+  /** What has expired at `nowMs`, after the one given. */
+  listExpired({ after, limit }: Parameters<Store["listExpired"]>[0], nowMs: number): ExpiryKey[] {
+    const { expireTimeMs: afterMs = Number.NEGATIVE_INFINITY, seq: afterSeq = 0n } = after ?? {};
+    return this.expiries()
+      .filter(({ expireTimeMs }) => expireTimeMs <= nowMs)
+      .filter(({ expireTimeMs: ms, seq }) => ms > afterMs || (ms === afterMs && seq > afterSeq))
+      .slice(0, limit);
+  }
+
   getReceipt(peerId: string, seq: number): AdvancedReceipt | undefined {
     const delivery = this.#delivery(peerId, seq);
     return delivery && toAdvanced(delivery, false);
@@ -172,12 +182,8 @@ export class MessageTable {
     }
     const queue = this.queue(recipient.peerId);
     const sender = entry.from.peerId;
-    const noQueueRoom = queueProblem(
-      recipient.name,
-      queue.useOf(sender),
-      entry.sizeBytes,
-      this.#limits,
-    );
+    const use = queue.useOf(sender);
+    const noQueueRoom = queueProblem(recipient.name, use, entry.sizeBytes, this.#limits);
     if (noQueueRoom !== undefined) return refused(noQueueRoom);
     const isNew = entry.deliveries.size === 0;
     const kept = { own: this.#bytesOf.get(sender) ?? 0, all: this.#bytes };

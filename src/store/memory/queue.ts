@@ -3,7 +3,7 @@ import type { QueuedMessage } from "../../broker/store.js";
 import type { Clock } from "../../clock.js";
 import { maxBacklogSenders } from "../limits.js";
 import type { OpenMail } from "../queue-readers.js";
-import { climb, isOpen, isWaiting, toReceipt } from "../receipt.js";
+import { climb, isWaiting, toReceipt } from "../stored-message.js";
 import type { Use } from "../room.js";
 import type { Delivery } from "./entry.js";
 
@@ -51,20 +51,11 @@ export class Queue {
     else this.#shares.set(from.peerId, share);
   }
 
-  /** Removes the delivery, if its receipt is closed by now. */
-  settle(delivery: Delivery): void {
-    if (!isOpen(delivery.receipt.state)) this.remove(delivery);
-  }
-
   /** The open deliveries among the seqs given and after `after`, oldest first. */
   *from(returned: readonly number[], after: number): Generator<Delivery> {
-    for (const seq of returned) {
-      const delivery = this.#open.get(seq);
-      if (delivery !== undefined) yield delivery;
-    }
     // A redriven delivery is last in the map, whatever its seq.
-    const seqs = [...this.#open.keys()].filter((seq) => seq > after);
-    for (const seq of seqs.toSorted((a, b) => a - b)) {
+    const later = [...this.#open.keys()].filter((seq) => seq > after).toSorted((a, b) => a - b);
+    for (const seq of [...returned, ...later]) {
       const delivery = this.#open.get(seq);
       if (delivery !== undefined) yield delivery;
     }

@@ -1,5 +1,5 @@
 import type { StoreErrorCode } from "../../broker/store.js";
-import { queuedReceipt, type StoredReceipt } from "../receipt.js";
+import { queuedReceipt, type StoredReceipt } from "../stored-message.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import type { FreeSpace } from "./free-space.js";
 import type { EnqueueOutcome, NewMessage, Operations, Recipient } from "./operations.js";

@@ -1,5 +1,5 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { climb } from "../receipt.js";
+import { climb } from "../stored-message.js";
 import { maxBacklogSenders } from "../limits.js";
 import type { Position } from "../queue-readers.js";
 import type { Quarantine } from "./damage/quarantine.js";

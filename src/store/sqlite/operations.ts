@@ -9,7 +9,7 @@ import type {
   QueueBacklog,
 } from "../../broker/store.js";
 import type { Credit, Position } from "../queue-readers.js";
-import type { StoredReceipt } from "../receipt.js";
+import type { StoredReceipt } from "../stored-message.js";
 import { Quarantine } from "./damage/quarantine.js";
 import { enqueueOperation } from "./enqueue.js";
 import { type FreeSpace, healthOperation } from "./free-space.js";

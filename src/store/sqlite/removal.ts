@@ -1,5 +1,5 @@
 import type Database from "libsql";
-import { isOpen, isWaiting } from "../receipt.js";
+import { isOpen, isWaiting } from "../stored-message.js";
 import { purgeSliceMessages } from "../limits.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import { keptFreePages, pruneSliceRows, reclaimSlicePages } from "./limits.js";

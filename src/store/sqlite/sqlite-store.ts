@@ -1,41 +1,28 @@
-import { toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type MessageRecord,
+  MessageRecordSchema,
   MessageSchema,
-  type PeerRef,
+  PeerRefSchema,
 } from "../../../gen/peerline/v1/message_pb.js";
+import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import {
   type AdvancedReceipt,
-  type Draft,
   type EnqueueResult,
-  type ExpiryKey,
-  type HistoryPage,
-  type HistoryQuery,
-  type QueueListener,
-  type QueueReader,
-  type ReceiptChange,
+  type QueuedMessage,
   type Store,
   type StoredPeer,
   StoreError,
-  type StoreHealth,
-  type StoreInfo,
 } from "../../broker/store.js";
 import type { Clock } from "../../clock.js";
 import { formatCursor, parseCursor } from "../history-cursor.js";
 import { describeLimits } from "../limits.js";
 import { QueueReaders, type OpenMail } from "../queue-readers.js";
-import { stamp } from "../stamp.js";
+import { stamp, toReceipt } from "../stored-message.js";
 import { Calls, startWorker } from "./calls.js";
-import {
-  fromPeerRow,
-  toAdvanced,
-  toEnqueueResult,
-  toPeerRow,
-  toQueued,
-  toRecord,
-} from "./crossing.js";
 import { Housekeeping } from "./housekeeping.js";
 import { maxDamagesTold, type SqliteLimits, sqliteLimits } from "./limits.js";
+import type { AdvancedRow, EnqueueOutcome, PeerRow, RecordRow, TakenRow } from "./operations.js";
 
 export interface SqliteStoreOptions {
   /** The database. A missing file is created, a missing folder is not. */
@@ -76,163 +63,119 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   for (const words of found) onDamage(words);
   const housekeeping = new Housekeeping({ calls, clock, limits, onDefect });
   housekeeping.begin();
-  return new SqliteStore({ calls, clock, limits, damages });
+  return storeOn({ calls, clock, limits, damages });
 }
 
-class SqliteStore implements Store {
-  readonly info: StoreInfo;
-  readonly #calls: Calls;
-  readonly #clock: Clock;
-  readonly #readers: QueueReaders;
-  readonly #damages: readonly string[];
+function storeOn(parts: {
+  calls: Calls;
+  clock: Clock;
+  limits: SqliteLimits;
+  damages: readonly string[];
+}): Store {
+  const { calls, clock, limits, damages } = parts;
+  const mail: OpenMail = {
+    async take(peerId, position, credit) {
+      const taken = await calls.call("take", peerId, position, credit, clock.now());
+      const { messages, damaged, reach } = taken;
+      return { messages: messages.map(toQueued), damaged: damaged.map(toAdvanced), reach };
+    },
+    backlog: (peerId, position) => calls.call("backlog", peerId, position),
+  };
+  const readers = new QueueReaders(mail, clock);
 
-  constructor(options: {
-    calls: Calls;
-    clock: Clock;
-    limits: SqliteLimits;
-    damages: readonly string[];
-  }) {
-    const { calls, clock, limits } = options;
-    this.#damages = options.damages;
-    this.info = {
+  return {
+    info: {
       technology: "sqlite",
       durability: "disk",
       dedupeWindowMs: limits.retentionMs,
       limits: describeLimits(limits),
-    };
-    this.#calls = calls;
-    this.#clock = clock;
-    const mail: OpenMail = {
-      take: async (peerId, position, credit) => {
-        const taken = await calls.call("take", peerId, position, credit, clock.now());
-        const { messages, damaged, reach } = taken;
-        return { messages: messages.map(toQueued), damaged: damaged.map(toAdvanced), reach };
-      },
-      backlog: (peerId, position) => calls.call("backlog", peerId, position),
-    };
-    this.#readers = new QueueReaders(mail, clock);
-  }
+    },
 
-  async health(): Promise<StoreHealth> {
-    try {
-      const health = await this.#calls.call("checkHealth");
-      return { ...health, damages: this.#damages };
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      return {
-        writable: false,
-        problem: error.message,
-        bytes: 0,
-        freeBytes: 0,
-        damagedMessages: 0,
-        damages: this.#damages,
-      };
-    }
-  }
+    async health() {
+      try {
+        return { ...(await calls.call("checkHealth")), damages };
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        const unknown = { bytes: 0, freeBytes: 0, damagedMessages: 0 };
+        return { writable: false, problem: error.message, ...unknown, damages };
+      }
+    },
 
-  async loadPeers(): Promise<StoredPeer[]> {
-    const rows = await this.#calls.call("loadPeers", this.#clock.now());
-    return rows.map(fromPeerRow);
-  }
+    loadPeers: async () => (await calls.call("loadPeers", clock.now())).map(fromPeerRow),
+    createPeer: (peer) => calls.call("createPeer", toPeerRow(peer)),
+    updatePeer: (peer) => calls.call("updatePeer", toPeerRow(peer)),
+    removePeer: (peerId) => calls.call("removePeer", peerId),
+    forgetPeer: (peerId) => calls.call("forgetPeer", peerId),
 
-  createPeer(peer: StoredPeer): Promise<void> {
-    return this.#calls.call("createPeer", toPeerRow(peer));
-  }
+    listOpen: async ({ peerId, limit }) =>
+      (await calls.call("listOpen", peerId, limit)).map(BigInt),
 
-  updatePeer(peer: StoredPeer): Promise<void> {
-    return this.#calls.call("updatePeer", toPeerRow(peer));
-  }
+    async enqueue(draft, recipients) {
+      const acceptTimeMs = clock.now();
+      const body = toBinary(MessageSchema, stamp(draft, acceptTimeMs));
+      const { messageId, threadId, fingerprint } = draft;
+      const { peerId: fromPeerId, name: fromName } = draft.from;
+      const outcomes = await calls.call(
+        "enqueue",
+        { fromPeerId, fromName, messageId, threadId, fingerprint, acceptTimeMs, body },
+        acceptTimeMs + draft.expiresInMs,
+        recipients.map(({ peerId, name }) => ({ peerId, name })),
+      );
+      for (const outcome of outcomes) {
+        if (outcome.ok && !outcome.duplicate) readers.wake(outcome.receipt.peerId);
+      }
+      return outcomes.map((outcome) => toEnqueueResult(outcome, body));
+    },
 
-  removePeer(peerId: string): Promise<boolean> {
-    return this.#calls.call("removePeer", peerId);
-  }
+    openQueue: (peerId, listener) => readers.open(peerId, listener),
+    countWaiting: (peerIds) => calls.call("countWaiting", peerIds),
 
-  forgetPeer(peerId: string): Promise<boolean> {
-    return this.#calls.call("forgetPeer", peerId);
-  }
+    advance: async (peerId, seq, change) =>
+      toAdvanced(await calls.call("advance", peerId, Number(seq), change, clock.now())),
 
-  async listOpen({ peerId, limit }: { peerId: string; limit: number }): Promise<bigint[]> {
-    return (await this.#calls.call("listOpen", peerId, limit)).map(BigInt);
-  }
+    async redrive(peerId, seq) {
+      const offer = readers.reopening(peerId);
+      const row = await calls.call("redrive", peerId, Number(seq));
+      await offer(row.receipt.seq);
+      return toAdvanced(row);
+    },
 
-  async enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]> {
-    const acceptTimeMs = this.#clock.now();
-    const body = toBinary(MessageSchema, stamp(draft, acceptTimeMs));
-    const { messageId, threadId, fingerprint } = draft;
-    const { peerId: fromPeerId, name: fromName } = draft.from;
-    const outcomes = await this.#calls.call(
-      "enqueue",
-      { fromPeerId, fromName, messageId, threadId, fingerprint, acceptTimeMs, body },
-      acceptTimeMs + draft.expiresInMs,
-      recipients.map(({ peerId, name }) => ({ peerId, name })),
-    );
-    for (const outcome of outcomes) {
-      if (outcome.ok && !outcome.duplicate) this.#readers.wake(outcome.receipt.peerId);
-    }
-    return outcomes.map((outcome) => toEnqueueResult(outcome, body));
-  }
+    drop: (peerId, seq) => calls.call("drop", peerId, Number(seq)),
 
-  openQueue(peerId: string, listener: QueueListener): QueueReader {
-    return this.#readers.open(peerId, listener);
-  }
+    async purge({ from, waiting, after }) {
+      const { removed, next } = await calls.call("purge", from, waiting, after);
+      return { removed: removed.map(toAdvanced), next };
+    },
 
-  countWaiting(peerIds: readonly string[]): Promise<Map<string, number>> {
-    return this.#calls.call("countWaiting", peerIds);
-  }
+    async listExpired({ after, limit }) {
+      const from = { expireTimeMs: after?.expireTimeMs ?? 0, seq: Number(after?.seq ?? 0) };
+      const rows = await calls.call("listExpired", from, limit, clock.now());
+      return rows.map((row) => ({ ...row, seq: BigInt(row.seq) }));
+    },
 
-  async advance(peerId: string, seq: bigint, change: ReceiptChange): Promise<AdvancedReceipt> {
-    const nowMs = this.#clock.now();
-    return toAdvanced(await this.#calls.call("advance", peerId, Number(seq), change, nowMs));
-  }
+    nextExpiryMs: () => calls.call("nextExpiryMs"),
 
-  async redrive(peerId: string, seq: bigint): Promise<AdvancedReceipt> {
-    const offer = this.#readers.reopening(peerId);
-    const row = await this.#calls.call("redrive", peerId, Number(seq));
-    await offer(row.receipt.seq);
-    return toAdvanced(row);
-  }
+    async getReceipt(peerId, seq) {
+      const row = await calls.call("getReceipt", peerId, Number(seq));
+      return row && toAdvanced(row);
+    },
 
-  drop(peerId: string, seq: bigint): Promise<void> {
-    return this.#calls.call("drop", peerId, Number(seq));
-  }
+    async findMessages({ messageId, senders, viewer, limit }) {
+      const rows = await calls.call("findMessages", messageId, senders, viewer, limit);
+      return rows.map(toRecord);
+    },
 
-  async purge(query: Parameters<Store["purge"]>[0]): ReturnType<Store["purge"]> {
-    const { from, waiting, after } = query;
-    const { removed, next } = await this.#calls.call("purge", from, waiting, after);
-    return { removed: removed.map(toAdvanced), next };
-  }
+    async listMessages({ cursor, ...query }) {
+      const before = parseCursor(cursor);
+      const { records, next } = await calls.call("listMessages", { ...query, before });
+      return { records: records.map(toRecord), next: next === undefined ? "" : formatCursor(next) };
+    },
 
-  async listExpired({ after, limit }: Parameters<Store["listExpired"]>[0]): Promise<ExpiryKey[]> {
-    const from = { expireTimeMs: after?.expireTimeMs ?? 0, seq: Number(after?.seq ?? 0) };
-    const rows = await this.#calls.call("listExpired", from, limit, this.#clock.now());
-    return rows.map((row) => ({ ...row, seq: BigInt(row.seq) }));
-  }
-
-  nextExpiryMs(): Promise<number | undefined> {
-    return this.#calls.call("nextExpiryMs");
-  }
-
-  async getReceipt(peerId: string, seq: bigint): Promise<AdvancedReceipt | undefined> {
-    const row = await this.#calls.call("getReceipt", peerId, Number(seq));
-    return row && toAdvanced(row);
-  }
-
-  async findMessages(query: Parameters<Store["findMessages"]>[0]): Promise<MessageRecord[]> {
-    const { messageId, senders, viewer, limit } = query;
-    const rows = await this.#calls.call("findMessages", messageId, senders, viewer, limit);
-    return rows.map(toRecord);
-  }
-
-  async listMessages({ cursor, ...query }: HistoryQuery): Promise<HistoryPage> {
-    const before = parseCursor(cursor);
-    const { records, next } = await this.#calls.call("listMessages", { ...query, before });
-    return { records: records.map(toRecord), next: next === undefined ? "" : formatCursor(next) };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#readers.close();
-    await this.#calls[Symbol.asyncDispose]();
-  }
+    async [Symbol.asyncDispose]() {
+      readers.close();
+      await calls[Symbol.asyncDispose]();
+    },
+  };
 }
 
 function ignore(): void {}
@@ -241,4 +184,54 @@ function throwUncaught(error: unknown): void {
   setImmediate(() => {
     throw error;
   });
+}
+
+function toPeerRow(peer: StoredPeer): PeerRow {
+  const profile = toBinary(ProfileSchema, peer.profile);
+  const conversations = JSON.stringify(peer.conversations);
+  return { ...peer, profile, conversations, formerNames: JSON.stringify(peer.formerNames) };
+}
+
+function fromPeerRow(row: PeerRow): StoredPeer {
+  const conversations = JSON.parse(row.conversations) as StoredPeer["conversations"];
+  const formerNames = JSON.parse(row.formerNames) as StoredPeer["formerNames"];
+  return { ...row, profile: fromBinary(ProfileSchema, row.profile), conversations, formerNames };
+}
+
+function toEnqueueResult(outcome: EnqueueOutcome, body: Uint8Array): EnqueueResult {
+  if (!outcome.ok) {
+    const { code, message, bound } = outcome;
+    return { ok: false, error: new StoreError(code, message, { bound }) };
+  }
+  return {
+    ok: true,
+    duplicate: outcome.duplicate,
+    message: fromBinary(MessageSchema, outcome.earlierBody ?? body),
+    receipt: toReceipt(outcome.receipt),
+  };
+}
+
+function toAdvanced({ fromPeerId, fromName, ...row }: AdvancedRow): AdvancedReceipt {
+  return {
+    from: create(PeerRefSchema, { peerId: fromPeerId, name: fromName }),
+    messageId: row.messageId,
+    receipt: toReceipt(row.receipt),
+    moved: row.moved,
+  };
+}
+
+function toRecord({ body, receipts }: RecordRow): MessageRecord {
+  return create(MessageRecordSchema, {
+    message: fromBinary(MessageSchema, body),
+    receipts: receipts.map(toReceipt),
+  });
+}
+
+function toQueued({ body, receipt, redelivered }: TakenRow): QueuedMessage {
+  return {
+    message: fromBinary(MessageSchema, body),
+    receipt: toReceipt(receipt),
+    sizeBytes: body.byteLength,
+    redelivered,
+  };
 }

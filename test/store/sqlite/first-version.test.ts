@@ -5,7 +5,7 @@ import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { sumWithoutKey } from "../../../src/store/sqlite/damage/checksums.js";
 import { applicationId, migrations } from "../../../src/store/sqlite/schema.js";
 import { messageTable } from "../../../src/store/sqlite/tables.js";
-import { stamp } from "../../../src/store/stamp.js";
+import { stamp } from "../../../src/store/stored-message.js";
 import { silent } from "../../contract/store/bell.js";
 import { alice, ample, bob, draft, sendFirst, texts } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";

@@ -2,12 +2,30 @@ import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   ConfirmedBy,
+  type Message,
+  MessageSchema,
   PeerRefSchema,
   type Receipt,
   ReceiptSchema,
   ReceiptState,
 } from "../../gen/peerline/v1/message_pb.js";
-import type { ReceiptChange } from "../broker/store.js";
+import type { Draft, ReceiptChange } from "../broker/store.js";
+
+/** The message that a draft becomes when it is accepted at `nowMs`. */
+export function stamp(draft: Draft, nowMs: number): Message {
+  return create(MessageSchema, {
+    messageId: draft.messageId,
+    from: draft.from,
+    to: [...draft.to],
+    text: draft.text,
+    data: draft.data,
+    threadId: draft.threadId,
+    inReplyTo: draft.inReplyTo,
+    urgency: draft.urgency,
+    acceptTime: timestampFromMs(nowMs),
+    expireTime: timestampFromMs(nowMs + draft.expiresInMs),
+  });
+}
 
 /** A receipt as stores keep it. Times are milliseconds; null stands for a rung that was not reached. */
 export interface StoredReceipt {
