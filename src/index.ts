@@ -1,3 +1,12 @@
+import { fileURLToPath } from "node:url";
+import type { Line } from "./client/line.js";
+import { connect as connectAs, type ConnectOptions } from "./endpoint/open-line.js";
+
+export { type ConnectOptions } from "./endpoint/open-line.js";
+export { EndpointError, type EndpointErrorCode } from "./endpoint/endpoint-error.js";
+export { type Line, type LineState, type ReadOptions, type SendOptions } from "./client/line.js";
+export { LineError, type LineErrorCode } from "./client/line-error.js";
+export { type IncomingMessage } from "./client/messages.js";
 export { BrokerService } from "../gen/peerline/v1/broker_service_pb.js";
 export * from "../gen/peerline/v1/broker_service_pb.js";
 export * from "../gen/peerline/v1/message_pb.js";
@@ -12,3 +21,19 @@ export {
   type Client,
 } from "./rpc/client.js";
 export { Code, RpcError } from "./rpc/error.js";
+
+/**
+ * Joins the agents of this user as a program: finds the broker, or starts it, and registers. The environment
+ * counts as for the command line: `PEERLINE_HOME` and `PEERLINE_BROKER`.
+ *
+ * Processes of one name and home are one peer. Any of them may send, and the newest that reads gets the messages.
+ *
+ * @throws EndpointError where the name or a setting cannot be used; LineError UNREACHABLE where no broker
+ * answers within 30 s, or its `cause` stays until someone fixes it; the signal's reason
+ */
+export async function connect(options: ConnectOptions): Promise<Line> {
+  return connectAs(options, program);
+}
+
+/** What starts a broker stands beside this file. */
+const program = fileURLToPath(new URL("peerline.js", import.meta.url));

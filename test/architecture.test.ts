@@ -18,7 +18,7 @@ const mayImport: Record<string, readonly string[]> = {
   mcp: ["contract", "client", "hosts", "endpoint", "rpc"],
   cli: ["contract", "client", "mcp", "hosts", "endpoint", "rpc"],
   "main.ts": ["cli"],
-  "index.ts": ["rpc"],
+  "index.ts": ["client", "endpoint", "rpc"],
   "clock.ts": [],
   "abort-scope.ts": [],
   "back-off.ts": [],

@@ -193,7 +193,7 @@ const marks: ReadonlySet<string> = new Set(["peerline.db", "lock.db", "operator.
 
 /** The home's own folders, and the names that Peerline gives in them. */
 const folderForms: ReadonlyMap<string, RegExp> = new Map([
-  ["peers", /^[0-9a-f]{8}-[0-9a-f-]{27}\.secret(?:\..*)?$/],
+  ["peers", /^(?:[0-9a-f]{8}-[0-9a-f-]{27}\.secret|[a-z0-9][a-z0-9._-]*\.identity)(?:\..*)?$/],
   ["backups", /\.[0-9a-f]{8}(?:\.record|\.[0-9a-f]{8})?(?:\.[0-9a-f-]{36}.*)?$/],
   ["doorbells", /./],
 ]);

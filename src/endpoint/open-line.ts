@@ -1,14 +1,67 @@
 import { hostname } from "node:os";
-import type { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { resolve } from "node:path";
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { Identity } from "../client/identity.js";
 import { Line, type LineState } from "../client/line.js";
 import { Mail } from "../client/mail.js";
 import { systemClock } from "../clock.js";
 import { Code, RpcError } from "../rpc/error.js";
-import { workingDirectory, type Config } from "./config.js";
+import { readName } from "../contract/names.js";
+import { readConfig, workingDirectory, type Config } from "./config.js";
 import { connectBroker } from "./connect.js";
 import { EndpointError } from "./endpoint-error.js";
+import { openHome } from "./home.js";
+import { openSecretFile } from "./secret-file.js";
+import { openProgramSecret } from "./secrets.js";
 import { VERSION } from "./version.js";
+
+export interface ConnectOptions {
+  /**
+   * The name by which others reach this program: 1 to 40 of a-z, 0-9, dot, underscore and hyphen. Where
+   * another peer has it, the broker adds a number: `line.peer.name` is the one that holds.
+   */
+  readonly name: string;
+  /**
+   * The file with the secret that proves who this program is, made on first use with mode 0600. Default:
+   * `peers/NAME.identity` in the home. Its folder has to be there.
+   */
+  readonly identity?: string;
+  /** Ends the attempt. */
+  readonly signal?: AbortSignal;
+  /** Hears of each change of the line's state. */
+  readonly onState?: (state: LineState) => void;
+  /** Takes one line at a time about the connection. Default: nobody is told. */
+  readonly log?: (line: string) => void;
+}
+
+/** As `connect` of the package; `program` is what a broker is started with. */
+export async function connect(options: ConnectOptions, program: string): Promise<Line> {
+  const { signal, onState, log, identity } = options;
+  const { name, problem } = readName(options.name);
+  if (problem !== undefined) throw new EndpointError("CONFIG_INVALID", `\`name\` ${problem}.`);
+  const config = readConfig();
+  const openSecret = async (): Promise<string> =>
+    identity === undefined
+      ? openProgramSecret(openHome(config.home), name)
+      : openSecretFile(resolve(identity));
+  const introduction = { name, kind: PeerKind.PROGRAM };
+  const line = openLine({
+    config,
+    program,
+    openSecret,
+    introduction,
+    receives: false,
+    onState,
+    log,
+  });
+  try {
+    await line.ready(signal);
+    return line;
+  } catch (error) {
+    await line.close();
+    throw error;
+  }
+}
 
 /**
  * Opens the line of a client with one secret to the broker of this machine, which is started where none

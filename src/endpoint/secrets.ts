@@ -25,12 +25,7 @@ export async function listSecrets(home: Home): Promise<PeerSecret[]> {
 
 /** Makes a secret for a new peer. It is on the disk before it is returned. */
 export async function createSecret(home: Home): Promise<PeerSecret> {
-  try {
-    const made = await mkdir(home.peersPath, { recursive: true, mode: 0o700 });
-    if (made !== undefined) await syncDirectory(home.path);
-  } catch (error) {
-    throw explainStorage(error, home.peersPath);
-  }
+  await makePeersFolder(home);
   const path = join(home.peersPath, `${randomUUID()}.secret`);
   return { secret: await createSecretFile(path), path };
 }
@@ -38,6 +33,12 @@ export async function createSecret(home: Home): Promise<PeerSecret> {
 /** Removes a secret that no peer was made with. Removing it again is no error. */
 export async function removeSecret(secret: PeerSecret): Promise<void> {
   await unlink(secret.path).catch(ignoreMissing);
+}
+
+/** The secret of the program of this name, made on first use. No agent returns as its peer. */
+export async function openProgramSecret(home: Home, name: string): Promise<string> {
+  await makePeersFolder(home);
+  return openSecretFile(join(home.peersPath, `${name}.identity`));
 }
 
 /** The secret of the person at the terminal, made on first use. */
@@ -53,6 +54,15 @@ export async function openOperatorToken(home: Home): Promise<string> {
 /** The operator token; undefined where no broker has run yet. */
 export async function readOperatorToken(home: Home): Promise<string | undefined> {
   return readSecretFile(home.operatorTokenPath);
+}
+
+async function makePeersFolder({ path, peersPath }: Home): Promise<void> {
+  try {
+    const made = await mkdir(peersPath, { recursive: true, mode: 0o700 });
+    if (made !== undefined) await syncDirectory(path);
+  } catch (error) {
+    throw explainStorage(error, peersPath);
+  }
 }
 
 async function listSecretPaths(home: Home): Promise<string[]> {
