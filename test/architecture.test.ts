@@ -75,6 +75,20 @@ test("each folder imports only what the layout allows", () => {
   expect(broken.filter(({ target }) => isFile(target))).toEqual([]);
 });
 
+test("nobody but the line registers, subscribes, reports or takes leave", () => {
+  const callers = sources.filter((name) =>
+    /\.(?:register|subscribe|ackMessages|unregister)\(/.test(read(join(root, "src", name))),
+  );
+  // The broker's side serves these calls.
+  const outside = callers.filter((name) => !/^(?:client|broker)\//.test(name));
+  expect(outside).toEqual([]);
+  expect(callers.filter((name) => name.startsWith("client/")).toSorted()).toEqual([
+    "client/attachment.ts",
+    "client/identity.ts",
+    "client/line.ts",
+  ]);
+});
+
 test("each folder imports only the packages it is allowed", () => {
   const broken = imports.filter(({ from, target }) => {
     if (isFile(target) || target.startsWith("node:")) return false;

@@ -69,6 +69,7 @@ const runElsewhere: Readonly<Record<string, string>> = {
   "npm ci && npm run demo": "test/cli/demo.test.ts",
   "npm ci && npm test": ".ci/run",
   "npm install --global .": "test/e2e/package.test.ts",
+  "npm install /path/to/peerline": "test/e2e/package.test.ts",
   "npm uninstall --global peerline": "test/e2e/package.test.ts",
 };
 

@@ -4,6 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run, startBrokerHome } from "../support/program.js";
+import { eventually, newSecret } from "../support/test-broker.js";
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import type { Line } from "../../src/client/line.js";
+import { readConfig } from "../../src/endpoint/config.js";
+import { openLine } from "../../src/endpoint/open-line.js";
+import { SupervisedBot } from "./supervised-bot.js";
 
 const root = join(import.meta.dirname, "../..");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
@@ -18,6 +25,7 @@ const environment = {
 
 /** The package as npm would publish it, installed globally into an empty place. */
 let folder: string;
+let tarballPath: string;
 let files: string[];
 let installed: string;
 
@@ -30,6 +38,7 @@ beforeAll(async () => {
   );
   const [tarball] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
   files = tarball.files.map(({ path }) => path);
+  tarballPath = join(folder, tarball.filename);
   const prefix = join(folder, "prefix");
   const install = [
     "install",
@@ -38,7 +47,7 @@ beforeAll(async () => {
     prefix,
     "--no-audit",
     "--no-fund",
-    join(folder, tarball.filename),
+    tarballPath,
   ];
   const result = await run("npm", install, { ...environment, npm_config_prefer_offline: "true" });
   if (result.code !== 0) throw new Error(result.stderr);
@@ -125,6 +134,113 @@ describe("the package", () => {
     expect(existsSync(join(folder, "prefix/lib/node_modules/peerline"))).toBe(false);
   }, 60_000);
 });
+
+describe("the bot of the README, in an empty folder with the package", () => {
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  const botIn = (language: string) =>
+    new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "ms").exec(readme)?.[1] ?? "";
+  let project: string;
+
+  beforeAll(async () => {
+    project = await mkdtemp(join(folder, "bot-"));
+    await writeFile(join(project, "package.json"), JSON.stringify({ type: "module" }));
+    const install = ["install", "--prefix", project, "--no-audit", "--no-fund", tarballPath];
+    const result = await run("npm", install, { ...environment, npm_config_prefer_offline: "true" });
+    if (result.code !== 0) throw new Error(result.stderr);
+  }, 120_000);
+
+  test("in JavaScript loses nothing and shows nothing twice unmarked, though it and the broker are killed", async () => {
+    await writeFile(join(project, "bot.js"), botIn("js"));
+    await liveThrough("bot.js", ["broker", "bot", "both", "bot", "broker", "both"]);
+  }, 180_000);
+
+  test("in TypeScript is sound by its types, tells api, and survives the same", async () => {
+    await writeFile(join(project, "bot.ts"), botIn("ts"));
+    const compilerOptions = {
+      module: "nodenext",
+      target: "es2022",
+      lib: ["es2023", "esnext.disposable"],
+      strict: true,
+      types: ["node"],
+      typeRoots: [join(root, "node_modules/@types")],
+    };
+    const config = join(project, "tsconfig.json");
+    await writeFile(config, JSON.stringify({ compilerOptions, files: ["bot.ts"] }));
+    const tsc = await run(join(root, "node_modules/.bin/tsc"), ["-p", config], environment);
+    expect(tsc, tsc.stdout).toMatchObject({ code: 0 });
+    const told = await liveThrough("bot.js", ["broker", "bot"]);
+    expect(told).toContain("main is red: 3 tests fail in auth/");
+  }, 180_000);
+
+  /** Sends the bot messages while this and that is killed. Resolves to what api was told unasked. */
+  async function liveThrough(file: string, kills: readonly Victim[]): Promise<string[]> {
+    const home = await mkdtemp(join(tmpdir(), "pl-"));
+    const env = { PATH: process.env["PATH"], HOME: home, PEERLINE_HOME: home };
+    const secret = newSecret();
+    await using api = openLine({
+      config: readConfig(env),
+      program: join(project, "node_modules/peerline/dist/peerline.js"),
+      openSecret: async () => secret,
+      introduction: { name: "api", kind: PeerKind.PROGRAM },
+      receives: true,
+    });
+    const told: string[] = [];
+    const answered = new Set<string>();
+    const reading = (async () => {
+      for await (const { inReplyTo, text } of api.messages()) {
+        if (inReplyTo === undefined) told.push(text);
+        else answered.add(inReplyTo);
+      }
+    })();
+    const sent = new Map<string, string>();
+    try {
+      await api.ready();
+      await using bot = new SupervisedBot(join(project, file), env);
+      await eventually(async () => expect(await send(api, "hello", sent)).toBeDefined(), 60_000);
+      for (const [round, victim] of kills.entries()) {
+        for (let n = 0; n < 8; n++) await send(api, `message ${n} of round ${round}`, sent);
+        if (victim !== "bot") process.kill(await brokerPid(api), "SIGKILL");
+        if (victim !== "broker") bot.kill();
+      }
+      await send(api, "last", sent);
+      for (const id of sent.keys()) {
+        await eventually(async () => {
+          const { record } = await api.call((client, options) =>
+            client.getMessage({ messageId: id }, options),
+          );
+          expect(record?.receipts).toMatchObject([{ state: ReceiptState.ANSWERED }]);
+          expect(answered).toContain(id);
+        }, 60_000);
+      }
+      const texts = [...sent.values()];
+      const shown = texts.map((text) => [
+        text,
+        bot.lines.filter((line) => line === `new: ${text}`).length,
+        bot.lines.some((line) => line.endsWith(`: ${text}`)),
+      ]);
+      expect(shown.filter(([, unmarked, isShown]) => Number(unmarked) > 1 || !isShown)).toEqual([]);
+      return told;
+    } finally {
+      const pid = await brokerPid(api);
+      await api.close();
+      await reading;
+      process.kill(pid, "SIGTERM");
+      await rm(home, { recursive: true, force: true, maxRetries: 10 });
+    }
+  }
+});
+
+type Victim = "broker" | "bot" | "both";
+
+async function send(api: Line, text: string, sent: Map<string, string>): Promise<string> {
+  const { messageId } = await api.send("ci", text);
+  sent.set(messageId, text);
+  return messageId;
+}
+
+async function brokerPid(line: Line): Promise<number> {
+  return (await line.call((client, options) => client.getServerInfo({}, options))).pid;
+}
 
 const consumer = `
 import { BrokerService, createClient, openChannel, type RegisterResponse } from "peerline";

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { Reach } from "../../gen/peerline/v1/peer_pb.js";
+import type { LineState } from "../../src/client/line.js";
+import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { systemClock } from "../../src/clock.js";
+import { eventually, reasonIn, startTestBroker } from "../support/test-broker.js";
+import { openTestLine } from "./test-line.js";
+
+test("goes through its states: live, attaching when the connection is lost, live again, ended", async () => {
+  await using broker = await startTestBroker();
+  const states: LineState[] = [];
+  const ci = await openTestLine(broker.address, "ci", {
+    receives: true,
+    onState: (state) => states.push(state),
+  });
+  ci.cut();
+  await eventually(() => expect(states).toEqual(["live", "attaching", "live"]));
+  await ci.line.close();
+  await ci.line.close();
+  expect(states).toEqual(["live", "attaching", "live", "ended"]);
+  expect(ci.line.ended.reason).toMatchObject({ code: "CLOSED" });
+  await expect(ci.line.send("ci", "hello")).rejects.toMatchObject({ code: "CLOSED" });
+});
+
+test("a send whose broker is replaced under it arrives once, at the new one", async () => {
+  const store = openMemoryStore({ clock: systemClock });
+  const first = await startTestBroker({ store, keepStore: true });
+  let address = first.address;
+  await using ci = await openTestLine(() => address, "ci");
+  await first[Symbol.asyncDispose]();
+  const sending = ci.line.send("ci", "hello");
+  await using second = await startTestBroker({ store });
+  ({ address } = second);
+  const { messageId } = await sending;
+  const again = await ci.line.send("ci", "hello", { messageId });
+  expect(again.results).toMatchObject([{ duplicate: true }]);
+});
+
+test("a line that only sends takes no message, and leaves the session to others of its secret", async () => {
+  await using broker = await startTestBroker();
+  await using reader = await openTestLine(broker.address, "ci", { receives: true });
+  const sender = await openTestLine(broker.address, "ci", { secret: reader.secret });
+  const { results } = await sender.line.send("ci", "hello");
+  expect(results).toMatchObject([{ recipient: { name: "ci" } }]);
+  await sender.line.close();
+  await eventually(() => expect(reader.line.mail.unread.count).toBe(1));
+  expect([reader.line.state, sender.line.mail.unread.count]).toEqual(["live", 0]);
+});
+
+test("a refusal is told as the broker said it, and not tried again", async () => {
+  await using broker = await startTestBroker();
+  await using ci = await openTestLine(broker.address, "ci");
+  const refused = await ci.line.send("nobody", "hello").catch((error: unknown) => error);
+  expect(reasonIn(refused)).toBe(ErrorReason[ErrorReason.PEER_NOT_FOUND]);
+});
+
+test("a call ends with its time, its signal, or trouble that lasts, and says why", async () => {
+  const broker = await startTestBroker();
+  await using ci = await openTestLine(broker.address, "ci", { callTimeoutMs: 300 });
+  await using hopeless = await openTestLine(broker.address, "web", {
+    isLasting: (_problem, wasLive) => wasLive,
+  });
+  await broker[Symbol.asyncDispose]();
+  await expect(ci.line.send("ci", "hello")).rejects.toMatchObject({
+    code: "UNREACHABLE",
+    message: expect.stringMatching(/^The Peerline broker cannot be reached: /),
+  });
+  const given = new AbortController();
+  const sending = ci.line.send("ci", "hello", { signal: given.signal });
+  given.abort(new Error("no more"));
+  await expect(sending).rejects.toThrow("no more");
+  await expect(hopeless.line.send("ci", "hello")).rejects.toMatchObject({ code: "UNREACHABLE" });
+});
+
+test("tells the broker how its client is reached, again after a loss", async () => {
+  await using broker = await startTestBroker();
+  await using ci = await openTestLine(broker.address, "ci", { receives: true });
+  const api = await broker.join({ name: "api" });
+  const reachOf = async (): Promise<Reach | undefined> =>
+    (await api.client.listPeers({})).peers.find(({ name }) => name === "ci")?.reach;
+  ci.line.tellReach(Reach.WAKES);
+  await eventually(async () => expect(await reachOf()).toBe(Reach.WAKES));
+  ci.cut();
+  await ci.line.ready();
+  await eventually(async () => expect(await reachOf()).toBe(Reach.WAKES));
+});
