@@ -147,8 +147,8 @@ export interface FolderTrust {
 export type Trust = "trusted" | "refused" | "asked";
 
 /**
- * A host's own session as the broker is told it; undefined for what is no usable id: a wrong one would
- * hand an agent another's identity, a missing one only a new identity.
+ * A host's own session as the broker is told it; undefined for what is no usable id. A wrong id would hand
+ * an agent another's identity. A missing one only gives it a new one.
  */
 export function conversationId(hostName: string, id: unknown): string | undefined {
   if (typeof id !== "string" || !/^[A-Za-z0-9._:/-]+$/.test(id)) return undefined;

@@ -11,7 +11,7 @@ import type { Output } from "../print/output.js";
 import { reachLabel } from "../print/receipt-words.js";
 import { relativeTime } from "../print/time-words.js";
 import type { Define, Shell } from "../shell.js";
-import { cut, table } from "../print/table.js";
+import { cut, table } from "../print/columns.js";
 
 export const definePeers: Define = (command, shell) => {
   command

@@ -17,10 +17,9 @@ import { findBrokerProcess, processWords, type BrokerProcess } from "../broker-p
 import { ExitCode } from "../cli-error.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import { count } from "../print/receipt-words.js";
-import { gap, table } from "../print/table.js";
 import { span } from "../print/time-words.js";
-import { wrap } from "../print/wrap.js";
 import type { Define, Shell } from "../shell.js";
+import { gap, table, wrap } from "../print/columns.js";
 
 export const defineStatus: Define = (command, shell) => {
   command

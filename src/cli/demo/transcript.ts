@@ -1,8 +1,7 @@
 import { systemClock } from "../../clock.js";
 import { peerText } from "../../contract/peer-text.js";
 import type { Output } from "../print/output.js";
-import { table } from "../print/table.js";
-import { wrap } from "../print/wrap.js";
+import { table, wrap } from "../print/columns.js";
 
 /** What happens on the stage, line by line, with the seconds since the beginning. */
 export class Transcript {

@@ -14,7 +14,7 @@ import { shortId } from "../../contract/ids.js";
 import { messageLines } from "./message-lines.js";
 import type { Output } from "./output.js";
 import { receiptPhrase } from "./receipt-words.js";
-import { wrap } from "./wrap.js";
+import { wrap } from "./columns.js";
 
 /** Prints a message with its receipts. */
 export async function printRecord(

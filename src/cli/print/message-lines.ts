@@ -5,7 +5,7 @@ import { peerText } from "../../contract/peer-text.js";
 import { shortId } from "../../contract/ids.js";
 import { clockTime, relativeTime } from "./time-words.js";
 import { jsonLine, type Output } from "./output.js";
-import { wrap } from "./wrap.js";
+import { wrap } from "./columns.js";
 
 /**
  * One message for a person: who, to whom, when and its id, and below it the body. Each line of the body

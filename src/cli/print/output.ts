@@ -1,7 +1,7 @@
 import pc from "picocolors";
 import type { Writable } from "node:stream";
 import { CliError } from "../cli-error.js";
-import { wrap } from "./wrap.js";
+import { wrap } from "./columns.js";
 import { unsafe } from "../../contract/peer-text.js";
 
 /** Standard output or error: a terminal, a file or a pipe. */

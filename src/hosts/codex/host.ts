@@ -57,7 +57,7 @@ export const codex: Host = {
     const entry = {
       command: server.command,
       args: server.args,
-      // Codex hides its environment from its servers, but for what is listed. With the last, its own
+      // Codex hides its environment from its servers, except for what is listed. With the last, its own
       // command that wakes a thread finds the thread.
       env_vars: ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER", "CODEX_HOME"],
       // Its default, written down because a wait depends on it.

@@ -8,9 +8,8 @@ export interface ConfigChange {
   /** The text with the entry in it; what was under its name is replaced. The same text where nothing is to do. */
   put(text: string | undefined): string;
   /**
-   * The text without the entry. `before` is the text as it was before the entry came, as far as that
-   * is known: an object that held nothing but the entry stays if it was there before; a file that
-   * held nothing else stays if it was.
+   * The text without the entry. `before` is the text from before the entry came, as far as it is known. An
+   * object that held only the entry stays if it was there before. So does a file that held nothing else.
    */
   remove(text: string, before: Before): string | undefined;
 }

@@ -44,8 +44,8 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
 }
 
 /**
- * LINK_OUTSIDE where the file, or what is there of the folders on the way to it, is not within a folder:
- * who made a checkout may have put a link into it that leads to a file of the user's.
+ * LINK_OUTSIDE where a file is not within a folder. If it does not exist, the folders on the way to it
+ * count. Who made a checkout may have put a link into it that leads to a file of the user's.
  */
 export async function assertWithin(path: string, folder: string): Promise<void> {
   const real = await resolveWhatIsThere(path);

@@ -15,7 +15,7 @@ export type HostErrorCode =
   /** This program runs from a folder that will be deleted. */
   | "PROGRAM_FLEETING";
 
-/** The message is whole sentences for people: what is wrong, and how to mend it. */
+/** The message is whole sentences for people: what is wrong, and how to fix it. */
 export class HostError extends Error {
   override readonly name = "HostError";
 

@@ -66,7 +66,7 @@ export function propertyOf(object: Node, name: string): Node | undefined {
   return object.children?.find((property) => property.children?.[0]?.value === name);
 }
 
-/** What reads a tree goes into it as deep as it is, and has no more stack than any other function. */
+/** Whatever reads a tree calls itself for each level, and the stack has an end. */
 function checkDepth(path: string, text: string): void {
   const scanner = createScanner(text, true);
   let depth = 0;
@@ -92,6 +92,6 @@ function positionOf(text: string, offset: number): string {
 function broken(path: string, what: string): HostError {
   return new HostError(
     "CONFIG_BROKEN",
-    `${path} cannot be read as JSON (${what}). It was left as it is: mend it, then try again.`,
+    `${path} cannot be read as JSON (${what}). It was left as it is: fix it, then try again.`,
   );
 }

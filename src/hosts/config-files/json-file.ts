@@ -120,7 +120,7 @@ export class JsonFile {
     return { container, missing: [] };
   }
 
-  /** The edited text has to say what it said before, but for the member. */
+  /** The edited text has to say what it said before, except for the member. */
   #check(document: JsonDocument, after: string, member: JsonMember, value: unknown): void {
     const past = valuesOf(document);
     const present = valuesOf(this.#parse(after));

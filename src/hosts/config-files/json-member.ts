@@ -28,7 +28,7 @@ export function memberOf(values: unknown, member: JsonMember): unknown {
   return Array.isArray(held) ? held.find((element) => isElement(member, element)) : undefined;
 }
 
-/** The values but for the member and for what is empty without it. */
+/** The values except for the member, and for what is empty without it. */
 export function withoutMember(values: unknown, member: JsonMember): unknown {
   if (Array.isArray(values)) {
     const others = values.filter((element) => !isElement(member, element));

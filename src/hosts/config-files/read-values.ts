@@ -46,7 +46,7 @@ export function parseToml(path: string, text: string): Record<string, unknown> {
     throw new HostError(
       "CONFIG_BROKEN",
       `${path} cannot be read as TOML (line ${cause.line}, column ${cause.column}: ${what}). ` +
-        "It was left as it is: mend it, then try again.",
+        "It was left as it is: fix it, then try again.",
       { cause },
     );
   }

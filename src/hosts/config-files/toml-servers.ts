@@ -10,7 +10,7 @@ type Table = Record<string, unknown>;
 /** Peerline's table in a TOML file with one table of servers, of this name. */
 export function tomlServers(path: string, servers: string): ServerFile {
   const read = (text = "") => tableOf(parseToml(path, text), servers);
-  /** The edited text has to say what it said before, but for the table. */
+  /** The edited text has to say what it said before, except for the table. */
   const checked = (text: string, after: string, table: object | undefined): string => {
     const past = parseToml(path, text);
     const present = tryParse(after);

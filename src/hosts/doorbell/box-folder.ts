@@ -27,9 +27,9 @@ export interface BoxKey {
 }
 
 /**
- * Makes the folder of an agent. It is named for the host's process; for the session where the host runs
- * several in one process. Before it has named the session, the process's folder is the agent's as long
- * as no other agent of the process wants it: then it is marked as shared, and hooks leave it alone.
+ * Makes the folder of an agent. It is named for the host's process, or for the session where the host runs
+ * several in one process. Until the host has named its session, the agent uses the process's folder. If a
+ * second agent of that process needs it, the folder is marked as shared, and hooks leave it alone.
  */
 export function openBox({ home, session, hostPid }: BoxKey): string | undefined {
   const name = session === undefined ? boxOfProcess(hostPid) : boxOfSession(session);

@@ -14,8 +14,8 @@
 #   conversation=FIELD|none            the field of the input that names the conversation, or a path with it
 #   subagents=told|spared              whether a subagent may be told in the place of its session
 #
-# The entries of claude, codex, gemini, and plugin, which the first two share, pass none: for these the
-# facts are in `recall_facts`.
+# The entries of claude, codex and gemini pass none, nor do those of plugin, which the first two share.
+# For these the facts are in `recall_facts`.
 #
 # It meets the agent's adapter in a folder of the home. `bell` holds one line while the agent is to be
 # told; who moves it away tells it. `turn` says whether the host is busy, `conversation` in which of its
@@ -140,7 +140,7 @@ find_box() {
   [ "$folder" = process ] || [ ! -e "$box/shared" ]
 }
 
-# A number alone is another process's in another container, or after a boot: where the system tells, the
+# A number alone is another process's in another container, or after a boot. Where the system tells, the
 # name says when the process began, and the boot.
 name_box() {
   box=$boxes/pid-$host_pid

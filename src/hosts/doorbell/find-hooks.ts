@@ -25,7 +25,7 @@ export interface FoundHook {
   readonly script: string;
   /** It runs that script and nothing beside it. */
   readonly isPlain: boolean;
-  /** It is as `install` writes it, but for the path of the script. */
+  /** It is as `install` writes it, except for the path of the script. */
   readonly isOwn: boolean;
   /** Nothing keeps it from being run at some of its events. */
   readonly isRunAlways: boolean;

@@ -80,7 +80,7 @@ export function hasConditions(group: unknown): boolean {
   return Object.keys(objectOf(group)).some((key) => key !== "hooks");
 }
 
-/** Whether an entry is as this program writes it, but for the path of the script. */
+/** Whether an entry is as this program writes it, except for the path of the script. */
 export function isAsWritten(entry: unknown, { settings }: Hook): boolean {
   const { command: _, ...held } = objectOf(entry);
   return isDeepStrictEqual(held, { type: "command", ...settings });

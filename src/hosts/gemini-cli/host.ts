@@ -92,7 +92,7 @@ async function findExtension(
   if (!existsSync(path)) return undefined;
   const enablement = await readValues(join(folder, "extension-enablement.json"));
   const rules = valueAt(enablement, serverName, "overrides");
-  // It is in use but for a rule that says otherwise; of those that fit the folder, the last counts.
+  // It is in use unless a rule says otherwise. Of those that fit the folder, the last counts.
   const rule = (Array.isArray(rules) ? rules : []).findLast(
     (one): one is string => typeof one === "string" && isAbout(one, project),
   );
