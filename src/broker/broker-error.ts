@@ -3,6 +3,8 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Code, RpcError, type ErrorDetail } from "../rpc/error.js";
+import type { DescribeFault, Fault } from "../rpc/fault.js";
+import { maxMessageBytes } from "../rpc/limits.js";
 import { mailRetryMs, queueRetryMs } from "./limits.js";
 import { StoreError } from "./store.js";
 
@@ -38,6 +40,7 @@ const codes: Record<ErrorReason, Code> = {
   [ErrorReason.REPEATED_TEXT]: Code.ResourceExhausted,
   [ErrorReason.MUTED]: Code.PermissionDenied,
   [ErrorReason.PEER_RENAMED]: Code.FailedPrecondition,
+  [ErrorReason.METHOD_UNKNOWN]: Code.Unimplemented,
 };
 
 /** What the broker refuses, and why: the reason decides the gRPC status. */
@@ -69,6 +72,22 @@ function retryDetail(retryAfterMs: number | undefined): ErrorDetail[] {
   const message = create(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) });
   return [{ schema: RetryInfoSchema, message }];
 }
+
+/** A fault of a call that no handler refused, as the contract says it. */
+export const describeFault: DescribeFault = (fault, message, cause) =>
+  new BrokerError(faultReasons[fault], message, {
+    cause,
+    ...(fault === "large request"
+      ? { metadata: { limit: "request_bytes", maximum: String(maxMessageBytes) } }
+      : {}),
+  });
+
+const faultReasons: Record<Fault, ErrorReason> = {
+  "unreadable request": ErrorReason.FIELD_INVALID,
+  "large request": ErrorReason.FIELD_TOO_LARGE,
+  "unknown method": ErrorReason.METHOD_UNKNOWN,
+  defect: ErrorReason.INTERNAL,
+};
 
 /** Runs calls of the store and says their errors in the broker's words. */
 export async function translateStoreErrors<T>(call: () => Promise<T>): Promise<T> {

@@ -79,7 +79,8 @@ export const defaultPeersPageSize = 100;
 export const maxPeersPageSize = 1000;
 export const defaultHistoryPageSize = 50;
 export const maxHistoryPageSize = 200;
-export const maxHistoryPageBytes = 1 * MiB;
+/** A page holds fewer where they would exceed this, encoded. */
+export const maxPageBytes = 1 * MiB;
 export const maxPageTokenBytes = 1 * KiB;
 /** Messages that may fit a shortened id before the caller is told that it is ambiguous. */
 export const maxAmbiguous = 4;

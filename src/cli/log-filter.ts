@@ -1,15 +1,13 @@
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import type { ListMessagesResponse } from "../../gen/peerline/v1/broker_service_pb.js";
 import { systemClock } from "../clock.js";
 import { isIdEnd } from "../contract/ids.js";
-import { readName } from "../contract/names.js";
 import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { readSeconds } from "../mcp/duration.js";
 import { CliError } from "./cli-error.js";
 import type { HistoryQuery } from "./history.js";
 import { callTimeoutMs } from "./limits.js";
 import { RpcError } from "../rpc/error.js";
-import { listPeers, type Operator } from "./operator.js";
+import type { Operator } from "./operator.js";
 import { explainRefusal } from "./failure.js";
 import { writtenId } from "./print/message-lines.js";
 
@@ -55,19 +53,8 @@ export async function openFilter(operator: Operator, options: FilterOptions): Pr
 }
 
 async function peerIdOf(operator: Operator, wanted: string): Promise<string> {
-  // The broker says of a name that it does not know which are near, or what the peer is called now.
-  await askFor(operator, { peer: wanted }, "--peer");
-  const text = wanted.trim().toLowerCase();
-  const name = readName(text).name ?? text;
-  const peers = await listPeers(operator, false);
-  const found = peers.find(
-    (peer) =>
-      peer.name === name ||
-      `${peer.name}@${peer.profile?.host ?? ""}`.toLowerCase() === text ||
-      (isIdEnd(text) && peer.peerId.endsWith(text)),
-  );
-  if (found !== undefined) return found.peerId;
-  throw new CliError("USAGE", `--peer: ${wanted} is gone.`);
+  const call = operator.client.getPeer({ peer: wanted }, { timeoutMs: callTimeoutMs });
+  return (await inWordsOf("--peer", call)).peer?.peerId ?? "";
 }
 
 /** A thread by its name, or by the id of a message in it; undefined where no message is in one. */
@@ -80,20 +67,16 @@ async function threadOf(operator: Operator, wanted: string): Promise<string | un
     const thread = found?.record?.message?.threadId;
     if (thread !== undefined) return thread;
   }
-  const { records } = await askFor(operator, { threadId: wanted }, "--thread");
+  const query = { threadId: wanted, pageSize: 1 };
+  const call = operator.client.listMessages(query, { timeoutMs: callTimeoutMs });
+  const { records } = await inWordsOf("--thread", call);
   return records.length === 0 ? undefined : wanted;
 }
 
-async function askFor(
-  operator: Operator,
-  query: { peer?: string; threadId?: string },
-  option: string,
-): Promise<ListMessagesResponse> {
+/** What the broker refuses is told of the option. */
+async function inWordsOf<T>(option: string, call: Promise<T>): Promise<T> {
   try {
-    return await operator.client.listMessages(
-      { ...query, pageSize: 1 },
-      { timeoutMs: callTimeoutMs },
-    );
+    return await call;
   } catch (error) {
     if (!(error instanceof RpcError) || error.findDetail(ErrorInfoSchema) === undefined)
       throw error;

@@ -6,7 +6,7 @@ import type {
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { Code, RpcError } from "../rpc/error.js";
 import type { BrokerClient } from "./attachment.js";
-import { peersToSearch, registerTimeoutMs } from "./limits.js";
+import { registerTimeoutMs } from "./limits.js";
 
 /** Proof of one peer's identity, as its owner keeps it. */
 export interface KeptSecret {
@@ -173,9 +173,12 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
     if (made === undefined || made.secret === this.#own) return;
     this.#made = undefined;
     const headers = { authorization: `Bearer ${sessionToken}` };
-    const page = await client.listPeers({ pageSize: peersToSearch }, { headers, signal });
-    const isListed = page.peers.some(({ peerId }) => peerId === made.peerId);
-    if (!isListed && page.nextPageToken === "") await this.#keyring.remove(made.secret);
+    try {
+      await client.getPeer({ peer: made.peerId ?? "" }, { headers, signal });
+    } catch (error) {
+      if (isRefused(error, Code.NotFound)) await this.#keyring.remove(made.secret);
+      else if (!isRefused(error, Code.Unimplemented)) throw error;
+    }
   }
 
   async #registerWith(

@@ -50,6 +50,3 @@ export const defaultCloseTimeoutMs = 5_000;
 /** How long mail that waits may fail to come before it is counted again, and how often in a row. */
 export const quietMs = 1_000;
 export const maxQuietLooks = 3;
-
-/** Peers asked for to learn whether one is gone: one page, the largest that the broker gives. */
-export const peersToSearch = 1000;

@@ -2,6 +2,7 @@ import { chmod, rm } from "node:fs/promises";
 import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { describeFault } from "../broker/broker-error.js";
 import { createBroker } from "../broker/broker.js";
 import { systemClock } from "../clock.js";
 import type { Home } from "../endpoint/home.js";
@@ -58,6 +59,7 @@ export async function serveBroker(options: {
   const server = createServer({
     services: [broker.entry, health.entry, ...reflectionServices([BrokerService, Health])],
     onDefect: (error, method) => logger.error({ err: error, method }, "a handler failed"),
+    describe: describeFault,
     onBound: (words) => logger.warn({}, words),
     bounds: { connections: connectionsThatFit() },
   });

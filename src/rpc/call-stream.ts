@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { ServerInterceptingCall, type Metadata, type ServerInterceptor } from "@grpc/grpc-js";
 import { connectionOf, lostConnection, type Connection } from "./connection.js";
+import { describeRequestFaults, type DescribeFault } from "./fault.js";
 import type { OpenStreams } from "./open-streams.js";
 
 /** What lies below a call. */
@@ -14,8 +15,9 @@ export interface CallStream {
  * call: for that this interceptor has to be the first. A call is known again by its metadata, which
  * grpc-js hands through as one object.
  */
-export function noteCallStream(open: OpenStreams): ServerInterceptor {
+export function noteCallStream(open: OpenStreams, describe: DescribeFault): ServerInterceptor {
   return (_method, call) => {
+    describeRequestFaults(call, describe);
     const http2 = Reflect.get(call, "stream") as ServerHttp2Stream | undefined;
     const session = http2?.session;
     const noted = { http2, connection: session ? connectionOf(session) : lostConnection };

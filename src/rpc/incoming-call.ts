@@ -10,7 +10,8 @@ import {
 import { callStreamOf } from "./call-stream.js";
 import { decode, encode } from "./codec.js";
 import { CallContext, type HandlerContext } from "./context.js";
-import { Code, RpcError } from "./error.js";
+import { RpcError } from "./error.js";
+import type { DescribeFault } from "./fault.js";
 import { messageOf } from "./message-of.js";
 import { methodPath } from "./method-path.js";
 import type { OpenStreams } from "./open-streams.js";
@@ -23,6 +24,7 @@ export interface Route {
   readonly method: DescMethod;
   readonly handler: AnyHandler;
   readonly onDefect: OnDefect;
+  readonly describe: DescribeFault;
   readonly unread: UnreadResponses;
   readonly open: OpenStreams;
 }
@@ -41,14 +43,14 @@ export async function answerOnce(
 ): Promise<void> {
   const context = new CallContext(call, methodPath(route.method));
   try {
-    const response = await route.handler(takeRequest(route.method, call, context), context);
+    const response = await route.handler(takeRequest(route, call, context), context);
     const bytes = encode(route.method.output, response);
     context.settle();
     const unread = openUnread(route, call);
     respond(null, bytes);
     unread.written(bytes.byteLength);
   } catch (error) {
-    const told = toRpcError(error, context, route.onDefect);
+    const told = toRpcError(error, context, route);
     context.settle();
     respond(toStatus(told));
   } finally {
@@ -65,7 +67,7 @@ export async function answerStream(
   const context = new CallContext(call, methodPath(route.method), () => writer.stop());
   call.once("cancelled", () => writer.stop());
   try {
-    const request = takeRequest(route.method, call, context);
+    const request = takeRequest(route, call, context);
     // Else nothing leaves before the first response, and a quiet stream looks like a dead one.
     call.sendMetadata(new Metadata());
     const responses: AsyncIterable<Init> = route.handler(request, context);
@@ -76,7 +78,7 @@ export async function answerStream(
     context.settle();
     call.end();
   } catch (error) {
-    const told = toRpcError(error, context, route.onDefect);
+    const told = toRpcError(error, context, route);
     context.settle();
     // How grpc-js is told the status of a stream.
     call.emit("error", toStatus(told));
@@ -98,44 +100,44 @@ function openUnread(
 type Init = MessageInitShape<DescMessage>;
 
 function takeRequest(
-  method: DescMethod,
+  route: Route,
   call: { request: Buffer } | ServerReadableStream<Buffer, Buffer>,
   context: CallContext,
 ): Message | AsyncIterable<Message> {
   return "request" in call
-    ? decodeRequest(method, call.request)
-    : readRequests(method, call, context);
+    ? decodeRequest(route, call.request)
+    : readRequests(route, call, context);
 }
 
 async function* readRequests(
-  method: DescMethod,
+  route: Route,
   call: ServerReadableStream<Buffer, Buffer>,
   context: CallContext,
 ): AsyncGenerator<Message, void> {
   try {
     // With its default the iterator destroys the stream when the requests end, and the responses with it.
     for await (const bytes of call.iterator({ destroyOnReturn: false })) {
-      yield decodeRequest(method, bytes);
+      yield decodeRequest(route, bytes);
     }
   } catch (error) {
     throw context.cancelled ?? error;
   }
 }
 
-function decodeRequest(method: DescMethod, bytes: Buffer): Message {
+function decodeRequest({ method, describe }: Route, bytes: Buffer): Message {
   try {
     return decode(method.input, bytes);
   } catch (cause) {
     const message = `The request is no ${method.input.typeName}: ${messageOf(cause)}`;
-    throw new RpcError(Code.InvalidArgument, message, { cause });
+    throw describe("unreadable request", message, cause);
   }
 }
 
 /** What the caller may hear of an error. All but an RpcError is a defect, save the echo of an abort. */
-function toRpcError(error: unknown, context: CallContext, onDefect: OnDefect): RpcError {
+function toRpcError(error: unknown, context: CallContext, { onDefect, describe }: Route): RpcError {
   if (context.ended !== undefined) return context.ended;
   if (error instanceof RpcError) return error;
   const isAbort = error instanceof Error && error.name === "AbortError";
   if (context.cancelled === undefined || !isAbort) onDefect(error, context.method);
-  return new RpcError(Code.Internal, "Internal error.");
+  return describe("defect", "Internal error.");
 }

@@ -25,6 +25,7 @@ import { ignoreCancelledCalls } from "./cancelled-call.js";
 import { asIs } from "./codec.js";
 import type { HandlerContext } from "./context.js";
 import { Code, RpcError } from "./error.js";
+import { describePlainly, describeUnknownMethods, type DescribeFault } from "./fault.js";
 import {
   answerOnce,
   answerStream,
@@ -113,11 +114,14 @@ export function createServer(options: {
   /** What may be written and not taken by its readers, over all calls, in bytes. Default: `maxUnreadBytes`. */
   maxUnreadBytes?: number;
   onBound?: OnBound;
+  /** Says why a call failed that no handler refused. Default: without details. */
+  describe?: DescribeFault;
   /** What its clients may have open; what is left out has its default in `limits.ts`. */
   bounds?: Partial<OpenBounds>;
 }): RpcServer {
   // grpc-js would print each header that it cannot take to stderr, with its value: a token, or what fills the disk.
   setLogVerbosity(logVerbosity.NONE);
+  const { describe = describePlainly } = options;
   const open = new OpenStreams({
     bounds: {
       connections: maxConnections,
@@ -139,15 +143,23 @@ export function createServer(options: {
     "grpc.max_concurrent_streams": maxCallsOfConnection,
     "grpc.keepalive_time_ms": keepaliveTimeMs,
     "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
-    interceptors: [noteCallStream(open), ignoreCancelledCalls],
+    interceptors: [noteCallStream(open, describe), ignoreCancelledCalls],
     // Channelz stays on: without it forceShutdown of grpc-js 1.14 finds no connection to close.
   });
+  describeUnknownMethods(server, describe);
   const running = new Set<Promise<void>>();
   const unread = new UnreadResponses(options.maxUnreadBytes ?? maxUnreadBytes);
   for (const { service, impl } of options.services) {
     const routes = service.methods.map((method) => {
       const handler: AnyHandler = Reflect.get(impl, method.localName);
-      return { method, handler: handler.bind(impl), onDefect: options.onDefect, unread, open };
+      return {
+        method,
+        handler: handler.bind(impl),
+        onDefect: options.onDefect,
+        describe,
+        unread,
+        open,
+      };
     });
     addRoutes(server, routes, running);
   }

@@ -191,7 +191,89 @@ describe("history", () => {
     expect(await reasonOf(web.client.listMessages({ pageToken: "nonsense" }))).toBe(
       "FIELD_INVALID",
     );
-    expect(await reasonOf(web.client.listMessages({ pageSize: 201 }))).toBe("FIELD_INVALID");
+  });
+
+  test("a page token is good for the same request of the same caller only", async () => {
+    for (const text of ["one", "two", "three"]) {
+      await api.client.sendMessage({ to: ["web"], text, threadId: "t" });
+    }
+    const same = { peer: "api", threadId: "t", pageSize: 1 };
+    const pageToken = (await web.client.listMessages(same)).nextPageToken;
+    // Another page size, and another name for the same peer, make no other request.
+    const { peerId = "" } = api.registered.peer ?? {};
+    const rest = await web.client.listMessages({ ...same, peer: peerId, pageSize: 9, pageToken });
+    expect(rest.records.map(({ message }) => message?.text)).toEqual(["two", "one"]);
+    for (const other of [{ peer: "web" }, { threadId: "" }, { state: ReceiptState.QUEUED }]) {
+      const call = web.client.listMessages({ ...same, ...other, pageToken });
+      expect(await reasonOf(call)).toBe("FIELD_INVALID");
+    }
+    const operator = broker.client(operatorToken);
+    expect(await reasonOf(operator.listMessages({ ...same, pageToken }))).toBe("FIELD_INVALID");
+
+    const first = (await web.client.listPeers({ pageSize: 1 })).nextPageToken;
+    expect((await web.client.listPeers({ pageSize: 9, pageToken: first })).peers).toHaveLength(1);
+    for (const call of [
+      () => web.client.listPeers({ onlineOnly: true, pageToken: first }),
+      () => web.client.listPeers({ scope: PeerScope.MACHINE, pageToken: first }),
+      () => api.client.listPeers({ pageToken: first }),
+      () => web.client.listPeers({ pageToken }),
+      () => web.client.listMessages({ pageToken: first }),
+    ]) {
+      expect(await reasonOf(call())).toBe("FIELD_INVALID");
+    }
+  });
+
+  test("a page that is asked for too large is as large as pages are", async () => {
+    await api.client.sendMessage({ to: ["web"], text: "hello" });
+    const limits = (await web.client.getServerInfo({})).limits;
+    const most = (wanted: string) =>
+      Number(limits.find(({ name }) => name === wanted)?.maximum) + 1;
+    const { records } = await web.client.listMessages({ pageSize: most("history_page") });
+    expect(records).toHaveLength(1);
+    expect((await web.client.listPeers({ pageSize: 2 ** 32 - 1 })).peers).toHaveLength(2);
+    for (let count = 0; count < 210; count++) {
+      await api.client.sendMessage({ to: ["web"], text: `text ${count}` });
+    }
+    const page = await web.client.listMessages({ pageSize: 1000 });
+    expect(page.records).toHaveLength(200);
+    expect(page.nextPageToken).not.toBe("");
+  });
+
+  test("peers that say much of themselves are listed in pages that can be sent", async () => {
+    const long = "x".repeat(4096);
+    const profile = { cwd: `/${long.slice(1)}`, root: long, repository: long };
+    await Promise.all(
+      Array.from({ length: 100 }, (_, index) => broker.join({ name: `much-${index}`, profile })),
+    );
+    const listed: string[] = [];
+    let pageToken = "";
+    do {
+      const page = await web.client.listPeers({ pageSize: 1000, pageToken });
+      expect(page.peers.length).toBeLessThan(100);
+      listed.push(...page.peers.map(({ name }) => name));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect(new Set(listed).size).toBe(102);
+    expect(listed).toHaveLength(102);
+  });
+
+  test("one peer is had by its name or id, and one's own without", async () => {
+    const own = (await web.client.getPeer({})).peer;
+    expect(own?.name).toBe("web");
+    const operator = broker.client(operatorToken);
+    for (const peer of ["web", own?.peerId ?? "", own?.peerId.slice(-8) ?? ""]) {
+      expect((await api.client.getPeer({ peer })).peer).toMatchObject({ name: "web" });
+      expect((await operator.getPeer({ peer })).peer).toMatchObject({ name: "web" });
+    }
+    expect(await reasonOf(operator.getPeer({}))).toBe("FIELD_REQUIRED");
+    expect(await reasonOf(api.client.getPeer({ peer: "nobody" }))).toBe("PEER_NOT_FOUND");
+    expect(await reasonOf(broker.client().getPeer({ peer: "web" }))).toBe("TOKEN_MISSING");
+  });
+
+  test("the broker says what it can do that others may not", async () => {
+    const { features } = await broker.client().getServerInfo({});
+    expect(features).toContain("get-peer");
+    for (const feature of features) expect(feature).toMatch(/^[a-z]+(-[a-z]+)*$/);
   });
 
   test("a watch ends with the broker, and with its session", async () => {

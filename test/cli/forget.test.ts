@@ -22,6 +22,15 @@ test("says what goes, wants a yes, and removes the peer with its mail; the sende
   expect((await terminal.run("log")).stdout).toContain("a note to self");
 });
 
+test("asks also where the peer is named by the end of its id", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  const { peers } = (await terminal.json("peers")) as { peers: { peerId: string }[] };
+  const asked = await terminal.run("forget", peers[0]?.peerId.slice(-8) ?? "");
+  expect(asked.code).toBe(2);
+  expect(asked.stderr).toContain("Nothing was removed: there is nobody to ask. Add --yes");
+});
+
 test("leaves a peer that an agent acts for, unless told otherwise, and says how", async () => {
   await using terminal = await Terminal.open();
   const reader = terminal.start(["read", "--wait", "--json"]);

@@ -77,6 +77,24 @@ test("is told what is wrong", async () => {
     'no peer is named \\\"nobody\\\"',
   );
   await expect(call("ListPeers", {}, "wrong")).rejects.toThrow("unauthenticated");
+  // Reflection has the types of the details: without them an Any cannot be printed.
+  const told = await call("AckMessages", { acks: [{ deliveryId: "x" }] }, token);
+  expect(told).toMatchObject({
+    results: [
+      {
+        error: {
+          code: 3,
+          details: [
+            {
+              "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+              reason: "FIELD_REQUIRED",
+              metadata: { field: "outcome" },
+            },
+          ],
+        },
+      },
+    ],
+  });
 });
 
 function isJson(text: string): boolean {

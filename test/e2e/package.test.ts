@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -70,6 +71,14 @@ describe("the package", () => {
       "dist/THIRD-PARTY-LICENSES.txt",
     ];
     expect(needed.filter((path) => !files.includes(path))).toEqual([]);
+  });
+
+  test("lets others find the contract by its path", () => {
+    const modules = join(folder, "prefix/lib/node_modules/peerline");
+    const path = "proto/peerline/v1/broker_service.proto";
+    const { resolve } = createRequire(join(modules, "package.json"));
+    expect(resolve(`peerline/${path}`)).toBe(join(modules, path));
+    expect(() => resolve("peerline/dist/peerline.js")).toThrow("not exported");
   });
 
   test("installs nothing that has to be compiled or run at install time", () => {

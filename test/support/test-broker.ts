@@ -18,6 +18,7 @@ import {
   type SubscribeRequestSchema,
   type SubscribeResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import { describeFault } from "../../src/broker/broker-error.js";
 import { createBroker, type Broker } from "../../src/broker/broker.js";
 import type { Store } from "../../src/broker/store.js";
 import { systemClock, type Clock } from "../../src/clock.js";
@@ -78,6 +79,7 @@ export async function startTestBroker(
   });
   const server = createServer({
     services: [broker.entry],
+    describe: describeFault,
     onDefect: (error) => void defects.push(error),
   });
   await server.listen(address);

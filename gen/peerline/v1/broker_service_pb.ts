@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/broker_service.proto.
  */
 export const file_peerline_v1_broker_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIr8BChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgSEwoLcHJvdmlzaW9uYWwYBiABKAgSKAoKYm91bmRfcGVlchgHIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjcKEURlbGV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSFAoMZXZlbl9pZl9saXZlGAIgASgIIlMKEkRlbGV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchIcChR1bmRlbGl2ZXJlZF9tZXNzYWdlcxgCIAEoBCJ1ChBMaXN0UGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlEhMKC29ubGluZV9vbmx5GAIgASgIEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImIKEUxpc3RQZWVyc1Jlc3BvbnNlEiAKBXBlZXJzGAEgAygLMhEucGVlcmxpbmUudjEuUGVlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFXYXRjaFBlZXJzUmVxdWVzdBIlCgVzY29wZRgBIAEoDjIWLnBlZXJsaW5lLnYxLlBlZXJTY29wZSKfAQoSV2F0Y2hQZWVyc1Jlc3BvbnNlEiEKBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVySAASOAoGc3luY2VkGAIgASgLMiYucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlLlN5bmNlZEgAEhkKD3JlbW92ZWRfcGVlcl9pZBgDIAEoCUgAGggKBlN5bmNlZEIHCgVldmVudCLgAgoSU2VuZE1lc3NhZ2VSZXF1ZXN0EgoKAnRvGAEgAygJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIlCgRkYXRhGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIRCgl0aHJlYWRfaWQYBSABKAkSEwoLaW5fcmVwbHlfdG8YBiABKAkSJQoHdXJnZW5jeRgHIAEoDjIULnBlZXJsaW5lLnYxLlVyZ2VuY3kSLQoKZXhwaXJlc19pbhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJECgtrbm93bl9wZWVycxgJIAMoCzIvLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdC5Lbm93blBlZXJzRW50cnkaMQoPS25vd25QZWVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilwEKE1NlbmRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIoCgdyZXN1bHRzGAIgAygLMhcucGVlcmxpbmUudjEuU2VuZFJlc3VsdBIvCgthY2NlcHRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGhyZWFkX2lkGAQgASgJIrgBCgpTZW5kUmVzdWx0EicKCXJlY2lwaWVudBgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaBIRCglkdXBsaWNhdGUYBCABKAgSIQoFZXJyb3IYBSABKAsyEi5nb29nbGUucnBjLlN0YXR1cyJeChBTdWJzY3JpYmVSZXF1ZXN0EhQKDG1heF9tZXNzYWdlcxgBIAEoDRIRCgltYXhfYnl0ZXMYAiABKAQSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaCL4AQoRU3Vic2NyaWJlUmVzcG9uc2USJwoHc3RhcnRlZBgBIAEoCzIULnBlZXJsaW5lLnYxLlN0YXJ0ZWRIABIpCghkZWxpdmVyeRgCIAEoCzIVLnBlZXJsaW5lLnYxLkRlbGl2ZXJ5SAASJwoHYmFja2xvZxgDIAEoCzIULnBlZXJsaW5lLnYxLkJhY2tsb2dIABInCgdjbG9zaW5nGAQgASgLMhQucGVlcmxpbmUudjEuQ2xvc2luZ0gAEjQKDnNlbmRlcl9yZW5hbWVkGAUgASgLMhoucGVlcmxpbmUudjEuU2VuZGVyUmVuYW1lZEgAQgcKBWV2ZW50ImIKB1N0YXJ0ZWQSHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXISDQoFZXBvY2gYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoBCKgAQoIRGVsaXZlcnkSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHbWVzc2FnZRgCIAEoCzIULnBlZXJsaW5lLnYxLk1lc3NhZ2USCwoDc2VxGAMgASgEEhAKCGF0dGVtcHRzGAQgASgNEhMKC3JlZGVsaXZlcmVkGAUgASgIEiQKBnNlbmRlchgGIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiNQoNU2VuZGVyUmVuYW1lZBIkCgZzZW5kZXIYASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmIioKB0JhY2tsb2cSDgoGdW5yZWFkGAEgASgEEg8KB3NlbmRlcnMYAiADKAkirQEKB0Nsb3NpbmcSKwoGcmVhc29uGAEgASgOMhsucGVlcmxpbmUudjEuQ2xvc2luZy5SZWFzb24SDgoGZGV0YWlsGAIgASgJImUKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIVChFSRUFTT05fU1VQRVJTRURFRBABEhMKD1JFQVNPTl9TVE9QUElORxACEhcKE1JFQVNPTl9VTlJFR0lTVEVSRUQQAyI0ChJBY2tNZXNzYWdlc1JlcXVlc3QSHgoEYWNrcxgBIAMoCzIQLnBlZXJsaW5lLnYxLkFjayKBAQoDQWNrEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEiUKB291dGNvbWUYAiABKA4yFC5wZWVybGluZS52MS5PdXRjb21lEi4KDGNvbmZpcm1lZF9ieRgDIAEoDjIYLnBlZXJsaW5lLnYxLkNvbmZpcm1lZEJ5Eg4KBnJlYXNvbhgEIAEoCSI+ChNBY2tNZXNzYWdlc1Jlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi5wZWVybGluZS52MS5BY2tSZXN1bHQibQoJQWNrUmVzdWx0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiEKBWVycm9yGAMgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMiPQoRR2V0TWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIUCgxmcm9tX3BlZXJfaWQYAiABKAkiQAoSR2V0TWVzc2FnZVJlc3BvbnNlEioKBnJlY29yZBgBIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQihwEKE0xpc3RNZXNzYWdlc1JlcXVlc3QSDAoEcGVlchgBIAEoCRIRCgl0aHJlYWRfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkSKAoFc3RhdGUYBSABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUiPgoVUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJIj8KFlJlZHJpdmVNZXNzYWdlUmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHQiOwoSRHJvcE1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJIhUKE0Ryb3BNZXNzYWdlUmVzcG9uc2UiXAoUTGlzdE1lc3NhZ2VzUmVzcG9uc2USKwoHcmVjb3JkcxgBIAMoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhYKFFdhdGNoTWVzc2FnZXNSZXF1ZXN0ItMCChVXYXRjaE1lc3NhZ2VzUmVzcG9uc2USPQoHc3RhcnRlZBgBIAEoCzIqLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZS5TdGFydGVkSAASLgoIYWNjZXB0ZWQYAiABKAsyGi5wZWVybGluZS52MS5NZXNzYWdlUmVjb3JkSAASSAoNcmVjZWlwdF9tb3ZlZBgDIAEoCzIvLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZS5SZWNlaXB0TW92ZWRIABoJCgdTdGFydGVkGm0KDFJlY2VpcHRNb3ZlZBIiCgRmcm9tGAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhISCgptZXNzYWdlX2lkGAIgASgJEiUKB3JlY2VpcHQYAyABKAsyFC5wZWVybGluZS52MS5SZWNlaXB0QgcKBWV2ZW50IhYKFEdldFNlcnZlckluZm9SZXF1ZXN0ItMCChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIRCglicm9rZXJfaWQYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDcGlkGAQgASgNEiUKBXN0b3JlGAUgASgLMhYucGVlcmxpbmUudjEuU3RvcmVJbmZvEjAKDWRlZHVwZV93aW5kb3cYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoOZGVmYXVsdF9leHBpcnkYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIgoGbGltaXRzGAggAygLMhIucGVlcmxpbmUudjEuTGltaXQSFAoMb25saW5lX3BlZXJzGAkgASgNEhMKC2tub3duX3BlZXJzGAogASgNIp0CCglTdG9yZUluZm8SEgoKdGVjaG5vbG9neRgBIAEoCRI1CgpkdXJhYmlsaXR5GAIgASgOMiEucGVlcmxpbmUudjEuU3RvcmVJbmZvLkR1cmFiaWxpdHkSEAoId3JpdGFibGUYAyABKAgSDwoHcHJvYmxlbRgEIAEoCRINCgVieXRlcxgFIAEoBBISCgpmcmVlX2J5dGVzGAYgASgEEhgKEGRhbWFnZWRfbWVzc2FnZXMYByABKAQSDwoHZGFtYWdlcxgIIAMoCSJUCgpEdXJhYmlsaXR5EhoKFkRVUkFCSUxJVFlfVU5TUEVDSUZJRUQQABIVChFEVVJBQklMSVRZX01FTU9SWRABEhMKD0RVUkFCSUxJVFlfRElTSxACIjsKBUxpbWl0EgwKBG5hbWUYASABKAkSDwoHbWF4aW11bRgCIAEoBBITCgtkZXNjcmlwdGlvbhgDIAEoCSJMCg9NdXRlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIzChBNdXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIiEKEVVubXV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkiNQoSVW5tdXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjEKFFB1cmdlTWVzc2FnZXNSZXF1ZXN0EgwKBGZyb20YASABKAkSCwoDYWxsGAIgASgIIlcKFVB1cmdlTWVzc2FnZXNSZXNwb25zZRIiCgRmcm9tGAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhIaChJyZW1vdmVkX2RlbGl2ZXJpZXMYAiABKAQiEwoRU3RvcEJyb2tlclJlcXVlc3QiIQoSU3RvcEJyb2tlclJlc3BvbnNlEgsKA3BpZBgBIAEoDSqIAQoJUGVlclNjb3BlEhoKFlBFRVJfU0NPUEVfVU5TUEVDSUZJRUQQABISCg5QRUVSX1NDT1BFX0FMTBABEhYKElBFRVJfU0NPUEVfTUFDSElORRACEhgKFFBFRVJfU0NPUEVfRElSRUNUT1JZEAMSGQoVUEVFUl9TQ09QRV9SRVBPU0lUT1JZEAQqkQEKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhUKEU9VVENPTUVfUFJFU0VOVEVEEAESFQoRT1VUQ09NRV9DT05GSVJNRUQQAhIUChBPVVRDT01FX1JFVFVSTkVEEAMSFAoQT1VUQ09NRV9SRUpFQ1RFRBAEEhMKD09VVENPTUVfRVhQSVJFRBAFMpYMCg1Ccm9rZXJTZXJ2aWNlEkcKCFJlZ2lzdGVyEhwucGVlcmxpbmUudjEuUmVnaXN0ZXJSZXF1ZXN0Gh0ucGVlcmxpbmUudjEuUmVnaXN0ZXJSZXNwb25zZRJNCgpVbnJlZ2lzdGVyEh4ucGVlcmxpbmUudjEuVW5yZWdpc3RlclJlcXVlc3QaHy5wZWVybGluZS52MS5VbnJlZ2lzdGVyUmVzcG9uc2USTQoKVXBkYXRlUGVlchIeLnBlZXJsaW5lLnYxLlVwZGF0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVXBkYXRlUGVlclJlc3BvbnNlEk0KCkRlbGV0ZVBlZXISHi5wZWVybGluZS52MS5EZWxldGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLkRlbGV0ZVBlZXJSZXNwb25zZRJKCglMaXN0UGVlcnMSHS5wZWVybGluZS52MS5MaXN0UGVlcnNSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVzcG9uc2USTwoKV2F0Y2hQZWVycxIeLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlMAESUAoLU2VuZE1lc3NhZ2USHy5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEkwKCVN1YnNjcmliZRIdLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlcXVlc3QaHi5wZWVybGluZS52MS5TdWJzY3JpYmVSZXNwb25zZTABElAKC0Fja01lc3NhZ2VzEh8ucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXF1ZXN0GiAucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXNwb25zZRJNCgpHZXRNZXNzYWdlEh4ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlcXVlc3QaHy5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVzcG9uc2USUwoMTGlzdE1lc3NhZ2VzEiAucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVxdWVzdBohLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlElkKDlJlZHJpdmVNZXNzYWdlEiIucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0GiMucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRJQCgtEcm9wTWVzc2FnZRIfLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVzcG9uc2USRwoITXV0ZVBlZXISHC5wZWVybGluZS52MS5NdXRlUGVlclJlcXVlc3QaHS5wZWVybGluZS52MS5NdXRlUGVlclJlc3BvbnNlEk0KClVubXV0ZVBlZXISHi5wZWVybGluZS52MS5Vbm11dGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVubXV0ZVBlZXJSZXNwb25zZRJWCg1QdXJnZU1lc3NhZ2VzEiEucGVlcmxpbmUudjEuUHVyZ2VNZXNzYWdlc1JlcXVlc3QaIi5wZWVybGluZS52MS5QdXJnZU1lc3NhZ2VzUmVzcG9uc2USWAoNV2F0Y2hNZXNzYWdlcxIhLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXF1ZXN0GiIucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlMAESVgoNR2V0U2VydmVySW5mbxIhLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiIucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlEk0KClN0b3BCcm9rZXISHi5wZWVybGluZS52MS5TdG9wQnJva2VyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlN0b3BCcm9rZXJSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status, file_peerline_v1_message, file_peerline_v1_peer]);
+  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIr8BChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgSEwoLcHJvdmlzaW9uYWwYBiABKAgSKAoKYm91bmRfcGVlchgHIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjcKEURlbGV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSFAoMZXZlbl9pZl9saXZlGAIgASgIIlMKEkRlbGV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchIcChR1bmRlbGl2ZXJlZF9tZXNzYWdlcxgCIAEoBCIeCg5HZXRQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJIjIKD0dldFBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlciJ1ChBMaXN0UGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlEhMKC29ubGluZV9vbmx5GAIgASgIEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImIKEUxpc3RQZWVyc1Jlc3BvbnNlEiAKBXBlZXJzGAEgAygLMhEucGVlcmxpbmUudjEuUGVlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFXYXRjaFBlZXJzUmVxdWVzdBIlCgVzY29wZRgBIAEoDjIWLnBlZXJsaW5lLnYxLlBlZXJTY29wZSKfAQoSV2F0Y2hQZWVyc1Jlc3BvbnNlEiEKBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVySAASOAoGc3luY2VkGAIgASgLMiYucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlLlN5bmNlZEgAEhkKD3JlbW92ZWRfcGVlcl9pZBgDIAEoCUgAGggKBlN5bmNlZEIHCgVldmVudCLgAgoSU2VuZE1lc3NhZ2VSZXF1ZXN0EgoKAnRvGAEgAygJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIlCgRkYXRhGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIRCgl0aHJlYWRfaWQYBSABKAkSEwoLaW5fcmVwbHlfdG8YBiABKAkSJQoHdXJnZW5jeRgHIAEoDjIULnBlZXJsaW5lLnYxLlVyZ2VuY3kSLQoKZXhwaXJlc19pbhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJECgtrbm93bl9wZWVycxgJIAMoCzIvLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdC5Lbm93blBlZXJzRW50cnkaMQoPS25vd25QZWVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilwEKE1NlbmRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIoCgdyZXN1bHRzGAIgAygLMhcucGVlcmxpbmUudjEuU2VuZFJlc3VsdBIvCgthY2NlcHRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGhyZWFkX2lkGAQgASgJIrgBCgpTZW5kUmVzdWx0EicKCXJlY2lwaWVudBgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaBIRCglkdXBsaWNhdGUYBCABKAgSIQoFZXJyb3IYBSABKAsyEi5nb29nbGUucnBjLlN0YXR1cyJeChBTdWJzY3JpYmVSZXF1ZXN0EhQKDG1heF9tZXNzYWdlcxgBIAEoDRIRCgltYXhfYnl0ZXMYAiABKAQSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaCL4AQoRU3Vic2NyaWJlUmVzcG9uc2USJwoHc3RhcnRlZBgBIAEoCzIULnBlZXJsaW5lLnYxLlN0YXJ0ZWRIABIpCghkZWxpdmVyeRgCIAEoCzIVLnBlZXJsaW5lLnYxLkRlbGl2ZXJ5SAASJwoHYmFja2xvZxgDIAEoCzIULnBlZXJsaW5lLnYxLkJhY2tsb2dIABInCgdjbG9zaW5nGAQgASgLMhQucGVlcmxpbmUudjEuQ2xvc2luZ0gAEjQKDnNlbmRlcl9yZW5hbWVkGAUgASgLMhoucGVlcmxpbmUudjEuU2VuZGVyUmVuYW1lZEgAQgcKBWV2ZW50ImIKB1N0YXJ0ZWQSHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXISDQoFZXBvY2gYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoBCKgAQoIRGVsaXZlcnkSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHbWVzc2FnZRgCIAEoCzIULnBlZXJsaW5lLnYxLk1lc3NhZ2USCwoDc2VxGAMgASgEEhAKCGF0dGVtcHRzGAQgASgNEhMKC3JlZGVsaXZlcmVkGAUgASgIEiQKBnNlbmRlchgGIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiNQoNU2VuZGVyUmVuYW1lZBIkCgZzZW5kZXIYASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmIioKB0JhY2tsb2cSDgoGdW5yZWFkGAEgASgEEg8KB3NlbmRlcnMYAiADKAkirQEKB0Nsb3NpbmcSKwoGcmVhc29uGAEgASgOMhsucGVlcmxpbmUudjEuQ2xvc2luZy5SZWFzb24SDgoGZGV0YWlsGAIgASgJImUKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIVChFSRUFTT05fU1VQRVJTRURFRBABEhMKD1JFQVNPTl9TVE9QUElORxACEhcKE1JFQVNPTl9VTlJFR0lTVEVSRUQQAyI0ChJBY2tNZXNzYWdlc1JlcXVlc3QSHgoEYWNrcxgBIAMoCzIQLnBlZXJsaW5lLnYxLkFjayKBAQoDQWNrEhMKC2RlbGl2ZXJ5X2lkGAEgASgJEiUKB291dGNvbWUYAiABKA4yFC5wZWVybGluZS52MS5PdXRjb21lEi4KDGNvbmZpcm1lZF9ieRgDIAEoDjIYLnBlZXJsaW5lLnYxLkNvbmZpcm1lZEJ5Eg4KBnJlYXNvbhgEIAEoCSI+ChNBY2tNZXNzYWdlc1Jlc3BvbnNlEicKB3Jlc3VsdHMYASADKAsyFi5wZWVybGluZS52MS5BY2tSZXN1bHQibQoJQWNrUmVzdWx0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEigKBXN0YXRlGAIgASgOMhkucGVlcmxpbmUudjEuUmVjZWlwdFN0YXRlEiEKBWVycm9yGAMgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMiPQoRR2V0TWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIUCgxmcm9tX3BlZXJfaWQYAiABKAkiQAoSR2V0TWVzc2FnZVJlc3BvbnNlEioKBnJlY29yZBgBIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQihwEKE0xpc3RNZXNzYWdlc1JlcXVlc3QSDAoEcGVlchgBIAEoCRIRCgl0aHJlYWRfaWQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkSKAoFc3RhdGUYBSABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUiPgoVUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJIj8KFlJlZHJpdmVNZXNzYWdlUmVzcG9uc2USJQoHcmVjZWlwdBgBIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHQiOwoSRHJvcE1lc3NhZ2VSZXF1ZXN0EhIKCm1lc3NhZ2VfaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJIhUKE0Ryb3BNZXNzYWdlUmVzcG9uc2UiXAoUTGlzdE1lc3NhZ2VzUmVzcG9uc2USKwoHcmVjb3JkcxgBIAMoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhYKFFdhdGNoTWVzc2FnZXNSZXF1ZXN0ItMCChVXYXRjaE1lc3NhZ2VzUmVzcG9uc2USPQoHc3RhcnRlZBgBIAEoCzIqLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZS5TdGFydGVkSAASLgoIYWNjZXB0ZWQYAiABKAsyGi5wZWVybGluZS52MS5NZXNzYWdlUmVjb3JkSAASSAoNcmVjZWlwdF9tb3ZlZBgDIAEoCzIvLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZS5SZWNlaXB0TW92ZWRIABoJCgdTdGFydGVkGm0KDFJlY2VpcHRNb3ZlZBIiCgRmcm9tGAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhISCgptZXNzYWdlX2lkGAIgASgJEiUKB3JlY2VpcHQYAyABKAsyFC5wZWVybGluZS52MS5SZWNlaXB0QgcKBWV2ZW50IhYKFEdldFNlcnZlckluZm9SZXF1ZXN0IuUCChVHZXRTZXJ2ZXJJbmZvUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIRCglicm9rZXJfaWQYAiABKAkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDcGlkGAQgASgNEiUKBXN0b3JlGAUgASgLMhYucGVlcmxpbmUudjEuU3RvcmVJbmZvEjAKDWRlZHVwZV93aW5kb3cYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoOZGVmYXVsdF9leHBpcnkYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIgoGbGltaXRzGAggAygLMhIucGVlcmxpbmUudjEuTGltaXQSFAoMb25saW5lX3BlZXJzGAkgASgNEhMKC2tub3duX3BlZXJzGAogASgNEhAKCGZlYXR1cmVzGAsgAygJIp0CCglTdG9yZUluZm8SEgoKdGVjaG5vbG9neRgBIAEoCRI1CgpkdXJhYmlsaXR5GAIgASgOMiEucGVlcmxpbmUudjEuU3RvcmVJbmZvLkR1cmFiaWxpdHkSEAoId3JpdGFibGUYAyABKAgSDwoHcHJvYmxlbRgEIAEoCRINCgVieXRlcxgFIAEoBBISCgpmcmVlX2J5dGVzGAYgASgEEhgKEGRhbWFnZWRfbWVzc2FnZXMYByABKAQSDwoHZGFtYWdlcxgIIAMoCSJUCgpEdXJhYmlsaXR5EhoKFkRVUkFCSUxJVFlfVU5TUEVDSUZJRUQQABIVChFEVVJBQklMSVRZX01FTU9SWRABEhMKD0RVUkFCSUxJVFlfRElTSxACIjsKBUxpbWl0EgwKBG5hbWUYASABKAkSDwoHbWF4aW11bRgCIAEoBBITCgtkZXNjcmlwdGlvbhgDIAEoCSJMCg9NdXRlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIzChBNdXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIiEKEVVubXV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkiNQoSVW5tdXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjEKFFB1cmdlTWVzc2FnZXNSZXF1ZXN0EgwKBGZyb20YASABKAkSCwoDYWxsGAIgASgIIlcKFVB1cmdlTWVzc2FnZXNSZXNwb25zZRIiCgRmcm9tGAEgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZhIaChJyZW1vdmVkX2RlbGl2ZXJpZXMYAiABKAQiEwoRU3RvcEJyb2tlclJlcXVlc3QiIQoSU3RvcEJyb2tlclJlc3BvbnNlEgsKA3BpZBgBIAEoDSqIAQoJUGVlclNjb3BlEhoKFlBFRVJfU0NPUEVfVU5TUEVDSUZJRUQQABISCg5QRUVSX1NDT1BFX0FMTBABEhYKElBFRVJfU0NPUEVfTUFDSElORRACEhgKFFBFRVJfU0NPUEVfRElSRUNUT1JZEAMSGQoVUEVFUl9TQ09QRV9SRVBPU0lUT1JZEAQqkQEKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhUKEU9VVENPTUVfUFJFU0VOVEVEEAESFQoRT1VUQ09NRV9DT05GSVJNRUQQAhIUChBPVVRDT01FX1JFVFVSTkVEEAMSFAoQT1VUQ09NRV9SRUpFQ1RFRBAEEhMKD09VVENPTUVfRVhQSVJFRBAFMtwMCg1Ccm9rZXJTZXJ2aWNlEkcKCFJlZ2lzdGVyEhwucGVlcmxpbmUudjEuUmVnaXN0ZXJSZXF1ZXN0Gh0ucGVlcmxpbmUudjEuUmVnaXN0ZXJSZXNwb25zZRJNCgpVbnJlZ2lzdGVyEh4ucGVlcmxpbmUudjEuVW5yZWdpc3RlclJlcXVlc3QaHy5wZWVybGluZS52MS5VbnJlZ2lzdGVyUmVzcG9uc2USTQoKVXBkYXRlUGVlchIeLnBlZXJsaW5lLnYxLlVwZGF0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVXBkYXRlUGVlclJlc3BvbnNlEk0KCkRlbGV0ZVBlZXISHi5wZWVybGluZS52MS5EZWxldGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLkRlbGV0ZVBlZXJSZXNwb25zZRJECgdHZXRQZWVyEhsucGVlcmxpbmUudjEuR2V0UGVlclJlcXVlc3QaHC5wZWVybGluZS52MS5HZXRQZWVyUmVzcG9uc2USSgoJTGlzdFBlZXJzEh0ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVxdWVzdBoeLnBlZXJsaW5lLnYxLkxpc3RQZWVyc1Jlc3BvbnNlEk8KCldhdGNoUGVlcnMSHi5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVxdWVzdBofLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXNwb25zZTABElAKC1NlbmRNZXNzYWdlEh8ucGVlcmxpbmUudjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GiAucGVlcmxpbmUudjEuU2VuZE1lc3NhZ2VSZXNwb25zZRJMCglTdWJzY3JpYmUSHS5wZWVybGluZS52MS5TdWJzY3JpYmVSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuU3Vic2NyaWJlUmVzcG9uc2UwARJQCgtBY2tNZXNzYWdlcxIfLnBlZXJsaW5lLnYxLkFja01lc3NhZ2VzUmVxdWVzdBogLnBlZXJsaW5lLnYxLkFja01lc3NhZ2VzUmVzcG9uc2USTQoKR2V0TWVzc2FnZRIeLnBlZXJsaW5lLnYxLkdldE1lc3NhZ2VSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlc3BvbnNlElMKDExpc3RNZXNzYWdlcxIgLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1JlcXVlc3QaIS5wZWVybGluZS52MS5MaXN0TWVzc2FnZXNSZXNwb25zZRJZCg5SZWRyaXZlTWVzc2FnZRIiLnBlZXJsaW5lLnYxLlJlZHJpdmVNZXNzYWdlUmVxdWVzdBojLnBlZXJsaW5lLnYxLlJlZHJpdmVNZXNzYWdlUmVzcG9uc2USUAoLRHJvcE1lc3NhZ2USHy5wZWVybGluZS52MS5Ecm9wTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5Ecm9wTWVzc2FnZVJlc3BvbnNlEkcKCE11dGVQZWVyEhwucGVlcmxpbmUudjEuTXV0ZVBlZXJSZXF1ZXN0Gh0ucGVlcmxpbmUudjEuTXV0ZVBlZXJSZXNwb25zZRJNCgpVbm11dGVQZWVyEh4ucGVlcmxpbmUudjEuVW5tdXRlUGVlclJlcXVlc3QaHy5wZWVybGluZS52MS5Vbm11dGVQZWVyUmVzcG9uc2USVgoNUHVyZ2VNZXNzYWdlcxIhLnBlZXJsaW5lLnYxLlB1cmdlTWVzc2FnZXNSZXF1ZXN0GiIucGVlcmxpbmUudjEuUHVyZ2VNZXNzYWdlc1Jlc3BvbnNlElgKDVdhdGNoTWVzc2FnZXMSIS5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVxdWVzdBoiLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXNwb25zZTABElYKDUdldFNlcnZlckluZm8SIS5wZWVybGluZS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBoiLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXNwb25zZRJNCgpTdG9wQnJva2VyEh4ucGVlcmxpbmUudjEuU3RvcEJyb2tlclJlcXVlc3QaHy5wZWVybGluZS52MS5TdG9wQnJva2VyUmVzcG9uc2VCNQoLcGVlcmxpbmUudjFQAVoWcGVlcmxpbmUvdjE7cGVlcmxpbmV2MaoCC1BlZXJsaW5lLlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status, file_peerline_v1_message, file_peerline_v1_peer]);
 
 /**
  * Asks to be a peer.
@@ -45,8 +45,9 @@ export type RegisterRequest = Message<"peerline.v1.RegisterRequest"> & {
 
   /**
    * Set by the client: names this process among all, so that a repeated call is
-   * known as such; 1 to 64 bytes of `[A-Za-z0-9._:-]`, random. Empty: the SHA-256 of
-   * `secret`, so that every process which uses the secret counts as one instance.
+   * known as such; 1 to 64 bytes of `[A-Za-z0-9._:-]`, random. Required where `secret` is
+   * empty. Otherwise empty means the SHA-256 of `secret`, so that every process which
+   * uses the secret counts as one instance.
    *
    * @generated from field: string instance_id = 3;
    */
@@ -344,6 +345,49 @@ export const DeletePeerResponseSchema: GenMessage<DeletePeerResponse> = /*@__PUR
   messageDesc(file_peerline_v1_broker_service, 7);
 
 /**
+ * Names a peer.
+ *
+ * @generated from message peerline.v1.GetPeerRequest
+ */
+export type GetPeerRequest = Message<"peerline.v1.GetPeerRequest"> & {
+  /**
+   * Set by the client: the peer, as one of SendMessageRequest.to. Empty: the peer of
+   * the session; the operator has to name one.
+   *
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+};
+
+/**
+ * Describes the message peerline.v1.GetPeerRequest.
+ * Use `create(GetPeerRequestSchema)` to create a new message.
+ */
+export const GetPeerRequestSchema: GenMessage<GetPeerRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 8);
+
+/**
+ * The peer that was asked for.
+ *
+ * @generated from message peerline.v1.GetPeerResponse
+ */
+export type GetPeerResponse = Message<"peerline.v1.GetPeerResponse"> & {
+  /**
+   * Set by the broker.
+   *
+   * @generated from field: peerline.v1.Peer peer = 1;
+   */
+  peer?: Peer | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.GetPeerResponse.
+ * Use `create(GetPeerResponseSchema)` to create a new message.
+ */
+export const GetPeerResponseSchema: GenMessage<GetPeerResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 9);
+
+/**
  * Asks for peers.
  *
  * @generated from message peerline.v1.ListPeersRequest
@@ -365,15 +409,17 @@ export type ListPeersRequest = Message<"peerline.v1.ListPeersRequest"> & {
   onlineOnly: boolean;
 
   /**
-   * Set by the client: at most this many; 0 means 100; at most 1000.
+   * Set by the client: at most this many; 0 means 100; more than 1000 means 1000.
+   * A page may hold fewer, to stay within 1 MiB.
    *
    * @generated from field: uint32 page_size = 3;
    */
   pageSize: number;
 
   /**
-   * Set by the client: `next_page_token` of the answer before, with the other fields
-   * unchanged; empty for the first page.
+   * Set by the client: `next_page_token` of the answer before; empty for the first
+   * page. The other fields, but for `page_size`, have to be as they were: otherwise it
+   * is FIELD_INVALID.
    *
    * @generated from field: string page_token = 4;
    */
@@ -385,7 +431,7 @@ export type ListPeersRequest = Message<"peerline.v1.ListPeersRequest"> & {
  * Use `create(ListPeersRequestSchema)` to create a new message.
  */
 export const ListPeersRequestSchema: GenMessage<ListPeersRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 8);
+  messageDesc(file_peerline_v1_broker_service, 10);
 
 /**
  * A page of peers.
@@ -420,7 +466,7 @@ export type ListPeersResponse = Message<"peerline.v1.ListPeersResponse"> & {
  * Use `create(ListPeersResponseSchema)` to create a new message.
  */
 export const ListPeersResponseSchema: GenMessage<ListPeersResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 9);
+  messageDesc(file_peerline_v1_broker_service, 11);
 
 /**
  * Asks to watch peers.
@@ -441,7 +487,7 @@ export type WatchPeersRequest = Message<"peerline.v1.WatchPeersRequest"> & {
  * Use `create(WatchPeersRequestSchema)` to create a new message.
  */
 export const WatchPeersRequestSchema: GenMessage<WatchPeersRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 10);
+  messageDesc(file_peerline_v1_broker_service, 12);
 
 /**
  * One event of a watch.
@@ -486,7 +532,7 @@ export type WatchPeersResponse = Message<"peerline.v1.WatchPeersResponse"> & {
  * Use `create(WatchPeersResponseSchema)` to create a new message.
  */
 export const WatchPeersResponseSchema: GenMessage<WatchPeersResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 11);
+  messageDesc(file_peerline_v1_broker_service, 13);
 
 /**
  * The snapshot has been sent: what follows are changes.
@@ -501,7 +547,7 @@ export type WatchPeersResponse_Synced = Message<"peerline.v1.WatchPeersResponse.
  * Use `create(WatchPeersResponse_SyncedSchema)` to create a new message.
  */
 export const WatchPeersResponse_SyncedSchema: GenMessage<WatchPeersResponse_Synced> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 11, 0);
+  messageDesc(file_peerline_v1_broker_service, 13, 0);
 
 /**
  * A message to store.
@@ -591,7 +637,7 @@ export type SendMessageRequest = Message<"peerline.v1.SendMessageRequest"> & {
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 12);
+  messageDesc(file_peerline_v1_broker_service, 14);
 
 /**
  * What became of the message.
@@ -633,7 +679,7 @@ export type SendMessageResponse = Message<"peerline.v1.SendMessageResponse"> & {
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 13);
+  messageDesc(file_peerline_v1_broker_service, 15);
 
 /**
  * What became of the message for one recipient.
@@ -684,7 +730,7 @@ export type SendResult = Message<"peerline.v1.SendResult"> & {
  * Use `create(SendResultSchema)` to create a new message.
  */
 export const SendResultSchema: GenMessage<SendResult> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 14);
+  messageDesc(file_peerline_v1_broker_service, 16);
 
 /**
  * Asks for the caller's messages.
@@ -722,7 +768,7 @@ export type SubscribeRequest = Message<"peerline.v1.SubscribeRequest"> & {
  * Use `create(SubscribeRequestSchema)` to create a new message.
  */
 export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 15);
+  messageDesc(file_peerline_v1_broker_service, 17);
 
 /**
  * One event of a subscription.
@@ -783,7 +829,7 @@ export type SubscribeResponse = Message<"peerline.v1.SubscribeResponse"> & {
  * Use `create(SubscribeResponseSchema)` to create a new message.
  */
 export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 16);
+  messageDesc(file_peerline_v1_broker_service, 18);
 
 /**
  * The subscription is live.
@@ -825,7 +871,7 @@ export type Started = Message<"peerline.v1.Started"> & {
  * Use `create(StartedSchema)` to create a new message.
  */
 export const StartedSchema: GenMessage<Started> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 17);
+  messageDesc(file_peerline_v1_broker_service, 19);
 
 /**
  * One attempt to hand one message to the subscriber.
@@ -883,7 +929,7 @@ export type Delivery = Message<"peerline.v1.Delivery"> & {
  * Use `create(DeliverySchema)` to create a new message.
  */
 export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 18);
+  messageDesc(file_peerline_v1_broker_service, 20);
 
 /**
  * A sender whose message is leased to the subscriber was renamed.
@@ -904,7 +950,7 @@ export type SenderRenamed = Message<"peerline.v1.SenderRenamed"> & {
  * Use `create(SenderRenamedSchema)` to create a new message.
  */
 export const SenderRenamedSchema: GenMessage<SenderRenamed> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 19);
+  messageDesc(file_peerline_v1_broker_service, 21);
 
 /**
  * What waits for the subscriber beyond its credit.
@@ -933,7 +979,7 @@ export type Backlog = Message<"peerline.v1.Backlog"> & {
  * Use `create(BacklogSchema)` to create a new message.
  */
 export const BacklogSchema: GenMessage<Backlog> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 20);
+  messageDesc(file_peerline_v1_broker_service, 22);
 
 /**
  * The broker ends the stream.
@@ -961,10 +1007,11 @@ export type Closing = Message<"peerline.v1.Closing"> & {
  * Use `create(ClosingSchema)` to create a new message.
  */
 export const ClosingSchema: GenMessage<Closing> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 21);
+  messageDesc(file_peerline_v1_broker_service, 23);
 
 /**
- * Why a stream ends. More values may come: treat an unknown one as REASON_STOPPING.
+ * Why a stream ends. Open: more values may come; treat an unknown one as
+ * REASON_STOPPING.
  *
  * @generated from enum peerline.v1.Closing.Reason
  */
@@ -1003,7 +1050,7 @@ export enum Closing_Reason {
  * Describes the enum peerline.v1.Closing.Reason.
  */
 export const Closing_ReasonSchema: GenEnum<Closing_Reason> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 21, 0);
+  enumDesc(file_peerline_v1_broker_service, 23, 0);
 
 /**
  * Reports on deliveries.
@@ -1024,7 +1071,7 @@ export type AckMessagesRequest = Message<"peerline.v1.AckMessagesRequest"> & {
  * Use `create(AckMessagesRequestSchema)` to create a new message.
  */
 export const AckMessagesRequestSchema: GenMessage<AckMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 22);
+  messageDesc(file_peerline_v1_broker_service, 24);
 
 /**
  * The report on one delivery.
@@ -1067,7 +1114,7 @@ export type Ack = Message<"peerline.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 23);
+  messageDesc(file_peerline_v1_broker_service, 25);
 
 /**
  * The answers to reports.
@@ -1088,7 +1135,7 @@ export type AckMessagesResponse = Message<"peerline.v1.AckMessagesResponse"> & {
  * Use `create(AckMessagesResponseSchema)` to create a new message.
  */
 export const AckMessagesResponseSchema: GenMessage<AckMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 24);
+  messageDesc(file_peerline_v1_broker_service, 26);
 
 /**
  * The answer to one report.
@@ -1124,7 +1171,7 @@ export type AckResult = Message<"peerline.v1.AckResult"> & {
  * Use `create(AckResultSchema)` to create a new message.
  */
 export const AckResultSchema: GenMessage<AckResult> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 25);
+  messageDesc(file_peerline_v1_broker_service, 27);
 
 /**
  * Asks for one message.
@@ -1153,7 +1200,7 @@ export type GetMessageRequest = Message<"peerline.v1.GetMessageRequest"> & {
  * Use `create(GetMessageRequestSchema)` to create a new message.
  */
 export const GetMessageRequestSchema: GenMessage<GetMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 26);
+  messageDesc(file_peerline_v1_broker_service, 28);
 
 /**
  * One message.
@@ -1174,7 +1221,7 @@ export type GetMessageResponse = Message<"peerline.v1.GetMessageResponse"> & {
  * Use `create(GetMessageResponseSchema)` to create a new message.
  */
 export const GetMessageResponseSchema: GenMessage<GetMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 27);
+  messageDesc(file_peerline_v1_broker_service, 29);
 
 /**
  * Asks for history.
@@ -1199,16 +1246,15 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
   threadId: string;
 
   /**
-   * Set by the client: at most this many; 0 means 50; at most 200. A page may hold
-   * fewer, to stay within 1 MiB.
+   * Set by the client: at most this many; 0 means 50; more than 200 means 200. A page
+   * may hold fewer, to stay within 1 MiB.
    *
    * @generated from field: uint32 page_size = 3;
    */
   pageSize: number;
 
   /**
-   * Set by the client: `next_page_token` of the answer before, with the other fields
-   * unchanged; empty for the first page.
+   * Set by the client, as ListPeersRequest.page_token.
    *
    * @generated from field: string page_token = 4;
    */
@@ -1228,7 +1274,7 @@ export type ListMessagesRequest = Message<"peerline.v1.ListMessagesRequest"> & {
  * Use `create(ListMessagesRequestSchema)` to create a new message.
  */
 export const ListMessagesRequestSchema: GenMessage<ListMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 28);
+  messageDesc(file_peerline_v1_broker_service, 30);
 
 /**
  * Names a dead-lettered message.
@@ -1257,7 +1303,7 @@ export type RedriveMessageRequest = Message<"peerline.v1.RedriveMessageRequest">
  * Use `create(RedriveMessageRequestSchema)` to create a new message.
  */
 export const RedriveMessageRequestSchema: GenMessage<RedriveMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 29);
+  messageDesc(file_peerline_v1_broker_service, 31);
 
 /**
  * The message waits again.
@@ -1278,7 +1324,7 @@ export type RedriveMessageResponse = Message<"peerline.v1.RedriveMessageResponse
  * Use `create(RedriveMessageResponseSchema)` to create a new message.
  */
 export const RedriveMessageResponseSchema: GenMessage<RedriveMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 30);
+  messageDesc(file_peerline_v1_broker_service, 32);
 
 /**
  * Names a dead-lettered message.
@@ -1306,7 +1352,7 @@ export type DropMessageRequest = Message<"peerline.v1.DropMessageRequest"> & {
  * Use `create(DropMessageRequestSchema)` to create a new message.
  */
 export const DropMessageRequestSchema: GenMessage<DropMessageRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 31);
+  messageDesc(file_peerline_v1_broker_service, 33);
 
 /**
  * The message is forgotten.
@@ -1321,7 +1367,7 @@ export type DropMessageResponse = Message<"peerline.v1.DropMessageResponse"> & {
  * Use `create(DropMessageResponseSchema)` to create a new message.
  */
 export const DropMessageResponseSchema: GenMessage<DropMessageResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 32);
+  messageDesc(file_peerline_v1_broker_service, 34);
 
 /**
  * A page of history.
@@ -1349,7 +1395,7 @@ export type ListMessagesResponse = Message<"peerline.v1.ListMessagesResponse"> &
  * Use `create(ListMessagesResponseSchema)` to create a new message.
  */
 export const ListMessagesResponseSchema: GenMessage<ListMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 33);
+  messageDesc(file_peerline_v1_broker_service, 35);
 
 /**
  * Asks to watch messages.
@@ -1364,7 +1410,7 @@ export type WatchMessagesRequest = Message<"peerline.v1.WatchMessagesRequest"> &
  * Use `create(WatchMessagesRequestSchema)` to create a new message.
  */
 export const WatchMessagesRequestSchema: GenMessage<WatchMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 34);
+  messageDesc(file_peerline_v1_broker_service, 36);
 
 /**
  * One event of a watch.
@@ -1409,7 +1455,7 @@ export type WatchMessagesResponse = Message<"peerline.v1.WatchMessagesResponse">
  * Use `create(WatchMessagesResponseSchema)` to create a new message.
  */
 export const WatchMessagesResponseSchema: GenMessage<WatchMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 35);
+  messageDesc(file_peerline_v1_broker_service, 37);
 
 /**
  * The watch is live: what is accepted from here on is sent.
@@ -1424,7 +1470,7 @@ export type WatchMessagesResponse_Started = Message<"peerline.v1.WatchMessagesRe
  * Use `create(WatchMessagesResponse_StartedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_StartedSchema: GenMessage<WatchMessagesResponse_Started> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 35, 0);
+  messageDesc(file_peerline_v1_broker_service, 37, 0);
 
 /**
  * A receipt that moved.
@@ -1459,7 +1505,7 @@ export type WatchMessagesResponse_ReceiptMoved = Message<"peerline.v1.WatchMessa
  * Use `create(WatchMessagesResponse_ReceiptMovedSchema)` to create a new message.
  */
 export const WatchMessagesResponse_ReceiptMovedSchema: GenMessage<WatchMessagesResponse_ReceiptMoved> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 35, 1);
+  messageDesc(file_peerline_v1_broker_service, 37, 1);
 
 /**
  * Asks what the broker is.
@@ -1474,7 +1520,7 @@ export type GetServerInfoRequest = Message<"peerline.v1.GetServerInfoRequest"> &
  * Use `create(GetServerInfoRequestSchema)` to create a new message.
  */
 export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 36);
+  messageDesc(file_peerline_v1_broker_service, 38);
 
 /**
  * What the broker is.
@@ -1552,6 +1598,15 @@ export type GetServerInfoResponse = Message<"peerline.v1.GetServerInfoResponse">
    * @generated from field: uint32 known_peers = 10;
    */
   knownPeers: number;
+
+  /**
+   * Set by the broker: what it does that a broker of another version may not do, each
+   * a word such as `get-peer`. Act on what is there, never on `version`; ignore the
+   * words that you do not know.
+   *
+   * @generated from field: repeated string features = 11;
+   */
+  features: string[];
 };
 
 /**
@@ -1559,7 +1614,7 @@ export type GetServerInfoResponse = Message<"peerline.v1.GetServerInfoResponse">
  * Use `create(GetServerInfoResponseSchema)` to create a new message.
  */
 export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 37);
+  messageDesc(file_peerline_v1_broker_service, 39);
 
 /**
  * Where messages are kept.
@@ -1631,10 +1686,11 @@ export type StoreInfo = Message<"peerline.v1.StoreInfo"> & {
  * Use `create(StoreInfoSchema)` to create a new message.
  */
 export const StoreInfoSchema: GenMessage<StoreInfo> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 38);
+  messageDesc(file_peerline_v1_broker_service, 40);
 
 /**
- * What an accepted message survives.
+ * What an accepted message survives. Open: more values may come; treat an unknown
+ * one as DURABILITY_MEMORY.
  *
  * @generated from enum peerline.v1.StoreInfo.Durability
  */
@@ -1665,7 +1721,7 @@ export enum StoreInfo_Durability {
  * Describes the enum peerline.v1.StoreInfo.Durability.
  */
 export const StoreInfo_DurabilitySchema: GenEnum<StoreInfo_Durability> = /*@__PURE__*/
-  enumDesc(file_peerline_v1_broker_service, 38, 0);
+  enumDesc(file_peerline_v1_broker_service, 40, 0);
 
 /**
  * One bound.
@@ -1700,7 +1756,7 @@ export type Limit = Message<"peerline.v1.Limit"> & {
  * Use `create(LimitSchema)` to create a new message.
  */
 export const LimitSchema: GenMessage<Limit> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 39);
+  messageDesc(file_peerline_v1_broker_service, 41);
 
 /**
  * Which peer may not send.
@@ -1729,7 +1785,7 @@ export type MutePeerRequest = Message<"peerline.v1.MutePeerRequest"> & {
  * Use `create(MutePeerRequestSchema)` to create a new message.
  */
 export const MutePeerRequestSchema: GenMessage<MutePeerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 40);
+  messageDesc(file_peerline_v1_broker_service, 42);
 
 /**
  * It may not send.
@@ -1750,7 +1806,7 @@ export type MutePeerResponse = Message<"peerline.v1.MutePeerResponse"> & {
  * Use `create(MutePeerResponseSchema)` to create a new message.
  */
 export const MutePeerResponseSchema: GenMessage<MutePeerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 41);
+  messageDesc(file_peerline_v1_broker_service, 43);
 
 /**
  * Which peer may send again.
@@ -1771,7 +1827,7 @@ export type UnmutePeerRequest = Message<"peerline.v1.UnmutePeerRequest"> & {
  * Use `create(UnmutePeerRequestSchema)` to create a new message.
  */
 export const UnmutePeerRequestSchema: GenMessage<UnmutePeerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 42);
+  messageDesc(file_peerline_v1_broker_service, 44);
 
 /**
  * It may send.
@@ -1792,7 +1848,7 @@ export type UnmutePeerResponse = Message<"peerline.v1.UnmutePeerResponse"> & {
  * Use `create(UnmutePeerResponseSchema)` to create a new message.
  */
 export const UnmutePeerResponseSchema: GenMessage<UnmutePeerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 43);
+  messageDesc(file_peerline_v1_broker_service, 45);
 
 /**
  * What to remove.
@@ -1821,7 +1877,7 @@ export type PurgeMessagesRequest = Message<"peerline.v1.PurgeMessagesRequest"> &
  * Use `create(PurgeMessagesRequestSchema)` to create a new message.
  */
 export const PurgeMessagesRequestSchema: GenMessage<PurgeMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 44);
+  messageDesc(file_peerline_v1_broker_service, 46);
 
 /**
  * What was removed.
@@ -1849,7 +1905,7 @@ export type PurgeMessagesResponse = Message<"peerline.v1.PurgeMessagesResponse">
  * Use `create(PurgeMessagesResponseSchema)` to create a new message.
  */
 export const PurgeMessagesResponseSchema: GenMessage<PurgeMessagesResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 45);
+  messageDesc(file_peerline_v1_broker_service, 47);
 
 /**
  * Asks the broker to stop.
@@ -1864,7 +1920,7 @@ export type StopBrokerRequest = Message<"peerline.v1.StopBrokerRequest"> & {
  * Use `create(StopBrokerRequestSchema)` to create a new message.
  */
 export const StopBrokerRequestSchema: GenMessage<StopBrokerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 46);
+  messageDesc(file_peerline_v1_broker_service, 48);
 
 /**
  * The broker is about to stop.
@@ -1885,10 +1941,11 @@ export type StopBrokerResponse = Message<"peerline.v1.StopBrokerResponse"> & {
  * Use `create(StopBrokerResponseSchema)` to create a new message.
  */
 export const StopBrokerResponseSchema: GenMessage<StopBrokerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 47);
+  messageDesc(file_peerline_v1_broker_service, 49);
 
 /**
- * Which peers are meant, seen from the caller.
+ * Which peers are meant, seen from the caller. Open: more values may come; a broker
+ * refuses one that it does not know with FIELD_INVALID.
  *
  * @generated from enum peerline.v1.PeerScope
  */
@@ -1938,7 +1995,8 @@ export const PeerScopeSchema: GenEnum<PeerScope> = /*@__PURE__*/
 
 /**
  * What a recipient reports of one delivery. A plain client, which has no host to show
- * a message to, reports OUTCOME_CONFIRMED once it is done with it.
+ * a message to, reports OUTCOME_CONFIRMED once it is done with it. Open: more values
+ * may come; a broker refuses one that it does not know with FIELD_INVALID.
  *
  * @generated from enum peerline.v1.Outcome
  */
@@ -1996,16 +2054,56 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
 /**
  * Peers, and the messages between them.
  *
+ * Where it is: the broker of a home answers gRPC in plaintext (HTTP/2 without TLS) on
+ * the Unix socket `broker.sock` in that home: `$PEERLINE_HOME`, else `~/.peerline`.
+ * The socket is its user's alone. The broker also serves `grpc.health.v1` and
+ * reflection (v1 and v1alpha), with the `google.rpc` types of its errors.
+ *
+ * Who starts it: an agent's adapter, and each command of `peerline` that needs it. A
+ * client that finds no socket runs such a command, or waits until somebody has. At most
+ * one broker runs for a home.
+ *
  * Credentials travel as metadata `authorization: Bearer TOKEN`. A session token
  * (from Register) acts as its one peer. The operator token (the file
  * `operator.token` in the broker's home) sees everything, may stop the broker, and
  * moves no receipt. Register and GetServerInfo need neither.
  *
- * Every failed call carries one `google.rpc.ErrorInfo` whose reason is an
- * ErrorReason. Besides the codes each RPC names, any may fail with
- * UNAUTHENTICATED (no token, or of no live session: Register again),
- * PERMISSION_DENIED (a token of the wrong kind), UNAVAILABLE (the broker is
- * stopping or its store does not answer: connect again, then repeat) and INTERNAL.
+ * Coming back: a client whose connection is lost waits about 100 ms, then twice as long
+ * each time up to 5 seconds, each with some chance in it. It registers again, with the
+ * same secret and `instance_id`, and subscribes again. A `google.rpc.RetryInfo` says
+ * how long to wait at least. After `closing` with REASON_SUPERSEDED it does not come
+ * back by itself.
+ *
+ * A session is live while a connection is open over which it registered or called;
+ * Register says more. A peer is `online` while it has a Subscribe stream, and for 3
+ * seconds after, so that a reconnect does not show. For the first second after its
+ * start, a broker keeps each peer that was live for its former instance.
+ *
+ * A message that was returned (OUTCOME_RETURNED) is offered again after 500 ms, twice as
+ * long with each attempt, at most a minute. After `delivery_attempts` of GetServerInfo it
+ * is dead-lettered.
+ *
+ * Notices: the broker tells a sender, in its queue, of its messages that expired or were
+ * dead-lettered; those of one second make one notice. It comes from the nil UUID, named
+ * `@peerline`. Its `data` has lists `undelivered` and `unconfirmed` (shown, and never
+ * confirmed) of `{message_id, to, state}`; its `text` says the same. It cannot be
+ * answered: `@peerline` is no peer, and a send to it fails with PEER_NOT_FOUND.
+ *
+ * To follow what there is, watch first, then list: the other way around, what happens in
+ * between is missed. What both tell is the same by its ids.
+ *
+ * Every failed call that the broker answers carries one `google.rpc.ErrorInfo` whose
+ * reason is an ErrorReason. Besides the codes each RPC names, any may fail with
+ *
+ *  - INVALID_ARGUMENT: the request cannot be read (FIELD_INVALID), or has more than
+ *    `request_bytes` (FIELD_TOO_LARGE). The same request never succeeds;
+ *  - UNAUTHENTICATED: no token (TOKEN_MISSING), or of no live session (TOKEN_INVALID):
+ *    Register again;
+ *  - PERMISSION_DENIED: a token of the wrong kind (NOT_ALLOWED);
+ *  - UNAVAILABLE: the broker is stopping (STOPPING), or its store does not answer
+ *    (STORE_UNAVAILABLE): connect again, then repeat;
+ *  - UNIMPLEMENTED: the broker is older than the method (METHOD_UNKNOWN);
+ *  - INTERNAL: a defect of the broker (INTERNAL).
  *
  * A call whose caller does not read what it is sent may be reset with
  * RESOURCE_EXHAUSTED, without an ErrorInfo, when too much is unread over all calls:
@@ -2031,15 +2129,16 @@ export const BrokerService: GenService<{
    *
    *  1. the peer last bound to `conversation_id`;
    *  2. the peer that is named `name`;
-   *  3. the lowest-numbered peer without a session that was created under the
-   *     same `base_name` and `profile.root`; none where the caller leaves both and
-   *     `name` empty;
+   *  3. the lowest-numbered peer without a session, of the same `kind`, that was created
+   *     under the same `name` or `base_name` and the same `profile.root`; none where the
+   *     caller leaves all three empty;
    *  4. the peer of `secret`, which is created where the broker does not know it,
    *     under `name` (else `base_name`), numbered if that is taken (`api-2`).
    *
    * Steps 1 to 3 look only among the peers whose secrets the caller holds: the
    * `keyring` and `secret`; those secrets are all the proof that is asked for, so
-   * that a host name that changes makes nobody another peer. A peer with a live
+   * that a host name that changes makes nobody another peer. A peer of another `kind`
+   * is passed over, except that of `secret` in steps 1, 2 and 4. A peer with a live
    * session of another instance is passed over, unless both belong to the same
    * conversation: then the caller takes over and the older stream hears `closing`. A
    * client with one identity sends `secret` and `name` and nothing else.
@@ -2067,7 +2166,8 @@ export const BrokerService: GenService<{
    *
    * Credential: none; the secrets are proof. Repeatable: yes, with the same
    * `instance_id`. Errors: INVALID_ARGUMENT (FIELD_*), NOT_FOUND (PEER_NOT_FOUND:
-   * `secret` is empty and no peer of `keyring` is free), ALREADY_EXISTS (PEER_LIVE:
+   * steps 1 to 3 give no peer, and `secret` is empty or of the very peer that the
+   * session has to leave: send a new secret), ALREADY_EXISTS (PEER_LIVE:
    * the peer of `secret` has a live session of another instance),
    * RESOURCE_EXHAUSTED (RATE_LIMITED: too many new peers at once, over this connection
    * or in all, see `peer_burst` of GetServerInfo, or too many calls that wait, see
@@ -2135,6 +2235,19 @@ export const BrokerService: GenService<{
     methodKind: "unary";
     input: typeof DeletePeerRequestSchema;
     output: typeof DeletePeerResponseSchema;
+  },
+  /**
+   * Returns one peer as it stands.
+   *
+   * Credential: session or operator. Repeatable: yes. Errors: INVALID_ARGUMENT
+   * (FIELD_REQUIRED, PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND).
+   *
+   * @generated from rpc peerline.v1.BrokerService.GetPeer
+   */
+  getPeer: {
+    methodKind: "unary";
+    input: typeof GetPeerRequestSchema;
+    output: typeof GetPeerResponseSchema;
   },
   /**
    * Lists peers, online first, then by when they were last seen.

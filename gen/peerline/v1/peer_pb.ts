@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/peer.proto.
  */
 export const file_peerline_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("ChZwZWVybGluZS92MS9wZWVyLnByb3RvEgtwZWVybGluZS52MSLlAgoEUGVlchIPCgdwZWVyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSIwoEa2luZBgDIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYBCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlEg4KBm9ubGluZRgFIAEoCBIyCg5sYXN0X3NlZW5fdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBXJlYWNoGAggASgOMhIucGVlcmxpbmUudjEuUmVhY2gSGAoQd2FpdGluZ19tZXNzYWdlcxgJIAEoBBINCgVtdXRlZBgKIAEoCBIxCg1tdXRlX2VuZF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKUAQoHUHJvZmlsZRITCgtjbGllbnRfbmFtZRgBIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgCIAEoCRIMCgRob3N0GAMgASgJEgsKA2N3ZBgEIAEoCRIMCgRyb290GAUgASgJEg4KBmJyYW5jaBgGIAEoCRIPCgdzdW1tYXJ5GAcgASgJEhIKCnJlcG9zaXRvcnkYCCABKAkqZwoIUGVlcktpbmQSGQoVUEVFUl9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPUEVFUl9LSU5EX0FHRU5UEAESFQoRUEVFUl9LSU5EX1BST0dSQU0QAhIUChBQRUVSX0tJTkRfUEVSU09OEAMqVgoFUmVhY2gSFQoRUkVBQ0hfVU5TUEVDSUZJRUQQABIQCgxSRUFDSF9TVE9SRUQQARITCg9SRUFDSF9ORVhUX1RVUk4QAhIPCgtSRUFDSF9XQUtFUxADYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChZwZWVybGluZS92MS9wZWVyLnByb3RvEgtwZWVybGluZS52MSLlAgoEUGVlchIPCgdwZWVyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSIwoEa2luZBgDIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYBCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlEg4KBm9ubGluZRgFIAEoCBIyCg5sYXN0X3NlZW5fdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBXJlYWNoGAggASgOMhIucGVlcmxpbmUudjEuUmVhY2gSGAoQd2FpdGluZ19tZXNzYWdlcxgJIAEoBBINCgVtdXRlZBgKIAEoCBIxCg1tdXRlX2VuZF90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKUAQoHUHJvZmlsZRITCgtjbGllbnRfbmFtZRgBIAEoCRIWCg5jbGllbnRfdmVyc2lvbhgCIAEoCRIMCgRob3N0GAMgASgJEgsKA2N3ZBgEIAEoCRIMCgRyb290GAUgASgJEg4KBmJyYW5jaBgGIAEoCRIPCgdzdW1tYXJ5GAcgASgJEhIKCnJlcG9zaXRvcnkYCCABKAkqZwoIUGVlcktpbmQSGQoVUEVFUl9LSU5EX1VOU1BFQ0lGSUVEEAASEwoPUEVFUl9LSU5EX0FHRU5UEAESFQoRUEVFUl9LSU5EX1BST0dSQU0QAhIUChBQRUVSX0tJTkRfUEVSU09OEAMqVgoFUmVhY2gSFQoRUkVBQ0hfVU5TUEVDSUZJRUQQABIQCgxSRUFDSF9TVE9SRUQQARITCg9SRUFDSF9ORVhUX1RVUk4QAhIPCgtSRUFDSF9XQUtFUxADQjUKC3BlZXJsaW5lLnYxUAFaFnBlZXJsaW5lL3YxO3BlZXJsaW5ldjGqAgtQZWVybGluZS5WMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A durable identity that can be addressed by name or id. It outlives the
@@ -201,7 +201,8 @@ export const ProfileSchema: GenMessage<Profile> = /*@__PURE__*/
   messageDesc(file_peerline_v1_peer, 1);
 
 /**
- * What kind of thing a peer is.
+ * What kind of thing a peer is. Open: more values may come; treat an unknown one as
+ * PEER_KIND_PROGRAM.
  *
  * @generated from enum peerline.v1.PeerKind
  */
@@ -243,7 +244,7 @@ export const PeerKindSchema: GenEnum<PeerKind> = /*@__PURE__*/
   enumDesc(file_peerline_v1_peer, 0);
 
 /**
- * How a message sent now reaches a peer. More values may come: treat an unknown
+ * How a message sent now reaches a peer. Open: more values may come; treat an unknown
  * one as REACH_STORED.
  *
  * @generated from enum peerline.v1.Reach

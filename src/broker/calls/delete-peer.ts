@@ -9,9 +9,8 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
 import type { PeerEntry } from "../peers/directory.js";
-import { requireField } from "../fields.js";
 import { deletionBatch } from "../limits.js";
-import { requireUnmuted } from "./moderation.js";
+import { findPeer, requireUnmuted } from "./moderation.js";
 import type { Credential } from "../peers/sessions.js";
 import type { Caller } from "../peers/turns.js";
 import type { AdvancedReceipt } from "../store.js";
@@ -49,10 +48,7 @@ export async function deletePeer(
 
 /** A session deletes its own peer; the operator whichever it names. */
 function findMeant(core: Core, caller: Credential, wanted: string): PeerEntry {
-  if (caller.kind === "operator") {
-    requireField("peer", wanted.trim());
-    return core.directory.resolve("peer", wanted);
-  }
+  if (caller.kind === "operator") return findPeer(core, "peer", wanted);
   const own = caller.session.entry;
   if (wanted === "" || core.directory.resolve("peer", wanted) === own) return own;
   throw new BrokerError(

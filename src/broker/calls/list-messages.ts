@@ -7,15 +7,10 @@ import {
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
-import { boundBytes, checkThreadId, invalidField } from "../fields.js";
+import { checkThreadId, invalidField } from "../fields.js";
 import { visibleTo } from "./find-message.js";
-import {
-  defaultHistoryPageSize,
-  maxHistoryPageBytes,
-  maxHistoryPageSize,
-  maxPageTokenBytes,
-} from "../limits.js";
-import { foreignPageToken, readPageSize } from "./page-token.js";
+import { defaultHistoryPageSize, maxPageBytes, maxHistoryPageSize } from "../limits.js";
+import { foreignPageToken, formatPageToken, parsePageToken, readPageSize } from "./page-token.js";
 import { StoreError } from "../store.js";
 
 /** History, newest first, of what `viewer` (empty: the operator) may see. */
@@ -28,21 +23,24 @@ export async function listMessages(
     throw invalidField("state", "state is none of ReceiptState");
   }
   checkThreadId(request.threadId);
-  boundBytes("page_token", request.pageToken, maxPageTokenBytes);
   const peer =
     request.peer === "" ? "" : core.directory.resolve("peer", request.peer).stored.peerId;
+  const { threadId, state } = request;
+  const same = ["messages", viewer, peer, threadId, state];
+  const [cursor = ""] = parsePageToken(same, request.pageToken) ?? [];
+  if (typeof cursor !== "string") throw foreignPageToken();
   const { records, next } = await page(core, {
     viewer,
     peer,
-    threadId: request.threadId,
-    state: request.state,
+    threadId,
+    state,
     limit: readPageSize(request.pageSize, defaultHistoryPageSize, maxHistoryPageSize),
-    maxBytes: maxHistoryPageBytes,
-    cursor: request.pageToken,
+    maxBytes: maxPageBytes,
+    cursor,
   });
   return create(ListMessagesResponseSchema, {
     records: records.map((record) => visibleTo(viewer, record)),
-    nextPageToken: next,
+    nextPageToken: next === "" ? "" : formatPageToken(same, [next]),
   });
 }
 

@@ -1,16 +1,33 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
+  GetPeerResponseSchema,
   ListPeersResponseSchema,
   PeerScope,
+  type GetPeerRequest,
+  type GetPeerResponse,
   type ListPeersRequest,
   type ListPeersResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
+import { PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Core } from "../core.js";
 import type { PeerEntry } from "../peers/directory.js";
 import { invalidField } from "../fields.js";
-import { defaultPeersPageSize, maxPeersPageSize } from "../limits.js";
+import { defaultPeersPageSize, maxPageBytes, maxPeersPageSize } from "../limits.js";
+import { findPeer } from "./moderation.js";
 import { foreignPageToken, formatPageToken, parsePageToken, readPageSize } from "./page-token.js";
-import type { Credential } from "../peers/sessions.js";
+import { viewerOf, type Credential } from "../peers/sessions.js";
+
+/** One peer: of a session its own where none is named. */
+export async function getPeer(
+  core: Core,
+  caller: Credential,
+  request: GetPeerRequest,
+): Promise<GetPeerResponse> {
+  const isOwn = caller.kind === "session" && request.peer === "";
+  const entry = isOwn ? caller.session.entry : findPeer(core, "peer", request.peer);
+  const [peer] = await core.directory.describe([entry]);
+  return create(GetPeerResponseSchema, peer === undefined ? {} : { peer });
+}
 
 /** Lists peers: online first, then the last seen, then by id, so that a page has one successor. */
 export async function listPeers(
@@ -23,15 +40,28 @@ export async function listPeers(
   const all = [...core.directory.entries()]
     .filter((entry) => inScope(entry) && (entry.online || !request.onlineOnly))
     .toSorted((a, b) => compare(keyOf(a), keyOf(b)));
-  const rest = request.pageToken === "" ? all : after(all, request.pageToken);
+  const same = ["peers", viewerOf(caller), request.scope, request.onlineOnly];
+  const position = parsePageToken(same, request.pageToken);
+  const rest = position === undefined ? all : after(all, position);
   const page = rest.slice(0, pageSize);
-  const last = page.at(-1);
+  const peers = fitting(await core.directory.describe(page));
+  const last = page[peers.length - 1];
   return create(ListPeersResponseSchema, {
-    peers: await core.directory.describe(page),
+    peers,
     nextPageToken:
-      last === undefined || page.length === rest.length ? "" : formatPageToken(keyOf(last)),
+      last === undefined || peers.length === rest.length ? "" : formatPageToken(same, keyOf(last)),
     totalSize: all.length,
   });
+}
+
+/** As many as one answer may hold, and at least one. */
+function fitting(peers: Peer[]): Peer[] {
+  let bytes = 0;
+  const end = peers.findIndex((peer, index) => {
+    bytes += toBinary(PeerSchema, peer).byteLength;
+    return index > 0 && bytes > maxPageBytes;
+  });
+  return end < 0 ? peers : peers.slice(0, end);
 }
 
 /** Which peers a caller means by a scope. */
@@ -70,8 +100,7 @@ function compare(a: Key, b: Key): number {
   return a[0] - b[0] || a[1] - b[1] || (a[2] < b[2] ? -1 : Number(a[2] > b[2]));
 }
 
-function after(entries: PeerEntry[], pageToken: string): PeerEntry[] {
-  const [offline, unseenMs, peerId] = parsePageToken(pageToken);
+function after(entries: PeerEntry[], [offline, unseenMs, peerId]: readonly unknown[]): PeerEntry[] {
   const isKey =
     typeof offline === "number" && typeof unseenMs === "number" && typeof peerId === "string";
   if (!isKey) throw foreignPageToken();

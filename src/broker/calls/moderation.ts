@@ -100,7 +100,8 @@ function endDelivery(core: Core, { from, messageId, receipt }: AdvancedReceipt):
   core.receipts.moved(from, messageId, ended);
 }
 
-function findPeer(core: Core, field: string, wanted: string): PeerEntry {
+/** The peer that a field has to name. */
+export function findPeer(core: Core, field: string, wanted: string): PeerEntry {
   requireField(field, wanted.trim());
   return core.directory.resolve(field, wanted);
 }

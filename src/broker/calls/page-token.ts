@@ -1,18 +1,25 @@
+import { createHash } from "node:crypto";
 import type { BrokerError } from "../broker-error.js";
 import { boundBytes, invalidField } from "../fields.js";
 import { maxPageTokenBytes } from "../limits.js";
 
-/** Page tokens: opaque to callers, a JSON array inside. */
+type Values = readonly (string | number | boolean)[];
 
-export function formatPageToken(key: readonly (string | number | boolean)[]): string {
-  return Buffer.from(JSON.stringify(key)).toString("base64url");
+/**
+ * Opaque to callers; inside, a digest of the request that it goes on with, and where that stands. A token
+ * is good for the same request only; another page size makes no other request.
+ */
+export function formatPageToken(request: Values, position: Values): string {
+  return Buffer.from(JSON.stringify([digest(request), ...position])).toString("base64url");
 }
 
-export function parsePageToken(token: string): unknown[] {
+/** The position in a token for this request; undefined for the first page. */
+export function parsePageToken(request: Values, token: string): unknown[] | undefined {
+  if (token === "") return undefined;
   boundBytes("page_token", token, maxPageTokenBytes);
   try {
-    const key: unknown = JSON.parse(Buffer.from(token, "base64url").toString());
-    if (Array.isArray(key)) return key;
+    const parts: unknown = JSON.parse(Buffer.from(token, "base64url").toString());
+    if (Array.isArray(parts) && parts[0] === digest(request)) return parts.slice(1);
   } catch {
     // Not JSON: refused below, like everything that is not a token of ours.
   }
@@ -22,11 +29,14 @@ export function parsePageToken(token: string): unknown[] {
 export function foreignPageToken(): BrokerError {
   return invalidField(
     "page_token",
-    "page_token must be the next_page_token of the answer before, or empty",
+    "page_token must be empty, or the next_page_token of the answer before, with the other fields as they were",
   );
 }
 
 export function readPageSize(size: number, byDefault: number, maximum: number): number {
-  if (size > maximum) throw invalidField("page_size", `page_size must be at most ${maximum}`);
-  return size === 0 ? byDefault : size;
+  return Math.min(size || byDefault, maximum);
+}
+
+function digest(request: Values): string {
+  return createHash("sha256").update(JSON.stringify(request)).digest("base64url").slice(0, 16);
 }

@@ -5,6 +5,7 @@ import {
   StoreInfo_Durability,
   type GetServerInfoResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
+import { features } from "../../contract/features.js";
 import type { Core } from "../core.js";
 import { defaultExpiresInMs, listLimits } from "../limits.js";
 
@@ -35,5 +36,6 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
     limits: listLimits(store),
     onlinePeers: entries.filter((entry) => entry.online).length,
     knownPeers: entries.length,
+    features: [...features],
   });
 }

@@ -15,11 +15,11 @@ import { dropMessage, redriveMessage } from "./dead-letters.js";
 import { deletePeer } from "./delete-peer.js";
 import { findMessage } from "./find-message.js";
 import { listMessages } from "./list-messages.js";
-import { listPeers } from "./list-peers.js";
+import { getPeer, listPeers } from "./list-peers.js";
 import { mutePeer, purgeMessages, unmutePeer } from "./moderation.js";
 import { sendMessage } from "./send-message.js";
 import { getServerInfo } from "./server-info.js";
-import type { Credential, Session } from "../peers/sessions.js";
+import { viewerOf, type Credential, type Session } from "../peers/sessions.js";
 import { updatePeer } from "./update-peer.js";
 import { watchMessages } from "./watch-messages.js";
 import { watchPeers } from "./watch-peers.js";
@@ -43,6 +43,7 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     },
     deletePeer: async (request, context) => deletePeer(core, callerOf(context), request, context),
     updatePeer: async (request, context) => updatePeer(core, sessionOf(context), request),
+    getPeer: async (request, context) => getPeer(core, callerOf(context), request),
     listPeers: async (request, context) => listPeers(core, callerOf(context), request),
     async *watchPeers(request, context) {
       const caller = callerOf(context);
@@ -114,9 +115,4 @@ function requireOperator(caller: Credential): void {
     ErrorReason.NOT_ALLOWED,
     "only the operator may do this: use the token in the file operator.token of the broker's home",
   );
-}
-
-/** Whose eyes a read has: a peer's id, or empty for the operator's, which see all. */
-function viewerOf(caller: Credential): string {
-  return caller.kind === "operator" ? "" : caller.session.entry.stored.peerId;
 }

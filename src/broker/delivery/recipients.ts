@@ -8,7 +8,7 @@ import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { untilMs, type PeerEntry } from "../peers/directory.js";
 import { boundCount, requireField } from "../fields.js";
-import { maxAcquaintance, maxHistoryPageBytes, maxNamesTold, maxRecipients } from "../limits.js";
+import { maxAcquaintance, maxPageBytes, maxNamesTold, maxRecipients } from "../limits.js";
 
 /** A recipient as the caller meant it. */
 interface Found {
@@ -140,7 +140,7 @@ async function messagesBetween(
     threadId: "",
     state: ReceiptState.UNSPECIFIED,
     limit,
-    maxBytes: maxHistoryPageBytes,
+    maxBytes: maxPageBytes,
     cursor: "",
   };
   return (await translateStoreErrors(() => core.store.listMessages(query))).records;

@@ -177,6 +177,11 @@ export class Sessions {
   }
 }
 
+/** Whose eyes a read has: a peer's id, or empty for the operator's, which see all. */
+export function viewerOf(caller: Credential): string {
+  return caller.kind === "operator" ? "" : caller.session.entry.stored.peerId;
+}
+
 /** From now on, and until it closes, the connection keeps the session live. */
 export function carry(session: Session, connection: Connection): void {
   const { entry, connections, ended } = session;

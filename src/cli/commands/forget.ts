@@ -7,7 +7,7 @@ import { readConfig } from "../../endpoint/config.js";
 import { RpcError } from "../../rpc/error.js";
 import { CliError } from "../cli-error.js";
 import { callTimeoutMs } from "../limits.js";
-import { connectAsOperator, listPeers, type Operator } from "../operator.js";
+import { connectAsOperator } from "../operator.js";
 import { count } from "../print/receipt-words.js";
 import { relativeTime } from "../print/time-words.js";
 import type { Define, Shell } from "../shell.js";
@@ -38,11 +38,12 @@ interface ForgetOptions {
 
 async function forget(shell: Shell, wanted: string, options: ForgetOptions): Promise<void> {
   await using operator = await connectAsOperator({ config: readConfig(), program: shell.program });
-  const peer = await findPeer(operator, wanted);
+  const limits = { timeoutMs: callTimeoutMs };
+  const { peer } = await operator.client.getPeer({ peer: wanted }, limits);
   if (peer !== undefined && !options.yes) await confirm(shell, peer);
   const request = { peer: peer?.peerId ?? wanted, evenIfLive: options.evenIfLive ?? false };
   try {
-    const deleted = await operator.client.deletePeer(request, { timeoutMs: callTimeoutMs });
+    const deleted = await operator.client.deletePeer(request, limits);
     const ended = deleted.undeliveredMessages;
     const more =
       ended === 0n
@@ -52,13 +53,6 @@ async function forget(shell: Shell, wanted: string, options: ForgetOptions): Pro
   } catch (error) {
     throw isLive(error) ? stillLive(peer?.name ?? wanted) : error;
   }
-}
-
-/** Undefined where it is given by less than its name or id: the broker says what that fits. */
-async function findPeer(operator: Operator, wanted: string): Promise<Peer | undefined> {
-  const text = wanted.trim().toLowerCase();
-  const peers = await listPeers(operator, false);
-  return peers.find(({ name, peerId }) => name === text || peerId === text);
 }
 
 /** Says what goes, and goes on only with a yes. */
