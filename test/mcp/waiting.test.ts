@@ -49,12 +49,12 @@ describe("get_messages with wait_ms", () => {
   });
 
   test("says that it lives to who asked for that alone, and takes no mail once it is given up", async () => {
-    const web = await home.start("web");
+    const [web] = await home.startAll("web", "other");
     const raw = await startIn("some-host", "api");
     raw.write(
       wait(3, { wait_ms: 40_000 }, "given up"),
       wait(4, { wait_ms: 40_000 }, "asked"),
-      wait(5, { wait_ms: 40_000, from: "nobody" }, undefined),
+      wait(5, { wait_ms: 40_000, from: "other" }, undefined),
       { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 3 } },
     );
     await eventually(() => expect(progressOf(raw)).not.toEqual([]), 15_000);
