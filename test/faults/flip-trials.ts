@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
+import { pathToFileURL } from "node:url";
 import { rolldown } from "rolldown";
 import { onTestFinished } from "vitest";
 
@@ -38,10 +39,28 @@ export interface Examination {
 }
 
 /** Runs the trial in a process of its own, and expects that to end well. */
-export async function runFlips(trial: FlippedTrial): Promise<Examination[]> {
-  const program = join(dirname(trial.path), "flip-examiner.mjs");
-  const input = fileURLToPath(new URL("flip-examiner.ts", import.meta.url));
-  const bundle = await rolldown({ input, platform: "node" });
+export function runFlips(trial: FlippedTrial): Promise<Examination[]> {
+  return runTrial("flip-examiner", dirname(trial.path), trial);
+}
+
+/**
+ * Runs a program of this folder with a trial as its argument, and reads the lines of JSON that it prints.
+ *
+ * @param folder where the program is built.
+ */
+export async function runTrial<T>(name: string, folder: string, trial: object): Promise<T[]> {
+  const program = join(folder, `${name}.mjs`);
+  const libsql = pathToFileURL(createRequire(import.meta.url).resolve("libsql")).href;
+  const bundle = await rolldown({
+    input: join(import.meta.dirname, `${name}.ts`),
+    platform: "node",
+    plugins: [
+      {
+        name: "installed-libsql",
+        resolveId: (id) => (id === "libsql" ? { id: libsql, external: true } : undefined),
+      },
+    ],
+  });
   await bundle.write({ file: program, format: "esm" });
   await bundle.close();
   const child = spawn(process.execPath, [program, JSON.stringify(trial)], {
@@ -58,5 +77,5 @@ export async function runFlips(trial: FlippedTrial): Promise<Examination[]> {
   return output
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line) as Examination);
+    .map((line) => JSON.parse(line) as T);
 }

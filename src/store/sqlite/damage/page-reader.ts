@@ -3,6 +3,20 @@ import { maxRowBytes } from "../limits.js";
 import { openStoreFile } from "../store-file.js";
 import { readWal, syncedFrames, type Wal } from "./wal.js";
 
+/*
+ * Reads the rows of a damaged database without SQLite. SQLite finds a row only over the pages that lead to
+ * it; this reader takes every page by itself. Of 12600 rows in 50 databases each, it found, and a walk by
+ * rowid through SQLite found:
+ *
+ * - 3 bits of the file flipped: 12489, and 12489.
+ * - 3 bits of the WAL flipped: 12593, and 12566.
+ * - a page overwritten: 12536, and 12164.
+ * - a page overwritten that leads to others, the first page among them: 12600, and 4752.
+ * - the end of the file gone: 6401, and 6365.
+ *
+ * PEERLINE_SALVAGE_TRIALS=50 npx vitest run test/faults/page-reader.test.ts
+ */
+
 /** The page size of every database of ours: SQLite's default. */
 export const pageBytes = 4096;
 
@@ -43,8 +57,16 @@ export class PageFile {
     }
   }
 
+  /** The rows on all pages in use. */
+  *rows(): Iterable<RawRow> {
+    const free = this.#freePages();
+    for (let page = 1; page <= this.pageCount; page += 1) {
+      if (!free.has(page)) yield* leafRows(this, page);
+    }
+  }
+
   /** Pages that are free: what they hold was deleted. Empty where the list of them is damaged. */
-  freePages(): ReadonlySet<number> {
+  #freePages(): ReadonlySet<number> {
     const header = this.read(1);
     if (header === undefined) return new Set();
     const free = new Set<number>();
@@ -97,7 +119,7 @@ export type RawValue = number | null | Buffer;
  * The rows on a page, as far as they can be read. A page that holds no rows of a table gives none. A page
  * whose kind differs in one bit is tried, too: the checksums tell rows from chance.
  */
-export function* leafRows(file: PageFile, page: number): Iterable<RawRow> {
+function* leafRows(file: PageFile, page: number): Iterable<RawRow> {
   const bytes = file.read(page);
   if (bytes === undefined) return;
   const start = page === 1 ? 100 : 0;

@@ -12,7 +12,7 @@ import { forgottenDelivery } from "../receipts.js";
 import { applicationId, migrations } from "../schema.js";
 import { sync, withFile } from "../store-file.js";
 import { NewRows } from "./new-rows.js";
-import { leafRows, PageFile } from "./page-reader.js";
+import { PageFile } from "./page-reader.js";
 import { recognise, type SalvagedRow } from "./salvaged-row.js";
 
 /**
@@ -139,27 +139,19 @@ export function copyRows(path: string, newPath: string): Salvaged {
 function copyIntact(path: string, rows: NewRows): { isOurs: boolean; damaged: SalvagedRow[] } {
   const file = new PageFile(path);
   try {
-    return copyPages(file, rows);
-  } finally {
-    file.close();
-  }
-}
-
-function copyPages(file: PageFile, rows: NewRows): { isOurs: boolean; damaged: SalvagedRow[] } {
-  const free = file.freePages();
-  const damaged: SalvagedRow[] = [];
-  let isOurs = file.read(1)?.readUInt32BE(68) === applicationId;
-  for (let page = 1; page <= file.pageCount; page += 1) {
-    if (free.has(page)) continue;
-    for (const raw of leafRows(file, page)) {
+    const damaged: SalvagedRow[] = [];
+    let isOurs = file.read(1)?.readUInt32BE(68) === applicationId;
+    for (const raw of file.rows()) {
       const row = recognise(raw);
       if (row === undefined) continue;
       isOurs ||= row.isProven;
       if (row.isIntact) rows.add(row);
       else if (damaged.length < maxSalvagedDamaged) damaged.push(row);
     }
+    return { isOurs, damaged };
+  } finally {
+    file.close();
   }
-  return { isOurs, damaged };
 }
 
 /** Does step 3. Returns the number of deliveries. */
