@@ -42,7 +42,7 @@ export async function createBroker(options: {
 }): Promise<Broker> {
   const { store, clock, log, version, operatorToken } = options;
   const directory = await Directory.load(store, clock);
-  const sessions = new Sessions({ directory, operatorToken });
+  const sessions = new Sessions({ directory, clock, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
   const retirement = new Retirement({ directory, sessions, clock, log });
@@ -57,7 +57,7 @@ export async function createBroker(options: {
     registrar,
     receipts,
     subscriptions,
-    streams: new Streams(),
+    streams: new Streams(clock),
     storms: new Storms(clock),
     expiry,
     stopping: stopping.signal,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { presenceGraceMs } from "../../src/broker/limits.js";
 import { sleep, systemClock } from "../../src/clock.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
@@ -65,6 +66,22 @@ describe("a session is live while its connection is open", () => {
     await again.cancel();
     held.cut();
     expect(await eventually(() => returnFor(held.secret, "api"), 2000)).toBe("api");
+  });
+
+  test("others see a peer online for a grace longer than its stream, and no longer", async () => {
+    const held = await broker.join({ name: "api", instanceId: "one", kind: agent });
+    const witness = await broker.join({ name: "witness", instanceId: "witness" });
+    const isOnline = async (): Promise<boolean | undefined> =>
+      (await witness.client.listPeers({})).peers.find(({ name }) => name === "api")?.online;
+    const stream = held.subscribe();
+    await stream.expect("started");
+    held.cut();
+    await eventually(() => returnFor(held.secret, "api"), 2000);
+    expect(await isOnline()).toBe(true);
+    await eventually(async () => {
+      clock.advance(presenceGraceMs);
+      expect(await isOnline()).toBe(false);
+    });
   });
 
   test("a token stays good over a new connection, which then protects the peer", async () => {

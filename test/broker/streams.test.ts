@@ -154,7 +154,7 @@ describe("of the streams of all sessions", () => {
   ] as const)(
     "so many $kind may be open; one more is refused with LIMIT_REACHED, until one ends",
     async ({ limit, kind, maximum, other }) => {
-      const streams = new Streams();
+      const streams = new Streams(systemClock);
       const [last, ...callers] = await openSessions(maximum + 1);
       if (last === undefined) throw new Error("no session");
       const open = await Promise.all(callers.map((caller) => openStream(streams, caller, kind)));
@@ -179,7 +179,7 @@ describe("of the streams of all sessions", () => {
 
 async function openSessions(count: number): Promise<Credential[]> {
   const directory = await Directory.load(openMemoryStore({ clock: systemClock }), systemClock);
-  const sessions = new Sessions({ directory, operatorToken });
+  const sessions = new Sessions({ directory, clock: systemClock, operatorToken });
   const facts = { conversationId: "", created: true, isSure: true };
   const opened: Credential[] = [];
   for (let index = 0; index < count; index++) {

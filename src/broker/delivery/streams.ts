@@ -1,6 +1,7 @@
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "../broker-error.js";
 import { farewellMs, maxOperatorWatches, maxStreams, maxWatches } from "../limits.js";
+import type { Clock } from "../../clock.js";
 import type { Credential, Session } from "../peers/sessions.js";
 
 export type StreamKind = "Subscribe" | "WatchPeers" | "WatchMessages";
@@ -13,10 +14,15 @@ type End = (error: BrokerError) => void;
  * bounded number of each kind. All together are bounded, since each costs memory while it is open.
  */
 export class Streams {
+  readonly #clock: Clock;
   readonly #ofSession = new WeakMap<Session, Map<StreamKind, End>>();
   readonly #ofOperator = new Map<StreamKind, number>();
   #sessionStreams = 0;
   #sessionWatches = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Lets a stream run, in its place among the open ones. LIMIT_REACHED where it is one too many. */
   async *run<T>(
@@ -63,9 +69,9 @@ export class Streams {
     this.#ofSession.set(session, own);
     this.#sessionStreams++;
     if (isWatch) this.#sessionWatches++;
-    if (endOlder !== undefined) takeLeave(kind, endOlder, superseded(kind));
+    if (endOlder !== undefined) this.#takeLeave(kind, endOlder, superseded(kind));
     const ended = session.ended.signal;
-    const leave = (): void => takeLeave(kind, end, ended.reason as BrokerError);
+    const leave = (): void => this.#takeLeave(kind, end, ended.reason as BrokerError);
     ended.addEventListener("abort", leave, { once: true });
     return {
       [Symbol.dispose]: () => {
@@ -77,6 +83,12 @@ export class Streams {
     };
   }
 
+  /** A subscription says `closing` first; a reader that does not take that is not waited for. */
+  #takeLeave(kind: StreamKind, end: End, error: BrokerError): void {
+    if (kind === "Subscribe") this.#clock.after(farewellMs, () => end(error));
+    else end(error);
+  }
+
   #requireRoom(isWatch: boolean): void {
     if (isWatch && this.#sessionWatches >= maxWatches) {
       throw tooMany("watches", maxWatches, `${maxWatches} watches are open in this broker`);
@@ -85,12 +97,6 @@ export class Streams {
       throw tooMany("streams", maxStreams, `${maxStreams} streams are open in this broker`);
     }
   }
-}
-
-/** A subscription says `closing` first; a reader that does not take that is not waited for. */
-function takeLeave(kind: StreamKind, end: End, error: BrokerError): void {
-  if (kind === "Subscribe") setTimeout(() => end(error), farewellMs).unref();
-  else end(error);
 }
 
 function superseded(kind: StreamKind): BrokerError {

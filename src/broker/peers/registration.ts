@@ -8,8 +8,9 @@ import {
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { v7 as uuidv7 } from "uuid";
-import { sleep, type Clock } from "../../clock.js";
+import type { Clock } from "../../clock.js";
 import { automaticName } from "../../contract/names.js";
+import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";
 import type { BrokerLog } from "../broker-log.js";
 import type { Connection } from "../../rpc/server.js";
@@ -52,10 +53,10 @@ export class Registrar {
   readonly #retirement: Retirement;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
-  /** When the wait for former instances is over, by the monotonic clock. */
-  readonly #reclaimAtMs: number;
   /** Peers that were live when the broker before this one ended, until their instance is back or the wait is over. */
   readonly #formerInstances = new Map<PeerEntry, string>();
+  /** Beats when that wait is over. */
+  readonly #reclaimed = new Pulse();
   /** When the newest binding of a conversation was made. */
   #lastBoundMs = 0;
   readonly #turns = new Turns();
@@ -73,19 +74,22 @@ export class Registrar {
     this.#retirement = options.retirement;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#reclaimAtMs = options.clock.monotonic() + reclaimDelayMs;
     for (const entry of options.directory.entries()) {
       if (entry.stored.instanceId !== "") this.#formerInstances.set(entry, entry.stored.instanceId);
       const bound = entry.stored.conversations.map(({ boundAtMs }) => boundAtMs);
       this.#lastBoundMs = Math.max(this.#lastBoundMs, ...bound);
     }
+    options.clock.after(reclaimDelayMs, () => {
+      this.#formerInstances.clear();
+      this.#reclaimed.beat();
+    });
   }
 
   async register(request: RegisterRequest, caller: Caller): Promise<RegisterResponse> {
     for (;;) {
       const outcome = await this.#turns.run(() => this.#attempt(request, caller), caller);
       if (outcome !== "wait for the former instance") return this.#respond(outcome);
-      await sleep(Math.max(1, this.#reclaimAtMs - this.#clock.monotonic()), caller.signal);
+      if (this.#formerInstances.size > 0) await this.#reclaimed.next(caller.signal);
     }
   }
 
@@ -407,8 +411,7 @@ export class Registrar {
 
   #awaitsFormerInstance(entry: PeerEntry, wish: Registration): boolean {
     const former = this.#formerInstances.get(entry);
-    if (former === undefined || former === wish.instanceId) return false;
-    return this.#clock.monotonic() < this.#reclaimAtMs;
+    return former !== undefined && former !== wish.instanceId;
   }
 }
 

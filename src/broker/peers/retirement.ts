@@ -23,7 +23,7 @@ export class Retirement {
   readonly #log: BrokerLog;
   /** Peers that were found to be used when room was sought, and when that was. */
   readonly #used = new WeakMap<PeerEntry, number>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Disposable | undefined;
   #retiring: Promise<void> = Promise.resolve();
 
   constructor(options: { directory: Directory; sessions: Sessions; clock: Clock; log: BrokerLog }) {
@@ -35,7 +35,7 @@ export class Retirement {
 
   /** Looks now, and then once a day; each removal `inTurn`, so that nobody returns to the peer meanwhile. */
   start(inTurn: (work: () => Promise<void>) => Promise<void>): void {
-    this.#timer = setInterval(() => this.#begin(inTurn), retireIntervalMs).unref();
+    this.#timer = this.#clock.after(retireIntervalMs, () => this.start(inTurn));
     this.#begin(inTurn);
   }
 
@@ -59,7 +59,7 @@ export class Retirement {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     await this.#retiring;
   }
 

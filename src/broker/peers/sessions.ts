@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { Closing_Reason } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Reach } from "../../../gen/peerline/v1/peer_pb.js";
+import type { Clock } from "../../clock.js";
 import type { Connection } from "../../rpc/server.js";
 import { BrokerError } from "../broker-error.js";
 import type { Directory, PeerEntry } from "./directory.js";
@@ -55,13 +56,15 @@ export type Credential =
  */
 export class Sessions {
   readonly #directory: Directory;
+  readonly #clock: Clock;
   readonly #operatorHash: Buffer;
   readonly #byToken = new Map<string, Session>();
   readonly #byPeer = new Map<string, Session>();
-  readonly #graces = new Map<PeerEntry, NodeJS.Timeout>();
+  readonly #graces = new Map<PeerEntry, Disposable>();
 
-  constructor(options: { directory: Directory; operatorToken: string }) {
+  constructor(options: { directory: Directory; clock: Clock; operatorToken: string }) {
     this.#directory = options.directory;
+    this.#clock = options.clock;
     this.#operatorHash = sha256(options.operatorToken);
   }
 
@@ -161,18 +164,17 @@ export class Sessions {
         this.#directory.setPresence(entry, { online: false });
     };
     if (now) leave();
-    else this.#graces.set(entry, setTimeout(leave, presenceGraceMs).unref());
+    else this.#graces.set(entry, this.#clock.after(presenceGraceMs, leave));
   }
 
   /** Ends every stream; tokens stay until the process ends. */
   endStreams(reason: Closing_Reason, detail: string): void {
     for (const session of this.#byToken.values()) session.stream?.end(reason, detail);
-    for (const timer of this.#graces.values()) clearTimeout(timer);
-    this.#graces.clear();
+    for (const entry of this.#graces.keys()) this.#endGrace(entry);
   }
 
   #endGrace(entry: PeerEntry): void {
-    clearTimeout(this.#graces.get(entry));
+    this.#graces.get(entry)?.[Symbol.dispose]();
     this.#graces.delete(entry);
   }
 }
