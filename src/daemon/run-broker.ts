@@ -4,10 +4,9 @@ import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-erro
 import { openHome, type Home } from "../endpoint/home.js";
 import { noteHolder } from "../endpoint/process-stamp.js";
 import { noteStartFailure } from "../endpoint/start-failure.js";
-import { brokerExit } from "../endpoint/start-report.js";
+import { brokerExit, reportStart } from "../endpoint/start-report.js";
 import { VERSION } from "../endpoint/version.js";
 import { takeLock } from "./lock.js";
-import { reportStart } from "./report-start.js";
 
 /**
  * Runs the broker of a home until it is asked to stop, and returns the process's exit code. Where

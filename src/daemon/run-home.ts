@@ -2,14 +2,12 @@ import type { Logger } from "pino";
 import { systemClock } from "../clock.js";
 import type { Home } from "../endpoint/home.js";
 import { forgetStartFailure, noteStartFailure } from "../endpoint/start-failure.js";
-import { brokerExit } from "../endpoint/start-report.js";
+import { brokerExit, reportStart } from "../endpoint/start-report.js";
 import { VERSION } from "../endpoint/version.js";
 import { provenMs, stopTimeoutMs } from "./limits.js";
 import { openLog } from "./log.js";
-import { reportStart } from "./report-start.js";
 import { serveBroker } from "./serve-broker.js";
-import { Shutdown } from "./shutdown.js";
-import { StopRequest } from "./stop-request.js";
+import { Shutdown, StopRequest } from "./shutdown.js";
 
 /** The life of a broker whose home is locked: start, serve, stop. Returns the exit code. */
 export async function runHome(home: Home, abort: AbortSignal | undefined): Promise<number> {

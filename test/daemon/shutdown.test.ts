@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { setImmediate } from "node:timers/promises";
-import { expect, test } from "vitest";
-import { Shutdown } from "../../src/daemon/shutdown.js";
+import { expect, onTestFinished, test } from "vitest";
+import { Shutdown, StopRequest } from "../../src/daemon/shutdown.js";
 
 test("stops what was started last first, one after the other", async () => {
   const stopped: string[] = [];
@@ -40,3 +41,51 @@ test("stops each part once", async () => {
   await shutdown.run();
   expect(stops).toBe(1);
 });
+
+test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("%s asks for a stop", async (name) => {
+  const { stop, insisted } = newStopRequest();
+  process.kill(process.pid, name);
+  expect(await stop.asked).toBe(name);
+  expect(insisted).toEqual([]);
+});
+
+test("a second signal insists", async () => {
+  const { stop, insisted } = newStopRequest();
+  process.kill(process.pid, "SIGTERM");
+  await stop.asked;
+  const second = once(process, "SIGINT");
+  process.kill(process.pid, "SIGINT");
+  await second;
+  expect(insisted).toEqual(["SIGINT"]);
+});
+
+test("the first to ask is named, and asking again changes nothing", async () => {
+  const { stop, insisted } = newStopRequest();
+  stop.ask("StopBroker");
+  stop.ask("another");
+  expect(await stop.asked).toBe("StopBroker");
+  expect(insisted).toEqual([]);
+});
+
+test("an abort asks for a stop, also one that came before", async () => {
+  expect(await newStopRequest(AbortSignal.abort()).stop.asked).toBe("an abort");
+  const controller = new AbortController();
+  const { stop } = newStopRequest(controller.signal);
+  controller.abort();
+  expect(await stop.asked).toBe("an abort");
+});
+
+test("leaves no listener behind", () => {
+  const before = process.listenerCount("SIGTERM");
+  const stop = new StopRequest({ abort: undefined, insist: () => {} });
+  expect(process.listenerCount("SIGTERM")).toBe(before + 1);
+  stop[Symbol.dispose]();
+  expect(process.listenerCount("SIGTERM")).toBe(before);
+});
+
+function newStopRequest(abort?: AbortSignal): { stop: StopRequest; insisted: string[] } {
+  const insisted: string[] = [];
+  const stop = new StopRequest({ abort, insist: (by) => insisted.push(by) });
+  onTestFinished(() => stop[Symbol.dispose]());
+  return { stop, insisted };
+}
