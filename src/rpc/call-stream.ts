@@ -1,6 +1,6 @@
-import type { ServerHttp2Stream } from "node:http2";
+import { setMaxListeners } from "node:events";
+import type { Http2Session, ServerHttp2Stream } from "node:http2";
 import { ServerInterceptingCall, type Metadata, type ServerInterceptor } from "@grpc/grpc-js";
-import { connectionOf, lostConnection, type Connection } from "./connection.js";
 import { describeRequestFaults, type DescribeFault } from "./fault.js";
 import type { OpenStreams } from "./open-streams.js";
 
@@ -43,3 +43,46 @@ export function callStreamOf(metadata: Metadata): CallStream {
 }
 
 const streams = new WeakMap<Metadata, CallStream>();
+
+/** One connection of a client: calls that came over the same one have the same object. */
+export interface Connection {
+  /** Aborts when the connection is gone: closed by either side, lost, silent for too long, or its process killed. */
+  readonly closed: AbortSignal;
+}
+
+/** The connection that an HTTP/2 session is. */
+export function connectionOf(session: Http2Session): Connection {
+  const known = connections.get(session);
+  if (known !== undefined) return known;
+  const closing = new AbortController();
+  // Whatever lives as long as the connection listens.
+  setMaxListeners(0, closing.signal);
+  if (session.destroyed) closing.abort();
+  else session.once("close", () => closing.abort());
+  const connection = { closed: closing.signal };
+  connections.set(session, connection);
+  return connection;
+}
+
+/** Of a call whose connection was gone before anyone asked for it. */
+export const lostConnection: Connection = { closed: AbortSignal.abort() };
+
+const connections = new WeakMap<Http2Session, Connection>();
+
+/**
+ * Keeps a call that was cancelled from looking whole. grpc-js by itself
+ *
+ * - starts the handler of a call that failed before its request was complete, and never tells it that
+ *   nobody waits: what is intercepted is deaf once it is cancelled;
+ * - takes a lost connection for the end of a stream of requests: the end is passed on one turn of the
+ *   event loop later, when a loss is known as the cancellation it is.
+ *
+ * A client on Node that cancels does end its requests first, some time before it resets the stream. So
+ * a handler has to look at its signal before it takes the requests for complete.
+ */
+export const ignoreCancelledCalls: ServerInterceptor = (method, call) =>
+  method.requestStream
+    ? new ServerInterceptingCall(call, {
+        start: (next) => next({ onReceiveHalfClose: (end) => void setImmediate(end) }),
+      })
+    : new ServerInterceptingCall(call);

@@ -3,6 +3,7 @@ import {
   fromBinary,
   toBinary,
   type DescMessage,
+  type DescMethod,
   type Message,
   type MessageInitShape,
 } from "@bufbuild/protobuf";
@@ -48,4 +49,9 @@ function findLoneSurrogate(value: unknown, path: string): string | undefined {
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** The method's name on the wire: `/package.Service/Method`. */
+export function methodPath(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
 }

@@ -1,6 +1,5 @@
 import type { Metadata } from "@grpc/grpc-js";
-import { callStreamOf } from "./call-stream.js";
-import type { Connection } from "./connection.js";
+import { callStreamOf, type Connection } from "./call-stream.js";
 import { Code, RpcError } from "./error.js";
 
 /** What a handler knows of its call. */

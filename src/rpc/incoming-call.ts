@@ -8,12 +8,10 @@ import {
   type ServerWritableStream,
 } from "@grpc/grpc-js";
 import { callStreamOf } from "./call-stream.js";
-import { decode, encode } from "./codec.js";
+import { decode, encode, methodPath } from "./codec.js";
 import { CallContext, type HandlerContext } from "./context.js";
-import { RpcError } from "./error.js";
+import { messageOf, RpcError } from "./error.js";
 import type { DescribeFault } from "./fault.js";
-import { messageOf } from "./message-of.js";
-import { methodPath } from "./method-path.js";
 import type { OpenStreams } from "./open-streams.js";
 import { PacedWriter } from "./paced-writer.js";
 import { toStatus } from "./status.js";

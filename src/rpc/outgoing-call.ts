@@ -9,14 +9,11 @@ import {
   type requestCallback,
 } from "@grpc/grpc-js";
 import { systemClock } from "../clock.js";
-import type { Channel } from "./channel.js";
-import { asIs, decode, encode } from "./codec.js";
-import { Code, RpcError } from "./error.js";
+import type { Cancellable, Channel, RunningCall } from "./channel.js";
+import { asIs, decode, encode, methodPath } from "./codec.js";
+import { Code, messageOf, RpcError } from "./error.js";
 import { maxTimeoutMs } from "./limits.js";
-import { messageOf } from "./message-of.js";
-import { methodPath } from "./method-path.js";
 import { PacedWriter } from "./paced-writer.js";
-import type { Cancellable, RunningCall } from "./running-call.js";
 
 export interface CallOptions {
   /** Ends the call with CANCELLED when it aborts. */

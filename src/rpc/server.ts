@@ -20,11 +20,10 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { noteCallStream } from "./call-stream.js";
-import { ignoreCancelledCalls } from "./cancelled-call.js";
-import { asIs } from "./codec.js";
+import { ignoreCancelledCalls, noteCallStream } from "./call-stream.js";
+import { asIs, methodPath } from "./codec.js";
 import type { HandlerContext } from "./context.js";
-import { Code, RpcError } from "./error.js";
+import { Code, messageOf, RpcError } from "./error.js";
 import { describePlainly, describeUnknownMethods, type DescribeFault } from "./fault.js";
 import {
   answerOnce,
@@ -45,12 +44,10 @@ import {
   maxUnreadBytes,
   stuckCallMs,
 } from "./limits.js";
-import { messageOf } from "./message-of.js";
-import { methodPath } from "./method-path.js";
 import { OpenStreams, type OnBound, type OpenBounds } from "./open-streams.js";
 import { UnreadResponses } from "./unread.js";
 
-export type { Connection } from "./connection.js";
+export type { Connection } from "./call-stream.js";
 export type { HandlerContext } from "./context.js";
 
 export interface RpcServer {

@@ -15,8 +15,8 @@ import {
 import { Creations } from "../../src/broker/peers/creations.js";
 import { nearNames } from "../../src/broker/peers/names.js";
 import type { Store } from "../../src/broker/store.js";
+import type { Connection } from "../../src/rpc/call-stream.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
-import type { Connection } from "../../src/rpc/connection.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";

@@ -1,8 +1,8 @@
 import { expect, test, vi } from "vitest";
 import type { Connection } from "../../src/rpc/server.js";
+import { aborted } from "./aborted.js";
 import { collect } from "./collect.js";
 import { openEcho, startEcho } from "./echo-server.js";
-import { aborted } from "./aborted.js";
 
 /** Handlers that note the connection of each call. */
 async function startNoting() {
