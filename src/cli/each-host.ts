@@ -4,8 +4,7 @@ import { allHosts } from "../hosts/all-hosts.js";
 import { HostError } from "../hosts/config-files/host-error.js";
 import { hostNamed } from "../hosts/find-hosts.js";
 import type { Host, Scope } from "../hosts/host.js";
-import { CliError, ExitCode } from "./cli-error.js";
-import { reportFailure } from "./failure.js";
+import { CliError, ExitCode, reportFailure } from "./failure.js";
 import type { Shell } from "./shell.js";
 
 /** The hosts that a command is for, each by its name or that of a program of it. */

@@ -1,9 +1,8 @@
 import type { WatchMessagesResponse_ReceiptMoved } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { Code, RpcError } from "../rpc/error.js";
-import { readHistory, type HistoryQuery } from "./history.js";
 import { maxLogCount, maxLogMemory } from "./limits.js";
-import type { Operator } from "./operator.js";
+import { readHistory, type HistoryQuery, type Operator } from "./operator.js";
 
 /** What `log -f` has shown, over all its connections. */
 export interface LogProgress {

@@ -40,3 +40,10 @@ export const maxDifferenceLineLength = 200;
 
 /** Of a command line that was not understood, what is quoted to show how it is written, in characters. */
 export const maxQuotedCharacters = 60;
+
+/** How long an agent of the demo waits for mail that has to come, in milliseconds. */
+export const mailWaitMs = 10_000;
+
+/** How often, and after what pause in milliseconds, the demo looks for a last report to arrive. */
+export const maxSettleLooks = 20;
+export const settleLookMs = 50;

@@ -1,14 +1,12 @@
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../clock.js";
 import { isIdEnd } from "../contract/ids.js";
-import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { readSeconds } from "../mcp/duration.js";
-import { CliError } from "./cli-error.js";
-import type { HistoryQuery } from "./history.js";
-import { callTimeoutMs } from "./limits.js";
 import { RpcError } from "../rpc/error.js";
-import type { Operator } from "./operator.js";
-import { explainRefusal } from "./failure.js";
+import { CliError, explainRefusal } from "./failure.js";
+import { callTimeoutMs } from "./limits.js";
+import type { HistoryQuery, Operator } from "./operator.js";
 import { writtenId } from "./print/message-lines.js";
 
 /** What the options of `log` say of the messages that are wanted. */

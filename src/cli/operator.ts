@@ -1,15 +1,18 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   BrokerService,
   type GetServerInfoResponse,
+  type ListMessagesRequest,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { hasHome, openHome } from "../endpoint/home.js";
 import { readOperatorToken } from "../endpoint/secrets.js";
 import { createClient, type Client } from "../rpc/client.js";
-import { CliError } from "./cli-error.js";
-import { callTimeoutMs, peersPageSize } from "./limits.js";
+import { CliError } from "./failure.js";
+import { callTimeoutMs, historyPageSize, maxSearched, peersPageSize } from "./limits.js";
 
 /** A connection that sees everything. It never starts a broker. */
 export interface Operator extends AsyncDisposable {
@@ -59,4 +62,59 @@ export async function listPeers(operator: Operator, onlineOnly: boolean): Promis
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
   return peers;
+}
+
+/** Which messages are meant. What the broker can tell apart is asked of it; the rest is looked at here. */
+export interface HistoryQuery extends Partial<
+  Pick<ListMessagesRequest, "state" | "peer" | "threadId">
+> {
+  /** Accepted at this time or later. */
+  readonly sinceMs?: number | undefined;
+  readonly isWanted?: ((record: MessageRecord) => boolean) | undefined;
+}
+
+export interface History {
+  /** Newest last. */
+  readonly records: MessageRecord[];
+  /** The search ended at its bound: there may be more. */
+  readonly isCut: boolean;
+}
+
+/** The newest `number` messages that are meant, among the newest `maxSearched`. */
+export async function searchHistory(
+  operator: Operator,
+  number: number,
+  { sinceMs = 0, isWanted, ...request }: HistoryQuery,
+): Promise<History> {
+  // The same for each page: a page token is good for the same request only.
+  const pageSize = isWanted ? historyPageSize : Math.min(number, historyPageSize);
+  const records: MessageRecord[] = [];
+  let pageToken = "";
+  for (let searched = 0; records.length < number;) {
+    if (searched >= maxSearched) return { records: records.toReversed(), isCut: true };
+    const page = await operator.client.listMessages(
+      { ...request, pageSize, pageToken },
+      { timeoutMs: callTimeoutMs },
+    );
+    const recent = page.records.filter((record) => acceptMs(record) >= sinceMs);
+    records.push(...(isWanted ? recent.filter(isWanted) : recent));
+    searched += page.records.length;
+    pageToken = page.nextPageToken;
+    // A clock that was set back may have put an older time above a newer: the page is looked at whole.
+    if (pageToken === "" || recent.length < page.records.length) break;
+  }
+  return { records: records.slice(0, number).toReversed(), isCut: false };
+}
+
+/** The newest `number` messages of all peers, newest last. */
+export async function readHistory(
+  operator: Operator,
+  number: number,
+  query: HistoryQuery = {},
+): Promise<MessageRecord[]> {
+  return (await searchHistory(operator, number, query)).records;
+}
+
+function acceptMs({ message }: MessageRecord): number {
+  return message?.acceptTime ? timestampMs(message.acceptTime) : 0;
 }

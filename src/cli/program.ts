@@ -1,7 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../endpoint/version.js";
-import { ExitCode } from "./cli-error.js";
-import { reportFailure } from "./failure.js";
+import { ExitCode, reportFailure } from "./failure.js";
 import { openShell, type Define, type Shell } from "./shell.js";
 
 /** Runs one command line and resolves to the code to exit with. */
@@ -64,7 +63,7 @@ const commands: readonly {
     name: "show",
     synopsis: "show ID",
     summary: "print one message and where it stands",
-    load: async () => (await import("./commands/show.js")).defineShow,
+    load: async () => (await import("./commands/log.js")).defineShow,
   },
   {
     name: "dead-letters",
@@ -76,19 +75,19 @@ const commands: readonly {
     name: "mute",
     synopsis: "mute PEER",
     summary: "forbid a peer to send",
-    load: async () => (await import("./commands/mute.js")).defineMute,
+    load: async () => (await import("./commands/moderation.js")).defineMute,
   },
   {
     name: "unmute",
     synopsis: "unmute PEER",
     summary: "let it send again",
-    load: async () => (await import("./commands/mute.js")).defineUnmute,
+    load: async () => (await import("./commands/moderation.js")).defineUnmute,
   },
   {
     name: "purge",
     synopsis: "purge --from PEER",
     summary: "remove what a peer sent and nobody has read",
-    load: async () => (await import("./commands/purge-messages.js")).definePurge,
+    load: async () => (await import("./commands/moderation.js")).definePurge,
   },
   {
     name: "forget",

@@ -4,13 +4,13 @@ import { join, relative } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { Config } from "../endpoint/config.js";
 import { lookIntoHome, type HomeContents } from "../endpoint/home.js";
-import { CliError } from "./cli-error.js";
 import { stopBroker } from "./commands/stop.js";
 import { lookAtBroker, type BrokerView } from "./doctor/broker-view.js";
 import { lookAtHome, type HomeView } from "./doctor/home-view.js";
 import { lockHolder } from "./doctor/lock-view.js";
+import { CliError } from "./failure.js";
 import type { Output } from "./print/output.js";
-import { count } from "./print/receipt-words.js";
+import { count } from "./print/words.js";
 import type { Shell } from "./shell.js";
 
 /** A home as it is before all of it is removed. */

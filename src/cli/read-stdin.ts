@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { CliError } from "./cli-error.js";
+import { CliError } from "./failure.js";
 
 /**
  * All of a stream as text, without one line break at its end. USAGE when it exceeds `maxBytes`, which

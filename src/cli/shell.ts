@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { ExitCode, CliError } from "./cli-error.js";
-import { Output } from "./print/output.js";
 import type { UserPlaces } from "../endpoint/config.js";
 import { findProgram } from "../endpoint/find-program.js";
 import { commandLine } from "./doctor/advice.js";
+import { CliError, ExitCode } from "./failure.js";
+import { Output } from "./print/output.js";
 
 /** What every command works with. */
 export interface Shell {

@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Urgency } from "../../gen/peerline/v1/message_pb.js";
-import { searchHistory } from "../../src/cli/history.js";
-import { isFiltered, openFilter, readPattern, readSince } from "../../src/cli/log-filter.js";
-import type { FilterOptions } from "../../src/cli/log-filter.js";
-import type { Operator } from "../../src/cli/operator.js";
+import {
+  isFiltered,
+  openFilter,
+  readPattern,
+  readSince,
+  type FilterOptions,
+} from "../../src/cli/log-filter.js";
+import { searchHistory, type Operator } from "../../src/cli/operator.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { operatorToken, startTestBroker, type TestBroker } from "../support/test-broker.js";
 

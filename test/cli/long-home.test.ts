@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ExitCode } from "../../src/cli/cli-error.js";
+import { ExitCode } from "../../src/cli/failure.js";
 import { brokerExit } from "../../src/endpoint/start-report.js";
 import { initialize, initialized, RawAgent, toolCall } from "../mcp/raw-agent.js";
 import { program, run } from "../support/program.js";

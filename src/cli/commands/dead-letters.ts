@@ -1,14 +1,12 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { readConfig } from "../../endpoint/config.js";
-import { readHistory } from "../history.js";
-import { callTimeoutMs, maxLogCount } from "../limits.js";
-import { printRecord } from "../print/log-entry.js";
-import { connectAsOperator, type Operator } from "../operator.js";
-import { receiptPhrase } from "../print/receipt-words.js";
 import { systemClock } from "../../clock.js";
+import { readConfig } from "../../endpoint/config.js";
+import { callTimeoutMs, maxLogCount } from "../limits.js";
+import { connectAsOperator, readHistory, type Operator } from "../operator.js";
+import { printRecord, writtenId } from "../print/message-lines.js";
+import { receiptPhrase } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
-import { writtenId } from "../print/message-lines.js";
-import { showMessage } from "./show.js";
+import { showMessage } from "./log.js";
 
 export const defineDeadLetters: Define = (command, shell) => {
   command

@@ -8,12 +8,12 @@ import {
 } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { VERSION } from "../../endpoint/version.js";
-import { ExitCode } from "../cli-error.js";
 import { commandLine } from "../doctor/advice.js";
 import { runChecks } from "../doctor/all-checks.js";
 import { gatherEvidence } from "../doctor/evidence.js";
 import { isTrouble, type Finding } from "../doctor/finding.js";
 import { reportLines } from "../doctor/report.js";
+import { ExitCode } from "../failure.js";
 import { catchInterruption, type Define, type Shell } from "../shell.js";
 
 export const defineDoctor: Define = (command, shell) => {

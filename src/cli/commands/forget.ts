@@ -5,11 +5,10 @@ import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
 import { RpcError } from "../../rpc/error.js";
-import { CliError } from "../cli-error.js";
+import { CliError } from "../failure.js";
 import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
-import { count } from "../print/receipt-words.js";
-import { relativeTime } from "../print/time-words.js";
+import { count, relativeTime } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
 export const defineForget: Define = (command, shell) => {

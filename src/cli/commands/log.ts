@@ -1,10 +1,14 @@
 import type { PeerRef } from "../../../gen/peerline/v1/message_pb.js";
 import { readConfig } from "../../endpoint/config.js";
-import { CliError } from "../cli-error.js";
+import { CliError } from "../failure.js";
 import { followLog, type LogProgress } from "../follow-log.js";
-import { searchHistory } from "../history.js";
-import { catchInterruption, type Define, type Shell } from "../shell.js";
-import { defaultLogCount, maxLogCount, maxLogMemory, maxSearched } from "../limits.js";
+import {
+  callTimeoutMs,
+  defaultLogCount,
+  maxLogCount,
+  maxLogMemory,
+  maxSearched,
+} from "../limits.js";
 import {
   isFiltered,
   openFilter,
@@ -13,8 +17,9 @@ import {
   type FilterOptions,
 } from "../log-filter.js";
 import { lossNotes, retryLostBroker } from "../lost-broker.js";
-import { printMoved, printRecord } from "../print/log-entry.js";
-import { connectAsOperator } from "../operator.js";
+import { connectAsOperator, searchHistory } from "../operator.js";
+import { printMoved, printRecord, writtenId } from "../print/message-lines.js";
+import { catchInterruption, type Define, type Shell } from "../shell.js";
 
 export const defineLog: Define = (command, shell) => {
   command
@@ -130,4 +135,30 @@ function readNumber(text: string): number {
   const number = Number(text);
   if (Number.isInteger(number) && number >= 0 && number <= maxLogCount) return number;
   throw new CliError("USAGE", `-n ${text} is no count of messages: write 0 to ${maxLogCount}.`);
+}
+
+export const defineShow: Define = (command, shell) => {
+  command
+    .description("Prints one message with where it stands. Looking moves nothing.")
+    .argument("<id>", "its id, or the last 8 or more characters of it")
+    .option("--json", "print the contract's WatchMessagesResponse as one JSON object")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  peerline show 71cb503b
+  peerline show 71cb503b --json | jq -r .accepted.message.text`,
+    )
+    .action((id: string, { json = false }: { json?: boolean }) => showMessage(shell, id, json));
+};
+
+export async function showMessage(
+  { program, out }: Shell,
+  id: string,
+  json: boolean,
+): Promise<void> {
+  await using operator = await connectAsOperator({ config: readConfig(), program });
+  const messageId = writtenId(id);
+  const { record } = await operator.client.getMessage({ messageId }, { timeoutMs: callTimeoutMs });
+  if (record !== undefined) await printRecord(out, record, json);
 }

@@ -1,17 +1,16 @@
-import stringWidth from "string-width";
 import { homedir, hostname } from "node:os";
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import stringWidth from "string-width";
 import { PeerKind, PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
 import { peerLine } from "../../contract/peer-text.js";
 import { readConfig } from "../../endpoint/config.js";
 import { connectAsOperator, listPeers } from "../operator.js";
-import type { Output } from "../print/output.js";
-import { reachLabel } from "../print/receipt-words.js";
-import { relativeTime } from "../print/time-words.js";
-import type { Define, Shell } from "../shell.js";
 import { cut, table } from "../print/columns.js";
+import type { Output } from "../print/output.js";
+import { reachLabel, relativeTime } from "../print/words.js";
+import type { Define, Shell } from "../shell.js";
 
 export const definePeers: Define = (command, shell) => {
   command

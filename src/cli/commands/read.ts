@@ -1,11 +1,11 @@
 import { toJson } from "@bufbuild/protobuf";
 import { DeliverySchema, Outcome } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../../gen/peerline/v1/message_pb.js";
-import type { Line } from "../../client/line.js";
 import { LineError } from "../../client/line-error.js";
+import type { Line } from "../../client/line.js";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
-import { CliError, ExitCode } from "../cli-error.js";
+import { CliError, ExitCode } from "../failure.js";
 import { lossNotes } from "../lost-broker.js";
 import { openPersonLine } from "../person.js";
 import { messageLines } from "../print/message-lines.js";

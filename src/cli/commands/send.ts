@@ -4,22 +4,21 @@ import {
   type SendMessageResponse,
   type SendResult,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
-import { visibleLine } from "../../contract/peer-text.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { shortId } from "../../contract/ids.js";
+import { visibleLine } from "../../contract/peer-text.js";
 import { readConfig } from "../../endpoint/config.js";
 import { readSeconds } from "../../mcp/duration.js";
-import { shortId } from "../../contract/ids.js";
 import { readUrgency } from "../../mcp/words.js";
-import { CliError } from "../cli-error.js";
+import { errorOf } from "../../rpc/status.js";
 import { commandLine } from "../doctor/advice.js";
+import { CliError, explainRefusal } from "../failure.js";
 import { maxExpirySeconds, maxQuotedCharacters, maxTextBytes } from "../limits.js";
 import { openPersonLine } from "../person.js";
-import { reachClause, stateLabel } from "../print/receipt-words.js";
-import { readStdin } from "../read-stdin.js";
-import { explainRefusal } from "../failure.js";
-import { errorOf } from "../../rpc/status.js";
-import type { Define, Shell } from "../shell.js";
 import { writtenId } from "../print/message-lines.js";
+import { reachClause, stateLabel } from "../print/words.js";
+import { readStdin } from "../read-stdin.js";
+import type { Define, Shell } from "../shell.js";
 
 export const defineSend: Define = (command, shell) => {
   shell.explainUsage = (code) => {

@@ -14,12 +14,11 @@ import { EndpointError, type EndpointErrorCode } from "../../endpoint/endpoint-e
 import { openHome } from "../../endpoint/home.js";
 import { otherVersion } from "../../endpoint/version.js";
 import { findBrokerProcess, processWords, type BrokerProcess } from "../broker-process.js";
-import { ExitCode } from "../cli-error.js";
+import { ExitCode } from "../failure.js";
 import { connectAsOperator, listPeers } from "../operator.js";
-import { count } from "../print/receipt-words.js";
-import { span } from "../print/time-words.js";
-import type { Define, Shell } from "../shell.js";
 import { gap, table, wrap } from "../print/columns.js";
+import { count, span } from "../print/words.js";
+import type { Define, Shell } from "../shell.js";
 
 export const defineStatus: Define = (command, shell) => {
   command

@@ -7,10 +7,10 @@ import {
   waitForBrokerEnd,
   type BrokerProcess,
 } from "../broker-process.js";
-import { CliError } from "../cli-error.js";
+import { CliError } from "../failure.js";
 import { callTimeoutMs, stopLookMs, stopWaitMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
-import { count } from "../print/receipt-words.js";
+import { count } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
 export const defineStop: Define = (command, shell) => {

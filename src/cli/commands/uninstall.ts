@@ -3,14 +3,14 @@ import { readConfig, readUserPlaces, type Config } from "../../endpoint/config.j
 import { allHosts } from "../../hosts/all-hosts.js";
 import { Backups } from "../../hosts/config-files/backups.js";
 import { planUninstall, uninstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
-import type { Host, InstallOptions } from "../../hosts/host.js";
 import { findEntries, findPlugin } from "../../hosts/find-entries.js";
-import { CliError, ExitCode } from "../cli-error.js";
+import type { Host, InstallOptions } from "../../hosts/host.js";
 import { forEachHost, hostArgument, projectFolder } from "../each-host.js";
+import { CliError, ExitCode } from "../failure.js";
 import { editLines, placeOf, pluginLines } from "../print/edit-lines.js";
-import { catchInterruption, selfCommand, type Define, type Shell } from "../shell.js";
 import type { Output } from "../print/output.js";
 import { agree, purgeLines, removeHome, surveyHome, whatStays } from "../purge.js";
+import { catchInterruption, selfCommand, type Define, type Shell } from "../shell.js";
 
 interface Options {
   readonly all: boolean;

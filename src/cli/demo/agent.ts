@@ -3,7 +3,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
 import { VERSION } from "../../endpoint/version.js";
-import { CliError } from "../cli-error.js";
+import { CliError } from "../failure.js";
 import { callTimeoutMs } from "../limits.js";
 
 /**

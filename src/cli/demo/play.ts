@@ -1,13 +1,12 @@
 import { ConfirmedBy } from "../../../gen/peerline/v1/message_pb.js";
 import { sleep, systemClock } from "../../clock.js";
 import { shortId } from "../../contract/ids.js";
-import { CliError } from "../cli-error.js";
-import { evidenceLabels, count } from "../print/receipt-words.js";
-import { clockTime } from "../print/time-words.js";
+import { CliError } from "../failure.js";
+import { mailWaitMs, maxSettleLooks, settleLookMs } from "../limits.js";
 import { listPeers } from "../operator.js";
+import { clockTime, count, evidenceLabels } from "../print/words.js";
 import type { Agent, Mail, Standing } from "./agent.js";
 import { Ledger } from "./ledger.js";
-import { mailWaitMs, maxSettleLooks, settleLookMs } from "./limits.js";
 import type { Stage } from "./stage.js";
 import type { Transcript } from "./transcript.js";
 

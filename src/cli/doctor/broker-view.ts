@@ -10,9 +10,8 @@ import { EndpointError, errnoOf } from "../../endpoint/endpoint-error.js";
 import { answerTimeoutMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secret-file.js";
 import { RpcError } from "../../rpc/error.js";
-import { CliError } from "../cli-error.js";
-import { readHistory } from "../history.js";
-import { connectAsOperator, listPeers } from "../operator.js";
+import { CliError } from "../failure.js";
+import { connectAsOperator, listPeers, readHistory } from "../operator.js";
 import type { HomeView } from "./home-view.js";
 
 /** The broker as far as it can be seen. None is started for it. */

@@ -1,10 +1,10 @@
-import { count } from "../print/receipt-words.js";
+import { VERSION } from "../../endpoint/version.js";
+import { count } from "../print/words.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxListed } from "./limits.js";
-import { socketOf, type RunningProgram } from "./running-programs.js";
-import { VERSION } from "../../endpoint/version.js";
 import { programVersion } from "./plain-start.js";
+import { socketOf, type RunningProgram } from "./running-programs.js";
 
 /** Agents that talk to different brokers cannot find each other, and nothing else tells of it. */
 export function checkHomes({ config, running }: Evidence): Finding[] {

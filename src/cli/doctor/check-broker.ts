@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { afterStop, otherVersion } from "../../endpoint/version.js";
-import { span } from "../print/time-words.js";
+import { span } from "../print/words.js";
 import { advise, asidePath, commandLine } from "./advice.js";
 import type { RunningBroker } from "./broker-view.js";
 import { endHolder } from "./check-lock.js";

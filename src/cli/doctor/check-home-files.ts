@@ -1,13 +1,13 @@
-import { lstatSync, readdirSync, type Stats, statSync } from "node:fs";
+import { lstatSync, readdirSync, statSync, type Stats } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { errnoOf } from "../../endpoint/endpoint-error.js";
+import { isLeft, isUnvisited } from "../../hosts/doorbell/box-folder.js";
+import { count } from "../print/words.js";
 import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxHomeEntries } from "./limits.js";
-import { isLeft, isUnvisited } from "../../hosts/doorbell/box-folder.js";
-import { count } from "../print/receipt-words.js";
 
 /** What is in the home has to be this user's, and closed to others like the home itself. */
 export function checkHomeFiles({ home }: Evidence): Finding[] {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { scriptBeside } from "../../hosts/doorbell/hook.js";
 import type { HostHooks } from "../../hosts/host.js";
-import { count } from "../print/receipt-words.js";
+import { count } from "../print/words.js";
 import { advise, commandLine, installCommands } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";

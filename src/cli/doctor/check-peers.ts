@@ -1,13 +1,12 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
-import { hostNamed } from "../../hosts/find-hosts.js";
 import { peerLine } from "../../contract/peer-text.js";
-import { count } from "../print/receipt-words.js";
-import { relativeTime } from "../print/time-words.js";
+import { hostNamed } from "../../hosts/find-hosts.js";
+import { count, relativeTime } from "../print/words.js";
+import { commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxListed, staleMs } from "./limits.js";
-import { commandLine } from "./advice.js";
 
 /** Peers that nobody has been for long: mail for them waits for somebody who may not come. */
 export function checkPeers({ broker, nowMs }: Evidence): Finding[] {

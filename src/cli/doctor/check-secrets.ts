@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { maxSecrets, startClaimMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secret-file.js";
-import { count } from "../print/receipt-words.js";
+import { count } from "../print/words.js";
 import { advise, asidePath, commandLine, quoted } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";

@@ -1,9 +1,8 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { StoreInfo } from "../../../gen/peerline/v1/broker_service_pb.js";
-import { count } from "../print/receipt-words.js";
+import { count, span } from "../print/words.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { span } from "../print/time-words.js";
 import { clockToleranceMs } from "./limits.js";
 
 /** What the broker says of its store. */

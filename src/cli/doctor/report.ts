@@ -1,7 +1,7 @@
 import { visibleLine } from "../../contract/peer-text.js";
-import type { Output } from "../print/output.js";
-import { count } from "../print/receipt-words.js";
 import { wrap } from "../print/columns.js";
+import type { Output } from "../print/output.js";
+import { count } from "../print/words.js";
 import { groups, isTrouble, type Finding, type Severity } from "./finding.js";
 
 /** Findings for people: what is well by groups, then what is to be mended, the worst last. */

@@ -1,10 +1,10 @@
 import { visibleText } from "../../contract/peer-text.js";
 import type { ConfigEdit } from "../../hosts/config-files/config-edit.js";
-import type { Host, FoundPlugin } from "../../hosts/host.js";
-import type { Output } from "./output.js";
-import { count } from "./receipt-words.js";
+import type { FoundPlugin, Host } from "../../hosts/host.js";
 import { commandLine } from "../doctor/advice.js";
 import { maxDifferenceLineLength } from "../limits.js";
+import type { Output } from "./output.js";
+import { count } from "./words.js";
 
 /** Planned edits for people to read: a line for each file, and with `verbose` the exact change below it. */
 export function editLines(

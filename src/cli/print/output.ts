@@ -1,8 +1,8 @@
-import pc from "picocolors";
 import type { Writable } from "node:stream";
-import { CliError } from "../cli-error.js";
-import { wrap } from "./columns.js";
+import pc from "picocolors";
 import { unsafe } from "../../contract/peer-text.js";
+import { CliError } from "../failure.js";
+import { wrap } from "./columns.js";
 
 /** Standard output or error: a terminal, a file or a pipe. */
 type Stream = Writable & { readonly isTTY?: boolean; readonly columns?: number };

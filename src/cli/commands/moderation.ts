@@ -2,10 +2,10 @@ import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
 import { readSeconds } from "../../mcp/duration.js";
-import { CliError } from "../cli-error.js";
-import { clockTime } from "../print/time-words.js";
-import { callTimeoutMs, maxMuteSeconds } from "../limits.js";
+import { CliError } from "../failure.js";
+import { callTimeoutMs, maxMuteSeconds, purgeTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
+import { clockTime, count } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
 export const defineMute: Define = (command, shell) => {
@@ -61,4 +61,34 @@ async function unmute({ program, out }: Shell, name: string): Promise<void> {
   await using operator = await connectAsOperator({ config: readConfig(), program });
   const { peer } = await operator.client.unmutePeer({ peer: name }, { timeoutMs: callTimeoutMs });
   await out.lines(`${peer?.name} may send.`);
+}
+
+export const definePurge: Define = (command, shell) => {
+  command
+    .description(
+      "Removes for good what a peer sent and nobody has read yet; its sender is told. What an agent holds " +
+        "already may still be shown to it.",
+    )
+    .requiredOption("--from <peer>", "the sender, by its name or id")
+    .option("--all", "also what was read or has ended: nothing that it sent is kept")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  peerline purge --from worker-3
+  peerline mute worker-3 && peerline purge --from worker-3 --all`,
+    )
+    .action((options: { from: string; all?: true }) => purge(shell, options));
+};
+
+async function purge(
+  { program, out }: Shell,
+  { from: name, all = false }: { from: string; all?: boolean },
+): Promise<void> {
+  await using operator = await connectAsOperator({ config: readConfig(), program });
+  const request = { from: name, all };
+  const options = { timeoutMs: purgeTimeoutMs };
+  const { from, removedDeliveries } = await operator.client.purgeMessages(request, options);
+  const removed = count(Number(removedDeliveries), all ? "message" : "unread message");
+  await out.lines(`Removed ${removed} from ${from?.name}, each recipient counting.`);
 }
