@@ -299,6 +299,8 @@ describe("Register", () => {
     const two = await broker.join({ name: "two", conversationId: "codex:2", instanceId: "2" });
     // Its peer goes on in another conversation, which keeps conversation 1 from it.
     await broker.join({ secret: one.secret, instanceId: "1", conversationId: "codex:3" });
+    // Used, it is not removed by the move: no creation comes back with it.
+    await two.client.sendMessage({ to: ["one"], text: "hello" });
     const stream = two.subscribe();
     await stream.expect("started");
     const move = { keyring: [one.secret, two.secret], instanceId: "2", conversationId: "codex:1" };
