@@ -1,9 +1,6 @@
-import { randomBytes, randomUUID } from "node:crypto";
-import { constants } from "node:fs";
-import { open, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { randomBytes } from "node:crypto";
 import { sleep } from "../clock.js";
-import { placeFile } from "./durable-file.js";
+import { writeDurably } from "../durable-file.js";
 import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
 import { maxSecretFileBytes, secretLookMs, secretLooks } from "./limits.js";
 import { readRegularFile } from "./regular-file.js";
@@ -38,42 +35,13 @@ export async function readSecretFile(path: string): Promise<string | undefined> 
 /** Makes a new secret and its file, at once and durably; EEXIST when there is a file already. */
 export async function createSecretFile(path: string): Promise<string> {
   const secret = randomBytes(32).toString("base64url");
-  const draft = `${path}.${randomUUID()}.new`;
   try {
-    await writeDurably(draft, `${secret}\n`);
-    await placeFile(draft, path);
+    await writeDurably(path, `${secret}\n`);
   } catch (error) {
-    await rm(draft, { force: true }).catch(() => {});
     throw explainStorage(error, path);
   }
-  await syncDirectory(dirname(path));
   return secret;
-}
-
-/**
- * Makes the names in a directory survive the loss of power. On SMB and the like a directory cannot be
- * synced: there the server answers for its names.
- */
-export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } catch (error) {
-    if (!["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errnoOf(error) ?? "")) throw error;
-  } finally {
-    await handle.close();
-  }
 }
 
 // 32 bytes in base64url: a file that was cut short does not fit.
 const secretPattern = /^[A-Za-z0-9_-]{43}$/;
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const handle = await open(path, "wx", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}

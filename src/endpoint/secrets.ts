@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { syncFolder } from "../durable-file.js";
 import { errnoOf, explainStorage } from "./endpoint-error.js";
 import type { Home } from "./home.js";
 import { maxSecrets } from "./limits.js";
-import { createSecretFile, openSecretFile, readSecretFile, syncDirectory } from "./secret-file.js";
+import { createSecretFile, openSecretFile, readSecretFile } from "./secret-file.js";
 
 /** Proof of one peer's identity, in a file of its own. */
 export interface PeerSecret {
@@ -59,7 +60,7 @@ export async function readOperatorToken(home: Home): Promise<string | undefined>
 async function makePeersFolder({ path, peersPath }: Home): Promise<void> {
   try {
     const made = await mkdir(peersPath, { recursive: true, mode: 0o700 });
-    if (made !== undefined) await syncDirectory(path);
+    if (made !== undefined) await syncFolder(path);
   } catch (error) {
     throw explainStorage(error, peersPath);
   }

@@ -1,21 +1,9 @@
-import { randomUUID } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import {
-  access,
-  lstat,
-  mkdir,
-  open,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  rmdir,
-} from "node:fs/promises";
+import { access, lstat, mkdir, readlink, realpath, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
-import { placeFile } from "../../endpoint/durable-file.js";
+import { syncFolder, writeDurably } from "../../durable-file.js";
 import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { readRegularFile } from "../../endpoint/regular-file.js";
-import { syncDirectory } from "../../endpoint/secret-file.js";
 import { HostError } from "./host-error.js";
 import { maxConfigFileBytes } from "./limits.js";
 
@@ -83,13 +71,15 @@ export async function replaceConfigFile(file: ConfigFile, text: string | undefin
   const { path, target } = file;
   try {
     await checkOwner(file);
+    const check = (): Promise<void> => checkUnchanged(file);
     if (text === undefined) {
-      await checkUnchanged(file);
+      await check();
       await rm(target);
+      await syncFolder(dirname(target));
     } else {
-      await replace(file, text);
+      const replaces = file.text !== undefined;
+      await writeDurably(target, text, { replaces, like: file.stats, check });
     }
-    await syncDirectory(dirname(target));
   } catch (cause) {
     if (errnoOf(cause) === "EEXIST") throw changed(path, cause);
     throw named(cause, path, "cannot be written");
@@ -120,18 +110,6 @@ function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder + sep);
 }
 
-async function replace({ path, target, text: known, stats }: ConfigFile, text: string) {
-  const draft = `${target}.${randomUUID()}.new`;
-  try {
-    await writeDraft(draft, text, stats);
-    await checkUnchanged({ path, text: known });
-    if (known === undefined) await placeFile(draft, target);
-    else await rename(draft, target);
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
 async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path);
@@ -148,21 +126,6 @@ function decode(path: string, bytes: Buffer): string {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
     throw unusable(path, "is not UTF-8", cause);
-  }
-}
-
-async function writeDraft(draft: string, text: string, stats: Stats | undefined): Promise<void> {
-  const handle = await open(draft, "wx", 0o600);
-  try {
-    await handle.writeFile(text);
-    if (stats !== undefined) {
-      const { gid } = await handle.stat();
-      if (gid !== stats.gid) await handle.chown(stats.uid, stats.gid);
-      await handle.chmod(stats.mode & 0o7777);
-    }
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -1,11 +1,11 @@
-import { readdirSync, renameSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
+import { renameDurably } from "../../durable-file.js";
 import { findProblem } from "./damage/integrity-check.js";
 import { toStoreError } from "./failure.js";
 import { applicationId, type Migration } from "./schema.js";
-import { sync } from "./store-file.js";
 
 /**
  * Brings a database to a newer version of the schema, or leaves it as it was:
@@ -52,9 +52,7 @@ export function backUp(database: Database.Database, path: string, version: numbe
     rmSync(partPath, { force: true });
     database.prepare("VACUUM INTO ?").run([partPath]);
     assertSame(database, partPath);
-    sync(partPath);
-    renameSync(partPath, backupPath);
-    sync(dirname(path));
+    renameDurably(partPath, backupPath);
     return backupPath;
   } catch (cause) {
     removeIfPossible(partPath);

@@ -1,4 +1,4 @@
-import { closeSync, constants, fsyncSync, statSync } from "node:fs";
+import { closeSync, constants, statSync } from "node:fs";
 import { StoreError } from "../../broker/store.js";
 import { openFile } from "../../open-file.js";
 
@@ -11,8 +11,8 @@ const ways = {
 };
 
 /**
- * Runs with the descriptor of one of the database's files, or of their folder. Anything else in such a
- * place is refused, without waiting for it.
+ * Runs with the descriptor of one of the database's files. Anything else in its place is refused, without
+ * waiting for it.
  */
 export function withFile<T>(path: string, how: keyof typeof ways, run: (file: number) => T): T {
   const file = openStoreFile(path, how);
@@ -21,11 +21,6 @@ export function withFile<T>(path: string, how: keyof typeof ways, run: (file: nu
   } finally {
     closeSync(file);
   }
-}
-
-/** Makes the file, or the names in the folder, survive a power cut. */
-export function sync(path: string): void {
-  withFile(path, "read", fsyncSync);
 }
 
 /** Throws where something other than a file stands at a path that SQLite opens itself. */

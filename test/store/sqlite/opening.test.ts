@@ -7,7 +7,7 @@ import { markDamaged } from "../../../src/store/sqlite/damage/salvage.js";
 import { PageFile } from "../../../src/store/sqlite/damage/page-reader.js";
 import { explainRefusedWrite } from "../../../src/store/sqlite/free-space.js";
 import { migrations } from "../../../src/store/sqlite/schema.js";
-import { sync } from "../../../src/store/sqlite/store-file.js";
+import { sync } from "../../../src/durable-file.js";
 import { obstacles, obstruct } from "../../support/obstacles.js";
 import { send } from "../../contract/store/drafts.js";
 import { execute } from "./execute.js";

@@ -4,13 +4,14 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { StoreError } from "../../../broker/store.js";
 import { systemClock } from "../../../clock.js";
+import { renameDurably, sync } from "../../../durable-file.js";
 import { MessageSchema } from "../../../../gen/peerline/v1/message_pb.js";
 import { lostFile, toStoreError } from "../failure.js";
 import { maxSalvagedDamaged } from "../limits.js";
 import { migrate } from "../migrate.js";
 import { forgottenDelivery } from "../receipts.js";
 import { applicationId, migrations } from "../schema.js";
-import { sync, withFile } from "../store-file.js";
+import { withFile } from "../store-file.js";
 import { NewRows } from "./new-rows.js";
 import { PageFile } from "./page-reader.js";
 import { recognise, type SalvagedRow } from "./salvaged-row.js";
@@ -26,22 +27,20 @@ import { recognise, type SalvagedRow } from "./salvaged-row.js";
  * Nobody else may use the home meanwhile.
  */
 export function salvage(path: string, refusal: StoreError): string {
+  const time = new Date(systemClock.now()).toISOString().replaceAll(/[-:.]/g, "");
   const partPath = `${path}.salvage`;
   let salvaged: Salvaged;
   try {
     remove(partPath);
     salvaged = copyRows(path, partPath);
     if (!salvaged.isOurs) throw lostFile(refusal);
-    sync(partPath);
+    renameDurably(partPath, `${path}.salvaged-${time}`);
   } catch (error) {
     remove(partPath);
     const known = toStoreError(error);
     if (known === undefined || known === error) throw error;
     throw new StoreError(known.code, `${refusal.message} It is not salvaged: ${known.message}`);
   }
-  const time = new Date(systemClock.now()).toISOString().replaceAll(/[-:.]/g, "");
-  renameSync(partPath, `${path}.salvaged-${time}`);
-  sync(dirname(path));
   const damagedPath = finishSalvage(path);
   return `${refusal.message} ${describe(salvaged)} The damaged file is kept as ${damagedPath}.`;
 }
@@ -63,8 +62,7 @@ export function finishSalvage(path: string): string | undefined {
     else if (bytes !== undefined) renameSync(path + suffix, damagedPath + suffix);
   }
   sync(folder);
-  renameSync(join(folder, name), path);
-  sync(folder);
+  renameDurably(join(folder, name), path);
   unmarkDamaged(path);
   return damagedPath;
 }
