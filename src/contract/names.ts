@@ -58,9 +58,10 @@ const kindWords: Partial<Record<PeerKind, string>> = {
 };
 
 /**
- * Whether a name reads as a role of a conversation, as a word of the hosts' or of Peerline's own, whose
- * word would weigh more than a peer's, or as a word that means nobody in particular, or everybody. Dots,
- * hyphens and underscores in it, and a number behind it, make it no other: `u-s-e-r`, `system_reminder.2`.
+ * Whether a name reads as a role of a conversation, or as a word of the hosts' or of Peerline's own:
+ * its word would weigh more than a peer's. So does a word that means nobody in particular, or
+ * everybody. Dots, hyphens and underscores in it, and a number behind it, make it no other: `u-s-e-r`,
+ * `system_reminder.2`.
  */
 function isReserved(name: string): boolean {
   return reserved.has(name.replaceAll(/[._-]+/g, "").replace(/\d+$/, ""));

@@ -2,7 +2,7 @@ import { maxConnections } from "../rpc/limits.js";
 import { otherOpenFiles } from "./limits.js";
 
 /**
- * How many connections the broker takes: each is an open file, and where the process has no more of these
+ * How many connections the broker takes. Each is an open file. Where the process has no more of these,
  * the system closes every new connection without a word, and neither log nor database can be opened.
  */
 export function connectionsThatFit(): number {

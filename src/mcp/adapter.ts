@@ -143,9 +143,9 @@ class Adapter {
   }
 
   /**
-   * Goes with the host to the conversation that its hooks name. They name it before a call of it can come,
-   * and the environment only that of the process's start: Claude Code keeps its servers through /clear and
-   * /resume, and starts those of `claude -p --continue` with the id of no conversation.
+   * Goes with the host to the conversation that its hooks name. They name it before a call of it can
+   * come. The environment names only that of the process's start. Claude Code keeps its servers through
+   * /clear and /resume, and starts those of `claude -p --continue` with the id of no conversation.
    */
   async #followHost(): Promise<void> {
     const { identity, line } = this.#attach();

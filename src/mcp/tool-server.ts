@@ -55,8 +55,8 @@ export function createToolServer(
 }
 
 /**
- * Hosts refuse or hide what does not say that it is harmless: Codex runs a tool unasked only if it is
- * read-only, or neither destructive nor open to the world; Claude Code shows a tool at once only if it
+ * Hosts refuse or hide what does not say that it is harmless. Codex runs a tool unasked only if it is
+ * read-only, or neither destructive nor open to the world. Claude Code shows a tool at once only if it
  * is marked to be always loaded.
  */
 function describeTool(tool: Tool): ListedTool {

@@ -82,8 +82,8 @@ export class Leases {
   }
 
   /**
-   * Carries out a report after those on the same delivery before it; resolves to the receipt's state once
-   * that is durable, to undefined where the delivery has no lease, or has none any more.
+   * Carries out a report after those on the same delivery before it. Resolves to the receipt's state
+   * once that is durable, or to undefined where the delivery has no lease, or has none any more.
    */
   async report(seq: bigint, ack: Ack): Promise<ReceiptState | undefined> {
     const lease = this.#bySeq.get(seq);

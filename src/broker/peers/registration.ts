@@ -116,9 +116,10 @@ export class Registrar {
   }
 
   /**
-   * An instance that has a session. It keeps it, and its peer is bound to the conversation that it names,
-   * unless another peer is bound to that: then it moves there, or, where somebody else has that peer, to
-   * one that a newcomer of the conversation would get. What waits at the peer that it leaves stays there.
+   * An instance that has a session. It keeps it, and its peer is bound to the conversation that it
+   * names. Where another peer is bound to that, it moves there. Where somebody else has that peer, it
+   * moves to one that a newcomer of the conversation would get. What waits at the peer that it leaves
+   * stays there.
    */
   async #returning(
     wish: Registration,
@@ -290,8 +291,8 @@ export class Registrar {
   }
 
   /**
-   * A mute goes along with who was the muted peer and becomes a new one, as far as that can be told: the
-   * same instance, the same conversation, or a caller over the same connection.
+   * A mute goes along with who was the muted peer and becomes a new one, as far as that can be told. It
+   * is the same instance, the same conversation, or a caller over the same connection.
    */
   #inheritedMuteMs({ instanceId, conversationId, connection }: Registration, name: string): number {
     let mutedUntilMs = 0;
@@ -396,8 +397,8 @@ export class Registrar {
   }
 
   /**
-   * Nobody else has the peer; or who has it is of the same conversation, or took it because it was free and
-   * has not used it, while this conversation is bound to it.
+   * Nobody else has the peer, or who has it is of the same conversation. Or who has it took it because
+   * it was free, has not used it, and this conversation is bound to it.
    */
   #isFree(entry: PeerEntry, wish: Registration): boolean {
     if (entry.stored.kind !== wish.kind && entry.stored.secretHash !== wish.secretHash)

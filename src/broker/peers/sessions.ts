@@ -51,7 +51,7 @@ export type Credential =
  * A session is live while a connection is open over which it registered or called, whether or not it
  * has a stream there; no timer decides. Several sessions may share a connection, and one session may
  * have several. When the last one is gone the peer can be taken at once, yet the token stays good until
- * somebody does: a call that brings it over a new connection makes the session live again. Others see
+ * somebody does. A call that brings it over a new connection makes the session live again. Others see
  * the peer as online for a grace longer than its stream.
  */
 export class Sessions {
