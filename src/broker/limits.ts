@@ -1,6 +1,17 @@
 import { create } from "@bufbuild/protobuf";
 import { LimitSchema, type Limit } from "../../gen/peerline/v1/broker_service_pb.js";
-import { maxNameLength } from "../contract/limits.js";
+import {
+  maxAcks,
+  maxBranchBytes,
+  maxClientNameBytes,
+  maxClientVersionBytes,
+  maxExpiresInMs,
+  maxHistoryPageSize,
+  maxNameLength,
+  maxPathBytes,
+  maxPeersPageSize,
+  maxTextBytes,
+} from "../contract/limits.js";
 import {
   maxCalls,
   maxCallsOfConnection,
@@ -15,13 +26,10 @@ const MiB = 1024 * KiB;
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 
-export const maxTextBytes = 16 * KiB;
 export const maxDataBytes = 16 * KiB;
 export const maxThreadIdBytes = 64;
 export const maxRecipients = 256;
-export const minExpiresInMs = 1000;
 export const defaultExpiresInMs = 30 * dayMs;
-export const maxExpiresInMs = 365 * dayMs;
 
 export const minSecretBytes = 32;
 export const maxSecretBytes = 128;
@@ -54,18 +62,13 @@ export const maxWaitingRegistrationsOfConnection = 256;
 /** After how long a session that registers again, and says nothing new, is stored as seen again. */
 export const seenAgainMs = minuteMs;
 
-export const maxClientNameBytes = 64;
-export const maxClientVersionBytes = 64;
 export const maxHostBytes = 255;
-export const maxPathBytes = 4096;
-export const maxBranchBytes = 255;
 export const maxSummaryBytes = 500;
 
 export const defaultCreditMessages = 64;
 export const maxCreditMessages = 1024;
 export const defaultCreditBytes = 1 * MiB;
 export const maxCreditBytes = 16 * MiB;
-export const maxAcks = 1024;
 export const maxDeliveryIdBytes = 128;
 export const maxReasonBytes = 500;
 
@@ -76,9 +79,7 @@ export const returnDelayMs = 500;
 export const maxReturnDelayMs = minuteMs;
 
 export const defaultPeersPageSize = 100;
-export const maxPeersPageSize = 1000;
 export const defaultHistoryPageSize = 50;
-export const maxHistoryPageSize = 200;
 /** A page holds fewer where they would exceed this, encoded. */
 export const maxPageBytes = 1 * MiB;
 export const maxPageTokenBytes = 1 * KiB;
@@ -111,7 +112,6 @@ export const mailRetryMs = 10 * minuteMs;
 export const maxFormerNames = 8;
 /** Messages between two peers that are looked at to tell whether they know each other. */
 export const maxAcquaintance = 20;
-export const maxMuteMs = 365 * dayMs;
 
 /** How long ended messages are collected before their sender is told, and how many one notice names. */
 export const noticeDelayMs = 1000;

@@ -1,9 +1,3 @@
-/** The longest text of a message, in bytes of UTF-8: what the contract allows. */
-export const maxTextBytes = 16_384;
-
-/** The longest time that a message may be asked to wait: 365 days. */
-export const maxExpirySeconds = 365 * 86_400;
-
 /** The pause before a lost broker is looked for again, in milliseconds: doubled each time, up to the greatest. */
 export const firstReconnectDelayMs = 100;
 export const maxReconnectDelayMs = 5000;
@@ -13,9 +7,6 @@ export const callTimeoutMs = 10_000;
 
 /** How long a purge may take, in milliseconds: it goes through all that a peer sent. */
 export const purgeTimeoutMs = 120_000;
-
-/** The longest time for which a peer may be muted: 365 days. */
-export const maxMuteSeconds = 365 * 86_400;
 
 /** How long `stop` waits for the broker's process to end, in milliseconds, and how long between looks. */
 export const stopWaitMs = 10_000;
@@ -30,10 +21,6 @@ export const maxSearched = 20_000;
 
 /** Messages that `log -f` knows as shown, so that it shows none twice after a lost connection. */
 export const maxLogMemory = 2 * maxLogCount;
-
-/** Records and peers asked for in one page: the greatest the contract allows. */
-export const historyPageSize = 200;
-export const peersPageSize = 1000;
 
 /** Longer lines are not shown whole where a part of one changes, in characters: a configuration may be one line. */
 export const maxDifferenceLineLength = 200;

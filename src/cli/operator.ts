@@ -1,3 +1,4 @@
+import { maxHistoryPageSize, maxPeersPageSize } from "../contract/limits.js";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   BrokerService,
@@ -12,7 +13,7 @@ import { hasHome, openHome } from "../endpoint/home.js";
 import { readOperatorToken } from "../endpoint/secrets.js";
 import { createClient, type Client } from "../rpc/client.js";
 import { CliError } from "./failure.js";
-import { callTimeoutMs, historyPageSize, maxSearched, peersPageSize } from "./limits.js";
+import { callTimeoutMs, maxSearched } from "./limits.js";
 
 /** A connection that sees everything. It never starts a broker. */
 export interface Operator extends AsyncDisposable {
@@ -55,7 +56,7 @@ export async function listPeers(operator: Operator, onlineOnly: boolean): Promis
   let pageToken = "";
   do {
     const page = await operator.client.listPeers(
-      { onlineOnly, pageSize: peersPageSize, pageToken },
+      { onlineOnly, pageSize: maxPeersPageSize, pageToken },
       { timeoutMs: callTimeoutMs },
     );
     peers.push(...page.peers);
@@ -87,7 +88,7 @@ export async function searchHistory(
   { sinceMs = 0, isWanted, ...request }: HistoryQuery,
 ): Promise<History> {
   // The same for each page: a page token is good for the same request only.
-  const pageSize = isWanted ? historyPageSize : Math.min(number, historyPageSize);
+  const pageSize = isWanted ? maxHistoryPageSize : Math.min(number, maxHistoryPageSize);
   const records: MessageRecord[] = [];
   let pageToken = "";
   for (let searched = 0; records.length < number;) {

@@ -15,9 +15,6 @@ export const maxUnreadSenders = 8;
 /** The longest wait for what expires next: the clock may be set forward, or the machine sleep, meanwhile. */
 export const maxExpiryWaitMs = 600_000;
 
-/** Reports in one call, as the broker takes them. */
-export const maxReports = 1024;
-
 /** A call's time to reach the broker, which may have to be started, and be answered by it, with all its retries. */
 export const defaultCallTimeoutMs = 30_000;
 

@@ -1,3 +1,4 @@
+import { maxAcks } from "../contract/limits.js";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AckResult, AckSchema, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { ConfirmedBy } from "../../gen/peerline/v1/message_pb.js";
@@ -5,7 +6,7 @@ import { BackOff } from "../back-off.js";
 import { sleep } from "../clock.js";
 import { Code } from "../rpc/error.js";
 import type { HeldMessage } from "./inbox.js";
-import { maxReports, maxRetryMs, minRetryMs } from "./limits.js";
+import { maxRetryMs, minRetryMs } from "./limits.js";
 
 export type SendReports = (
   acks: MessageInitShape<typeof AckSchema>[],
@@ -79,7 +80,7 @@ export class Reports {
     while (this.#send !== undefined && this.#pending.length > 0) {
       const send = this.#send;
       const { signal } = this.#stop;
-      const batch = this.#pending.slice(0, maxReports);
+      const batch = this.#pending.slice(0, maxAcks);
       try {
         const results = await send(batch.map(toAck), signal);
         if (signal.aborted) continue;

@@ -1,7 +1,8 @@
+import { maxPathBytes } from "../contract/limits.js";
 import { realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { readRegularFile } from "../endpoint/regular-file.js";
-import { maxGitFileBytes, maxPathBytes } from "./limits.js";
+import { maxGitFileBytes } from "./limits.js";
 
 /** A working copy of a project. */
 export interface Checkout {

@@ -4,9 +4,6 @@ const MiB = 1024 * KiB;
 /** Results whose messages are not known to be read. The oldest is forgotten first, and proves nothing then. */
 export const maxShownResults = 1024;
 
-/** Text of a message, in UTF-8, as the broker takes it. */
-export const maxTextBytes = 16 * KiB;
-
 /** One line of JSON-RPC from the host. */
 export const maxLineBytes = 4 * MiB;
 
@@ -43,17 +40,8 @@ export const maxUnansweredSends = 16;
 /** What a result needs besides its messages: the counts, the senders and a note. */
 export const resultEnvelopeBytes = 800;
 
-/** A client's name, and its version, as the broker takes them. */
-export const maxClientBytes = 64;
-
 /** A small file of git that holds a path or the name of a branch. */
 export const maxGitFileBytes = 8 * KiB;
-
-/** A path, as the broker takes it. */
-export const maxPathBytes = 4096;
-
-/** A branch's name, as the broker takes it. */
-export const maxBranchBytes = 255;
 
 /** Senders named in a doorbell. */
 export const maxDoorbellNames = 4;

@@ -1,8 +1,8 @@
+import { maxBranchBytes, maxClientNameBytes, maxClientVersionBytes } from "../contract/limits.js";
 import { hostname } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import type { Profile } from "../../gen/peerline/v1/peer_pb.js";
 import { findCheckout } from "./checkout.js";
-import { maxBranchBytes, maxClientBytes } from "./limits.js";
 
 /** The program that an adapter serves. */
 export interface Client {
@@ -31,8 +31,8 @@ export class AgentProfile {
     const place = await describePlace(this.#cwd);
     this.#told = place;
     return {
-      clientName: cut(this.#client.name, maxClientBytes),
-      clientVersion: cut(this.#client.version, maxClientBytes),
+      clientName: cut(this.#client.name, maxClientNameBytes),
+      clientVersion: cut(this.#client.version, maxClientVersionBytes),
       host: hostname(),
       ...place,
     };

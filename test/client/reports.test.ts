@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, test } from "vitest";
 import { AckResultSchema, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { Code } from "../../src/rpc/error.js";
-import { maxReports } from "../../src/client/limits.js";
+import { maxAcks } from "../../src/contract/limits.js";
 import { Reports } from "../../src/client/reports.js";
 import { held } from "./held.js";
 
@@ -47,9 +47,9 @@ describe("Reports", () => {
 
   test("a batch is as large as the broker takes, and no larger", async () => {
     open();
-    for (let number = 0; number <= maxReports; number++) add(`d${number}`);
+    for (let number = 0; number <= maxAcks; number++) add(`d${number}`);
     await reports.flush();
-    expect(batches.map((batch) => batch.length)).toEqual([maxReports, 1]);
+    expect(batches.map((batch) => batch.length)).toEqual([maxAcks, 1]);
   });
 
   test("repeats only the entry that the store could not take", async () => {

@@ -1,3 +1,4 @@
+import { maxAcks } from "../../contract/limits.js";
 import { create } from "@bufbuild/protobuf";
 import {
   AckMessagesResponseSchema,
@@ -15,7 +16,7 @@ import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { parseDeliveryId } from "../delivery/delivery-id.js";
 import { boundBytes, boundCount, invalidField, requireField } from "../fields.js";
-import { maxAcks, maxDeliveryIdBytes, maxReasonBytes } from "../limits.js";
+import { maxDeliveryIdBytes, maxReasonBytes } from "../limits.js";
 import type { Session } from "../peers/sessions.js";
 import { StoreError } from "../store.js";
 

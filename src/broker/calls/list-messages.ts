@@ -1,3 +1,4 @@
+import { maxHistoryPageSize } from "../../contract/limits.js";
 import { create } from "@bufbuild/protobuf";
 import {
   ListMessagesResponseSchema,
@@ -9,7 +10,7 @@ import { translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { checkThreadId, invalidField } from "../fields.js";
 import { visibleTo } from "./find-message.js";
-import { defaultHistoryPageSize, maxPageBytes, maxHistoryPageSize } from "../limits.js";
+import { defaultHistoryPageSize, maxPageBytes } from "../limits.js";
 import { foreignPageToken, formatPageToken, parsePageToken, readPageSize } from "./page-token.js";
 import { StoreError } from "../store.js";
 

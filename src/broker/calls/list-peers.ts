@@ -1,3 +1,4 @@
+import { maxPeersPageSize } from "../../contract/limits.js";
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
   GetPeerResponseSchema,
@@ -12,7 +13,7 @@ import { PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Core } from "../core.js";
 import type { PeerEntry } from "../peers/directory.js";
 import { invalidField } from "../fields.js";
-import { defaultPeersPageSize, maxPageBytes, maxPeersPageSize } from "../limits.js";
+import { defaultPeersPageSize, maxPageBytes } from "../limits.js";
 import { findPeer } from "./moderation.js";
 import { foreignPageToken, formatPageToken, parsePageToken, readPageSize } from "./page-token.js";
 import { viewerOf, type Credential } from "../peers/sessions.js";

@@ -1,3 +1,4 @@
+import { maxMuteMs } from "../../contract/limits.js";
 import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -18,7 +19,6 @@ import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { refTo, type PeerEntry } from "../peers/directory.js";
 import { invalidField, requireField } from "../fields.js";
-import { maxMuteMs } from "../limits.js";
 import type { AdvancedReceipt } from "../store.js";
 
 /** What the sender is told of messages that the operator removed. */

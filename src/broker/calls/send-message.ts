@@ -1,3 +1,4 @@
+import { maxTextBytes } from "../../contract/limits.js";
 import { create } from "@bufbuild/protobuf";
 import { timestampMs, timestampNow } from "@bufbuild/protobuf/wkt";
 import {
@@ -20,7 +21,7 @@ import type { Core } from "../core.js";
 import { reachOf, refTo, type PeerEntry } from "../peers/directory.js";
 import { dataBytes, readDraft } from "../delivery/draft.js";
 import { findMessage } from "./find-message.js";
-import { maxDataBytes, maxTextBytes } from "../limits.js";
+import { maxDataBytes } from "../limits.js";
 import { requireUnmuted } from "./moderation.js";
 import { findRecipients, readRecipients, refuseStrangers } from "../delivery/recipients.js";
 import type { Session } from "../peers/sessions.js";

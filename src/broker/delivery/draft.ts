@@ -1,3 +1,4 @@
+import { maxExpiresInMs, maxTextBytes, minExpiresInMs } from "../../contract/limits.js";
 import { createHash } from "node:crypto";
 import { fromJson, toBinary, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { durationMs, StructSchema } from "@bufbuild/protobuf/wkt";
@@ -7,13 +8,7 @@ import { Urgency, type Message } from "../../../gen/peerline/v1/message_pb.js";
 import { isUuid } from "../../contract/ids.js";
 import { refTo, type PeerEntry } from "../peers/directory.js";
 import { boundBytes, checkThreadId, invalidField, requireField } from "../fields.js";
-import {
-  defaultExpiresInMs,
-  maxDataBytes,
-  maxExpiresInMs,
-  maxTextBytes,
-  minExpiresInMs,
-} from "../limits.js";
+import { defaultExpiresInMs, maxDataBytes } from "../limits.js";
 import type { Draft } from "../store.js";
 
 /** Checks a message that a peer wants to send, and fills in what it left to the broker. */

@@ -1,14 +1,13 @@
-import { create } from "@bufbuild/protobuf";
-import { ProfileSchema, type Profile } from "../../../gen/peerline/v1/peer_pb.js";
-import { boundBytes, cleanLine } from "../fields.js";
 import {
   maxBranchBytes,
   maxClientNameBytes,
   maxClientVersionBytes,
-  maxHostBytes,
   maxPathBytes,
-  maxSummaryBytes,
-} from "../limits.js";
+} from "../../contract/limits.js";
+import { create } from "@bufbuild/protobuf";
+import { ProfileSchema, type Profile } from "../../../gen/peerline/v1/peer_pb.js";
+import { boundBytes, cleanLine } from "../fields.js";
+import { maxHostBytes, maxSummaryBytes } from "../limits.js";
 
 const bounds = {
   clientName: ["profile.client_name", maxClientNameBytes],

@@ -1,9 +1,10 @@
+import { maxMuteMs } from "../../contract/limits.js";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
 import { readSeconds } from "../../mcp/duration.js";
 import { CliError } from "../failure.js";
-import { callTimeoutMs, maxMuteSeconds, purgeTimeoutMs } from "../limits.js";
+import { callTimeoutMs, purgeTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
 import { clockTime, count } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
@@ -42,7 +43,7 @@ async function mute({ program, out }: Shell, name: string, seconds?: number): Pr
 function readTime(text: string): number {
   // As in `send --expires-in`: a bare number would be seconds to some and minutes to others.
   const seconds = (/[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined) ?? 0;
-  if (seconds >= 1 && seconds <= maxMuteSeconds) return seconds;
+  if (seconds >= 1 && seconds * 1000 <= maxMuteMs) return seconds;
   throw new CliError(
     "USAGE",
     `--for "${text}" is no time: write 45s, 10m, 2h or 1d, from 1s to 365d.`,

@@ -1,3 +1,4 @@
+import { maxExpiresInMs, maxTextBytes } from "../../contract/limits.js";
 import { toJson } from "@bufbuild/protobuf";
 import {
   SendMessageResponseSchema,
@@ -13,7 +14,7 @@ import { readUrgency } from "../../mcp/words.js";
 import { errorOf } from "../../rpc/status.js";
 import { commandLine } from "../doctor/advice.js";
 import { CliError, explainRefusal } from "../failure.js";
-import { maxExpirySeconds, maxQuotedCharacters, maxTextBytes } from "../limits.js";
+import { maxQuotedCharacters } from "../limits.js";
 import { openPersonLine } from "../person.js";
 import { writtenId } from "../print/message-lines.js";
 import { reachClause, stateLabel } from "../print/words.js";
@@ -101,7 +102,7 @@ function readRecipients(to: string): string[] {
 function readExpiry(text: string): number {
   // A bare number would be seconds to some and minutes to others.
   const seconds = (/[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined) ?? 0;
-  if (seconds >= 1 && seconds <= maxExpirySeconds) return seconds;
+  if (seconds >= 1 && seconds * 1000 <= maxExpiresInMs) return seconds;
   throw new CliError(
     "USAGE",
     `--expires-in "${text}" is no time to wait: write 45s, 10m, 2h or 1d, from 1s to 365d.`,

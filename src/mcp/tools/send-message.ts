@@ -1,3 +1,4 @@
+import { maxTextBytes } from "../../contract/limits.js";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { v7 as uuidv7 } from "uuid";
 import { z } from "zod";
@@ -5,7 +6,6 @@ import type { SendResult } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { AdapterError } from "../adapter-error.js";
 import { readSeconds } from "../duration.js";
 import { choice, messageId, peers, text } from "../lenient.js";
-import { maxTextBytes } from "../limits.js";
 import { explainEntry } from "../refusal.js";
 import { shortId } from "../../contract/ids.js";
 import { reachWord, readUrgency, stateWord } from "../words.js";
