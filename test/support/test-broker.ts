@@ -18,7 +18,8 @@ import {
   type SubscribeRequestSchema,
   type SubscribeResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
-import { describeFault } from "../../src/broker/broker-error.js";
+import { BrokerError, describeFault } from "../../src/broker/broker-error.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { createBroker, type Broker } from "../../src/broker/broker.js";
 import type { Store } from "../../src/broker/store.js";
 import { systemClock, type Clock } from "../../src/clock.js";
@@ -26,6 +27,7 @@ import { createClient, openChannel, type Client } from "../../src/rpc/client.js"
 import { RpcError } from "../../src/rpc/error.js";
 import { createServer } from "../../src/rpc/server.js";
 import { errorOf } from "../../src/rpc/status.js";
+import { fieldReasons, reasonsOfAny, reasonsOfCalls } from "./listed-reasons.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 
 export const operatorToken = "operator-token-of-the-tests-0123456789";
@@ -67,6 +69,7 @@ export async function startTestBroker(
     warn: (_fields: object, message: string) => void warnings.push(message),
     error: (_fields: object, message: string) => void warnings.push(message),
   };
+  const unlisted: string[] = [];
   const asked = { stops: 0 };
   const onStop = (): void => void asked.stops++;
   const broker = await createBroker({
@@ -78,7 +81,7 @@ export async function startTestBroker(
     onStop,
   });
   const server = createServer({
-    services: [broker.entry],
+    services: [{ ...broker.entry, impl: noting(broker.entry.impl, unlisted) }],
     describe: describeFault,
     onDefect: (error) => void defects.push(error),
   });
@@ -124,8 +127,59 @@ export async function startTestBroker(
       if (options.keepStore !== true) await store[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
       expect(defects, "errors that the broker did not expect").toEqual([]);
+      expect(unlisted, "reasons that a call does not list in the contract").toEqual([]);
     },
   };
+}
+
+/** The handlers of the broker; what they refuse for a reason that their call does not list is noted. */
+function noting(impl: object, unlisted: string[]): object {
+  const note = (call: string, reason: string): void => {
+    const listed = reasonsOfCalls.get(call) ?? [];
+    const isField = fieldReasons.includes(reason) && listed.includes("FIELD_*");
+    if (!isField && !listed.includes(reason) && !reasonsOfAny.has(reason)) {
+      unlisted.push(`${call}: ${reason}`);
+    }
+  };
+  const noteError = (call: string, error: unknown): void => {
+    if (error instanceof BrokerError) note(call, ErrorReason[error.reason]);
+  };
+  const noteEntries = (call: string, response: object): void => {
+    if (!("results" in response) || !Array.isArray(response.results)) return;
+    for (const entry of response.results as { error?: Status }[]) {
+      const reason = entryReason(entry);
+      if (reason !== undefined) note(call, reason);
+    }
+  };
+  async function* notingStream(call: string, stream: AsyncIterable<unknown>) {
+    try {
+      yield* stream;
+    } catch (error) {
+      noteError(call, error);
+      throw error;
+    }
+  }
+  async function notingAnswer(call: string, answer: Promise<object>): Promise<object> {
+    try {
+      const response = await answer;
+      noteEntries(call, response);
+      return response;
+    } catch (error) {
+      noteError(call, error);
+      throw error;
+    }
+  }
+  return Object.fromEntries(
+    BrokerService.methods.map(({ name, localName, methodKind }) => {
+      const handler = Reflect.get(impl, localName) as (...args: unknown[]) => never;
+      return [
+        localName,
+        methodKind === "unary"
+          ? (...args: unknown[]) => notingAnswer(name, handler.apply(impl, args))
+          : (...args: unknown[]) => notingStream(name, handler.apply(impl, args)),
+      ];
+    }),
+  );
 }
 
 interface EventValues {

@@ -2105,6 +2105,9 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  *  - UNIMPLEMENTED: the broker is older than the method (METHOD_UNKNOWN);
  *  - INTERNAL: a defect of the broker (INTERNAL).
  *
+ * `FIELD_*` in the list of an RPC stands for FIELD_REQUIRED, FIELD_INVALID and
+ * FIELD_TOO_LARGE, as far as its request has such fields.
+ *
  * A call whose caller does not read what it is sent may be reset with
  * RESOURCE_EXHAUSTED, without an ErrorInfo, when too much is unread over all calls:
  * what was not confirmed is offered again. The same happens to a call that has ended
@@ -2267,8 +2270,8 @@ export const BrokerService: GenService<{
    * caller cancels.
    *
    * Credential: session or operator. Repeatable: yes. A reader that falls behind
-   * gets the newest state of each peer, not every step. A session has one: a newer one
-   * ends the older with ABORTED (SUPERSEDED). Errors: INVALID_ARGUMENT (FIELD_*),
+   * gets the newest state of each peer, not every step. A session has one. Errors:
+   * INVALID_ARGUMENT (FIELD_*), ABORTED (SUPERSEDED: by a newer one of the session),
    * RESOURCE_EXHAUSTED (LIMIT_REACHED: `watches`, `operator_watches` or `streams` of
    * GetServerInfo are open).
    *
@@ -2296,9 +2299,10 @@ export const BrokerService: GenService<{
    * (PEER_NOT_FOUND, MESSAGE_NOT_FOUND for `in_reply_to`), ALREADY_EXISTS
    * (MESSAGE_ID_REUSED), FAILED_PRECONDITION (PEER_RENAMED), PERMISSION_DENIED
    * (MUTED), RESOURCE_EXHAUSTED (STORE_FULL, LIMIT_REACHED: all mail together;
-   * QUEUE_FULL, RATE_LIMITED,
-   * HOP_LIMIT, REPEATED_TEXT: with a `google.rpc.RetryInfo`). What is refused does
-   * not count against a rate, and what is under way does.
+   * QUEUE_FULL, RATE_LIMITED, HOP_LIMIT, REPEATED_TEXT: with a `google.rpc.RetryInfo`,
+   * `limit` and `maximum`), DATA_LOSS (the message that is answered).
+   *
+   * What is refused does not count against a rate, and what is under way does.
    *
    * @generated from rpc peerline.v1.BrokerService.SendMessage
    */
@@ -2369,7 +2373,7 @@ export const BrokerService: GenService<{
    * lists those of all peers. Reading here delivers nothing and moves no receipt.
    *
    * Credential: session or operator. Repeatable: yes. Errors: INVALID_ARGUMENT
-   * (FIELD_*), NOT_FOUND (PEER_NOT_FOUND).
+   * (FIELD_*, PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND).
    *
    * @generated from rpc peerline.v1.BrokerService.ListMessages
    */
@@ -2385,7 +2389,7 @@ export const BrokerService: GenService<{
    * Credential: operator. Repeatable: yes; the repeat fails with NOT_FOUND. Errors:
    * INVALID_ARGUMENT (FIELD_*, MESSAGE_AMBIGUOUS, PEER_AMBIGUOUS), NOT_FOUND
    * (MESSAGE_NOT_FOUND: no such message is dead-lettered for this recipient;
-   * PEER_NOT_FOUND), RESOURCE_EXHAUSTED (QUEUE_FULL, STORE_FULL).
+   * PEER_NOT_FOUND), RESOURCE_EXHAUSTED (QUEUE_FULL, STORE_FULL), DATA_LOSS.
    *
    * @generated from rpc peerline.v1.BrokerService.RedriveMessage
    */
@@ -2398,8 +2402,9 @@ export const BrokerService: GenService<{
    * Forgets a dead-lettered message: its receipt is removed, and the message with
    * its last one.
    *
-   * Credential: operator. Repeatable: yes; the repeat fails with NOT_FOUND. Errors: as
-   * RedriveMessage.
+   * Credential: operator. Repeatable: yes; the repeat fails with NOT_FOUND. Errors:
+   * INVALID_ARGUMENT (FIELD_*, MESSAGE_AMBIGUOUS, PEER_AMBIGUOUS), NOT_FOUND
+   * (MESSAGE_NOT_FOUND, PEER_NOT_FOUND), RESOURCE_EXHAUSTED (STORE_FULL), DATA_LOSS.
    *
    * @generated from rpc peerline.v1.BrokerService.DropMessage
    */
@@ -2444,7 +2449,7 @@ export const BrokerService: GenService<{
    * what was not presented; a watch of messages sees each as dead-lettered.
    *
    * Credential: operator. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*,
-   * PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND).
+   * PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND), RESOURCE_EXHAUSTED (STORE_FULL).
    *
    * @generated from rpc peerline.v1.BrokerService.PurgeMessages
    */
@@ -2455,10 +2460,12 @@ export const BrokerService: GenService<{
   },
   /**
    * Streams each message as it is accepted and each receipt as it moves, of all
-   * peers, from now on. A reader that falls too far behind is ended with
-   * RESOURCE_EXHAUSTED (LIMIT_REACHED): list, then watch again.
+   * peers, from now on. A reader that falls too far behind is ended: watch again, then
+   * list.
    *
-   * Credential: operator. Repeatable: yes.
+   * Credential: operator. Repeatable: yes. Errors: RESOURCE_EXHAUSTED (LIMIT_REACHED:
+   * `operator_watches` are open, or the reader is `watch_lag` or `watch_lag_bytes`
+   * behind).
    *
    * @generated from rpc peerline.v1.BrokerService.WatchMessages
    */
