@@ -1,10 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { run, Running, startBrokerHome, type BrokerHome } from "../support/program.js";
-import { newSecret } from "../support/test-broker.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { PeerKind, Reach } from "../../gen/peerline/v1/peer_pb.js";
+import { readConfig } from "../../src/endpoint/config.js";
+import { openLine } from "../../src/endpoint/open-line.js";
+import { program, run, Running, startBrokerHome, type BrokerHome } from "../support/program.js";
+import { eventually, newSecret } from "../support/test-broker.js";
 
 const python = "/usr/bin/python3";
 const plugin = "/usr/bin/grpc_python_plugin";
@@ -68,6 +73,72 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
     expect((await peer(bob, "ack", deliveryId)).output).toBe("RECEIPT_STATE_CONFIRMED");
     expect((await peer(bob, "ack", deliveryId)).output).toBe("RECEIPT_STATE_CONFIRMED");
   });
+
+  test("lives through kills of the broker and of itself, and takes leave", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pl-"));
+    const [secret, ownSecret] = [newSecret(), newSecret()];
+    const api = openLine({
+      config: readConfig({ PATH: process.env["PATH"], PEERLINE_HOME: folder }),
+      program,
+      openSecret: async () => ownSecret,
+      introduction: { name: "api", kind: PeerKind.PROGRAM },
+      receives: true,
+    });
+    const brokerPid = async () =>
+      (await api.call((client, options) => client.getServerInfo({}, options))).pid;
+    const start = () =>
+      new Running(
+        python,
+        [script, `unix:${folder}/broker.sock`, secret, "live", "py"],
+        environment,
+      );
+    const sent = new Map<string, string>();
+    const send = async (text: string) =>
+      void sent.set((await api.send("py", text)).messageId, text);
+    const answered = async () => {
+      for (const messageId of sent.keys()) {
+        await eventually(async () => {
+          const { record } = await api.call((client, options) =>
+            client.getMessage({ messageId }, options),
+          );
+          expect(record?.receipts).toMatchObject([{ state: ReceiptState.ANSWERED }]);
+        }, 20_000);
+      }
+    };
+    try {
+      await api.ready();
+      const shown: string[] = [];
+      await using first = start();
+      await eventually(() => send("one"), 20_000);
+      await answered();
+      process.kill(await brokerPid(), "SIGKILL");
+      for (const text of ["two", "three", "four"]) await send(text);
+      await answered();
+      for (const text of ["five", "six"]) await send(text);
+      first.child.kill("SIGKILL");
+      for await (const line of first.rest()) shown.push(line);
+      await using second = start();
+      await answered();
+      await eventually(async () => {
+        const { peers } = await api.call((client, options) => client.listPeers({}, options));
+        expect(peers.find(({ name }) => name === "py")).toMatchObject({ reach: Reach.WAKES });
+      });
+      second.child.kill("SIGTERM");
+      for await (const line of second.rest()) shown.push(line);
+      await eventually(() => expect(second.child.exitCode).toBe(0));
+      for (const text of sent.values()) {
+        expect(shown.filter((line) => line === `new: ${text}`).length).toBeLessThanOrEqual(1);
+        expect(shown.some((line) => line.endsWith(`: ${text}`))).toBe(true);
+      }
+      const { results } = await api.send("py", "and now?");
+      expect(results).toMatchObject([{ reach: Reach.STORED }]);
+    } finally {
+      const pid = await brokerPid();
+      await api.close();
+      process.kill(pid, "SIGTERM");
+      rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+    }
+  }, 90_000);
 
   test("is told what is wrong", async () => {
     const refused = await peer("wrong", "send", "nobody", "hello");

@@ -55,6 +55,13 @@ export class Running implements AsyncDisposable {
     return value;
   }
 
+  /** Every further line until it ends. */
+  async *rest(): AsyncGenerator<string, void> {
+    for (let next = await this.#lines.next(); next.done !== true; next = await this.#lines.next()) {
+      yield next.value;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await end(this.child);
   }
