@@ -1,5 +1,5 @@
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { LineError } from "../client/line-error.js";
+import { LineError } from "../client/line.js";
 import { visibleText } from "../contract/peer-text.js";
 import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
 import { HostError } from "../hosts/config-files/host-error.js";

@@ -16,21 +16,17 @@ import type { CallOptions } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { Attachment, type BrokerClient, type Connection } from "./attachment.js";
 import type { Identity } from "./identity.js";
-import type { HeldMessage } from "./inbox.js";
 import {
   defaultCallTimeoutMs,
   defaultCloseTimeoutMs,
   farewellMs,
   maxAskedDelayMs,
-  maxQuietLooks,
   maxReconnectMs,
   maxRetryMs,
   minReconnectMs,
   minRetryMs,
-  quietMs,
   stoppedReconnectMs,
 } from "./limits.js";
-import { LineError } from "./line-error.js";
 import type { Mail } from "./mail.js";
 import { readMessages, type IncomingMessage } from "./messages.js";
 
@@ -81,6 +77,29 @@ export interface ReadOptions {
   readonly waits?: boolean;
   /** Ends the loop when it aborts. */
   readonly signal?: AbortSignal | undefined;
+}
+
+export type LineErrorCode =
+  /** The broker was not reached, or did not answer in time; `cause` says why, where that is known. */
+  | "UNREACHABLE"
+  /** A newer session of the same client took the peer over. */
+  | "SUPERSEDED"
+  /** Messages wait at the broker and do not come. */
+  | "WITHHELD"
+  /** The line was closed. */
+  | "CLOSED";
+
+/** Why a line cannot do what it was asked. */
+export class LineError extends Error {
+  override readonly name = "LineError";
+
+  constructor(
+    readonly code: LineErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
 }
 
 export type LineState = State["name"];
@@ -194,37 +213,18 @@ export class Line implements AsyncDisposable {
     await this.#withAttachment(async () => undefined, signal);
   }
 
-  /**
-   * The oldest message of the inbox, once there is one; it stays there. Undefined when the line was closed,
-   * the signal aborts, or, unless it waits, when nothing waits.
-   */
-  async oldest({ waits, signal }: ReadOptions): Promise<HeldMessage | undefined> {
-    const { inbox } = this.#options.mail;
-    this.#receive(waits ? Reach.WAKES : Reach.NEXT_TURN);
-    using waiting = new AbortScope([...(signal ? [signal] : []), this.ended]);
-    try {
-      for (let looks = 0; ; looks++) {
-        const [held] = inbox.list();
-        if (held !== undefined) return held;
-        if (waits) {
-          this.#requireHope();
-          using change = new AbortScope([waiting.signal]);
-          await Promise.race([inbox.nextChange(change.signal), this.#changed.next(change.signal)]);
-          continue;
-        }
-        const count = await this.#countWaiting(waiting.signal);
-        if (inbox.list().length > 0) continue;
-        if (count === 0) return undefined;
-        if (looks > maxQuietLooks) throw withheld(count);
-        using quiet = new AbortScope([waiting.signal], quietMs);
-        await inbox.nextChange(quiet.signal).catch(ignore);
-      }
-    } catch (error) {
-      if (signal?.aborted) return undefined;
-      if (this.#state.name !== "ended") throw error;
-      if (this.#state.reason.code === "CLOSED") return undefined;
-      throw this.#state.reason;
-    }
+  /** Subscribes, if it has not yet: a line that is live attaches anew for that. */
+  receive(reach: Reach): void {
+    this.tellReach(reach);
+    if (this.#receives) return;
+    this.#receives = true;
+    this.#setState({ name: "attaching", problem: undefined });
+  }
+
+  /** Resolves when the state has changed. @throws LineError where waiting is of no use; the signal's reason */
+  async nextChange(signal: AbortSignal): Promise<void> {
+    this.#requireHope();
+    await this.#changed.next(signal);
   }
 
   /**
@@ -281,23 +281,6 @@ export class Line implements AsyncDisposable {
     if (state.name === "ended") this.#ended.abort(state.reason);
     if (isNew) this.#options.onState?.(state.name);
     this.#changed.beat();
-  }
-
-  /** Subscribes, if it has not yet: a line that is live attaches anew for that. */
-  #receive(reach: Reach): void {
-    this.tellReach(reach);
-    if (this.#receives) return;
-    this.#receives = true;
-    this.#setState({ name: "attaching", problem: undefined });
-  }
-
-  /** How many messages wait for the client, besides what it has reported. */
-  async #countWaiting(signal: AbortSignal): Promise<number> {
-    await this.ready(signal);
-    await this.#options.mail.flush();
-    // Changes nothing, and answers with the peer as it stands.
-    const { peer } = await this.call((client, options) => client.updatePeer({}, options), signal);
-    return Number(peer?.waitingMessages ?? 0);
   }
 
   get #callTimeoutMs(): number {
@@ -491,10 +474,6 @@ export class Line implements AsyncDisposable {
 function superseded(identity: Identity): LineError {
   const name = identity.peer?.name ?? "this client";
   return new LineError("SUPERSEDED", `A newer session took over ${name}: its mail goes there now.`);
-}
-
-function withheld(count: number): LineError {
-  return new LineError("WITHHELD", `${count} messages that wait did not come.`);
 }
 
 function unreachable(cause: unknown): LineError {

@@ -11,8 +11,11 @@ import {
   type PeerRef,
   type Urgency,
 } from "../../gen/peerline/v1/message_pb.js";
+import { Reach } from "../../gen/peerline/v1/peer_pb.js";
+import { AbortScope } from "../abort-scope.js";
 import type { HeldMessage } from "./inbox.js";
-import type { Line, ReadOptions, SendOptions } from "./line.js";
+import { maxQuietLooks, quietMs } from "./limits.js";
+import { LineError, type Line, type ReadOptions, type SendOptions } from "./line.js";
 
 /** A message to this client, as the body of a loop over `Line.messages` gets it. */
 export class IncomingMessage {
@@ -103,7 +106,7 @@ export async function* readMessages(
 ): AsyncGenerator<IncomingMessage, void> {
   const { mail } = line;
   for (;;) {
-    const held = await line.oldest(options);
+    const held = await oldestMessage(line, options);
     if (held === undefined) return;
     mail.take(held);
     mail.tell(held, { outcome: Outcome.PRESENTED });
@@ -121,6 +124,53 @@ export async function* readMessages(
       if (!isConfirmed) mail.tell(held, { outcome: Outcome.RETURNED, reason: notFinished });
     }
   }
+}
+
+/**
+ * The oldest message of the inbox, once there is one; it stays there. Undefined when the line was closed, the
+ * signal aborts, or, unless it waits, when nothing waits.
+ */
+export async function oldestMessage(
+  line: Line,
+  { waits, signal }: ReadOptions,
+): Promise<HeldMessage | undefined> {
+  const { inbox } = line.mail;
+  line.receive(waits ? Reach.WAKES : Reach.NEXT_TURN);
+  using waiting = new AbortScope([...(signal ? [signal] : []), line.ended]);
+  try {
+    for (let looks = 0; ; looks++) {
+      const [held] = inbox.list();
+      if (held !== undefined) return held;
+      if (waits) {
+        using change = new AbortScope([waiting.signal]);
+        await Promise.race([inbox.nextChange(change.signal), line.nextChange(change.signal)]);
+        continue;
+      }
+      const count = await countWaiting(line, waiting.signal);
+      if (inbox.list().length > 0) continue;
+      if (count === 0) return undefined;
+      if (looks > maxQuietLooks) {
+        throw new LineError("WITHHELD", `${count} messages that wait did not come.`);
+      }
+      using quiet = new AbortScope([waiting.signal], quietMs);
+      await inbox.nextChange(quiet.signal).catch(() => {});
+    }
+  } catch (error) {
+    if (signal?.aborted) return undefined;
+    if (!line.ended.aborted) throw error;
+    const reason: unknown = line.ended.reason;
+    if (reason instanceof LineError && reason.code === "CLOSED") return undefined;
+    throw reason;
+  }
+}
+
+/** How many messages wait for the client, besides what it has reported. */
+async function countWaiting(line: Line, signal: AbortSignal): Promise<number> {
+  await line.ready(signal);
+  await line.mail.flush();
+  // Changes nothing, and answers with the peer as it stands.
+  const { peer } = await line.call((client, options) => client.updatePeer({}, options), signal);
+  return Number(peer?.waitingMessages ?? 0);
 }
 
 const notFinished = "the client did not finish with it";

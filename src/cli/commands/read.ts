@@ -1,8 +1,8 @@
 import { toJson } from "@bufbuild/protobuf";
 import { DeliverySchema, Outcome } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../../gen/peerline/v1/message_pb.js";
-import { LineError } from "../../client/line-error.js";
-import type { Line } from "../../client/line.js";
+import { LineError, type Line } from "../../client/line.js";
+import { oldestMessage } from "../../client/messages.js";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
 import { CliError, ExitCode } from "../failure.js";
@@ -82,7 +82,7 @@ async function showMessages(
   { wait, json, signal }: ReadOptions & { signal?: AbortSignal },
 ): Promise<number> {
   for (let shown = 0; ; shown++) {
-    const held = await line.oldest({ waits: wait === true, signal });
+    const held = await oldestMessage(line, { waits: wait === true, signal });
     if (held === undefined) return shown;
     const { message, delivery, redelivered, senderName } = held;
     if (json) await out.json(toJson(DeliverySchema, delivery, { alwaysEmitImplicit: true }));
