@@ -2,7 +2,7 @@ import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../clock.js";
 import { isIdEnd } from "../contract/ids.js";
-import { readSeconds } from "../mcp/duration.js";
+import { readSeconds } from "../mcp/words.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError, explainRefusal } from "./failure.js";
 import { callTimeoutMs } from "./limits.js";

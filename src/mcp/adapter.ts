@@ -8,8 +8,7 @@ import {
   type JSONRPCMessage,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Connection } from "../client/attachment.js";
-import { LineError } from "../client/line.js";
-import { Line } from "../client/line.js";
+import { LineError, Line } from "../client/line.js";
 import { systemClock } from "../clock.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
@@ -18,20 +17,23 @@ import { otherVersion } from "../endpoint/version.js";
 import { recogniseHost } from "../hosts/find-hosts.js";
 import { conversationId, sessionOf, type HostClient } from "../hosts/host.js";
 import { RpcError } from "../rpc/error.js";
-import { AdapterError } from "./adapter-error.js";
 import { AgentIdentity } from "./agent-identity.js";
-import { announce } from "./channel.js";
 import { Doorbells } from "./doorbells.js";
 import { KnownPeers } from "./known-peers.js";
 import { callTimeoutMs, closeTimeoutMs } from "./limits.js";
 import { readParameters } from "./parameters.js";
 import { AgentMail } from "./presentations.js";
-import { explainRefusal } from "./refusal.js";
-import { makeFailure, makeResult } from "./result.js";
+import { AdapterError, explainRefusal } from "./refusal.js";
 import { serve, type HostStreams } from "./serve.js";
-import { createToolServer, type CallExtra } from "./tool-server.js";
+import {
+  announce,
+  makeFailure,
+  makeResult,
+  createToolServer,
+  type CallExtra,
+} from "./tool-server.js";
+import { UnansweredSends } from "./tools/send-message.js";
 import type { Tool } from "./tools/tool.js";
-import { UnansweredSends } from "./unanswered-sends.js";
 import type { Waker } from "./waking.js";
 
 export interface AdapterOptions extends HostStreams {

@@ -4,10 +4,9 @@ import type { Clock } from "../clock.js";
 import type { BoxKey } from "../hosts/doorbell/box-folder.js";
 import { DoorbellBox, type Turn } from "../hosts/doorbell/doorbell-box.js";
 import type { WakeResult } from "../hosts/host.js";
-import { doorbellText } from "./doorbell-text.js";
 import { maxRings } from "./limits.js";
 import type { AgentMail } from "./presentations.js";
-import { RingSchedule } from "./ring-schedule.js";
+import { doorbellText, RingSchedule } from "./ring-schedule.js";
 import { SessionReach } from "./session-reach.js";
 import { Waking, type Waker } from "./waking.js";
 

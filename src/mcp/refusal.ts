@@ -1,7 +1,6 @@
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { Status } from "../../gen/google/rpc/status_pb.js";
 import { Code, type RpcError } from "../rpc/error.js";
-import { AdapterError } from "./adapter-error.js";
 
 /** What the broker said no to, in the words of the tools: their parameters, and which of them helps. */
 export function explainRefusal(error: RpcError): AdapterError {
@@ -63,4 +62,25 @@ const mends: Readonly<Record<string, (parameter: string) => string>> = {
 
 function ofNoSend(parameter: string): string {
   return parameter === "`to`" ? " Nothing was sent." : "";
+}
+
+export type AdapterErrorCode =
+  /** A call's parameters cannot be used. */
+  | "BAD_PARAMETER"
+  /** The broker refused the call. */
+  | "REFUSED"
+  /** The host has gone on to another conversation while the call was under way. */
+  | "MOVED";
+
+/** Why a tool cannot do what it was asked. The message is for the model: what is wrong, and the mend. */
+export class AdapterError extends Error {
+  override readonly name = "AdapterError";
+
+  constructor(
+    readonly code: AdapterErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
 }

@@ -1,12 +1,12 @@
 import { Console } from "node:console";
 import { workingDirectory, type Config } from "../endpoint/config.js";
+import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
+import { VERSION } from "../endpoint/version.js";
 import { findHostProcess } from "../hosts/doorbell/host-process.js";
 import { serveAgent } from "./adapter.js";
-import { greetTerminal } from "./greeting.js";
 import { lingerMs } from "./limits.js";
-import { serveProblem } from "./serve-problem.js";
-import type { HostStreams } from "./serve.js";
+import { serveProblem, type HostStreams } from "./serve.js";
 
 /**
  * Runs the MCP server of one agent on the process's own streams, until its host closes them or asks the
@@ -71,3 +71,24 @@ function writeLine(text: string): void {
 
 /** In characters. */
 const maxLogLine = 1000;
+
+/** Tells a person who runs the server by hand what it is, and what it would connect to. */
+export async function greetTerminal(options: {
+  config: Config;
+  program: string;
+  log: (line: string) => void;
+}): Promise<void> {
+  const { config, program, log } = options;
+  log(
+    `MCP server ${VERSION}. Coding agents start it themselves, once \`peerline install\` has told them of it.`,
+  );
+  try {
+    const connection = await connectBroker({ config, program, start: false });
+    const { version } = connection.info;
+    await connection.close();
+    log(`broker ${version} runs at ${config.endpoint}.`);
+  } catch (error) {
+    log(error instanceof Error ? error.message : String(error));
+  }
+  log("waiting for an MCP client on standard input; Ctrl-C ends it.");
+}

@@ -1,8 +1,10 @@
 import type { Readable, Writable } from "node:stream";
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { EmptyResultSchema } from "@modelcontextprotocol/sdk/types.js";
+import type { Unread } from "../client/inbox.js";
+import { hostAnswerMs, hostCheckMs } from "./limits.js";
 import { StdioTransport, type TransportObserver } from "./stdio-transport.js";
-import { watchHost } from "./host-watch.js";
+import { makeFailure, createToolServer } from "./tool-server.js";
 
 /** A host's side of an MCP server. */
 export interface HostStreams {
@@ -41,4 +43,59 @@ export async function serve(
   await transport.closed;
   stopWatching();
   signal.removeEventListener("abort", close);
+}
+
+/**
+ * Serves an agent whose settings cannot be used: each call says why. A server that ended instead would
+ * show only that its connection was closed.
+ */
+export async function serveProblem(problem: string, streams: HostStreams): Promise<void> {
+  streams.log(problem);
+  const sentence = `Peerline cannot be used here: ${problem} Tell your user: it is set where this MCP server is configured, or in the environment.`;
+  const server = createToolServer(async () => makeFailure(sentence, nothing), {
+    hasChannel: false,
+    instructions: sentence,
+  });
+  await serve(server, streams, { received: ignore, written: ignore });
+}
+
+const nothing: Unread = { count: 0, senders: [] };
+
+function ignore(): void {}
+
+/**
+ * Tells when the host is gone although nobody closed the adapter's streams: a process beside the adapter may
+ * have inherited the host's end of them, and holds it open.
+ *
+ * 1. It looks now and then whether the parent that started the adapter is still its parent.
+ * 2. A parent that is gone proves nothing: it may have been a wrapper, such as a shell. So it asks the host.
+ * 3. Where no answer comes in time, the host is gone: `onLost` is called, once.
+ *
+ * Returns what ends the watch.
+ */
+export function watchHost(options: {
+  /** The process that is the parent now. */
+  parentPid: () => number;
+  /** Asks the host for an answer; rejects when none came within this time. */
+  ask: (timeoutMs: number) => Promise<unknown>;
+  onLost: () => void;
+}): () => void {
+  const { parentPid, ask, onLost } = options;
+  const firstParent = parentPid();
+  let isAsking = false;
+  const look = async (): Promise<void> => {
+    if (isAsking || parentPid() === firstParent) return;
+    isAsking = true;
+    try {
+      await ask(hostAnswerMs);
+    } catch {
+      stop();
+      onLost();
+    } finally {
+      isAsking = false;
+    }
+  };
+  const timer = setInterval(() => void look(), hostCheckMs).unref();
+  const stop = (): void => clearInterval(timer);
+  return stop;
 }

@@ -7,7 +7,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { maxBatchAnswers, maxLineBytes } from "./limits.js";
 import type { Line } from "./line-reader.js";
-import { wrongParams } from "./wrong-params.js";
+import { wrongParams } from "./parameters.js";
 
 /** What has to be answered to a line that is no message. */
 export interface Refusal {

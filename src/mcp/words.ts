@@ -1,3 +1,4 @@
+import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { ConfirmedBy, ReceiptState, Urgency } from "../../gen/peerline/v1/message_pb.js";
 import { PeerKind, Reach } from "../../gen/peerline/v1/peer_pb.js";
 
@@ -34,4 +35,19 @@ export function readUrgency(word: "fyi" | "normal" | "interrupt" | undefined): U
 export function kindWord(kind: PeerKind): "person" | "program" | undefined {
   if (kind === PeerKind.PERSON) return "person";
   return kind === PeerKind.AGENT ? undefined : "program";
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds from `90`, `"90"`, `"90s"`, `"10m"`, `"2h"` or `"1d"`; undefined from anything else. */
+export function readSeconds(value: number | string): number | undefined {
+  const match = /^\s*(\d+)\s*([smhd]?)\s*$/i.exec(String(value));
+  if (match === null) return undefined;
+  return Number(match[1]) * (unitSeconds[match[2]?.toLowerCase() || "s"] ?? 1);
+}
+
+/** A time in whole seconds, for example `2026-11-22T17:56:53Z`; undefined where there is none. */
+export function wireTime(timestamp: Timestamp | undefined): string | undefined {
+  if (timestamp === undefined) return undefined;
+  return `${timestampDate(timestamp).toISOString().slice(0, 19)}Z`;
 }

@@ -4,12 +4,11 @@ import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { describe, expect, test } from "vitest";
 import { Urgency } from "../../gen/peerline/v1/message_pb.js";
-import { doorbellText } from "../../src/mcp/doorbell-text.js";
+import { doorbellText } from "../../src/mcp/ring-schedule.js";
 import { maxNameLength } from "../../src/contract/limits.js";
 import { maxUnreadSenders } from "../../src/client/limits.js";
 import { makePage } from "../../src/mcp/page.js";
-import { makeResult } from "../../src/mcp/result.js";
-import { createToolServer } from "../../src/mcp/tool-server.js";
+import { makeResult, createToolServer } from "../../src/mcp/tool-server.js";
 import { allTools } from "../../src/mcp/tools/all-tools.js";
 import { held } from "../client/held.js";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
-import { instructions } from "../../src/mcp/instructions.js";
+import { usualInstructions as instructions } from "../../src/mcp/tool-server.js";
 import { allTools } from "../../src/mcp/tools/all-tools.js";
 import { sendMessage } from "../../src/mcp/tools/send-message.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { AdapterError } from "../../src/mcp/adapter-error.js";
+import { AdapterError } from "../../src/mcp/refusal.js";
 import { readParameters } from "../../src/mcp/parameters.js";
 import { getMessages } from "../../src/mcp/tools/get-messages.js";
 import { listPeers } from "../../src/mcp/tools/list-peers.js";

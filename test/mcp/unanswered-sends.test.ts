@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { maxUnansweredSends } from "../../src/mcp/limits.js";
-import { UnansweredSends } from "../../src/mcp/unanswered-sends.js";
+import { UnansweredSends } from "../../src/mcp/tools/send-message.js";
 
 test("the same call again takes the same id, once; another call does not", () => {
   const unanswered = new UnansweredSends();

@@ -2,7 +2,7 @@ import { maxMuteMs } from "../../contract/limits.js";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
-import { readSeconds } from "../../mcp/duration.js";
+import { readSeconds } from "../../mcp/words.js";
 import { CliError } from "../failure.js";
 import { callTimeoutMs, purgeTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";

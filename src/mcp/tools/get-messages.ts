@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { AbortScope } from "../../abort-scope.js";
-import { sleep, systemClock } from "../../clock.js";
 import type { HeldMessage } from "../../client/inbox.js";
+import { sleep, systemClock } from "../../clock.js";
 import { isIdEnd } from "../../contract/ids.js";
+import { otherOwnersNote } from "../known-peers.js";
 import { flag, peer, wholeNumber } from "../lenient.js";
 import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
-import { otherOwnersNote } from "../known-peers.js";
 import { makePage } from "../page.js";
 import type { ShownPiece } from "../presentations.js";
-import type { Facts } from "../result.js";
+import type { Facts } from "../tool-server.js";
 import { defineTool, type ToolCall } from "./tool.js";
 
 export const getMessages = defineTool({

@@ -1,13 +1,12 @@
 import { z } from "zod";
 import { PeerScope } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
-import { AdapterError } from "../adapter-error.js";
+import { peerText } from "../../contract/peer-text.js";
 import { otherOwnersNote } from "../known-peers.js";
 import { choice, flag } from "../lenient.js";
 import { maxListedPeers } from "../limits.js";
-import { peerText } from "../../contract/peer-text.js";
-import { wireTime } from "../wire-time.js";
-import { kindWord, reachWord } from "../words.js";
+import { AdapterError } from "../refusal.js";
+import { wireTime, kindWord, reachWord } from "../words.js";
 import { defineTool } from "./tool.js";
 
 const scopes = {

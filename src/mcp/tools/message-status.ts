@@ -1,10 +1,9 @@
 import { z } from "zod";
 import type { Receipt } from "../../../gen/peerline/v1/message_pb.js";
+import { shortId } from "../../contract/ids.js";
 import { peerText } from "../../contract/peer-text.js";
 import { messageId } from "../lenient.js";
-import { shortId } from "../../contract/ids.js";
-import { wireTime } from "../wire-time.js";
-import { evidenceWord, stateWord } from "../words.js";
+import { wireTime, evidenceWord, stateWord } from "../words.js";
 import { defineTool } from "./tool.js";
 
 export const messageStatus = defineTool({

@@ -1,14 +1,14 @@
-import { maxTextBytes } from "../../contract/limits.js";
+import { createHash } from "node:crypto";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { v7 as uuidv7 } from "uuid";
 import { z } from "zod";
 import type { SendResult } from "../../../gen/peerline/v1/broker_service_pb.js";
-import { AdapterError } from "../adapter-error.js";
-import { readSeconds } from "../duration.js";
-import { choice, messageId, peers, text } from "../lenient.js";
-import { explainEntry } from "../refusal.js";
 import { shortId } from "../../contract/ids.js";
-import { reachWord, readUrgency, stateWord } from "../words.js";
+import { choice, messageId, peers, text } from "../lenient.js";
+import { maxTextBytes } from "../../contract/limits.js";
+import { maxUnansweredSends } from "../limits.js";
+import { AdapterError, explainEntry } from "../refusal.js";
+import { readSeconds, reachWord, readUrgency, stateWord } from "../words.js";
 import { defineTool } from "./tool.js";
 
 export const sendMessage = defineTool({
@@ -103,4 +103,31 @@ function describeRecipient({ recipient, state, reach, error }: SendResult) {
 
 function bad(sentence: string): AdapterError {
   return new AdapterError("BAD_PARAMETER", sentence);
+}
+
+/**
+ * Message ids of sends that were not answered, or not yet, by what the call asked for. The broker may
+ * have stored such a message all the same: the same call again takes the same id, so that it is stored once.
+ */
+export class UnansweredSends {
+  readonly #ids = new Map<string, string>();
+
+  take(parameters: unknown): string | undefined {
+    const key = digest(parameters);
+    const messageId = this.#ids.get(key);
+    this.#ids.delete(key);
+    return messageId;
+  }
+
+  add(parameters: unknown, messageId: string): void {
+    this.#ids.set(digest(parameters), messageId);
+    for (const key of this.#ids.keys()) {
+      if (this.#ids.size <= maxUnansweredSends) return;
+      this.#ids.delete(key);
+    }
+  }
+}
+
+function digest(parameters: unknown): string {
+  return createHash("sha256").update(JSON.stringify(parameters)).digest("base64");
 }

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { nameForm, readName } from "../../contract/names.js";
-import { AdapterError } from "../adapter-error.js";
+import { explainSpelling } from "../agent-identity.js";
 import { text } from "../lenient.js";
-import { explainSpelling } from "../name-note.js";
+import { AdapterError } from "../refusal.js";
 import { defineTool } from "./tool.js";
 
 export const setName = defineTool({

@@ -5,8 +5,8 @@ import type { HostClient } from "../../hosts/host.js";
 import type { AgentIdentity } from "../agent-identity.js";
 import type { KnownPeers } from "../known-peers.js";
 import type { ShownPiece } from "../presentations.js";
-import type { Facts } from "../result.js";
-import type { UnansweredSends } from "../unanswered-sends.js";
+import type { Facts } from "../tool-server.js";
+import type { UnansweredSends } from "./send-message.js";
 
 /** What the agent's host can call. */
 export interface Tool<Parameters extends z.ZodObject = z.ZodObject> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readSeconds } from "../../src/mcp/duration.js";
+import { readSeconds } from "../../src/mcp/words.js";
 
 test.each([
   [90, 90],

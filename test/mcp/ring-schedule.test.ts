@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { doorbellText } from "../../src/mcp/doorbell-text.js";
+import { doorbellText } from "../../src/mcp/ring-schedule.js";
 
 describe("doorbellText", () => {
   test("says how much is unread, from whom, and what to do", () => {

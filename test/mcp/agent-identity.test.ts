@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { explainName } from "../../src/mcp/name-note.js";
+import { explainName } from "../../src/mcp/agent-identity.js";
 
 const x = { name: "x", written: "x" };
 

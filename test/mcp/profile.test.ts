@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findCheckout } from "../../src/mcp/checkout.js";
+import { findCheckout } from "../../src/mcp/profile.js";
 import { growthDuring, obstacles, obstruct } from "../support/obstacles.js";
 
 describe("findCheckout", () => {
