@@ -137,10 +137,13 @@ export class RealAgent implements AsyncDisposable {
     return terminal;
   }
 
-  /** Closes its terminals with all that they started, and waits until no peer of it is online. */
+  /**
+   * Closes its terminals with all that they started, and waits until no peer of it is online. One after the
+   * other: a host takes for its latest conversation the one that it wrote last, which may be at its end.
+   */
   async close(): Promise<void> {
     const terminals = this.#terminals.splice(0);
-    await Promise.all(terminals.map(async (terminal) => terminal.close()));
+    for (const terminal of terminals) await terminal.close();
     if (terminals.length > 0) await this.#host.endShared?.(this.#start);
     await eventually(async () => expect(await this.#online()).toEqual([]), maxEndMs);
   }
