@@ -18,7 +18,7 @@ export * from "../gen/peerline/v1/broker_service_pb.js";
 export * from "../gen/peerline/v1/message_pb.js";
 export * from "../gen/peerline/v1/peer_pb.js";
 export { ErrorReason } from "../gen/peerline/v1/error_reason_pb.js";
-export { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+export { ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 export {
   createClient,
   openChannel,
@@ -27,6 +27,7 @@ export {
   type Client,
 } from "./rpc/client.js";
 export { Code, RpcError } from "./rpc/error.js";
+export { errorOf } from "./rpc/status.js";
 
 /**
  * Joins the agents of this user as a program: finds the broker, or starts it, and registers. The environment

@@ -4,7 +4,7 @@ import type { Clock } from "../clock.js";
 import { serve, type ServiceEntry } from "../rpc/server.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "./broker-error.js";
-import type { BrokerLog } from "./broker-log.js";
+import type { BrokerLog } from "./core.js";
 import type { Core } from "./core.js";
 import { Directory } from "./peers/directory.js";
 import { Expiry } from "./delivery/expiry.js";

@@ -1,5 +1,4 @@
 import type { Clock } from "../clock.js";
-import type { BrokerLog } from "./broker-log.js";
 import type { Directory } from "./peers/directory.js";
 import type { Expiry } from "./delivery/expiry.js";
 import type { Receipts } from "./delivery/receipts.js";
@@ -30,4 +29,11 @@ export interface Core {
   /** Random, of this start. */
   readonly brokerId: string;
   readonly startMs: number;
+}
+
+/** Where the broker writes what an operator should know. Never text of messages, secrets or tokens. */
+export interface BrokerLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
 }

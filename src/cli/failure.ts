@@ -1,3 +1,4 @@
+import { seeNames } from "../contract/reasons.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { LineError } from "../client/line.js";
 import { visibleText } from "../contract/peer-text.js";
@@ -149,7 +150,7 @@ function inWords(sentence: string, field: string | undefined): string {
     .slice(start.length)
     // Fields of two words are no words of a sentence, except in a name that somebody gave.
     .replaceAll(/"[^"]*"|\b[a-z]+(?:_[a-z]+)+\b/g, (found) => wordOf(found))
-    .replace("list the peers to see their names", "`peerline peers` shows who is there");
+    .replace(seeNames, "`peerline peers` shows who is there");
   return (isField ? wordOf(start) : start) + rest;
 }
 

@@ -1,3 +1,4 @@
+import { seeNames } from "../contract/reasons.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { Status } from "../../gen/google/rpc/status_pb.js";
 import { Code, type RpcError } from "../rpc/error.js";
@@ -21,7 +22,7 @@ export function explainRefusal(error: RpcError): AdapterError {
   if (field !== "" && sentence.startsWith(field))
     sentence = parameter + sentence.slice(field.length);
   else if (field !== "") sentence = `${parameter}: ${sentence}`;
-  sentence = sentence.replace(/: list the peers to see their names$/, "");
+  sentence = sentence.replace(`: ${seeNames}`, "");
   const mend = mends[info?.reason ?? ""]?.(parameter) ?? "";
   return new AdapterError("REFUSED", `${sentence}${/[.?!]$/.test(sentence) ? "" : "."}${mend}`, {
     cause: error,
@@ -33,7 +34,7 @@ export function explainEntry(error: Status): string {
   const field = fieldAtStart(error.message);
   const rest = error.message.slice(field.length);
   return `${field === "" ? "" : `\`${parameterOf[field] ?? field}\``}${rest}`.replace(
-    "list the peers to see their names",
+    seeNames,
     "list_peers shows who is there",
   );
 }

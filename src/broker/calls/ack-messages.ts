@@ -14,7 +14,7 @@ import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.j
 import { statusOf } from "../../rpc/status.js";
 import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
-import { parseDeliveryId } from "../delivery/delivery-id.js";
+import { parseDeliveryId } from "../delivery/leases.js";
 import { boundBytes, boundCount, invalidField, requireField } from "../fields.js";
 import { maxDeliveryIdBytes, maxReasonBytes } from "../limits.js";
 import type { Session } from "../peers/sessions.js";

@@ -5,7 +5,6 @@ import {
   StoreInfo_Durability,
   type GetServerInfoResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
-import { features } from "../../contract/features.js";
 import type { Core } from "../core.js";
 import { defaultExpiresInMs, listLimits } from "../limits.js";
 
@@ -39,3 +38,16 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
     features: [...features],
   });
 }
+
+/**
+ * What a broker does that one of another version may not do. A client looks whether a word is there, and
+ * never at the version. Words are added, and stay.
+ */
+const features = [
+  "delete-peer",
+  "entry-status",
+  "get-peer",
+  "known-peers",
+  "moderation",
+  "sender-renamed",
+] as const;

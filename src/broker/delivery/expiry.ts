@@ -1,6 +1,6 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../../clock.js";
-import type { BrokerLog } from "../broker-log.js";
+import type { BrokerLog } from "../core.js";
 import { expiryBatch, expiryRetryMs, holderGraceMs, maxExpiryWaitMs } from "../limits.js";
 import type { Receipts } from "./receipts.js";
 import type { ExpiryKey, Store } from "../store.js";

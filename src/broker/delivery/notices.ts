@@ -10,7 +10,7 @@ import {
 } from "../../../gen/peerline/v1/message_pb.js";
 import { shortId } from "../../contract/ids.js";
 import type { Clock } from "../../clock.js";
-import type { BrokerLog } from "../broker-log.js";
+import type { BrokerLog } from "../core.js";
 import { purgedReason } from "../calls/moderation.js";
 import { refTo, type Directory, type PeerEntry } from "../peers/directory.js";
 import { defaultExpiresInMs, maxEndsTold, noticeDelayMs } from "../limits.js";

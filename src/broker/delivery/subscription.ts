@@ -16,7 +16,7 @@ import {
 import type { Clock } from "../../clock.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import { Pulse } from "../../pulse.js";
-import type { BrokerLog } from "../broker-log.js";
+import type { BrokerLog } from "../core.js";
 import { Leases } from "./leases.js";
 import { maxAheadBytes, maxDeliveryAttempts } from "../limits.js";
 import type { Receipts } from "./receipts.js";

@@ -9,7 +9,7 @@ import {
 import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../../clock.js";
-import type { BrokerLog } from "../broker-log.js";
+import type { BrokerLog } from "../core.js";
 import { refTo, type Directory } from "../peers/directory.js";
 import { invalidField, requireReach } from "../fields.js";
 import {

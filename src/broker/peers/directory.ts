@@ -7,6 +7,7 @@ import { PeerSchema, Reach, type Peer } from "../../../gen/peerline/v1/peer_pb.j
 import type { Clock } from "../../clock.js";
 import type { Connection } from "../../rpc/server.js";
 import { isIdEnd } from "../../contract/ids.js";
+import { seeNames } from "../../contract/reasons.js";
 import { meansEverybody, readName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import { maxFormerNames, maxNamesTold } from "../limits.js";
@@ -134,7 +135,7 @@ export class Directory {
     const [former] = this.formerOwners(readName(text).name ?? "");
     if (former !== undefined) throw renamed(field, shown(text), former);
     const near = meansEverybody(text) ? [] : nearNames(text, this.#byName);
-    let mend = "list the peers to see their names";
+    let mend: string = seeNames;
     if (meansEverybody(text)) mend = "name each recipient";
     else if (near.length > 0) mend = `did you mean ${near.join(", ")}?`;
     throw new BrokerError(

@@ -12,7 +12,7 @@ import type { Clock } from "../../clock.js";
 import { automaticName } from "../../contract/names.js";
 import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";
-import type { BrokerLog } from "../broker-log.js";
+import type { BrokerLog } from "../core.js";
 import type { Connection } from "../../rpc/server.js";
 import { Creations } from "./creations.js";
 import { refTo, type Directory, type PeerEntry } from "./directory.js";

@@ -1,5 +1,5 @@
 import type { Clock } from "../../clock.js";
-import type { BrokerLog } from "../broker-log.js";
+import type { BrokerLog } from "../core.js";
 import type { Directory, PeerEntry } from "./directory.js";
 import {
   nearMaxPeers,
