@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { Identity } from "../client/identity.js";
 import { Line, type LineState } from "../client/line.js";
@@ -40,6 +41,10 @@ export async function connect(options: ConnectOptions, program: string): Promise
   const { name, problem } = readName(options.name);
   if (problem !== undefined) throw new EndpointError("CONFIG_INVALID", `\`name\` ${problem}.`);
   const config = readConfig();
+  if (identity !== undefined && !existsSync(dirname(resolve(identity)))) {
+    const sentence = `\`identity\` ${identity} is in a folder that is not there: make it first.`;
+    throw new EndpointError("CONFIG_INVALID", sentence);
+  }
   const openSecret = async (): Promise<string> =>
     identity === undefined
       ? openProgramSecret(openHome(config.home), name)
