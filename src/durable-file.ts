@@ -6,8 +6,8 @@ import { dirname } from "node:path";
 import { openFile } from "./open-file.js";
 
 /**
- * Gives a path a file with this text, at once and durably: whoever reads it finds it whole, and after a
- * power cut it is there, or what was there before.
+ * Gives a path a file with this text, at once and durably. A reader finds the whole text or what was there
+ * before, also after a power cut.
  *
  * 1. Write a draft beside it, with the owner and the mode of `like`, and sync it.
  * 2. Run `check`. If it throws, nothing has changed.

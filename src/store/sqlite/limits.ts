@@ -35,10 +35,7 @@ export const keptWalBytes = 8 * 1024 * 1024;
 /** Damaged messages that are counted. More are met, but not counted. */
 export const maxKnownDamaged = 10_000;
 
-/**
- * Bytes of a database up to which each opening checks its structure. The check takes some milliseconds for
- * each MiB, and agents wait meanwhile for their broker to start.
- */
+/** Bytes of a database up to which each opening checks its structure, at some milliseconds for each MiB. */
 export const maxCheckedBytes = 128 * 1024 * 1024;
 
 /** The highest key of a message or a delivery. No database lives long enough to reach it. */

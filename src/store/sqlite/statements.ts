@@ -54,7 +54,19 @@ export class Statements {
 
   #writer<T extends Table>(table: T, sql: string): RowWriter<T> {
     const statement = this.prepare(sql);
-    return (row, sums = sumsOf(table, row)) => statement.run(valuesOf(table, row, sums));
+    const order = namesIn(sql).flatMap((name) =>
+      table.fields.filter(({ field }) => field === name),
+    );
+    return (row, sums = sumsOf(table, row)) => {
+      const given = row as Readonly<Record<string, Value>>;
+      const givenSums = sums as Readonly<Record<string, Value>>;
+      statement.runWith(
+        order.map(({ field, kind, absent }) => {
+          const value = kind === "checksum" ? givenSums[field] : given[field];
+          return value === undefined ? absent : value;
+        }),
+      );
+    };
   }
 }
 
@@ -80,7 +92,13 @@ export class Statement<R> {
   }
 
   run(parameters: Parameters): void {
-    this.#statement.run(this.#list(parameters));
+    this.runWith(this.#list(parameters));
+  }
+
+  /** The same with a list, in the order in which the names stand in the SQL. */
+  runWith(values: readonly (Value | undefined)[]): void {
+    if (values.includes(undefined)) throw new Error("The statement lacks a value.");
+    this.#statement.run(values);
   }
 
   /** SQLite numbers names in the order of the SQL. A list saves libsql the time of asking for each name. */
@@ -160,17 +178,6 @@ export type ReadMail = ReadDelivery & ReadMessage;
 
 function namesIn(sql: string): string[] {
   return [...new Set(Array.from(sql.matchAll(/:([a-zA-Z]+)/g), ([, name = ""]) => name))];
-}
-
-function valuesOf<T extends Table>({ fields }: T, row: NewRow<T>, sums: Checksums<T>): Parameters {
-  const values: Record<string, Value> = {};
-  for (const { field, kind, absent } of fields) {
-    const given = (kind === "checksum" ? sums : row) as Record<string, Value | undefined>;
-    const value = given[field] === undefined ? absent : given[field];
-    // The statement refuses to run where a value is missing.
-    if (value !== undefined) values[field] = value;
-  }
-  return values;
 }
 
 /**
