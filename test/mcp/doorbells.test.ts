@@ -18,18 +18,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy, Urgency } from "../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
-import { systemClock } from "../../src/clock.js";
 import type { WakeResult } from "../../src/hosts/host.js";
 import { Doorbells } from "../../src/mcp/doorbells.js";
-import {
-  firstRepeatMs,
-  gatherMs,
-  hookMarginMs,
-  maxRings,
-  quietMs,
-  wakeProofMs,
-} from "../../src/mcp/limits.js";
+import { firstRepeatMs, gatherMs, maxRings, quietMs, wakeProofMs } from "../../src/mcp/limits.js";
 import { AgentMail } from "../../src/mcp/presentations.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import { eventually } from "../support/test-broker.js";
 import { held } from "../client/held.js";
 
@@ -38,6 +31,7 @@ const going = new AbortController().signal;
 
 /** Time is moved by the tests; files and pipes are real. */
 describe("Doorbells", () => {
+  let clock: StoppedClock;
   let home: string;
   let box: string;
   let mail: AgentMail;
@@ -48,17 +42,17 @@ describe("Doorbells", () => {
   let reaches: string[];
 
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
+    clock = new StoppedClock();
     home = mkdtempSync(join(tmpdir(), "pl-"));
     box = join(home, "doorbells", "thread-1");
     woken = [];
     answer = "refused";
     beforeAnswer = async () => undefined;
     reaches = [];
-    mail = new AgentMail(systemClock);
+    mail = new AgentMail(clock);
     doorbells = new Doorbells({
       mail,
-      clock: systemClock,
+      clock,
       wakers: [
         async (line) => {
           woken.push(line);
@@ -75,7 +69,6 @@ describe("Doorbells", () => {
 
   afterEach(() => {
     doorbells.close();
-    vi.useRealTimers();
     expect(existsSync(box), "the folder is left").toBe(false);
     rmSync(home, { recursive: true });
   });
@@ -88,7 +81,7 @@ describe("Doorbells", () => {
 
   async function arrive(...options: Parameters<typeof held>): Promise<void> {
     mail.inbox.deliver(held(...options));
-    await vi.advanceTimersByTimeAsync(0);
+    await clock.pass(0);
   }
 
   /** A hook of the host tells of its turn, and the adapter has noticed. */
@@ -106,57 +99,57 @@ describe("Doorbells", () => {
   test("a burst is one doorbell, which says how much there is", async () => {
     for (let count = 0; count < 100; count++) await arrive({ sender: count % 2 ? "api" : "web" });
     expect(bell()).toBeUndefined();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(bell()).toBe("Peerline: 100 unread from web, api. Call get_messages.");
     take();
     for (let count = 0; count < 100; count++) await arrive();
-    await vi.advanceTimersByTimeAsync(firstRepeatMs - 1);
+    await clock.pass(firstRepeatMs - 1);
     expect(bell(), "what is unread was told already").toBeUndefined();
   });
 
   test("while it hangs it is kept current", async () => {
     await arrive({ sender: "api" });
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     await arrive({ sender: "web" });
     expect(bell()).toBe("Peerline: 2 unread from api, web. Call get_messages.");
   });
 
   test("reading silences it, and what comes later rings anew", async () => {
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     await readAll();
     expect(bell()).toBeUndefined();
-    await vi.advanceTimersByTimeAsync(100 * firstRepeatMs);
+    await clock.pass(100 * firstRepeatMs);
     expect(bell()).toBeUndefined();
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(bell()).toBeDefined();
   });
 
   test("mail that is read before it rings, or that expires, is not rung", async () => {
     await arrive();
     await readAll();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(bell()).toBeUndefined();
-    await arrive({ expiresAtMs: Date.now() + 1000 });
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await arrive({ expiresAtMs: clock.now() + 1000 });
+    await clock.pass(gatherMs);
     expect(bell()).toBeDefined();
-    await vi.advanceTimersByTimeAsync(1000);
+    await clock.pass(1000);
     expect(bell()).toBeUndefined();
   });
 
   test("unanswered, it is repeated with growing waits, and then no more", async () => {
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     const waits: number[] = [];
-    let sinceMs = Date.now();
+    let sinceMs = clock.now();
     for (let step = 0; step < 2000; step++) {
       if (bell() !== undefined) {
-        waits.push(Math.round((Date.now() - sinceMs) / 1000));
-        sinceMs = Date.now();
+        waits.push(Math.round((clock.now() - sinceMs) / 1000));
+        sinceMs = clock.now();
         take();
       }
-      await vi.advanceTimersByTimeAsync(1000);
+      await clock.pass(1000);
     }
     expect(waits).toEqual([0, 30, 60, 120, 240]);
     expect(waits).toHaveLength(maxRings);
@@ -164,12 +157,12 @@ describe("Doorbells", () => {
 
   test("a result of the agent's own call tells it, and puts the next doorbell off", async () => {
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     await doorbells.during(async () => undefined, going);
     expect(bell()).toBeUndefined();
-    await vi.advanceTimersByTimeAsync(firstRepeatMs - 1);
+    await clock.pass(firstRepeatMs - 1);
     expect(bell()).toBeUndefined();
-    await vi.advanceTimersByTimeAsync(1);
+    await clock.pass(1);
     expect(bell()).toBeDefined();
   });
 
@@ -181,7 +174,7 @@ describe("Doorbells", () => {
     );
     expect(reaches).toEqual(["NEXT_TURN", "WAKES"]);
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(bell()).toBeUndefined();
     end?.();
     await waiting;
@@ -194,7 +187,7 @@ describe("Doorbells", () => {
     const pipe = openSync(join(box, "waiter"), constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       await arrive();
-      await vi.advanceTimersByTimeAsync(gatherMs);
+      await clock.pass(gatherMs);
       const poked = Buffer.alloc(16);
       expect(poked.toString("utf8", 0, readSync(pipe, poked))).toBe("bell\n");
       expect(bell()).toBeDefined();
@@ -212,7 +205,7 @@ describe("Doorbells", () => {
     answer = "taken";
     await turn("idle");
     await arrive({ sender: "api" });
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toEqual(["Peerline: 1 unread from api. Call get_messages."]);
     expect(bell()).toBeUndefined();
     await doorbells.during(async () => undefined, going);
@@ -224,7 +217,7 @@ describe("Doorbells", () => {
   test("a wake that is refused leaves the bell for the next hook", async () => {
     await turn("idle");
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toHaveLength(1);
     expect(bell()).toBeDefined();
   });
@@ -233,11 +226,11 @@ describe("Doorbells", () => {
     answer = "taken";
     await turn("idle");
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     await readAll();
     expect(reaches.at(-1)).toBe("WAKES");
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs + wakeProofMs + 4 * firstRepeatMs);
+    await clock.pass(gatherMs + wakeProofMs + 4 * firstRepeatMs);
     expect(reaches.at(-1)).toBe("NEXT_TURN");
   });
 
@@ -245,18 +238,18 @@ describe("Doorbells", () => {
     answer = "taken";
     await doorbells.during(async () => undefined, going);
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toEqual([]);
     await readAll();
-    await vi.advanceTimersByTimeAsync(quietMs);
+    await clock.pass(quietMs);
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toHaveLength(1);
     await readAll();
     await turn("busy");
-    await vi.advanceTimersByTimeAsync(quietMs);
+    await clock.pass(quietMs);
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toHaveLength(1);
     expect(bell()).toBeDefined();
   });
@@ -265,7 +258,7 @@ describe("Doorbells", () => {
     answer = "taken";
     await turn("busy");
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toEqual([]);
     await turn("idle");
     await eventually(() => expect(woken).toHaveLength(1));
@@ -275,35 +268,35 @@ describe("Doorbells", () => {
     answer = "taken";
     await turn("idle");
     await arrive({ urgency: Urgency.FYI });
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toEqual([]);
     expect(bell()).toBeDefined();
   });
 
   test("an interrupt rings at once, also after doorbells that were not answered", async () => {
     await arrive({ urgency: Urgency.FYI });
-    await vi.advanceTimersByTimeAsync(gatherMs + firstRepeatMs * 2 ** maxRings);
+    await clock.pass(gatherMs + firstRepeatMs * 2 ** maxRings);
     take();
     await arrive({ urgency: Urgency.FYI });
-    await vi.advanceTimersByTimeAsync(firstRepeatMs * 2 ** maxRings);
+    await clock.pass(firstRepeatMs * 2 ** maxRings);
     expect(bell(), "what is only for information").toBeUndefined();
     await arrive({ urgency: Urgency.INTERRUPT });
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(bell()).toContain("3 unread");
   });
 
   test("after the last doorbell, what comes rings once more in its time", async () => {
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs + firstRepeatMs * 2 ** maxRings);
+    await clock.pass(gatherMs + firstRepeatMs * 2 ** maxRings);
     take();
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(bell()).toBeDefined();
     take();
     await arrive();
-    await vi.advanceTimersByTimeAsync(firstRepeatMs * 2 ** (maxRings - 1) - 1);
+    await clock.pass(firstRepeatMs * 2 ** (maxRings - 1) - 1);
     expect(bell()).toBeUndefined();
-    await vi.advanceTimersByTimeAsync(1);
+    await clock.pass(1);
     expect(bell()).toBeDefined();
   });
 
@@ -311,13 +304,13 @@ describe("Doorbells", () => {
     answer = "taken";
     await turn("idle");
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs + firstRepeatMs * 2 ** maxRings);
+    await clock.pass(gatherMs + firstRepeatMs * 2 ** maxRings);
     expect(woken).toHaveLength(1);
   });
 
   test("a call that the host gave up tells nobody", async () => {
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     await doorbells.during(async () => undefined, AbortSignal.abort());
     expect(bell()).toBeDefined();
   });
@@ -326,7 +319,7 @@ describe("Doorbells", () => {
     await turn("idle");
     beforeAnswer = () => doorbells.during(async () => undefined, going);
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toHaveLength(1);
     expect(bell()).toBeUndefined();
   });
@@ -335,12 +328,12 @@ describe("Doorbells", () => {
     answer = "taken";
     await turn("idle");
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     await readAll();
     expect(reaches.at(-1)).toBe("WAKES");
     answer = "refused";
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(reaches.at(-1)).toBe("NEXT_TURN");
   });
 
@@ -350,9 +343,9 @@ describe("Doorbells", () => {
     const pipe = openSync(join(box, "waiter"), constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       await arrive();
-      await vi.advanceTimersByTimeAsync(gatherMs);
+      await clock.pass(gatherMs);
       expect(readSync(pipe, Buffer.alloc(16)), "its next hook tells it").toBe(0);
-      await vi.advanceTimersByTimeAsync(firstRepeatMs);
+      await clock.pass(firstRepeatMs);
       expect(readSync(pipe, Buffer.alloc(16))).toBeGreaterThan(0);
       await readAll();
       expect(reaches.at(-1)).toBe("NEXT_TURN");
@@ -365,17 +358,17 @@ describe("Doorbells", () => {
     answer = "taken";
     await turn("idle");
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs + wakeProofMs + 1);
+    await clock.pass(gatherMs + wakeProofMs + 1);
     await readAll();
     expect(reaches.at(-1)).toBe("NEXT_TURN");
   });
 
   test("reconnecting is no news", async () => {
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs + firstRepeatMs * 2 ** maxRings);
+    await clock.pass(gatherMs + firstRepeatMs * 2 ** maxRings);
     take();
     for (let time = 0; time < 5; time++) mail.inbox.tellBacklog({ count: 0, senders: [] });
-    await vi.advanceTimersByTimeAsync(firstRepeatMs * 2 ** maxRings);
+    await clock.pass(firstRepeatMs * 2 ** maxRings);
     expect(bell()).toBeUndefined();
   });
 
@@ -385,7 +378,7 @@ describe("Doorbells", () => {
   ])("%s in the place of its files is no hindrance", async (_what, make) => {
     for (const name of ["bell", "bell.new", "turn"]) make(join(box, name));
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     await readAll();
     expect(reaches).toEqual(["NEXT_TURN"]);
   });
@@ -399,12 +392,12 @@ describe("Doorbells", () => {
   test("a session is found idle, and waking proven, though the clock was set back meanwhile", async () => {
     answer = "taken";
     await doorbells.during(async () => undefined, going);
-    vi.setSystemTime(Date.now() - 3_600_000);
-    await vi.advanceTimersByTimeAsync(quietMs);
+    clock.setForward(-3_600_000);
+    await clock.pass(quietMs);
     await arrive();
-    await vi.advanceTimersByTimeAsync(gatherMs);
+    await clock.pass(gatherMs);
     expect(woken).toHaveLength(1);
-    vi.setSystemTime(Date.now() + 3_600_000);
+    clock.setForward(3_600_000);
     await readAll();
     expect(reaches.at(-1)).toBe("WAKES");
   });
@@ -417,16 +410,17 @@ describe("Doorbells", () => {
       }
       return [];
     });
-    vi.useRealTimers();
     const message = held();
     mail.inbox.deliver(message);
-    const beforeMs = performance.now();
+    const beforeMs = clock.monotonic();
+    clock.advance(1);
     mail.presentations.show(1, undefined, [{ held: message, part: 0, isLast: true }]);
     mail.presentations.written(1);
     await eventually(() => expect(reports).toEqual(["PRESENTED UNSPECIFIED"]));
     // The hook ran before that, and was noticed after it.
     mail.presentations.hookRan(undefined, beforeMs);
-    await new Promise((resolve) => setTimeout(resolve, 5 * hookMarginMs));
+    // The hook's time is that of its file: so much may pass on a busy machine before it is noticed.
+    await clock.pass(60_000);
     expect(reports).toEqual(["PRESENTED UNSPECIFIED"]);
     await turn("idle");
     await eventually(() => expect(reports).toContain("CONFIRMED HOOK"));

@@ -27,19 +27,27 @@ export class StoppedClock implements Clock {
   /** Time passes, and what is due meanwhile is called, each at its time. */
   advance(ms: number): void {
     const endMs = this.#monotonic + ms;
-    for (;;) {
-      const [next] = [...this.#due].toSorted((a, b) => a.atMs - b.atMs);
-      if (next === undefined || next.atMs > endMs) break;
-      this.#pass(Math.max(0, next.atMs - this.#monotonic));
-      this.#due.delete(next);
-      next.act();
-    }
-    this.#pass(endMs - this.#monotonic);
+    while (this.#actUntil(endMs));
   }
 
-  #pass(ms: number): void {
+  /** The same; what each of them sets off, as far as it waits for nothing outside, is done before the next. */
+  async pass(ms: number): Promise<void> {
+    const endMs = this.#monotonic + ms;
+    do await new Promise<void>((resolve) => void setImmediate(resolve));
+    while (this.#actUntil(endMs));
+  }
+
+  /** Calls what is due next. When nothing is, the time has come, and the result is false. */
+  #actUntil(endMs: number): boolean {
+    const [next] = [...this.#due].toSorted((a, b) => a.atMs - b.atMs);
+    const isDue = next !== undefined && next.atMs <= endMs;
+    const ms = Math.max(0, (isDue ? next.atMs : endMs) - this.#monotonic);
     this.#now += ms;
     this.#monotonic += ms;
+    if (!isDue) return false;
+    this.#due.delete(next);
+    next.act();
+    return true;
   }
 
   /** Somebody sets the wall clock; no time passes. A negative number sets it back. */
