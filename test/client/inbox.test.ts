@@ -1,22 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { systemClock } from "../../src/clock.js";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { HeldMessage } from "../../src/client/inbox.js";
 import { Inbox } from "../../src/client/inbox.js";
 import { maxExpiryWaitMs } from "../../src/client/limits.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import { again, held } from "./held.js";
 
 describe("Inbox", () => {
+  let clock: StoppedClock;
   let expired: HeldMessage[];
   let inbox: Inbox;
 
   beforeEach(() => {
-    vi.useFakeTimers({ now: 1000 });
+    clock = new StoppedClock(1000);
     expired = [];
-    inbox = new Inbox({ clock: systemClock, onExpired: (message) => expired.push(message) });
-  });
-
-  afterEach(() => {
-    vi.useRealTimers();
+    inbox = new Inbox({ clock, onExpired: (message) => expired.push(message) });
   });
 
   test("keeps messages in the order in which they came", () => {
@@ -68,9 +65,9 @@ describe("Inbox", () => {
   test("lets a message go when its time runs out, with nobody asking", () => {
     const message = held({ expiresAtMs: 5000 });
     inbox.deliver(message);
-    vi.advanceTimersByTime(3999);
+    clock.advance(3999);
     expect(expired).toEqual([]);
-    vi.advanceTimersByTime(1);
+    clock.advance(1);
     expect(expired).toEqual([message]);
     expect(inbox.list()).toEqual([]);
   });
@@ -78,8 +75,8 @@ describe("Inbox", () => {
   test("tells of what has expired, though the clock was set forward while it waited", () => {
     const message = held({ expiresAtMs: 1000 + 24 * 3_600_000 });
     inbox.deliver(message);
-    vi.setSystemTime(1000 + 25 * 3_600_000);
-    vi.advanceTimersByTime(maxExpiryWaitMs);
+    clock.setForward(1000 + 25 * 3_600_000 - clock.now());
+    clock.advance(maxExpiryWaitMs);
     expect(expired).toEqual([message]);
   });
 
@@ -93,15 +90,15 @@ describe("Inbox", () => {
     const message = held({ expiresAtMs: 5000 });
     inbox.deliver(message);
     inbox.take([message]);
-    vi.advanceTimersByTime(10_000);
+    clock.advance(10_000);
     expect(expired).toEqual([]);
   });
 
   test("waits for an expiry that is further away than a timer reaches", () => {
     inbox.deliver(held({ expiresAtMs: 1000 + 60 * 86_400_000 }));
-    vi.advanceTimersByTime(59 * 86_400_000);
+    clock.advance(59 * 86_400_000);
     expect(expired).toEqual([]);
-    vi.advanceTimersByTime(86_400_000);
+    clock.advance(86_400_000);
     expect(expired).toHaveLength(1);
   });
 
@@ -122,6 +119,6 @@ describe("Inbox", () => {
     inbox.tellBacklog({ count: 3, senders: ["web"] });
     inbox.clear();
     expect(inbox.countUnread([])).toEqual({ count: 0, senders: [] });
-    expect(vi.getTimerCount()).toBe(0);
+    expect(clock.timers).toBe(0);
   });
 });

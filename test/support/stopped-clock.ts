@@ -24,6 +24,11 @@ export class StoppedClock implements Clock {
     return { [Symbol.dispose]: () => void this.#due.delete(due) };
   }
 
+  /** How many calls are still to come. */
+  get timers(): number {
+    return this.#due.size;
+  }
+
   /** Time passes, and what is due meanwhile is called, each at its time. */
   advance(ms: number): void {
     const endMs = this.#monotonic + ms;
