@@ -23,6 +23,7 @@ const mayImport: Record<string, readonly string[]> = {
   "abort-scope.ts": [],
   "back-off.ts": [],
   "durable-file.ts": [],
+  "coded-error.ts": [],
   "open-file.ts": [],
   "pulse.ts": [],
 };
@@ -32,6 +33,7 @@ const sharedFiles = new Set([
   "abort-scope.js",
   "back-off.js",
   "durable-file.js",
+  "coded-error.js",
   "open-file.js",
   "pulse.js",
 ]);

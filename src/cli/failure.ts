@@ -1,6 +1,7 @@
 import { seeNames } from "../contract/reasons.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { LineError } from "../client/line.js";
+import { CodedError } from "../coded-error.js";
 import { visibleText } from "../contract/peer-text.js";
 import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
 import { HostError } from "../hosts/config-files/host-error.js";
@@ -55,17 +56,8 @@ export type CliErrorCode =
   | "NO_HOST"
   | "INTERRUPTED";
 
-/** The message is whole sentences for people: what is wrong, and how to mend it. */
-export class CliError extends Error {
+export class CliError extends CodedError<CliErrorCode> {
   override readonly name = "CliError";
-
-  constructor(
-    readonly code: CliErrorCode,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
-  }
 
   get exitCode(): ExitCode {
     return exitCodes[this.code] ?? ExitCode.failure;

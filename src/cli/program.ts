@@ -22,125 +22,76 @@ export async function runProgram(argv: readonly string[], program: string): Prom
   }
 }
 
-/** Every command. Only the one that is asked for is loaded. */
-const commands: readonly {
-  readonly name: string;
-  readonly synopsis: string;
-  readonly summary: string;
-  readonly load: () => Promise<Define>;
-}[] = [
-  {
-    name: "status",
-    synopsis: "status",
-    summary: "say whether a broker runs, and how it is",
-    load: async () => (await import("./commands/status.js")).defineStatus,
-  },
-  {
-    name: "peers",
-    synopsis: "peers",
-    summary: "list the peers and what waits for them",
-    load: async () => (await import("./commands/peers.js")).definePeers,
-  },
-  {
-    name: "send",
-    synopsis: "send TO TEXT|-",
-    summary: "send a message as you",
-    load: async () => (await import("./commands/send.js")).defineSend,
-  },
-  {
-    name: "read",
-    synopsis: "read [--wait]",
-    summary: "print the messages that wait for you",
-    load: async () => (await import("./commands/read.js")).defineRead,
-  },
-  {
-    name: "log",
-    synopsis: "log [-f]",
-    summary: "print the messages of all peers and where they stand",
-    load: async () => (await import("./commands/log.js")).defineLog,
-  },
-  {
-    name: "show",
-    synopsis: "show ID",
-    summary: "print one message and where it stands",
-    load: async () => (await import("./commands/log.js")).defineShow,
-  },
-  {
-    name: "dead-letters",
-    synopsis: "dead-letters",
-    summary: "list, put back or drop messages that were given up",
-    load: async () => (await import("./commands/dead-letters.js")).defineDeadLetters,
-  },
-  {
-    name: "mute",
-    synopsis: "mute PEER",
-    summary: "forbid a peer to send",
-    load: async () => (await import("./commands/moderation.js")).defineMute,
-  },
-  {
-    name: "unmute",
-    synopsis: "unmute PEER",
-    summary: "let it send again",
-    load: async () => (await import("./commands/moderation.js")).defineUnmute,
-  },
-  {
-    name: "purge",
-    synopsis: "purge --from PEER",
-    summary: "remove what a peer sent and nobody has read",
-    load: async () => (await import("./commands/moderation.js")).definePurge,
-  },
-  {
-    name: "forget",
-    synopsis: "forget NAME",
-    summary: "remove a peer and what waits for it",
-    load: async () => (await import("./commands/forget.js")).defineForget,
-  },
-  {
-    name: "stop",
-    synopsis: "stop",
-    summary: "stop the broker in good order",
-    load: async () => (await import("./commands/stop.js")).defineStop,
-  },
-  {
-    name: "install",
-    synopsis: "install [agent...]",
-    summary: "make your coding agents start peerline",
-    load: async () => (await import("./commands/install.js")).defineInstall,
-  },
-  {
-    name: "uninstall",
-    synopsis: "uninstall [agent...]",
-    summary: "take peerline out of their configuration",
-    load: async () => (await import("./commands/uninstall.js")).defineUninstall,
-  },
-  {
-    name: "doctor",
-    synopsis: "doctor",
-    summary: "say what keeps agents apart, and how to mend it",
-    load: async () => (await import("./commands/doctor.js")).defineDoctor,
-  },
-  {
-    name: "demo",
-    synopsis: "demo",
-    summary: "watch three agents work together, and the broker die under them",
-    load: async () => (await import("./commands/demo.js")).defineDemo,
-  },
-  {
-    name: "mcp",
-    synopsis: "mcp",
-    summary: "run one agent's MCP server (started by its host)",
-    load: async () => (await import("./commands/mcp.js")).defineMcp,
-  },
-  {
-    name: "broker",
-    synopsis: "broker",
-    summary: "run the broker in the foreground (agents start it by themselves)",
-    load: async () => (await import("./commands/broker.js")).defineBroker,
-  },
+type Load = () => Promise<{ readonly define: Define }>;
+
+/** Every command, by its name and arguments, with what it does. Only the one that is asked for is loaded. */
+const commands: readonly (readonly [synopsis: string, summary: string, load: Load])[] = [
+  ["status", "say whether a broker runs, and how it is", () => import("./commands/status.js")],
+  ["peers", "list the peers and what waits for them", () => import("./commands/peers.js")],
+  ["send TO TEXT|-", "send a message as you", () => import("./commands/send.js")],
+  ["read [--wait]", "print the messages that wait for you", () => import("./commands/read.js")],
+  [
+    "log [-f]",
+    "print the messages of all peers and where they stand",
+    async () => ({ define: (await import("./commands/log.js")).defineLog }),
+  ],
+  [
+    "show ID",
+    "print one message and where it stands",
+    async () => ({ define: (await import("./commands/log.js")).defineShow }),
+  ],
+  [
+    "dead-letters",
+    "list, put back or drop messages that were given up",
+    () => import("./commands/dead-letters.js"),
+  ],
+  [
+    "mute PEER",
+    "forbid a peer to send",
+    async () => ({ define: (await import("./commands/moderation.js")).defineMute }),
+  ],
+  [
+    "unmute PEER",
+    "let it send again",
+    async () => ({ define: (await import("./commands/moderation.js")).defineUnmute }),
+  ],
+  [
+    "purge --from PEER",
+    "remove what a peer sent and nobody has read",
+    async () => ({ define: (await import("./commands/moderation.js")).definePurge }),
+  ],
+  ["forget NAME", "remove a peer and what waits for it", () => import("./commands/forget.js")],
+  ["stop", "stop the broker in good order", () => import("./commands/stop.js")],
+  [
+    "install [agent...]",
+    "make your coding agents start peerline",
+    () => import("./commands/install.js"),
+  ],
+  [
+    "uninstall [agent...]",
+    "take peerline out of their configuration",
+    () => import("./commands/uninstall.js"),
+  ],
+  [
+    "doctor",
+    "say what keeps agents apart, and how to mend it",
+    () => import("./commands/doctor.js"),
+  ],
+  [
+    "demo",
+    "watch three agents work together, and the broker die under them",
+    () => import("./commands/demo.js"),
+  ],
+  ["mcp", "run one agent's MCP server (started by its host)", () => import("./commands/mcp.js")],
+  [
+    "broker",
+    "run the broker in the foreground (agents start it by themselves)",
+    () => import("./commands/broker.js"),
+  ],
 ];
 
 async function defineProgram(argv: readonly string[], shell: Shell): Promise<Command> {
-  const synopses = new Map(commands.map(({ name, synopsis }) => [name, synopsis]));
+  const synopses = new Map(commands.map(([synopsis]) => [nameIn(synopsis), synopsis]));
   const root = new Command("peerline")
     .description(
       "A line between coding agents: they find each other and exchange durable messages.",
@@ -153,12 +104,17 @@ async function defineProgram(argv: readonly string[], shell: Shell): Promise<Com
     .showHelpAfterError("See `peerline help` and the command's --help.")
     .configureHelp({ subcommandTerm: (command) => synopses.get(command.name()) ?? command.name() })
     .addHelpText("after", rootHelp);
-  for (const { name, summary, load } of commands) {
+  for (const [synopsis, summary, load] of commands) {
+    const name = nameIn(synopsis);
     const command = root.command(name).summary(summary);
     // The command, or the one that `peerline help` is asked about.
-    if (argv.slice(0, 2).includes(name)) (await load())(command, shell);
+    if (argv.slice(0, 2).includes(name)) (await load()).define(command, shell);
   }
   return root;
+}
+
+function nameIn(synopsis: string): string {
+  return synopsis.replace(/ .*/, "");
 }
 
 const rootHelp = `

@@ -90,16 +90,8 @@ export type LineErrorCode =
   | "CLOSED";
 
 /** Why a line cannot do what it was asked. */
-export class LineError extends Error {
+export class LineError extends CodedError<LineErrorCode> {
   override readonly name = "LineError";
-
-  constructor(
-    readonly code: LineErrorCode,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
-  }
 }
 
 export type LineState = State["name"];

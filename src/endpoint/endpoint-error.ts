@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { CodedError } from "../coded-error.js";
 
 /** Why this machine's side of a connection failed: its settings, its home, or its broker. */
 export type EndpointErrorCode =
@@ -19,17 +20,8 @@ export type EndpointErrorCode =
   /** The home's database is damaged, or none of ours. */
   | "STORE_DAMAGED";
 
-/** The message is whole sentences for people: what is wrong, and how to mend it. */
-export class EndpointError extends Error {
+export class EndpointError extends CodedError<EndpointErrorCode> {
   override readonly name = "EndpointError";
-
-  constructor(
-    readonly code: EndpointErrorCode,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
-  }
 }
 
 /** Why the system does not store, and what helps. */

@@ -2,7 +2,7 @@ import { readConfig } from "../../endpoint/config.js";
 import { brokerExit } from "../../endpoint/start-report.js";
 import type { Define } from "../shell.js";
 
-export const defineBroker: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Runs the broker of this home in the foreground. Agents start one by themselves; where one runs already, this ends at once.",

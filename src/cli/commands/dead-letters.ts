@@ -8,7 +8,7 @@ import { receiptPhrase } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 import { showMessage } from "./log.js";
 
-export const defineDeadLetters: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Handles messages that were given up: rejected by their recipient, or offered too often. " +

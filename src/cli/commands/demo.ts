@@ -3,7 +3,7 @@ import { Stage } from "../demo/stage.js";
 import { Transcript } from "../demo/transcript.js";
 import { catchInterruption, type Define, type Shell } from "../shell.js";
 
-export const defineDemo: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Plays a refactoring with three agents, for real: MCP servers and a broker, in a home of their own that is removed at the end. " +

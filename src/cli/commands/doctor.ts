@@ -16,7 +16,7 @@ import { reportLines } from "../doctor/report.js";
 import { ExitCode } from "../failure.js";
 import { catchInterruption, type Define, type Shell } from "../shell.js";
 
-export const defineDoctor: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Looks for what keeps agents apart, and says how to mend it: the home, the broker, running agents, and how each " +

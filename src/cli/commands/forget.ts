@@ -11,7 +11,7 @@ import { connectAsOperator } from "../operator.js";
 import { count, relativeTime } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
-export const defineForget: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .argument("<name>", "the peer's name or id")
     .description(

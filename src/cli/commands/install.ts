@@ -20,7 +20,7 @@ interface Options {
   readonly force: boolean;
 }
 
-export const defineInstall: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Names peerline's MCP server in the configuration of coding agents, and leaves everything else there as it is. " +

@@ -4,7 +4,7 @@ import { reportFailure } from "../failure.js";
 import { Output } from "../print/output.js";
 import type { Define } from "../shell.js";
 
-export const defineMcp: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Runs the MCP server of one agent on stdin and stdout. The agent's host starts it; it finds the broker or starts one.",

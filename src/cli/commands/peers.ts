@@ -12,7 +12,7 @@ import type { Output } from "../print/output.js";
 import { reachLabel, relativeTime } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
-export const definePeers: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Lists the peers, online first: how a message reaches each, and what waits for it.",

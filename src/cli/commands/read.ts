@@ -11,7 +11,7 @@ import { openPersonLine } from "../person.js";
 import { messageLines } from "../print/message-lines.js";
 import { catchInterruption, type Define, type Shell } from "../shell.js";
 
-export const defineRead: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Prints the messages that wait for you, oldest first, and confirms each one once it is printed. " +

@@ -20,7 +20,7 @@ import { reachClause, stateLabel } from "../print/words.js";
 import { readStdin } from "../read-stdin.js";
 import type { Define, Shell } from "../shell.js";
 
-export const defineSend: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   shell.explainUsage = (code) => {
     if (code === "commander.unknownOption") return dashHint;
     return code === "commander.excessArguments" ? quoteHint(command.args) : undefined;

@@ -20,7 +20,7 @@ import { gap, table, wrap } from "../print/columns.js";
 import { count, span } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
-export const defineStatus: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Says whether a broker runs, where it keeps messages, who is online and what waits.",

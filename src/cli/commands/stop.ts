@@ -13,7 +13,7 @@ import { connectAsOperator } from "../operator.js";
 import { count } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
-export const defineStop: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Stops the broker in good order and waits until it has ended. Mail is kept; agents that still run start a broker again.",

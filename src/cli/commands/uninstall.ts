@@ -22,7 +22,7 @@ interface Options {
   readonly yes: boolean;
 }
 
-export const defineUninstall: Define = (command, shell) => {
+export const define: Define = (command, shell) => {
   command
     .description(
       "Takes what `peerline install` wrote out of the configuration of coding agents. " +

@@ -1,3 +1,5 @@
+import { CodedError } from "../../coded-error.js";
+
 /** Why a host's configuration was left as it is. */
 export type HostErrorCode =
   /** The file is not what its host can read. */
@@ -15,15 +17,6 @@ export type HostErrorCode =
   /** This program runs from a folder that will be deleted. */
   | "PROGRAM_FLEETING";
 
-/** The message is whole sentences for people: what is wrong, and how to fix it. */
-export class HostError extends Error {
+export class HostError extends CodedError<HostErrorCode> {
   override readonly name = "HostError";
-
-  constructor(
-    readonly code: HostErrorCode,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
-  }
 }
