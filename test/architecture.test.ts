@@ -161,7 +161,7 @@ test("what stands at a path is opened where nobody waits for it", () => {
     "cli/doctor/check-disk.ts (new files only)",
     "durable-file.ts (new files only)",
     "endpoint/regular-file.ts",
-    "endpoint/start-claim.ts (new files only)",
+    "endpoint/start-turn.ts (new files only)",
     // Files and pipes that hooks share, with O_NONBLOCK.
     "hosts/doorbell/box-files.ts",
     "open-file.ts",

@@ -11,6 +11,7 @@ import type { Urgency } from "../../gen/peerline/v1/message_pb.js";
 import { Reach, type Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import { BackOff } from "../back-off.js";
+import { CodedError } from "../coded-error.js";
 import { Pulse } from "../pulse.js";
 import type { CallOptions } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";

@@ -3,8 +3,8 @@ import type { Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
 import { openHome, type Home } from "../endpoint/home.js";
 import { noteHolder } from "../endpoint/process-stamp.js";
-import { noteStartFailure } from "../endpoint/start-failure.js";
 import { brokerExit, reportStart } from "../endpoint/start-report.js";
+import { noteStartFailure } from "../endpoint/start-turn.js";
 import { VERSION } from "../endpoint/version.js";
 import { takeLock } from "./lock.js";
 

@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import { systemClock } from "../clock.js";
 import type { Home } from "../endpoint/home.js";
-import { forgetStartFailure, noteStartFailure } from "../endpoint/start-failure.js";
 import { brokerExit, reportStart } from "../endpoint/start-report.js";
+import { forgetStartFailure, noteStartFailure } from "../endpoint/start-turn.js";
 import { VERSION } from "../endpoint/version.js";
 import { provenMs, stopTimeoutMs } from "./limits.js";
 import { openLog } from "./log.js";

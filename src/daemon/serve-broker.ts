@@ -9,11 +9,11 @@ import type { Home } from "../endpoint/home.js";
 import { openOperatorToken } from "../endpoint/secrets.js";
 import { VERSION } from "../endpoint/version.js";
 import { createHealth } from "../rpc/health.js";
+import { maxConnections } from "../rpc/limits.js";
 import { reflectionServices } from "../rpc/reflection.js";
 import { createServer } from "../rpc/server.js";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.js";
-import { connectionsThatFit } from "./connections-that-fit.js";
-import { stopGraceMs } from "./limits.js";
+import { otherOpenFiles, stopGraceMs } from "./limits.js";
 import type { Shutdown } from "./shutdown.js";
 import { watchFiles } from "./watch-files.js";
 
@@ -79,4 +79,23 @@ export async function serveBroker(options: {
   const watched = { folder: home.path, files: [home.socketPath, home.operatorTokenPath] };
   const watch = watchFiles(watched, (path, loss) => askStop(`${path} was ${loss}`));
   shutdown.add("watch", () => watch[Symbol.dispose]());
+}
+
+/**
+ * How many connections the broker takes. Each is an open file. Where the process has no more of these,
+ * the system closes every new connection without a word, and neither log nor database can be opened.
+ */
+export function connectionsThatFit(): number {
+  const limit = openFilesAllowed();
+  if (limit === undefined) return maxConnections;
+  return Math.min(maxConnections, Math.max(limit - otherOpenFiles, Math.ceil(limit / 2)));
+}
+
+/** As `ulimit -n` has it; undefined where there is no bound, or none is known. */
+function openFilesAllowed(): number | undefined {
+  const report = process.report.getReport() as {
+    userLimits?: { open_files?: { soft?: number | string } };
+  };
+  const soft = report.userLimits?.open_files?.soft;
+  return typeof soft === "number" ? soft : undefined;
 }

@@ -11,8 +11,7 @@ import { EndpointError, explainStorage } from "./endpoint-error.js";
 import { checkHomePath, hasHome, openHome, type Home } from "./home.js";
 import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } from "./limits.js";
 import { startBroker } from "./start-broker.js";
-import { claimStart } from "./start-claim.js";
-import { recentStartFailure } from "./start-failure.js";
+import { claimStart, recentStartFailure } from "./start-turn.js";
 
 /**
  * Finds the broker, and starts one where that is wanted and the endpoint is the home's own.

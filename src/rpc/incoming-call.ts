@@ -13,9 +13,8 @@ import { CallContext, type HandlerContext } from "./context.js";
 import { messageOf, RpcError } from "./error.js";
 import type { DescribeFault } from "./fault.js";
 import type { OpenStreams } from "./open-streams.js";
-import { PacedWriter } from "./paced-writer.js";
 import { toStatus } from "./status.js";
-import type { UnreadCall, UnreadResponses } from "./unread.js";
+import { PacedWriter, type UnreadCall, type UnreadResponses } from "./unread.js";
 
 /** A method with what answers it. */
 export interface Route {

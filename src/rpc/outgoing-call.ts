@@ -13,7 +13,7 @@ import type { Cancellable, Channel, RunningCall } from "./channel.js";
 import { asIs, decode, encode, methodPath } from "./codec.js";
 import { Code, messageOf, RpcError } from "./error.js";
 import { maxTimeoutMs } from "./limits.js";
-import { PacedWriter } from "./paced-writer.js";
+import { PacedWriter } from "./unread.js";
 
 export interface CallOptions {
   /** Ends the call with CANCELLED when it aborts. */

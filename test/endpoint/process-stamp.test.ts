@@ -12,7 +12,7 @@ import {
   readStamp,
   stampProcess,
 } from "../../src/endpoint/process-stamp.js";
-import { noteStartFailure, recentStartFailure } from "../../src/endpoint/start-failure.js";
+import { noteStartFailure, recentStartFailure } from "../../src/endpoint/start-turn.js";
 import { obstacles, obstruct } from "../support/obstacles.js";
 import { cannotSeparate, separated } from "../support/pid-namespace.js";
 import { temporaryDirectory } from "./temporary-directory.js";

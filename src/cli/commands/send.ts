@@ -1,4 +1,3 @@
-import { maxExpiresInMs, maxTextBytes } from "../../contract/limits.js";
 import { toJson } from "@bufbuild/protobuf";
 import {
   SendMessageResponseSchema,
@@ -7,6 +6,7 @@ import {
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { shortId } from "../../contract/ids.js";
+import { maxExpiresInMs, maxTextBytes } from "../../contract/limits.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { readConfig } from "../../endpoint/config.js";
 import { readSeconds, readUrgency } from "../../mcp/words.js";
@@ -17,8 +17,7 @@ import { maxQuotedCharacters } from "../limits.js";
 import { openPersonLine } from "../person.js";
 import { writtenId } from "../print/message-lines.js";
 import { reachClause, stateLabel } from "../print/words.js";
-import { readStdin } from "../read-stdin.js";
-import type { Define, Shell } from "../shell.js";
+import { readStdin, type Define, type Shell } from "../shell.js";
 
 export const define: Define = (command, shell) => {
   shell.explainUsage = (code) => {

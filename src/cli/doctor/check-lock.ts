@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileSystemOf } from "../../endpoint/file-system.js";
+import { isClaimed } from "../../endpoint/start-turn.js";
 import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import type { LockHolder } from "./lock-view.js";
-import { isClaimed } from "../../endpoint/start-claim.js";
 
 /** Whether the home's file system gives locks, and whether who holds its lock serves. */
 export function checkLock({ home, broker, lock }: Evidence): Finding[] {

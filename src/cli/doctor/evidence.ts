@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Config, UserPlaces } from "../../endpoint/config.js";
-import { isClaimed } from "../../endpoint/start-claim.js";
+import { isClaimed } from "../../endpoint/start-turn.js";
 import { selfCommand } from "../shell.js";
 import { lookAtBroker, type BrokerView } from "./broker-view.js";
 import { lookAtHome, type HomeView } from "./home-view.js";

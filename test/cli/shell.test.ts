@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
-import { readStdin } from "../../src/cli/read-stdin.js";
+import { readStdin } from "../../src/cli/shell.js";
 
 const maxBytes = 8;
 
