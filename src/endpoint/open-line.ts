@@ -6,14 +6,13 @@ import { Identity } from "../client/identity.js";
 import { Line, type LineState } from "../client/line.js";
 import { Mail } from "../client/mail.js";
 import { systemClock } from "../clock.js";
-import { Code, RpcError } from "../rpc/error.js";
 import { readName } from "../contract/names.js";
+import { Code, RpcError } from "../rpc/error.js";
 import { readConfig, workingDirectory, type Config } from "./config.js";
 import { connectBroker } from "./connect.js";
 import { EndpointError } from "./endpoint-error.js";
 import { openHome } from "./home.js";
-import { openSecretFile } from "./secret-file.js";
-import { openProgramSecret } from "./secrets.js";
+import { openProgramSecret, openSecretFile } from "./secrets.js";
 import { VERSION } from "./version.js";
 
 export interface ConnectOptions {

@@ -1,11 +1,12 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { syncFolder } from "../durable-file.js";
-import { errnoOf, explainStorage } from "./endpoint-error.js";
+import { sleep } from "../clock.js";
+import { syncFolder, writeDurably } from "../durable-file.js";
+import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
 import type { Home } from "./home.js";
-import { maxSecrets } from "./limits.js";
-import { createSecretFile, openSecretFile, readSecretFile } from "./secret-file.js";
+import { maxSecretFileBytes, maxSecrets, secretLookMs, secretLooks } from "./limits.js";
+import { readRegularFile } from "./regular-file.js";
 
 /** Proof of one peer's identity, in a file of its own. */
 export interface PeerSecret {
@@ -83,3 +84,44 @@ function ignoreMissing(error: unknown): undefined {
   if (errnoOf(error) !== "ENOENT") throw error;
   return undefined;
 }
+
+/**
+ * The secret in a file, made on first use. Processes that come at once all get the same one, and a
+ * secret that was returned survives the loss of power.
+ */
+export async function openSecretFile(path: string): Promise<string> {
+  const present = await readSecretFile(path);
+  if (present !== undefined) return present;
+  try {
+    return await createSecretFile(path);
+  } catch (cause) {
+    if (errnoOf(cause) !== "EEXIST") throw cause;
+    for (let look = 1; look <= secretLooks; look += 1) {
+      const winner = await readSecretFile(path);
+      if (winner !== undefined) return winner;
+      // Where there are no hard links its name comes before its text.
+      await sleep(secretLookMs);
+    }
+    throw new EndpointError("HOME_UNUSABLE", `${path} is damaged. Move it away.`, { cause });
+  }
+}
+
+/** The secret in a file; undefined where there is no file, or no whole secret in it. */
+export async function readSecretFile(path: string): Promise<string | undefined> {
+  const text = (await readRegularFile(path, maxSecretFileBytes))?.bytes?.toString().trim() ?? "";
+  return secretPattern.test(text) ? text : undefined;
+}
+
+/** Makes a new secret and its file, at once and durably; EEXIST when there is a file already. */
+export async function createSecretFile(path: string): Promise<string> {
+  const secret = randomBytes(32).toString("base64url");
+  try {
+    await writeDurably(path, `${secret}\n`);
+  } catch (error) {
+    throw explainStorage(error, path);
+  }
+  return secret;
+}
+
+// 32 bytes in base64url: a file that was cut short does not fit.
+const secretPattern = /^[A-Za-z0-9_-]{43}$/;

@@ -1,6 +1,6 @@
 import type { Config, UserPlaces } from "../endpoint/config.js";
 import type { ConfigChange } from "./config-files/config-change.js";
-import type { ServerCommand } from "./config-files/server-command.js";
+import type { ServerCommand } from "./config-files/server-entry.js";
 import type { FoundHook } from "./doorbell/find-hooks.js";
 import type { HookTable } from "./doorbell/hook.js";
 import { maxConversationIdBytes } from "./limits.js";

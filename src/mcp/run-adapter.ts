@@ -3,7 +3,7 @@ import { workingDirectory, type Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { VERSION } from "../endpoint/version.js";
-import { findHostProcess } from "../hosts/doorbell/host-process.js";
+import { findHostProcess } from "../hosts/doorbell/box-folder.js";
 import { serveAgent } from "./adapter.js";
 import { lingerMs } from "./limits.js";
 import { serveProblem, type HostStreams } from "./serve.js";

@@ -11,8 +11,7 @@ import { VERSION } from "../../endpoint/version.js";
 import { commandLine } from "../doctor/advice.js";
 import { runChecks } from "../doctor/all-checks.js";
 import { gatherEvidence } from "../doctor/evidence.js";
-import { isTrouble, type Finding } from "../doctor/finding.js";
-import { reportLines } from "../doctor/report.js";
+import { isTrouble, reportLines, type Finding } from "../doctor/finding.js";
 import { ExitCode } from "../failure.js";
 import { catchInterruption, type Define, type Shell } from "../shell.js";
 

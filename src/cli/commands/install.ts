@@ -2,12 +2,11 @@ import { Option } from "commander";
 import { readConfig, readUserPlaces } from "../../endpoint/config.js";
 import { Backups } from "../../hosts/config-files/backups.js";
 import { install, planInstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
-import { findEntries, findPlugin } from "../../hosts/find-entries.js";
-import { findHosts } from "../../hosts/find-hosts.js";
+import { serverCommand } from "../../hosts/config-files/server-entry.js";
+import { findEntries, findHosts, findPlugin } from "../../hosts/find-hosts.js";
 import type { FoundPlugin, Host, InstallOptions } from "../../hosts/host.js";
-import { serverCommand } from "../../hosts/config-files/server-command.js";
-import { editLines, placeOf, pluginLines } from "../print/edit-lines.js";
 import { forEachHost, hostArgument, projectFolder } from "../each-host.js";
+import { editLines, placeOf, pluginLines } from "../print/edit-lines.js";
 import { selfCommand, type Define, type Shell } from "../shell.js";
 
 interface Options {

@@ -3,7 +3,7 @@ import { readConfig, readUserPlaces, type Config } from "../../endpoint/config.j
 import { allHosts } from "../../hosts/all-hosts.js";
 import { Backups } from "../../hosts/config-files/backups.js";
 import { planUninstall, uninstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
-import { findEntries, findPlugin } from "../../hosts/find-entries.js";
+import { findEntries, findPlugin } from "../../hosts/find-hosts.js";
 import type { Host, InstallOptions } from "../../hosts/host.js";
 import { forEachHost, hostArgument, projectFolder } from "../each-host.js";
 import { CliError, ExitCode } from "../failure.js";

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
-import { isFleetingPath } from "../../hosts/config-files/server-command.js";
+import { isFleetingPath } from "../../hosts/config-files/server-entry.js";
 import type { Scope } from "../../hosts/host.js";
-import type { EntryView } from "./entry-view.js";
+import type { EntryView } from "./check-entries.js";
+import type { HostView } from "./check-hosts.js";
 import type { Evidence } from "./evidence.js";
-import type { HostView } from "./host-view.js";
 
 /** What to do about a finding, for people and, where a shell can do it, for a shell. */
 export interface Advice {

@@ -1,20 +1,18 @@
 import { errnoOf } from "../../endpoint/endpoint-error.js";
-import { checkAdapters, checkHomes } from "./check-agents.js";
+import { checkAdapters, checkHomes, checkPeers } from "./check-agents.js";
 import { checkBrokerLog } from "./check-broker-log.js";
-import { checkBroker } from "./check-broker.js";
+import { checkBroker, checkClock, checkStore } from "./check-broker.js";
 import { checkDatabase } from "./check-database.js";
 import { checkDisk, checkWriting } from "./check-disk.js";
-import { checkDoorbells, checkHomeFiles } from "./check-home-files.js";
 import { checkEntries } from "./check-entries.js";
+import { checkDoorbells, checkHomeFiles } from "./check-home-files.js";
 import { checkHome } from "./check-home.js";
 import { checkHooks } from "./check-hooks.js";
 import { checkConfigFiles, checkFolderTrust, checkHosts, checkPlugins } from "./check-hosts.js";
 import { checkLock, checkStartClaim } from "./check-lock.js";
-import { checkPeers } from "./check-peers.js";
 import { checkProgram } from "./check-program.js";
 import { checkSecrets } from "./check-secrets.js";
 import { checkStart } from "./check-start.js";
-import { checkClock, checkStore } from "./check-store.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 

@@ -8,11 +8,11 @@ import { probeSocket } from "../../endpoint/broker-socket.js";
 import type { Config } from "../../endpoint/config.js";
 import { EndpointError, errnoOf } from "../../endpoint/endpoint-error.js";
 import { answerTimeoutMs } from "../../endpoint/limits.js";
-import { readSecretFile } from "../../endpoint/secret-file.js";
+import { readSecretFile } from "../../endpoint/secrets.js";
 import { RpcError } from "../../rpc/error.js";
 import { CliError } from "../failure.js";
 import { connectAsOperator, listPeers, readHistory } from "../operator.js";
-import type { HomeView } from "./home-view.js";
+import type { HomeView } from "./check-home.js";
 
 /** The broker as far as it can be seen. None is started for it. */
 export type BrokerView =

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { openRegularFile, type RegularFile } from "../../endpoint/regular-file.js";
 import { advise, asidePath, commandLine } from "./advice.js";
+import { lastStart } from "./check-broker-log.js";
+import { lockHolder } from "./check-lock.js";
 import { isAtRest, type Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { lastStart } from "./check-broker-log.js";
-import { lockHolder } from "./lock-view.js";
-import { openRegularFile, type RegularFile } from "../../endpoint/regular-file.js";
 import { maxLogFrames } from "./limits.js";
 
 /**

@@ -3,9 +3,9 @@ import { linkSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, storageTrouble } from "../../endpoint/endpoint-error.js";
 import { fileSystemOf } from "../../endpoint/file-system.js";
+import { nearestFolder } from "./check-home.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { nearestFolder } from "./home-view.js";
 import { reserveBytes, scarceBytes } from "./limits.js";
 
 /** The room on the home's disk, against what messages have to leave free. */

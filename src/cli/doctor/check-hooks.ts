@@ -4,9 +4,9 @@ import { scriptBeside } from "../../hosts/doorbell/hook.js";
 import type { HostHooks } from "../../hosts/host.js";
 import { count } from "../print/words.js";
 import { advise, commandLine, installCommands } from "./advice.js";
+import type { HostView } from "./check-hosts.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import type { HostView } from "./host-view.js";
 import { isPlainHook } from "./plain-start.js";
 
 /** What tells an agent of mail between its own calls: the host's hooks, installed or of the plugin. */

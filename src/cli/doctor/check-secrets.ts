@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { maxSecrets, startClaimMs } from "../../endpoint/limits.js";
-import { readSecretFile } from "../../endpoint/secret-file.js";
+import { readSecretFile } from "../../endpoint/secrets.js";
 import { count } from "../print/words.js";
 import { advise, asidePath, commandLine, quoted } from "./advice.js";
 import type { Evidence } from "./evidence.js";

@@ -1,11 +1,11 @@
 import { isNode, isNodeTooOld, nodeVersion } from "../../endpoint/broker-command.js";
 import { VERSION } from "../../endpoint/version.js";
-import { serverName } from "../../hosts/config-files/server-command.js";
+import { serverName } from "../../hosts/config-files/server-entry.js";
 import { advise, commandLine, reinstall } from "./advice.js";
-import { isExpanded, type EntryView } from "./entry-view.js";
+import { isExpanded, type EntryView } from "./check-entries.js";
+import type { HostView } from "./check-hosts.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import type { HostView } from "./host-view.js";
 import { startTimeoutMs } from "./limits.js";
 import { startCommand, type StartOutcome } from "./start-command.js";
 

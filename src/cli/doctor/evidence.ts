@@ -3,9 +3,9 @@ import type { Config, UserPlaces } from "../../endpoint/config.js";
 import { isClaimed } from "../../endpoint/start-turn.js";
 import { selfCommand } from "../shell.js";
 import { lookAtBroker, type BrokerView } from "./broker-view.js";
-import { lookAtHome, type HomeView } from "./home-view.js";
-import { lookAtHosts, type HostView } from "./host-view.js";
-import { lookUntilSettled, type LockView } from "./lock-view.js";
+import { lookAtHome, type HomeView } from "./check-home.js";
+import { lookAtHosts, type HostView } from "./check-hosts.js";
+import { lookUntilSettled, type LockView } from "./check-lock.js";
 import { findRunning, type RunningProgram } from "./running-programs.js";
 
 /** Where the doctor was asked, and by whom. */

@@ -5,7 +5,7 @@ import { findProgram } from "../../endpoint/find-program.js";
 import { openRegularFile } from "../../endpoint/regular-file.js";
 import type { FoundHook } from "../../hosts/doorbell/find-hooks.js";
 import { scriptBeside } from "../../hosts/doorbell/hook.js";
-import type { EntryView } from "./entry-view.js";
+import type { EntryView } from "./check-entries.js";
 import type { Evidence } from "./evidence.js";
 import { maxManifestBytes } from "./limits.js";
 

@@ -1,23 +1,21 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Node } from "jsonc-parser";
-import { HostError } from "./host-error.js";
 import type { Before } from "./config-change.js";
+import { HostError } from "./host-error.js";
 import {
+  isElement,
+  memberOf,
   parseDocument,
   propertyOf,
   propertyValue,
   valueOf,
   valuesOf,
+  withoutMember,
   type JsonDialect,
   type JsonDocument,
-} from "./json-document.js";
-import {
-  isElement,
-  memberOf,
-  withoutMember,
   type JsonMember,
   type JsonPart,
-} from "./json-member.js";
+} from "./json-document.js";
 import {
   appendElement,
   cutMember,

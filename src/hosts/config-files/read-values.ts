@@ -2,7 +2,7 @@ import { parse, TomlError } from "smol-toml";
 import { readConfigFile } from "./config-file.js";
 import { HostError } from "./host-error.js";
 import { parseDocument, valuesOf } from "./json-document.js";
-import { serverName } from "./server-command.js";
+import { serverName } from "./server-entry.js";
 
 /**
  * What a host's file says, TOML by its name and else JSON, with or without comments; undefined where

@@ -2,8 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { stringify } from "smol-toml";
 import { HostError } from "./host-error.js";
 import { parseToml } from "./read-values.js";
-import { serverName } from "./server-command.js";
-import type { ServerFile } from "./server-entry.js";
+import { serverName, type ServerFile } from "./server-entry.js";
 
 type Table = Record<string, unknown>;
 

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../clock.js";
 import { errnoOf } from "../../endpoint/endpoint-error.js";
@@ -8,13 +8,21 @@ import {
   isOwnStamp,
   isRunning,
   lifeOf,
+  parentOf,
   readStamp,
   stampProcess,
   startTicksOf,
   type ProcessStamp,
 } from "../../endpoint/process-stamp.js";
 import { isPipeRead, readSmallFile, tellWaiter, writeSmallFile } from "./box-files.js";
-import { foreignBoxMs, maxBoxName, maxSweptBoxes, maxTakes, newBoxMs } from "./limits.js";
+import {
+  foreignBoxMs,
+  maxBoxName,
+  maxSweptBoxes,
+  maxTakes,
+  maxWrappers,
+  newBoxMs,
+} from "./limits.js";
 
 /** By what the hooks of a host find the folder of its agent. */
 export interface BoxKey {
@@ -175,5 +183,30 @@ function sweep(doorbellsPath: string): void {
     const path = join(doorbellsPath, name);
     if (isLeft(path)) rmSync(path, { force: true, recursive: true });
     else if (!isOwned(path)) tellWaiter(path, "");
+  }
+}
+
+/**
+ * The process of the host that started this server, which its hooks know too. What stands between the
+ * two, such as a shell, npx or a version manager, hands its own standard input on; the host has another
+ * one. Where the system does not show that, it is the parent.
+ */
+export function findHostProcess(): number {
+  const stdin = standardInputOf("self");
+  if (stdin === undefined || !/^(?:pipe|socket):/.test(stdin)) return process.ppid;
+  let pid: number | undefined = process.ppid;
+  for (let wrappers = 0; pid !== undefined && wrappers <= maxWrappers; wrappers++) {
+    if (standardInputOf(pid) !== stdin) return pid;
+    pid = parentOf(pid);
+  }
+  return process.ppid;
+}
+
+function standardInputOf(process: number | "self"): string | undefined {
+  try {
+    return readlinkSync(`/proc/${process}/fd/0`);
+  } catch {
+    // Not Linux, or a process that shows nothing of itself.
+    return undefined;
   }
 }

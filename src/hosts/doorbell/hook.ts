@@ -1,6 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { ServerCommand } from "../config-files/server-command.js";
+import type { ServerCommand } from "../config-files/server-entry.js";
 
 /** What a host runs at one of its events. */
 export interface Hook {

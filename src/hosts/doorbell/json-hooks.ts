@@ -1,3 +1,7 @@
+import type { ConfigChange, ConfigEntry } from "../config-files/config-change.js";
+import type { JsonDialect, JsonMember, JsonPart } from "../config-files/json-document.js";
+import { JsonFile } from "../config-files/json-file.js";
+import type { ServerCommand } from "../config-files/server-entry.js";
 import {
   entriesOf,
   hasConditions,
@@ -7,11 +11,6 @@ import {
   type Hook,
   type HookTable,
 } from "./hook.js";
-import type { ConfigChange, ConfigEntry } from "../config-files/config-change.js";
-import type { JsonDialect } from "../config-files/json-document.js";
-import { JsonFile } from "../config-files/json-file.js";
-import type { JsonMember, JsonPart } from "../config-files/json-member.js";
-import type { ServerCommand } from "../config-files/server-command.js";
 
 /**
  * The change that puts the doorbell's hooks into a JSON file, each in a group of its own after those of

@@ -1,15 +1,13 @@
-import { existsSync } from "node:fs";
-import { join, sep } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
 import type { UserPlaces } from "../../endpoint/config.js";
 import { jointChange } from "../config-files/config-change.js";
 import { readValues, valueAt } from "../config-files/read-values.js";
-import { serverName } from "../config-files/server-command.js";
-import { jsonServers, serverEntry } from "../config-files/server-entry.js";
+import { jsonServers, serverEntry, serverName } from "../config-files/server-entry.js";
 import { findSetting } from "../doorbell/find-hooks.js";
 import { jsonHooks } from "../doorbell/json-hooks.js";
 import { hookSeconds } from "../doorbell/limits.js";
-import type { FoundPlugin, Host, HostHooks } from "../host.js";
-import { folderTrust, folderOf } from "./folder-trust.js";
+import type { FoundPlugin, Host, HostHooks, Trust } from "../host.js";
 
 /** In milliseconds here. */
 const settings = { timeout: hookSeconds * 1000 };
@@ -106,4 +104,44 @@ function isAbout(rule: string, folder: string): boolean {
   const whole = folder.endsWith(sep) ? folder : folder + sep;
   if (path.endsWith("*")) return whole.startsWith(path.slice(0, -1));
   return whole === (path.endsWith(sep) ? path : path + sep);
+}
+
+/** What the user has told Gemini CLI of a folder: of the rules that fit it, the longest counts. */
+export async function folderTrust(
+  folder: string,
+  places: UserPlaces,
+): Promise<{ trust: Trust; path: string }> {
+  const path = join(folderOf(places), "trustedFolders.json");
+  const settings = await readValues(join(folderOf(places), "settings.json"));
+  if (valueAt(settings, "security", "folderTrust", "enabled") === false) {
+    return { trust: "trusted", path };
+  }
+  const rules = Object.entries(Object(await readValues(path)) as Record<string, unknown>);
+  const [rule] = rules
+    .filter(([named, level]) => isWithin(folder, level === "TRUST_PARENT" ? dirname(named) : named))
+    .toSorted(([a], [b]) => b.length - a.length);
+  return { trust: trusts[String(rule?.[1])] ?? "asked", path };
+}
+
+export function folderOf({ home, pathIn }: UserPlaces): string {
+  return join(pathIn("GEMINI_CLI_HOME") ?? home, ".gemini");
+}
+
+const trusts: Readonly<Record<string, Trust>> = {
+  TRUST_FOLDER: "trusted",
+  TRUST_PARENT: "trusted",
+  DO_NOT_TRUST: "refused",
+};
+
+function isWithin(path: string, folder: string): boolean {
+  const real = resolved(folder);
+  return path === real || path.startsWith(real.endsWith(sep) ? real : real + sep);
+}
+
+function resolved(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }

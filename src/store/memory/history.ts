@@ -1,12 +1,11 @@
 import {
+  ReceiptState,
   type MessageRecord,
   type PeerRef,
-  ReceiptState,
 } from "../../../gen/peerline/v1/message_pb.js";
 import type { HistoryPage, HistoryQuery, Store } from "../../broker/store.js";
 import { formatCursor, parseCursor } from "../history-cursor.js";
-import { type Entry, isParticipant, toRecord } from "./entry.js";
-import type { MessageTable } from "./message-table.js";
+import { isParticipant, toRecord, type Entry, type MessageTable } from "./message-table.js";
 
 export function findMessages(
   messages: MessageTable,

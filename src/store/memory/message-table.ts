@@ -1,19 +1,79 @@
-import { type PeerRef, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
+  MessageRecordSchema,
+  MessageSchema,
+  ReceiptState,
+  type Message,
+  type MessageRecord,
+  type PeerRef,
+} from "../../../gen/peerline/v1/message_pb.js";
+import {
+  StoreError,
   type AdvancedReceipt,
   type Draft,
   type EnqueueResult,
   type ExpiryKey,
   type ReceiptChange,
   type Store,
-  StoreError,
 } from "../../broker/store.js";
-import { climb, isOpen, isWaiting } from "../stored-message.js";
 import { deliveryBytes, type StoreLimits } from "../limits.js";
 import { mailProblem, queueProblem, type Shortage } from "../room.js";
-import { queuedReceipt, toReceipt } from "../stored-message.js";
-import { type Delivery, type Entry, isParticipant, newEntry } from "./entry.js";
+import {
+  climb,
+  isOpen,
+  isWaiting,
+  queuedReceipt,
+  stamp,
+  toReceipt,
+  type StoredReceipt,
+} from "../stored-message.js";
 import { Queue } from "./queue.js";
+
+/** One message with its deliveries. */
+export interface Entry {
+  /** Its place in the order of acceptance. */
+  readonly position: number;
+  readonly from: PeerRef;
+  readonly message: Message;
+  readonly fingerprint: string;
+  readonly acceptMs: number;
+  readonly expireMs: number;
+  readonly sizeBytes: number;
+  /** By recipient, in the order they were stored. */
+  readonly deliveries: Map<string, Delivery>;
+}
+
+/** One message for one recipient. */
+export interface Delivery {
+  readonly entry: Entry;
+  receipt: StoredReceipt;
+  /** It came back from the dead letters, so that it may have been handed out before. */
+  isRedriven: boolean;
+}
+
+export function newEntry(draft: Draft, position: number, nowMs: number): Entry {
+  const message = stamp(draft, nowMs);
+  return {
+    position,
+    from: draft.from,
+    message,
+    fingerprint: draft.fingerprint,
+    acceptMs: nowMs,
+    expireMs: nowMs + draft.expiresInMs,
+    sizeBytes: toBinary(MessageSchema, message).byteLength,
+    deliveries: new Map(),
+  };
+}
+
+/** Whether the peer sent or received the message. */
+export function isParticipant(entry: Entry, peerId: string): boolean {
+  return entry.from.peerId === peerId || entry.deliveries.has(peerId);
+}
+
+export function toRecord(entry: Entry): MessageRecord {
+  const receipts = [...entry.deliveries.values()].map(({ receipt }) => toReceipt(receipt));
+  return create(MessageRecordSchema, { message: entry.message, receipts });
+}
 
 /** Every message that is kept, with its receipts. */
 export class MessageTable {

@@ -3,9 +3,9 @@ import type { QueuedMessage } from "../../broker/store.js";
 import type { Clock } from "../../clock.js";
 import { maxBacklogSenders } from "../limits.js";
 import type { OpenMail } from "../queue-readers.js";
-import { climb, isWaiting, toReceipt } from "../stored-message.js";
 import type { Use } from "../room.js";
-import type { Delivery } from "./entry.js";
+import { climb, isWaiting, toReceipt } from "../stored-message.js";
+import type { Delivery } from "./message-table.js";
 
 /** The open deliveries of one peer. */
 export class Queue {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { serverCommand } from "../../../src/hosts/config-files/server-command.js";
+import { serverCommand } from "../../../src/hosts/config-files/server-entry.js";
 
 test("the command has absolute paths", () => {
   expect(serverCommand("/usr/bin/node", "/opt/peerline/dist/peerline.js")).toEqual({
