@@ -99,12 +99,10 @@ const sites: Readonly<Record<string, number>> = {
   "check-home-files.ts": 3,
   "check-home.ts": 1,
   "check-hooks.ts": 3,
-  "check-hosts.ts": 4,
-  "check-lock.ts": 1,
-  "check-plugins.ts": 1,
+  "check-hosts.ts": 5,
+  "check-lock.ts": 2,
   "check-program.ts": 2,
   "check-secrets.ts": 2,
-  "check-start-claim.ts": 1,
   "check-start.ts": 3,
 };
 
