@@ -68,7 +68,8 @@ describe("the pages", () => {
 const runElsewhere: Readonly<Record<string, string>> = {
   "npm ci && npm run demo": "test/cli/demo.test.ts",
   "npm ci && npm test": ".ci/run",
-  "npm install --global .": "test/e2e/package.test.ts",
+  "npm ci && npm install --global .": "test/e2e/package.test.ts",
+  "git pull && npm ci": ".ci/run",
   "npm install /path/to/peerline": "test/e2e/package.test.ts",
   "npm uninstall --global peerline": "test/e2e/package.test.ts",
 };
@@ -78,7 +79,7 @@ const commands = [
   ...[...readme.matchAll(/^```sh\n(.*?)^```/gms)].flatMap((match) =>
     (match[1] ?? "").split("\n").map((line) => line.replace(/\s+#.*/, "")),
   ),
-  ...[...readme.matchAll(/`((?:peerline|npm) [^`]+)`/g)].map((match) => match[1] ?? ""),
+  ...[...readme.matchAll(/`((?:peerline|npm|git) [^`]+)`/g)].map((match) => match[1] ?? ""),
 ].filter((command, at, all) => command !== "" && all.indexOf(command) === at);
 
 describe("the README", () => {

@@ -272,7 +272,7 @@ export class Line implements AsyncDisposable {
     this.#state = state;
     if (state.name === "live") this.#wasLive = true;
     if (state.name === "ended") this.#ended.abort(state.reason);
-    if (isNew) this.#options.onState?.(state.name);
+    if (isNew) callOut(this.#options.onState, state.name);
     this.#changed.beat();
   }
 
@@ -312,7 +312,7 @@ export class Line implements AsyncDisposable {
       let reach = this.#reach;
       const onLive = (): void => {
         if (this.state !== "attaching") return;
-        log?.(`connected as ${identity.peer?.name}`);
+        callOut(log, `connected as ${identity.peer?.name}`);
         this.#backOff.reset();
         this.#setState({ name: "live", attachment });
         if (this.#reach !== reach) void this.#tellReach(attachment);
@@ -340,7 +340,7 @@ export class Line implements AsyncDisposable {
     const { problem } = this.#state;
     const line = error instanceof Error ? error.message : String(error);
     const isNews = !(problem instanceof Error && problem.message === line);
-    if (isNews) this.#options.log?.(`not connected: ${line}`);
+    if (isNews) callOut(this.#options.log, `not connected: ${line}`);
     this.#setState({ name: "attaching", problem: error });
   }
 
@@ -377,7 +377,7 @@ export class Line implements AsyncDisposable {
     using calling = new AbortScope(callSignal ? [callSignal] : [], this.#callTimeoutMs);
     const { signal } = calling;
     const backOff = new BackOff({ firstMs: minRetryMs, maxMs: maxRetryMs });
-    let renewed = false;
+    let isRenewed = false;
     let lost: unknown;
     try {
       for (;;) {
@@ -387,9 +387,10 @@ export class Line implements AsyncDisposable {
         } catch (error) {
           signal.throwIfAborted();
           lost = error;
-          if (isCode(error, Code.Unauthenticated) && !renewed) {
-            // The token is void. Its stream says why: taken over, or only lost.
-            renewed = true;
+          if (isCode(error, Code.Unauthenticated) && !(isRenewed && this.#receives)) {
+            // The token is void. Its stream says why: taken over, or only lost. A client that only sends shares
+            // its session with others of its kind, each of which may end it.
+            isRenewed = true;
             if (!this.#receives) attachment.abandon();
             await this.#awaitEnd(attachment, farewellMs, signal);
             attachment.abandon();
@@ -461,6 +462,17 @@ export class Line implements AsyncDisposable {
     await this.#options.mail.flush();
     // The session of a client that only sends may be shared with others of its kind.
     if (this.#receives) await attachment?.client.unregister({}, { signal: this.#stop.signal });
+  }
+}
+
+/** Calls what the line's user gave. What that throws is the process's to hear, and does not end the line. */
+function callOut<T>(listener: ((value: T) => void) | undefined, value: T): void {
+  try {
+    listener?.(value);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 

@@ -106,10 +106,11 @@ export async function* readMessages(
 ): AsyncGenerator<IncomingMessage, void> {
   const { mail } = line;
   for (;;) {
-    const held = await oldestMessage(line, options);
+    const held = await oldestMessage(line, options, (found) => {
+      mail.take(found);
+      mail.tell(found, { outcome: Outcome.PRESENTED });
+    });
     if (held === undefined) return;
-    mail.take(held);
-    mail.tell(held, { outcome: Outcome.PRESENTED });
     let isConfirmed = false;
     const confirm = (): void => {
       if (isConfirmed) return;
@@ -127,12 +128,14 @@ export async function* readMessages(
 }
 
 /**
- * The oldest message of the inbox, once there is one; it stays there. Undefined when the line was closed, the
- * signal aborts, or, unless it waits, when nothing waits.
+ * The oldest message of the inbox, once there is one. It stays there, unless `onFound` takes it: that is
+ * called before another reader can see the message. Undefined when the line was closed, the signal aborts,
+ * or, unless it waits, when nothing waits.
  */
 export async function oldestMessage(
   line: Line,
   { waits, signal }: ReadOptions,
+  onFound: (held: HeldMessage) => void = () => {},
 ): Promise<HeldMessage | undefined> {
   const { inbox } = line.mail;
   line.receive(waits ? Reach.WAKES : Reach.NEXT_TURN);
@@ -140,7 +143,10 @@ export async function oldestMessage(
   try {
     for (let looks = 0; ; looks++) {
       const [held] = inbox.list();
-      if (held !== undefined) return held;
+      if (held !== undefined) {
+        onFound(held);
+        return held;
+      }
       if (waits) {
         using change = new AbortScope([waiting.signal]);
         await Promise.race([inbox.nextChange(change.signal), line.nextChange(change.signal)]);

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
@@ -6,7 +6,7 @@ import { Identity } from "../client/identity.js";
 import { Line, type LineState } from "../client/line.js";
 import { Mail } from "../client/mail.js";
 import { systemClock } from "../clock.js";
-import { readName } from "../contract/names.js";
+import { nameForm, readName } from "../contract/names.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { readConfig, workingDirectory, type Config } from "./config.js";
 import { connectBroker } from "./connect.js";
@@ -39,11 +39,13 @@ export async function connect(options: ConnectOptions, program: string): Promise
   const { signal, onState, log, identity } = options;
   const { name, problem } = readName(options.name);
   if (problem !== undefined) throw new EndpointError("CONFIG_INVALID", `\`name\` ${problem}.`);
-  const config = readConfig();
-  if (identity !== undefined && !existsSync(dirname(resolve(identity)))) {
-    const sentence = `\`identity\` ${identity} is in a folder that is not there: make it first.`;
+  // Two programs whose names differ are never one peer.
+  if (name !== options.name) {
+    const sentence = `\`name\` "${options.name}" is no name (use ${nameForm}): "${name}" would do.`;
     throw new EndpointError("CONFIG_INVALID", sentence);
   }
+  const config = readConfig();
+  if (identity !== undefined) checkIdentity(identity);
   const openSecret = async (): Promise<string> =>
     identity === undefined
       ? openProgramSecret(openHome(config.home), name)
@@ -65,6 +67,18 @@ export async function connect(options: ConnectOptions, program: string): Promise
     await line.close();
     throw error;
   }
+}
+
+function checkIdentity(path: string): void {
+  const problem =
+    path === ""
+      ? "is empty: name a file"
+      : statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+        ? `${path} is a folder: name a file in it`
+        : existsSync(dirname(resolve(path)))
+          ? undefined
+          : `${path} is in a folder that is not there: make it first`;
+  if (problem !== undefined) throw new EndpointError("CONFIG_INVALID", `\`identity\` ${problem}.`);
 }
 
 /**
@@ -114,15 +128,17 @@ export function openLine(options: {
   });
 }
 
-/** A broker that was lost is waited for; one that was never met is not. */
+/** A broker that was lost, or is slow, is waited for; one that was never met is not. */
 function isLasting(problem: unknown, wasLive: boolean): boolean {
-  if (problem instanceof RpcError) return !lossCodes.has(problem.code);
+  if (problem instanceof RpcError) return !passingCodes.has(problem.code);
   const isAway = problem instanceof EndpointError && awayCodes.has(problem.code);
   return !isAway || !wasLive;
 }
 
-const lossCodes: ReadonlySet<number> = new Set([
+const passingCodes: ReadonlySet<number> = new Set([
   Code.Unavailable,
+  Code.DeadlineExceeded,
+  Code.ResourceExhausted,
   Code.Unauthenticated,
   Code.Cancelled,
 ]);

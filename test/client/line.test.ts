@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { LineState } from "../../src/client/line.js";
@@ -84,4 +84,32 @@ test("tells the broker how its client is reached, again after a loss", async () 
   ci.cut();
   await ci.line.ready();
   await eventually(async () => expect(await reachOf()).toBe(Reach.WAKES));
+});
+
+test("a line that only sends goes on though others of its secret end the session, again and again", async () => {
+  await using broker = await startTestBroker();
+  await using ci = await openTestLine(broker.address, "ci");
+  let ends = 0;
+  const answer = await ci.line.call(async (client, options) => {
+    if (ends++ < 3) await client.unregister({}, options);
+    return client.updatePeer({ name: "ci-again" }, options);
+  });
+  expect([answer.peer?.name, ends]).toEqual(["ci-again", 4]);
+});
+
+test("a listener that throws does not end the line: the process hears of it", async () => {
+  await using broker = await startTestBroker();
+  const thrown: (() => void)[] = [];
+  const queue = vi.spyOn(globalThis, "queueMicrotask").mockImplementation((act) => {
+    thrown.push(act);
+  });
+  const fail = (): never => {
+    throw new Error("my own fault");
+  };
+  const ci = await openTestLine(broker.address, "ci", { onState: fail, log: fail });
+  await ci.line.close();
+  queue.mockRestore();
+  expect(ci.line.state).toBe("ended");
+  expect(thrown.length).toBeGreaterThanOrEqual(3);
+  expect(thrown[0]).toThrow("my own fault");
 });

@@ -47,6 +47,23 @@ test("shows what comes, presented while the body runs, and confirmed when it is 
   await loop;
 });
 
+test("several loops share the messages: each is shown by one", async () => {
+  await using broker = await startTestBroker();
+  await using ci = await openTestLine(broker.address, "ci");
+  const api = await broker.join({ name: "api" });
+  const stop = new AbortController();
+  const texts: string[] = [];
+  const loops = [1, 2, 3].map(async () => {
+    for await (const { text } of ci.line.messages({ signal: stop.signal })) texts.push(text);
+  });
+  const sent = Array.from({ length: 20 }, (_, n) => `message ${n}`);
+  for (const text of sent) await send(api, text);
+  await eventually(async () => expect(texts.length).toBeGreaterThanOrEqual(sent.length));
+  stop.abort();
+  await Promise.all(loops);
+  expect(texts.toSorted()).toEqual(sent.toSorted());
+});
+
 test("an answer settles its message, whatever becomes of the body", async () => {
   await using broker = await startTestBroker();
   await using ci = await openTestLine(broker.address, "ci");

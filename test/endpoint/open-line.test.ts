@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 test("a program starts the broker, and is the same peer again, with a secret of its own in the home", async () => {
-  const first = await connect({ name: "CI" }, program);
+  const first = await connect({ name: "ci" }, program);
   const { peer } = first;
   expect(peer).toMatchObject({ name: "ci", kind: PeerKind.PROGRAM });
   await first.close();
@@ -53,6 +53,21 @@ test("what cannot be used is refused at once, and named", async () => {
     message: expect.stringMatching(/^`name` is reserved/),
   });
   await expect(connect({ name: "日本" }, program)).rejects.toThrow(/^`name` /);
+  // Two programs whose names differ are never one peer.
+  for (const name of ["c++", "CI", "a-name-of-more-than-forty-characters-east"]) {
+    await expect(connect({ name }, program), name).rejects.toThrow(
+      /^`name` ".*" is no name .* would do/,
+    );
+  }
+  for (const [path, problem] of [
+    ["", "is empty"],
+    [home, "is a folder"],
+  ] as const) {
+    const refused = connect({ name: "ci", identity: path }, program);
+    await expect(refused).rejects.toThrow(
+      `\`identity\` ${path === "" ? "" : `${path} `}${problem}`,
+    );
+  }
   const identity = join(home, "missing", "ci.identity");
   await expect(connect({ name: "ci", identity }, program)).rejects.toMatchObject({
     code: "CONFIG_INVALID",
