@@ -39,6 +39,11 @@ export function readName(text: string): AskedName {
   };
 }
 
+/** The name that a text stands for which names somebody: undefined for one that is too long to be a name. */
+export function meantName(text: string): string | undefined {
+  return fold(text).isCut ? undefined : readName(text).name;
+}
+
 /** The name that is made of a project's or a user's when none is asked for. It never fails. */
 export function automaticName(text: string, kind: PeerKind): string {
   const { name } = fold(text);
@@ -83,8 +88,8 @@ export function meansEverybody(text: string): boolean {
   );
 }
 
-/** The text in the form of a name, and whether each of its letters and digits is in it. */
-function fold(text: string): { name: string; isWhole: boolean } {
+/** The text in the form of a name, whether each of its letters is one that a name has, and whether it is cut. */
+function fold(text: string): { name: string; isWhole: boolean; isCut: boolean } {
   const plain = text
     // What nobody sees divides no word.
     .replaceAll(/\p{Default_Ignorable_Code_Point}+/gu, "")
@@ -92,12 +97,13 @@ function fold(text: string): { name: string; isWhole: boolean } {
     .replaceAll(/[ßæœøđðłıþ]/g, (letter) => plainLetters[letter] ?? letter)
     .normalize("NFKD")
     .replaceAll(/\p{M}+/gu, "");
-  const name = plain
+  const long = plain
     .replaceAll(/[^a-z0-9._-]+/g, "-")
     .replaceAll(/^[^a-z0-9]+/g, "")
-    .slice(0, maxNameLength)
     .replaceAll(/[._-]+$/g, "");
-  return { name, isWhole: !/(?![a-z0-9])[\p{L}\p{N}]/u.test(plain) };
+  const name = long.slice(0, maxNameLength).replaceAll(/[._-]+$/g, "");
+  const isWhole = !/(?![a-z0-9])[\p{L}\p{N}]/u.test(plain);
+  return { name, isWhole, isCut: long.length > maxNameLength };
 }
 
 /** Letters that have no accent to take off. */

@@ -41,6 +41,15 @@ describe("a name that looks like another's", () => {
     expect(await reasonOf(client.register({ secret, name }))).toBe("FIELD_INVALID");
   });
 
+  test("of which only the beginning would fit means nobody", async () => {
+    const east = await broker.join({ name: "a-service-of-forty-characters-in-the-eas" });
+    expect(east.name).toHaveLength(40);
+    const to = ["a-service-of-forty-characters-in-the-east"];
+    expect(await reasonOf(mallory.client.sendMessage({ to, text: "hello" }))).toBe(
+      "PEER_NOT_FOUND",
+    );
+  });
+
   test.each([
     ["letters of full width", "\uFF41\uFF50\uFF49"],
     ["capitals", "API"],

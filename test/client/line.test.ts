@@ -103,9 +103,6 @@ test("a listener that throws does not end the line: the process hears of it", as
   const queue = vi.spyOn(globalThis, "queueMicrotask").mockImplementation((act) => {
     thrown.push(act);
   });
-  const fail = (): never => {
-    throw new Error("my own fault");
-  };
   const ci = await openTestLine(broker.address, "ci", { onState: fail, log: fail });
   await ci.line.close();
   queue.mockRestore();
@@ -113,3 +110,7 @@ test("a listener that throws does not end the line: the process hears of it", as
   expect(thrown.length).toBeGreaterThanOrEqual(3);
   expect(thrown[0]).toThrow("my own fault");
 });
+
+function fail(): never {
+  throw new Error("my own fault");
+}

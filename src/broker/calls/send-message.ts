@@ -14,7 +14,7 @@ import {
   ReceiptState,
   type MessageRecord,
 } from "../../../gen/peerline/v1/message_pb.js";
-import { readName } from "../../contract/names.js";
+import { meantName } from "../../contract/names.js";
 import { statusOf } from "../../rpc/status.js";
 import { BrokerError, fromStoreError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
@@ -101,7 +101,7 @@ async function findAnswered(
     viewer: session.entry.stored.peerId,
     // Under the names they have, or had.
     likelyFrom: [
-      ...wanted.map((text) => readName(text).name ?? text),
+      ...wanted.map((text) => meantName(text) ?? text),
       ...present.map(({ stored }) => stored.peerId),
     ],
   });

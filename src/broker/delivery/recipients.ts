@@ -3,7 +3,7 @@ import type { SendMessageRequest } from "../../../gen/peerline/v1/broker_service
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ReceiptState, type MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
 import { isIdEnd } from "../../contract/ids.js";
-import { readName } from "../../contract/names.js";
+import { meantName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { untilMs, type PeerEntry } from "../peers/directory.js";
@@ -67,7 +67,7 @@ function resolve(
   const { from, to = [] } = answered?.message ?? {};
   const participants = from === undefined ? to : [from, ...to];
   return wanted.map((text) => {
-    const asked = readName(text).name;
+    const asked = meantName(text);
     const known = participants.find(({ name }) => name === text || name === asked);
     if (known !== undefined) {
       return { entry: core.directory.resolveKnown("to", known), name: undefined };

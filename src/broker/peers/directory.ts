@@ -8,7 +8,7 @@ import type { Clock } from "../../clock.js";
 import type { Connection } from "../../rpc/server.js";
 import { isIdEnd } from "../../contract/ids.js";
 import { seeNames } from "../../contract/reasons.js";
-import { meansEverybody, readName } from "../../contract/names.js";
+import { meansEverybody, meantName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import { maxFormerNames, maxNamesTold } from "../limits.js";
 import { nearNames, numberedName } from "./names.js";
@@ -104,7 +104,7 @@ export class Directory {
       this.#byName.get(text) ??
       this.#byHost(text) ??
       // As whoever asks for a name may write it.
-      this.#byName.get(readName(text).name ?? "");
+      this.#byName.get(meantName(text) ?? "");
     return named === undefined ? this.#byIdEnd(text) : [named];
   }
 
@@ -132,7 +132,7 @@ export class Directory {
         { metadata: { field, candidates: names.join(",") } },
       );
     }
-    const [former] = this.formerOwners(readName(text).name ?? "");
+    const [former] = this.formerOwners(meantName(text) ?? "");
     if (former !== undefined) throw renamed(field, shown(text), former);
     const near = meansEverybody(text) ? [] : nearNames(text, this.#byName);
     let mend: string = seeNames;
