@@ -81,7 +81,7 @@ describe("a session is live while its connection is open", () => {
     await eventually(async () => {
       clock.advance(presenceGraceMs);
       expect(await isOnline()).toBe(false);
-    });
+    }, presenceGraceMs / 2);
   });
 
   test("a token stays good over a new connection, which then protects the peer", async () => {
