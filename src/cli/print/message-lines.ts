@@ -86,7 +86,7 @@ export function messageLines(
   const names = to.map(({ name }) => color.cyan(name)).join(", ");
   const facts = [`id ${shortId(messageId)}`];
   // The name in front is the one it had.
-  if (senderNow !== "") facts.push(`${from?.name} is ${senderNow} now`);
+  if (senderNow !== "" && senderNow !== from?.name) facts.push(`${from?.name} is ${senderNow} now`);
   if (redelivered) facts.push("may have been shown before");
   if (inReplyTo !== "") facts.push(`answers ${shortId(inReplyTo)}`);
   // Where nobody named the thread, it has the id of a message.

@@ -35,6 +35,8 @@ test("it says what its sender is called by now", () => {
   const [line] = messageLines(message({}), plain, nowMs, { senderNow: "storage" });
   expect(line).toContain("data-layer → api, web");
   expect(line).toContain("data-layer is storage now");
+  const [same] = messageLines(message({}), plain, nowMs, { senderNow: "data-layer" });
+  expect(same).not.toContain("now");
 });
 
 test("a thread with a name of its own and structured data are shown", () => {
