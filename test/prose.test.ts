@@ -1,8 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { projectFiles, readProjectFile } from "./support/project-files.js";
 
-const root = join(import.meta.dirname, "..");
 const maxWords = 30;
 
 describe("sentences", () => {
@@ -17,8 +15,8 @@ describe("sentences", () => {
     expect(longSentences(`\`\`\`\n${words(40)}\n\`\`\``)).toEqual([]);
   });
 
-  test.each(filesOf("", /\.md$/))("of %s have at most 30 words", (page) => {
-    expect(longSentences(read(page))).toEqual([]);
+  test.each(projectFiles(/\.md$/))("of %s have at most 30 words", (page) => {
+    expect(longSentences(readProjectFile(page))).toEqual([]);
   });
 });
 
@@ -37,19 +35,4 @@ function longSentences(text: string): string[] {
     .split(/\n\s*\n|\|/)
     .flatMap((paragraph) => paragraph.replaceAll(/\s+/g, " ").split(/(?<=[.!?]["')_*]?) /))
     .filter((sentence) => sentence.split(" ").filter((word) => /\w/.test(word)).length > maxWords);
-}
-
-/** Files of the project, by their paths from its root; not what is generated, built or installed. */
-function filesOf(folder: string, pattern: RegExp): string[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
-      return /^(node_modules|dist|gen|\.git)$/.test(entry.name) ? [] : filesOf(path, pattern);
-    }
-    return pattern.test(entry.name) ? [path] : [];
-  });
-}
-
-function read(path: string): string {
-  return readFileSync(join(root, path), "utf8");
 }

@@ -1,30 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DoctorMachine } from "./cli/doctor-machine.js";
 import { Started } from "./cli/terminal.js";
 import { program } from "./support/program.js";
+import { projectFiles, readProjectFile, root } from "./support/project-files.js";
 import { startTestBroker } from "./support/test-broker.js";
 
-const root = join(import.meta.dirname, "..");
-const readme = read("README.md");
-const pages = [
-  ".",
-  ".github",
-  ...["proto", "src", "test"].flatMap((folder) => [
-    folder,
-    ...readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) =>
-      join(folder, dirname(name)),
-    ),
-  ]),
-]
-  .filter((folder, at, all) => all.indexOf(folder) === at)
-  .flatMap((folder) =>
-    readdirSync(join(root, folder))
-      .filter((name) => name.endsWith(".md"))
-      .map((name) => join(folder, name)),
-  );
+const readme = readProjectFile("README.md");
+const pages = projectFiles(/\.md$/);
 
 describe("the pages", () => {
   test("are those that readers are sent to", () => {
@@ -43,7 +28,7 @@ describe("the pages", () => {
   });
 
   test.each(pages)("%s names only files that exist", (page) => {
-    const text = read(page);
+    const text = readProjectFile(page);
     const named = [...text.matchAll(/`((?:test|src|proto)\/[\w./-]+)`/g)].map((match) =>
       join(root, match[1] ?? ""),
     );
@@ -57,9 +42,9 @@ describe("the pages", () => {
   test("the contract's page states every limit as the broker does", async () => {
     await using broker = await startTestBroker();
     const { limits } = await broker.client().getServerInfo({});
-    const rows = [...read("proto/README.md").matchAll(/^\| `([a-z_]+)` +\| ([\d,]+) +\|/gm)].map(
-      ([, name, maximum]) => [name, Number(maximum?.replaceAll(",", ""))],
-    );
+    const rows = [
+      ...readProjectFile("proto/README.md").matchAll(/^\| `([a-z_]+)` +\| ([\d,]+) +\|/gm),
+    ].map(([, name, maximum]) => [name, Number(maximum?.replaceAll(",", ""))]);
     expect(rows).toEqual(limits.map(({ name, maximum }) => [name, Number(maximum)]));
   });
 });
@@ -136,8 +121,4 @@ async function runCommand(machine: DoctorMachine, command: string) {
   } finally {
     await started.kill();
   }
-}
-
-function read(path: string): string {
-  return readFileSync(join(root, path), "utf8");
 }
