@@ -32,6 +32,10 @@ export class Attachment {
   readonly peerId: string;
   readonly #mail: Mail;
   readonly #abandoned = new AbortController();
+  /** Messages that waited when the stream began, came with it, and wait beyond its credit. */
+  #waiting = Number.POSITIVE_INFINITY;
+  #known = 0;
+  #backlog = 0;
 
   constructor(connection: Connection, registration: RegisterResponse, mail: Mail) {
     const headers = () => ({ authorization: `Bearer ${registration.sessionToken}` });
@@ -46,6 +50,11 @@ export class Attachment {
     return this.#abandoned.signal;
   }
 
+  /** Nothing waited when the stream began, and nothing has come since. */
+  get isQuiet(): boolean {
+    return this.#waiting === 0 && this.#known === 0 && this.#backlog === 0;
+  }
+
   /** Gives the session up, and ends its stream, from this side. */
   abandon(): void {
     this.#abandoned.abort();
@@ -58,9 +67,6 @@ export class Attachment {
   async follow(onLive: () => void, reach: Reach, signal: AbortSignal): Promise<Closing_Reason> {
     using untilEnd = new AbortScope([signal, this.#abandoned.signal]);
     const request = { maxMessages: inboxMessages, maxBytes: BigInt(inboxBytes), reach };
-    let waiting = Number.POSITIVE_INFINITY;
-    let known = 0;
-    let backlog = 0;
     let catchUp: NodeJS.Timeout | undefined;
     try {
       for await (const { event } of this.client.subscribe(request, { signal: untilEnd.signal })) {
@@ -71,16 +77,16 @@ export class Attachment {
             this.#mail.open(
               async (acks, signal) => (await this.client.ackMessages({ acks }, { signal })).results,
             );
-            waiting = Number(event.value.peer?.waitingMessages ?? 0);
+            this.#waiting = Number(event.value.peer?.waitingMessages ?? 0);
             catchUp = setTimeout(onLive, catchUpMs).unref();
             break;
           case "delivery":
             this.#mail.deliver(event.value);
-            known++;
+            this.#known++;
             break;
           case "backlog":
             this.#mail.tellBacklog(event.value);
-            backlog = Number(event.value.unread);
+            this.#backlog = Number(event.value.unread);
             break;
           case "senderRenamed":
             if (event.value.sender !== undefined) this.#mail.renameSender(event.value.sender);
@@ -88,7 +94,7 @@ export class Attachment {
           case "closing":
             return event.value.reason;
         }
-        if (known + backlog >= waiting) onLive();
+        if (this.#known + this.#backlog >= this.#waiting) onLive();
       }
       return Closing_Reason.UNSPECIFIED;
     } catch (error) {

@@ -206,6 +206,11 @@ export class Line implements AsyncDisposable {
     await this.#withAttachment(async () => undefined, signal);
   }
 
+  /** Resolves, when the line is live, to whether nothing waited when it subscribed and nothing has come since. */
+  async isQuiet(signal?: AbortSignal): Promise<boolean> {
+    return this.#withAttachment(async ({ isQuiet }) => isQuiet, signal);
+  }
+
   /** Subscribes, if it has not yet: a line that is live attaches anew for that. */
   receive(reach: Reach): void {
     this.tellReach(reach);

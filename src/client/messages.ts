@@ -172,7 +172,7 @@ export async function oldestMessage(
 
 /** How many messages wait for the client, besides what it has reported. */
 async function countWaiting(line: Line, signal: AbortSignal): Promise<number> {
-  await line.ready(signal);
+  if (await line.isQuiet(signal)) return 0;
   await line.mail.flush();
   // Changes nothing, and answers with the peer as it stands.
   const { peer } = await line.call((client, options) => client.updatePeer({}, options), signal);
