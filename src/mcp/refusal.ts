@@ -1,6 +1,7 @@
 import { seeNames } from "../contract/reasons.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { Status } from "../../gen/google/rpc/status_pb.js";
+import { CodedError } from "../coded-error.js";
 import { Code, type RpcError } from "../rpc/error.js";
 
 /** What the broker said no to, in the words of the tools: their parameters, and which of them helps. */
@@ -74,14 +75,6 @@ export type AdapterErrorCode =
   | "MOVED";
 
 /** Why a tool cannot do what it was asked. The message is for the model: what is wrong, and the mend. */
-export class AdapterError extends Error {
+export class AdapterError extends CodedError<AdapterErrorCode> {
   override readonly name = "AdapterError";
-
-  constructor(
-    readonly code: AdapterErrorCode,
-    message: string,
-    options?: { cause?: unknown },
-  ) {
-    super(message, options);
-  }
 }
