@@ -105,7 +105,7 @@ class Adapter {
       onReach: (reach) => this.#attached?.line.tellReach(reach),
       // What cannot be told now is told before the next call is answered.
       onMoved: () => void this.#followHost().catch(ignore),
-      threadNow: () =>
+      contextNow: () =>
         host.sharesProcess ? this.#attached?.identity.conversationId : this.#conversationNow(),
     });
     doorbells.meetAt({ home: config.home, hostPid, session: undefined });
@@ -140,7 +140,7 @@ class Adapter {
   }
 
   /** How the host's calls name the context that they come from. */
-  #threadOf(host: HostClient, meta: Readonly<Record<string, unknown>>): string | undefined {
+  #contextOf(host: HostClient, meta: Readonly<Record<string, unknown>>): string | undefined {
     return host.conversationOfCall(meta) ?? this.#conversationNow();
   }
 
@@ -158,12 +158,12 @@ class Adapter {
     }
   }
 
-  /** A thread of a host that runs several in one process: the call names it, the first one for good. */
-  async #beThread({ identity, line, doorbells }: Attached, thread: string): Promise<void> {
+  /** A conversation of a host that runs several in one process: the call names it, the first one for good. */
+  async #beConversation({ identity, line, doorbells }: Attached, named: string): Promise<void> {
     if (identity.conversationId !== undefined) return;
-    await line.bind(thread);
+    await line.bind(named);
     const { config, hostPid } = this.#options;
-    doorbells.meetAt({ home: config.home, hostPid, session: sessionOf(thread) });
+    doorbells.meetAt({ home: config.home, hostPid, session: sessionOf(named) });
   }
 
   #wakersOf(host: HostClient): Waker[] {
@@ -187,7 +187,7 @@ class Adapter {
     if (isJSONRPCRequest(message) && message.method === "tools/call") {
       const { host } = this.#attach();
       const { _meta = {} } = message.params ?? {};
-      this.#mail.presentations.beginCall(this.#threadOf(host, _meta));
+      this.#mail.presentations.beginCall(this.#contextOf(host, _meta));
     }
     const cancelled = CancelledNotificationSchema.safeParse(message).data?.params.requestId;
     if (cancelled !== undefined) this.#mail.presentations.withdraw(cancelled);
@@ -208,14 +208,14 @@ class Adapter {
   ): Promise<CallToolResult> {
     const { host, identity, line, doorbells } = attached;
     const { presentations } = this.#mail;
-    const thread = this.#threadOf(host, _meta);
+    const context = this.#contextOf(host, _meta);
     void this.#tellPlace(attached);
     try {
       line.ended.throwIfAborted();
       const parameters = readParameters(tool, raw);
       const named = host.conversationOfCall(_meta);
       if (named === undefined) await this.#followHost();
-      else await this.#beThread(attached, named);
+      else await this.#beConversation(attached, named);
       const facts = await tool.run(parameters, {
         line,
         identity,
@@ -227,8 +227,8 @@ class Adapter {
         signal,
         whileWaiting: (wait) => doorbells.whileWaiting(wait),
         show: (pieces) => {
-          if (this.#threadOf(host, _meta) !== thread) throw movedOn();
-          if (pieces.length > 0) presentations.show(requestId, thread, pieces);
+          if (this.#contextOf(host, _meta) !== context) throw movedOn();
+          if (pieces.length > 0) presentations.show(requestId, context, pieces);
         },
         reportProgress: async (elapsedMs, totalMs) => {
           const { progressToken } = _meta;

@@ -25,7 +25,7 @@ export class Doorbells {
   readonly #waking: Waking;
   readonly #reach: SessionReach;
   readonly #onMoved: () => void;
-  readonly #threadNow: () => string | undefined;
+  readonly #contextNow: () => string | undefined;
   readonly #end = new AbortController();
   #box: DoorbellBox | undefined;
 
@@ -37,7 +37,7 @@ export class Doorbells {
     /** A hook told that the host is in another conversation; which one, the doorbells know. */
     onMoved: () => void;
     /** The context of the host whose hooks use the box, as its calls name it. */
-    threadNow: () => string | undefined;
+    contextNow: () => string | undefined;
   }) {
     const { mail, clock } = options;
     this.#mail = mail;
@@ -51,7 +51,7 @@ export class Doorbells {
       ring: () => this.#ring(),
     });
     this.#onMoved = options.onMoved;
-    this.#threadNow = options.threadNow;
+    this.#contextNow = options.contextNow;
     void this.#follow();
   }
 
@@ -187,7 +187,7 @@ export class Doorbells {
 
   #turned(turn: Turn, agoMs: number): void {
     this.#waking.turned(turn);
-    this.#mail.presentations.hookRan(this.#threadNow(), this.#clock.monotonic() - agoMs);
+    this.#mail.presentations.hookRan(this.#contextNow(), this.#clock.monotonic() - agoMs);
     this.#reach.saw();
     // The mail came while the hook that ended the turn was running.
     if (turn === "idle" && this.#schedule.rings > 0 && this.#box?.isHung === true) {

@@ -19,7 +19,7 @@ export interface ShownPiece {
 
 interface Presentation {
   /** The context of the host that made the call; undefined where the host names none. */
-  readonly thread: string | undefined;
+  readonly context: string | undefined;
   readonly pieces: readonly ShownPiece[];
   /** When the result was written, by the monotonic clock; undefined before. */
   writtenAtMs: number | undefined;
@@ -44,22 +44,22 @@ export class Presentations {
   }
 
   /** A call of this context begins: what the context's earlier results showed is confirmed. */
-  beginCall(thread: string | undefined): void {
-    this.#confirm(thread, Number.POSITIVE_INFINITY, ConfirmedBy.NEXT_CALL);
+  beginCall(context: string | undefined): void {
+    this.#confirm(context, Number.POSITIVE_INFINITY, ConfirmedBy.NEXT_CALL);
   }
 
   /**
    * A hook of this context's host told, at this time of the monotonic clock, that a turn began or ended: what
    * results had shown well before that is confirmed.
    */
-  hookRan(thread: string | undefined, atMs: number): void {
-    this.#confirm(thread, atMs - hookMarginMs, ConfirmedBy.HOOK);
+  hookRan(context: string | undefined, atMs: number): void {
+    this.#confirm(context, atMs - hookMarginMs, ConfirmedBy.HOOK);
   }
 
   /** The result of this call is going to show these pieces. */
-  show(callId: CallId, thread: string | undefined, pieces: readonly ShownPiece[]): void {
+  show(callId: CallId, context: string | undefined, pieces: readonly ShownPiece[]): void {
     for (const { held, isLast } of pieces) this.#mail.take(held, isLast);
-    this.#byCall.set(callId, { thread, pieces, writtenAtMs: undefined });
+    this.#byCall.set(callId, { context, pieces, writtenAtMs: undefined });
     this.#forgetOldest();
   }
 
@@ -94,10 +94,10 @@ export class Presentations {
   }
 
   /** Confirms what results of this context showed that were written before this time. */
-  #confirm(thread: string | undefined, beforeMs: number, confirmedBy: ConfirmedBy): void {
+  #confirm(context: string | undefined, beforeMs: number, confirmedBy: ConfirmedBy): void {
     for (const [callId, presentation] of this.#byCall) {
       const { writtenAtMs = Number.POSITIVE_INFINITY, pieces } = presentation;
-      if (writtenAtMs >= beforeMs || presentation.thread !== thread) continue;
+      if (writtenAtMs >= beforeMs || presentation.context !== context) continue;
       this.#byCall.delete(callId);
       for (const { held } of pieces.filter((piece) => piece.isLast)) {
         this.#mail.tell(held, { outcome: Outcome.CONFIRMED, confirmedBy });

@@ -62,7 +62,7 @@ describe("Doorbells", () => {
       ],
       onReach: (reach) => reaches.push(Reach[reach]),
       onMoved: () => undefined,
-      threadNow: () => undefined,
+      contextNow: () => undefined,
     });
     doorbells.meetAt({ home, session: "thread-1", hostPid: process.pid });
   });

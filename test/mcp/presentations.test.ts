@@ -51,12 +51,12 @@ describe("Presentations", () => {
     return inbox.list().length > before;
   }
 
-  /** A call of `thread` begins, and takes these messages for its result. */
-  function show(callId: number, messages: HeldMessage[], thread?: string): void {
-    presentations.beginCall(thread);
+  /** A call of `context` begins, and takes these messages for its result. */
+  function show(callId: number, messages: HeldMessage[], context?: string): void {
+    presentations.beginCall(context);
     presentations.show(
       callId,
-      thread,
+      context,
       messages.map((message) => ({ held: message, part: 0, isLast: true })),
     );
   }
