@@ -1,6 +1,6 @@
 import type { WatchMessagesResponse_ReceiptMoved } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
-import { Code, RpcError } from "../rpc/error.js";
+import { Code, hasCode, RpcError } from "../rpc/error.js";
 import { maxLogCount, maxLogMemory } from "./limits.js";
 import { readHistory, type HistoryQuery, type Operator } from "./operator.js";
 
@@ -48,7 +48,7 @@ export async function followLog(
       }
       throw new RpcError(Code.Unavailable, "The broker ended the stream.");
     } catch (error) {
-      if (!isOverrun(error)) throw error;
+      if (!hasCode(error, Code.ResourceExhausted)) throw error;
     }
   }
 }
@@ -86,8 +86,4 @@ function learn(progress: LogProgress, record: MessageRecord): boolean {
 
 function keyOf({ message }: MessageRecord): string {
   return `${message?.from?.peerId}/${message?.messageId}`;
-}
-
-function isOverrun(error: unknown): boolean {
-  return error instanceof RpcError && error.code === Code.ResourceExhausted;
 }

@@ -7,7 +7,7 @@ import {
 import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import { createClient, type Channel, type Client } from "../rpc/client.js";
-import { Code, RpcError } from "../rpc/error.js";
+import { Code, hasCode } from "../rpc/error.js";
 import { catchUpMs, inboxBytes, inboxMessages } from "./limits.js";
 import type { Mail } from "./mail.js";
 
@@ -98,8 +98,7 @@ export class Attachment {
       }
       return Closing_Reason.UNSPECIFIED;
     } catch (error) {
-      if (error instanceof RpcError && error.code === Code.Aborted)
-        return Closing_Reason.SUPERSEDED;
+      if (hasCode(error, Code.Aborted)) return Closing_Reason.SUPERSEDED;
       throw error;
     } finally {
       clearTimeout(catchUp);

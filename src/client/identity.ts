@@ -4,7 +4,7 @@ import type {
   RegisterResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
-import { Code, RpcError } from "../rpc/error.js";
+import { Code, hasCode } from "../rpc/error.js";
 import type { BrokerClient } from "./attachment.js";
 import { registerTimeoutMs } from "./limits.js";
 
@@ -88,7 +88,7 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
         return response;
       } catch (error) {
         // Another instance has the peer: its mail is that one's now.
-        if (!isRefused(error, Code.AlreadyExists)) throw error;
+        if (!hasCode(error, Code.AlreadyExists)) throw error;
         this.#own = undefined;
       }
     }
@@ -112,7 +112,7 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
     try {
       response = await this.#registerWith(client, this.#own, keyring, signal, conversationId);
     } catch (error) {
-      if (!isRefused(error, Code.NotFound)) throw error;
+      if (!hasCode(error, Code.NotFound)) throw error;
       response = await this.#registerAnew(client, keyring, signal, conversationId);
     }
     this.#conversationId = conversationId;
@@ -141,7 +141,7 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
       try {
         return await this.#registerWith(client, undefined, keyring, signal);
       } catch (error) {
-        if (!isRefused(error, Code.NotFound)) throw error;
+        if (!hasCode(error, Code.NotFound)) throw error;
       }
     }
     return this.#registerAnew(client, keyring, signal);
@@ -176,8 +176,8 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
     try {
       await client.getPeer({ peer: made.peerId ?? "" }, { headers, signal });
     } catch (error) {
-      if (isRefused(error, Code.NotFound)) await this.#keyring.remove(made.secret);
-      else if (!isRefused(error, Code.Unimplemented)) throw error;
+      if (hasCode(error, Code.NotFound)) await this.#keyring.remove(made.secret);
+      else if (!hasCode(error, Code.Unimplemented)) throw error;
     }
   }
 
@@ -201,8 +201,4 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
     this.#own = response.secretIndex === 0 ? secret : keyring[response.secretIndex - 1];
     return response;
   }
-}
-
-function isRefused(error: unknown, code: Code): boolean {
-  return error instanceof RpcError && error.code === code;
 }

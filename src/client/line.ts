@@ -14,7 +14,7 @@ import { BackOff } from "../back-off.js";
 import { CodedError } from "../coded-error.js";
 import { Pulse } from "../pulse.js";
 import type { CallOptions } from "../rpc/client.js";
-import { Code, RpcError } from "../rpc/error.js";
+import { Code, hasCode, RpcError } from "../rpc/error.js";
 import { Attachment, type BrokerClient, type Connection } from "./attachment.js";
 import type { Identity } from "./identity.js";
 import {
@@ -392,14 +392,14 @@ export class Line implements AsyncDisposable {
         } catch (error) {
           signal.throwIfAborted();
           lost = error;
-          if (isCode(error, Code.Unauthenticated) && !(isRenewed && this.#receives)) {
+          if (hasCode(error, Code.Unauthenticated) && !(isRenewed && this.#receives)) {
             // The token is void. Its stream says why: taken over, or only lost. A client that only sends shares
             // its session with others of its kind, each of which may end it.
             isRenewed = true;
             if (!this.#receives) attachment.abandon();
             await this.#awaitEnd(attachment, farewellMs, signal);
             attachment.abandon();
-          } else if (isCode(error, Code.Unavailable) || isCode(error, Code.Cancelled)) {
+          } else if (hasCode(error, Code.Unavailable) || hasCode(error, Code.Cancelled)) {
             // Cancelled, with nobody having asked for it: the stream was lost first, and the channel closed.
             if (!this.#receives) attachment.abandon();
             await this.#awaitEnd(attachment, backOff.nextMs(), signal);
@@ -496,10 +496,6 @@ function askedDelayMs(error: unknown): number {
   if (!(error instanceof RpcError)) return 0;
   const delay = error.findDetail(RetryInfoSchema)?.retryDelay;
   return delay === undefined ? 0 : Math.min(durationMs(delay), maxAskedDelayMs);
-}
-
-function isCode(error: unknown, code: Code): boolean {
-  return error instanceof RpcError && error.code === code;
 }
 
 function ignore(): void {}

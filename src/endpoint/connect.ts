@@ -4,7 +4,7 @@ import { AbortScope } from "../abort-scope.js";
 import { BackOff } from "../back-off.js";
 import type { Connection } from "../client/attachment.js";
 import { createClient, openChannel } from "../rpc/client.js";
-import { Code, RpcError } from "../rpc/error.js";
+import { Code, hasCode } from "../rpc/error.js";
 import { probeSocket, waitForSocket } from "./broker-socket.js";
 import type { Config } from "./config.js";
 import { EndpointError, explainStorage } from "./endpoint-error.js";
@@ -128,7 +128,7 @@ async function askBroker(socketPath: string, signal: AbortSignal): Promise<Conne
   } catch (cause) {
     channel.close();
     signal.throwIfAborted();
-    if (cause instanceof RpcError && cause.code === Code.Unavailable) return undefined;
+    if (hasCode(cause, Code.Unavailable)) return undefined;
     throw unreachable(`unix:${socketPath}`, "listens but does not answer", cause);
   }
 }

@@ -33,6 +33,11 @@ export class RpcError extends Error {
   }
 }
 
+/** Whether a call failed with this code. */
+export function hasCode(error: unknown, code: Code): error is RpcError {
+  return error instanceof RpcError && error.code === code;
+}
+
 /** A message that goes with an error, for example a `google.rpc.ErrorInfo`. */
 export interface ErrorDetail {
   readonly schema: DescMessage;
