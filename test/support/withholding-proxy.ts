@@ -1,12 +1,8 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { BrokerProxy } from "./broker-proxy.js";
 
-/**
- * Stands before a broker's socket and passes everything on, in both directions; while it withholds, what
- * is asked still arrives and what is answered waits.
- */
-export class WithholdingProxy implements AsyncDisposable {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+/** Passes everything on, in both directions; while it withholds, what is answered waits. */
+export class WithholdingProxy extends BrokerProxy {
   readonly #answers: (() => void)[] = [];
   /** When each connection came, by the monotonic clock, in milliseconds. */
   readonly joinedMs: number[] = [];
@@ -14,12 +10,8 @@ export class WithholdingProxy implements AsyncDisposable {
 
   static async listen(path: string, broker: string): Promise<WithholdingProxy> {
     const proxy = new WithholdingProxy(broker);
-    await new Promise<void>((resolve) => proxy.#server.listen(path, resolve));
+    await proxy.listenAt(path);
     return proxy;
-  }
-
-  private constructor(broker: string) {
-    this.#server = createServer((client) => this.#join(client, connect(broker)));
   }
 
   withhold(): void {
@@ -31,28 +23,11 @@ export class WithholdingProxy implements AsyncDisposable {
     for (const pass of this.#answers.splice(0)) pass();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
-  }
-
-  #join(client: Socket, broker: Socket): void {
+  protected override joined(client: Socket): (answer: Buffer) => void {
     this.joinedMs.push(performance.now());
-    client.on("data", (bytes) => broker.write(bytes));
-    broker.on("data", (bytes) => {
-      if (this.#isWithholding) this.#answers.push(() => client.write(bytes));
-      else client.write(bytes);
-    });
-    for (const [socket, other] of [
-      [client, broker],
-      [broker, client],
-    ] as const) {
-      this.#sockets.add(socket);
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        this.#sockets.delete(socket);
-        other.end();
-      });
-    }
+    return (answer) => {
+      if (this.#isWithholding) this.#answers.push(() => client.write(answer));
+      else client.write(answer);
+    };
   }
 }
