@@ -4,14 +4,9 @@ import { connect as connectAs, type ConnectOptions } from "./endpoint/open-line.
 
 export { type ConnectOptions } from "./endpoint/open-line.js";
 export { EndpointError, type EndpointErrorCode } from "./endpoint/endpoint-error.js";
-export {
-  LineError,
-  type Line,
-  type LineErrorCode,
-  type LineState,
-  type ReadOptions,
-  type SendOptions,
-} from "./client/line.js";
+export { type Line, type LineState } from "./client/line.js";
+export { LineError, type LineErrorCode } from "./client/line-error.js";
+export { type ReadOptions, type SendOptions } from "./client/line-options.js";
 export { type IncomingMessage } from "./client/messages.js";
 export { BrokerService } from "../gen/peerline/v1/broker_service_pb.js";
 export * from "../gen/peerline/v1/broker_service_pb.js";

@@ -1,6 +1,6 @@
 import { seeNames } from "../contract/reasons.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { LineError } from "../client/line.js";
+import { LineError } from "../client/line-error.js";
 import { CodedError } from "../coded-error.js";
 import { visibleText } from "../contract/peer-text.js";
 import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";

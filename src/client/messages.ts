@@ -15,7 +15,9 @@ import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import type { HeldMessage } from "./inbox.js";
 import { maxQuietLooks, quietMs } from "./limits.js";
-import { LineError, type Line, type ReadOptions, type SendOptions } from "./line.js";
+import type { Line } from "./line.js";
+import { LineError } from "./line-error.js";
+import type { ReadOptions, SendOptions } from "./line-options.js";
 
 /** A message to this client, as the body of a loop over `Line.messages` gets it. */
 export class IncomingMessage {

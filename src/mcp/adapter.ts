@@ -8,7 +8,8 @@ import {
   type JSONRPCMessage,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Connection } from "../client/attachment.js";
-import { LineError, Line } from "../client/line.js";
+import { Line } from "../client/line.js";
+import { LineError } from "../client/line-error.js";
 import { systemClock } from "../clock.js";
 import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";

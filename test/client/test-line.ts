@@ -1,6 +1,7 @@
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { Identity } from "../../src/client/identity.js";
-import { Line, type LineOptions } from "../../src/client/line.js";
+import { Line } from "../../src/client/line.js";
+import type { LineOptions } from "../../src/client/line-options.js";
 import { Mail } from "../../src/client/mail.js";
 import { systemClock } from "../../src/clock.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";

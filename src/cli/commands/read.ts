@@ -1,7 +1,8 @@
 import { toJson } from "@bufbuild/protobuf";
 import { DeliverySchema, Outcome } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy } from "../../../gen/peerline/v1/message_pb.js";
-import { LineError, type Line } from "../../client/line.js";
+import type { Line } from "../../client/line.js";
+import { LineError } from "../../client/line-error.js";
 import { oldestMessage } from "../../client/messages.js";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
