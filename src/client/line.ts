@@ -41,11 +41,11 @@ type State =
 /**
  * A client's lasting connection to the broker.
  *
- * It is *attaching* (finding a broker, registering, subscribing if it receives), then *live*, and attaching
- * again whenever the connection is lost: at once the first time, then with growing, jittered waits, which a
- * call cuts short. It is *ended* when a newer session of the same client takes over, or when it is
- * closed. A call waits for the line to be live, and is repeated if the connection is lost under it: only
- * calls that the contract lets be repeated may be made.
+ * It is *attaching* (finding a broker, registering, subscribing if it receives), then *live*. It is attaching
+ * again whenever the connection is lost: at once the first time, then with growing, jittered waits. A call
+ * cuts them short. It is *ended* when a newer session of the same client takes over, or when it is closed.
+ * A call waits for the line to be live, and is repeated if the connection is lost under it. So only calls
+ * that the contract lets be repeated may be made.
  *
  * A line that does not receive has no stream, and learns with its next call that the connection was lost.
  */
@@ -99,8 +99,8 @@ export class Line implements AsyncDisposable {
    *
    * @param to a peer's name or id, or 1 to 256 of them
    * @param text 1 to 16,384 bytes of UTF-8
-   * @throws RpcError where the broker refuses it; LineError UNREACHABLE where it did not answer in time:
-   * the message may be stored, and the same `messageId` sends it no second time; the signal's reason
+   * @throws RpcError where the broker refuses it; LineError UNREACHABLE where it did not answer in time; the
+   * signal's reason. After the latter two the message may be stored: the same `messageId` sends it no second time
    */
   async send(
     to: string | readonly string[],
@@ -115,12 +115,12 @@ export class Line implements AsyncDisposable {
   /**
    * The messages to this client, oldest first, for `for await`: those that wait and, unless `waits` is
    * false, those that come. Leaving the body confirms its message. A throw returns it, and so do `break`
-   * and `return`, which look the same to a generator: it comes again after a while, marked `redelivered`,
-   * and after 5 attempts it is dead-lettered. Several loops share the messages.
+   * and `return`, which look the same to a generator. It then comes again after a while, marked
+   * `redelivered`, and after 5 attempts it is dead-lettered. Several loops share the messages.
    *
-   * @throws LineError SUPERSEDED where another process reads as this peer now; UNREACHABLE where the
-   * broker cannot be reached until someone fixes that; WITHHELD where `waits` is false and messages that
-   * wait do not come. A broker that is lost is waited for
+   * @throws LineError SUPERSEDED where another process reads as this peer now; UNREACHABLE where the broker
+   * cannot be reached until someone fixes that. Where `waits` is false, WITHHELD when messages that wait do
+   * not come. A broker that is lost is waited for
    */
   messages({ waits = true, signal }: ReadOptions = {}): AsyncGenerator<IncomingMessage, void> {
     return readMessages(this, { waits, signal });
