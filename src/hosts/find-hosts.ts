@@ -7,8 +7,7 @@ import { readConfigFile } from "./config-files/config-file.js";
 import { HostError } from "./config-files/host-error.js";
 import { readValues, valueAt } from "./config-files/read-values.js";
 import { entryKind, serverName, type ServerCommand } from "./config-files/server-entry.js";
-import type { FoundPlugin, Host, HostClient, Scope } from "./host.js";
-import { usualMaxResultBytes, usualMaxWaitMs } from "./limits.js";
+import { silentClient, type FoundPlugin, type Host, type HostClient, type Scope } from "./host.js";
 
 /** The hosts on this machine: installed, or used by this user before. */
 export function findHosts(places: UserPlaces): Host[] {
@@ -36,13 +35,7 @@ function unknownHost(name: string): HostClient {
   return {
     name,
     isClient: (clientName) => clientName === name,
-    conversationOfProcess: () => undefined,
-    conversationOfCall: () => undefined,
-    sharesProcess: true,
-    wake: "none",
-    channel: "none",
-    maxWaitMs: usualMaxWaitMs,
-    maxResultBytes: usualMaxResultBytes,
+    ...silentClient,
   };
 }
 

@@ -3,7 +3,7 @@ import type { ConfigChange } from "./config-files/config-change.js";
 import type { ServerCommand } from "./config-files/server-entry.js";
 import type { FoundHook } from "./doorbell/find-hooks.js";
 import type { HookTable } from "./doorbell/hook.js";
-import { maxConversationIdBytes } from "./limits.js";
+import { maxConversationIdBytes, usualMaxResultBytes, usualMaxWaitMs } from "./limits.js";
 
 /** Everything particular to one coding agent's program. What a host lacks, it says by a value. */
 export interface Host extends HostClient {
@@ -56,6 +56,17 @@ export interface HostClient {
   /** The largest result, in bytes as serialised, that this host shows its model whole. */
   readonly maxResultBytes: number;
 }
+
+/** A client that tells nothing of its sessions, and cannot wake one. Its bounds are not known. */
+export const silentClient: Omit<HostClient, "name" | "isClient"> = {
+  conversationOfProcess: () => undefined,
+  conversationOfCall: () => undefined,
+  sharesProcess: true,
+  wake: "none",
+  channel: "none",
+  maxWaitMs: usualMaxWaitMs,
+  maxResultBytes: usualMaxResultBytes,
+};
 
 /** What became of a wake: the host took it, nobody can tell, or nothing will come of it. */
 export type WakeResult = "taken" | "sent" | "refused";

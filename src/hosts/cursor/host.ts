@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { jsonServers, serverEntry } from "../config-files/server-entry.js";
-import { ignored, type Host } from "../host.js";
-import { usualMaxResultBytes, usualMaxWaitMs } from "../limits.js";
+import { ignored, silentClient, type Host } from "../host.js";
 
 export const cursor: Host = {
   name: "cursor",
@@ -10,13 +9,7 @@ export const cursor: Host = {
   traces: ({ home }) => [join(home, ".cursor")],
 
   isClient: (clientName) => clientName === "cursor-vscode",
-  conversationOfProcess: () => undefined,
-  conversationOfCall: () => undefined,
-  sharesProcess: true,
-  wake: "none",
-  channel: "none",
-  maxWaitMs: usualMaxWaitMs,
-  maxResultBytes: usualMaxResultBytes,
+  ...silentClient,
 
   changes({ scope, places, project, server }) {
     const path = join(scope === "user" ? places.home : project, ".cursor", "mcp.json");

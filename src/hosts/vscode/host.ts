@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { jsonServers, serverEntry } from "../config-files/server-entry.js";
-import { ignored, type Host } from "../host.js";
-import { usualMaxResultBytes, usualMaxWaitMs } from "../limits.js";
+import { ignored, silentClient, type Host } from "../host.js";
 
 export const vsCode: Host = {
   name: "vscode",
@@ -11,13 +10,7 @@ export const vsCode: Host = {
 
   // Some builds append their channel, as in `Visual Studio Code - Insiders`.
   isClient: (clientName) => clientName.startsWith("Visual Studio Code"),
-  conversationOfProcess: () => undefined,
-  conversationOfCall: () => undefined,
-  sharesProcess: true,
-  wake: "none",
-  channel: "none",
-  maxWaitMs: usualMaxWaitMs,
-  maxResultBytes: usualMaxResultBytes,
+  ...silentClient,
 
   changes({ scope, places, project, server }) {
     const [user, own] = [join(places.settings, "Code", "User"), join(project, ".vscode")];
