@@ -35,13 +35,9 @@ export interface PlanOptions {
 }
 
 /** Plans to put the entry into its file; FOREIGN_ENTRY where that takes force. */
-export async function planInstall(
-  change: ConfigChange,
-  { backups, force, within }: PlanOptions,
-): Promise<ConfigEdit> {
-  if (!force && within !== undefined) await assertWithin(change.path, within);
-  const file = await readConfigFile(change.path);
-  const { kind, shown } = change.entry(file.text);
+export async function planInstall(change: ConfigChange, options: PlanOptions): Promise<ConfigEdit> {
+  const { backups, force } = options;
+  const { file, kind, shown } = await look(change, options);
   if (!force && (kind === "edited" || kind === "foreign")) {
     throw notOwn(change.path, kind, shown, "--force replaces it.");
   }
@@ -65,11 +61,10 @@ export async function planInstall(
 /** Plans to take the entry out of its file, and only what this program wrote. */
 export async function planUninstall(
   change: ConfigChange,
-  { backups, force, within }: PlanOptions,
+  options: PlanOptions,
 ): Promise<ConfigEdit> {
-  if (!force && within !== undefined) await assertWithin(change.path, within);
-  const file = await readConfigFile(change.path);
-  const { kind, shown } = change.entry(file.text);
+  const { backups, force } = options;
+  const { file, kind, shown } = await look(change, options);
   const nothing = kind === "absent" || kind === "foreign";
   if (kind === "edited" && !force) throw notOwn(change.path, kind, shown, "--force removes it.");
   const record = await backups.read(file.path);
@@ -84,6 +79,13 @@ export async function planUninstall(
     isOthers: kind === "edited",
     replaced: record?.replaced,
   };
+}
+
+/** The file of a change, and what it holds under Peerline's name; LINK_OUTSIDE where to follow a link takes force. */
+async function look(change: ConfigChange, { force, within }: PlanOptions) {
+  if (!force && within !== undefined) await assertWithin(change.path, within);
+  const file = await readConfigFile(change.path);
+  return { file, ...change.entry(file.text) };
 }
 
 /** Writes what was planned to install. Returns the path of the text as it was; undefined where there was no file. */
