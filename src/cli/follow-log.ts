@@ -1,5 +1,5 @@
 import type { WatchMessagesResponse_ReceiptMoved } from "../../gen/peerline/v1/broker_service_pb.js";
-import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
+import type { Message, MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { Code, hasCode, RpcError } from "../rpc/error.js";
 import { maxLogCount, maxLogMemory } from "./limits.js";
 import { readHistory, type HistoryQuery, type Operator } from "./operator.js";
@@ -68,22 +68,30 @@ async function listNew(
   }
   // In the order of acceptance, and not by their times: the broker's clock may have been set back.
   const records = await readHistory(operator, maxLogCount);
-  const oldestKnown = records.findIndex((record) => progress.known.has(keyOf(record)));
+  const oldestKnown = records.findIndex((record) => progress.known.has(keyOf(record.message)));
   return records.slice(oldestKnown + 1).filter((record) => learn(progress, record));
 }
 
 /** Whether a message was unknown. */
-function learn(progress: LogProgress, record: MessageRecord): boolean {
-  const key = keyOf(record);
-  if (progress.known.has(key)) return false;
-  progress.known.add(key);
-  for (const oldest of progress.known) {
-    if (progress.known.size <= maxLogMemory) break;
-    progress.known.delete(oldest);
+function learn({ known }: LogProgress, { message }: MessageRecord): boolean {
+  return remember(known, message);
+}
+
+/** Adds a message to those that are known, of which the newest are kept. Whether it was unknown. */
+export function remember(known: Set<string>, message: MessageName | undefined): boolean {
+  const key = keyOf(message);
+  if (known.has(key)) return false;
+  known.add(key);
+  for (const oldest of known) {
+    if (known.size <= maxLogMemory) break;
+    known.delete(oldest);
   }
   return true;
 }
 
-function keyOf({ message }: MessageRecord): string {
+type MessageName = Pick<Message, "from" | "messageId">;
+
+/** Of one sender all ids differ. */
+export function keyOf(message: MessageName | undefined): string {
   return `${message?.from?.peerId}/${message?.messageId}`;
 }

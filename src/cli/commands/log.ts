@@ -1,14 +1,7 @@
-import type { PeerRef } from "../../../gen/peerline/v1/message_pb.js";
 import { readConfig } from "../../endpoint/config.js";
 import { CliError } from "../failure.js";
-import { followLog, type LogProgress } from "../follow-log.js";
-import {
-  callTimeoutMs,
-  defaultLogCount,
-  maxLogCount,
-  maxLogMemory,
-  maxSearched,
-} from "../limits.js";
+import { followLog, keyOf, remember, type LogProgress } from "../follow-log.js";
+import { callTimeoutMs, defaultLogCount, maxLogCount, maxSearched } from "../limits.js";
 import {
   isFiltered,
   openFilter,
@@ -79,7 +72,8 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
   const { signal } = interruption;
   const config = readConfig();
   const progress: LogProgress = { known: new Set(), hasListed: false };
-  const shown = new ShownMessages();
+  // Of those alone it is told how they go on, where not all are wanted.
+  const shown = new Set<string>();
   const loss = lossNotes(shell);
   try {
     await retryLostBroker(
@@ -96,11 +90,11 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
           },
           onRecord: async (record) => {
             if (filter?.isWanted(record) === false) return;
-            shown.add(record.message?.from, record.message?.messageId);
+            remember(shown, record.message);
             await printRecord(out, record, json);
           },
           onMoved: async (moved) => {
-            if (filter !== undefined && !shown.has(moved.from, moved.messageId)) return;
+            if (filter !== undefined && !shown.has(keyOf(moved))) return;
             await printMoved(out, moved, json);
           },
           signal,
@@ -111,23 +105,6 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
   } catch (error) {
     // Ctrl-C is how it is meant to end.
     if (!signal.aborted) throw error;
-  }
-}
-
-/** The newest messages that were printed: of those alone it is told how they go on, where not all are wanted. */
-class ShownMessages {
-  readonly #keys = new Set<string>();
-
-  add(from: PeerRef | undefined, messageId = ""): void {
-    this.#keys.add(`${from?.peerId}/${messageId}`);
-    for (const oldest of this.#keys) {
-      if (this.#keys.size <= maxLogMemory) break;
-      this.#keys.delete(oldest);
-    }
-  }
-
-  has(from: PeerRef | undefined, messageId: string): boolean {
-    return this.#keys.has(`${from?.peerId}/${messageId}`);
   }
 }
 
