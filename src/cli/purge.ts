@@ -1,9 +1,9 @@
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { readdir, rm, rmdir, unlink } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { createInterface } from "node:readline/promises";
 import type { Config } from "../endpoint/config.js";
 import { lookIntoHome, type HomeContents } from "../endpoint/home.js";
+import { ask } from "./ask.js";
 import { stopBroker } from "./commands/stop.js";
 import { lookAtBroker, type BrokerView } from "./doctor/broker-view.js";
 import { lookAtHome, type HomeView } from "./doctor/check-home.js";
@@ -87,13 +87,8 @@ export async function agree(out: Output): Promise<void> {
   if (!out.isTerminal || !process.stdin.isTTY) {
     throw new CliError("NOT_CONFIRMED", "Nothing was removed. To remove all of this, add --yes.");
   }
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    const answer = await terminal.question("Remove all of it? It cannot be brought back [yes/no] ");
-    if (answer.trim().toLowerCase() === "yes") return;
-  } finally {
-    terminal.close();
-  }
+  const question = "Remove all of it? It cannot be brought back [yes/no] ";
+  if ((await ask(question, process.stdout)) === "yes") return;
   throw new CliError("NOT_CONFIRMED", "Nothing was removed.");
 }
 

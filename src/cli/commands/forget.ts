@@ -1,10 +1,10 @@
-import { createInterface } from "node:readline/promises";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
 import { RpcError } from "../../rpc/error.js";
+import { ask } from "../ask.js";
 import { CliError } from "../failure.js";
 import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
@@ -67,10 +67,8 @@ async function confirm(shell: Shell, peer: Peer): Promise<void> {
   if (!process.stdin.isTTY) {
     throw new CliError("USAGE", "Nothing was removed: there is nobody to ask. Add --yes to go on.");
   }
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await asking.question(`Remove ${peer.name}? [y/N] `);
-  asking.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CliError("USAGE", "Nothing was removed.");
+  const answer = await ask(`Remove ${peer.name}? [y/N] `, process.stderr);
+  if (answer !== "y" && answer !== "yes") throw new CliError("USAGE", "Nothing was removed.");
 }
 
 function isLive(error: unknown): boolean {
