@@ -2,12 +2,12 @@ import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../clock.js";
 import { isIdEnd } from "../contract/ids.js";
-import { readSeconds } from "../mcp/words.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError, explainRefusal } from "./failure.js";
 import { callTimeoutMs } from "./limits.js";
 import type { HistoryQuery, Operator } from "./operator.js";
 import { writtenId } from "./print/message-lines.js";
+import { writtenSpan } from "./written-span.js";
 
 /** What the options of `log` say of the messages that are wanted. */
 export interface FilterOptions {
@@ -113,7 +113,7 @@ function textOf({ message }: MessageRecord): string {
 /** A moment: so long ago, a time of the last 24 hours, or a date with or without a time, on the local clock. */
 export function readSince(text: string): number {
   const nowMs = systemClock.now();
-  const seconds = /[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined;
+  const seconds = writtenSpan(text);
   if (seconds !== undefined) return nowMs - seconds * 1000;
   const time = /^\s*(\d{1,2}):(\d{2})\s*$/.exec(text);
   if (time !== null) {

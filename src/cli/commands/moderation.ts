@@ -2,12 +2,12 @@ import { maxMuteMs } from "../../contract/limits.js";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
-import { readSeconds } from "../../mcp/words.js";
 import { CliError } from "../failure.js";
 import { callTimeoutMs, purgeTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
 import { clockTime, count } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
+import { writtenSpan } from "../written-span.js";
 
 export const defineMute: Define = (command, shell) => {
   command
@@ -41,8 +41,7 @@ async function mute({ program, out }: Shell, name: string, seconds?: number): Pr
 }
 
 function readTime(text: string): number {
-  // As in `send --expires-in`: a bare number would be seconds to some and minutes to others.
-  const seconds = (/[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined) ?? 0;
+  const seconds = writtenSpan(text) ?? 0;
   if (seconds >= 1 && seconds * 1000 <= maxMuteMs) return seconds;
   throw new CliError(
     "USAGE",

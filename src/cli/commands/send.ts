@@ -9,7 +9,7 @@ import { shortId } from "../../contract/ids.js";
 import { maxExpiresInMs, maxTextBytes } from "../../contract/limits.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { readConfig } from "../../endpoint/config.js";
-import { readSeconds, readUrgency } from "../../mcp/words.js";
+import { readUrgency } from "../../mcp/words.js";
 import { errorOf } from "../../rpc/status.js";
 import { commandLine } from "../doctor/advice.js";
 import { CliError, explainRefusal } from "../failure.js";
@@ -18,6 +18,7 @@ import { openPersonLine } from "../person.js";
 import { writtenId } from "../print/message-lines.js";
 import { reachClause, stateLabel } from "../print/words.js";
 import { readStdin, type Define, type Shell } from "../shell.js";
+import { writtenSpan } from "../written-span.js";
 
 export const define: Define = (command, shell) => {
   shell.explainUsage = (code) => {
@@ -98,8 +99,7 @@ function readRecipients(to: string): string[] {
 }
 
 function readExpiry(text: string): number {
-  // A bare number would be seconds to some and minutes to others.
-  const seconds = (/[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined) ?? 0;
+  const seconds = writtenSpan(text) ?? 0;
   if (seconds >= 1 && seconds * 1000 <= maxExpiresInMs) return seconds;
   throw new CliError(
     "USAGE",
