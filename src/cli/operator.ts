@@ -65,6 +65,11 @@ export async function listPeers(operator: Operator, onlineOnly: boolean): Promis
   return peers;
 }
 
+/** How many messages wait for these peers, counted once for each. */
+export function countWaiting(peers: readonly Peer[]): number {
+  return peers.reduce((sum, { waitingMessages }) => sum + Number(waitingMessages), 0);
+}
+
 /** Which messages are meant. What the broker can tell apart is asked of it; the rest is looked at here. */
 export interface HistoryQuery extends Partial<
   Pick<ListMessagesRequest, "state" | "peer" | "threadId">

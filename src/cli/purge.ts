@@ -9,6 +9,7 @@ import { lookAtBroker, type BrokerView } from "./doctor/broker-view.js";
 import { lookAtHome, type HomeView } from "./doctor/check-home.js";
 import { lockHolder } from "./doctor/check-lock.js";
 import { CliError } from "./failure.js";
+import { countWaiting } from "./operator.js";
 import type { Output } from "./print/output.js";
 import { count } from "./print/words.js";
 import type { Shell } from "./shell.js";
@@ -66,7 +67,7 @@ function brokerLines(broker: BrokerView): string[] {
     return ["  No broker can be asked how much of the mail is unread."];
   }
   const { info, peers } = broker;
-  const unread = peers.reduce((sum, { waitingMessages }) => sum + Number(waitingMessages), 0);
+  const unread = countWaiting(peers);
   const online = peers.filter((peer) => peer.online).length;
   return [
     `  The broker (pid ${info.pid}) will be stopped. ${count(unread, "message")} ${unread === 1 ? "waits" : "wait"} unread, of ${count(peers.length, "peer")}.`,

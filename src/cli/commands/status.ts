@@ -15,7 +15,7 @@ import { openHome } from "../../endpoint/home.js";
 import { otherVersion } from "../../endpoint/version.js";
 import { findBrokerProcess, processWords, type BrokerProcess } from "../broker-process.js";
 import { ExitCode } from "../failure.js";
-import { connectAsOperator, listPeers } from "../operator.js";
+import { connectAsOperator, countWaiting, listPeers } from "../operator.js";
 import { gap, table, wrap } from "../print/columns.js";
 import { count, span } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
@@ -73,7 +73,7 @@ async function inspect({ program }: Shell, config: Config): Promise<Found | Endp
   try {
     await using operator = await connectAsOperator({ config, program });
     const peers = await listPeers(operator, false);
-    const waitingMessages = peers.reduce((sum, peer) => sum + Number(peer.waitingMessages), 0);
+    const waitingMessages = countWaiting(peers);
     const process = await findBrokerProcess(openHome(config.home), operator.info.pid);
     return { info: operator.info, process, waitingMessages };
   } catch (error) {

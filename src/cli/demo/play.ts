@@ -3,7 +3,7 @@ import { sleep, systemClock } from "../../clock.js";
 import { shortId } from "../../contract/ids.js";
 import { CliError } from "../failure.js";
 import { mailWaitMs, maxSettleLooks, settleLookMs } from "../limits.js";
-import { listPeers } from "../operator.js";
+import { countWaiting, listPeers } from "../operator.js";
 import { clockTime, count, evidenceLabels } from "../print/words.js";
 import type { Agent, Mail, Standing } from "./agent.js";
 import { Ledger } from "./ledger.js";
@@ -153,8 +153,7 @@ export class Play {
   async #lookAtBroker(): Promise<{ pid: number; waiting: number }> {
     return this.#stage.look(async (operator) => {
       const peers = await listPeers(operator, false);
-      const waiting = peers.reduce((sum, peer) => sum + Number(peer.waitingMessages), 0);
-      return { pid: operator.info.pid, waiting };
+      return { pid: operator.info.pid, waiting: countWaiting(peers) };
     });
   }
 
