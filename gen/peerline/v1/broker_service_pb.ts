@@ -72,7 +72,7 @@ export type RegisterRequest = Message<"peerline.v1.RegisterRequest"> & {
 
   /**
    * Set by the client: the name to derive one from when `name` is empty, usually the
-   * project's; at most 255 bytes; normalised as `name`, and never refused: what is
+   * project's; at most 255 bytes; normalised as `name`, and never refused. What is
    * reserved gets the peer's kind (`system-agent`), and where nothing is left it is
    * `peer`. Empty: `name`, else `peer`.
    *
@@ -558,9 +558,9 @@ export type SendMessageRequest = Message<"peerline.v1.SendMessageRequest"> & {
   /**
    * Set by the client: the recipients; 1 to 256, duplicates counting once. Each is, in
    * this order: a name that `in_reply_to` gives a meaning to; a peer's name; a name and
-   * its `Profile.host` (`api@box`); a whole peer_id; the last 8 or more characters of
-   * one, where they fit one peer only. No peer can take a name that looks like an id or
-   * the end of one.
+   * its `Profile.host` (`api@box`); a whole peer_id. Or it is the last 8 or more
+   * characters of one, where they fit one peer only. No peer can take a name that looks
+   * like an id or the end of one.
    *
    * @generated from field: repeated string to = 1;
    */
@@ -716,7 +716,7 @@ export type SendResult = Message<"peerline.v1.SendResult"> & {
   duplicate: boolean;
 
   /**
-   * Set by the broker: why the message was refused, with the details that a failed
+   * Set by the broker: why the message was refused. It has the details that a failed
    * call has: a `google.rpc.ErrorInfo`, and a `google.rpc.RetryInfo` where it is known
    * when the same may succeed. Absent when the message was accepted.
    *
@@ -2109,8 +2109,8 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  * FIELD_TOO_LARGE, as far as its request has such fields.
  *
  * A call whose caller does not read what it is sent may be reset with
- * RESOURCE_EXHAUSTED, without an ErrorInfo, when too much is unread over all calls:
- * what was not confirmed is offered again. The same happens to a call that has ended
+ * RESOURCE_EXHAUSTED, without an ErrorInfo, when too much is unread over all calls.
+ * What was not confirmed is offered again. The same happens to a call that has ended
  * and whose answer is not taken within 15 seconds, and to a request that is not
  * complete by then.
  *
@@ -2133,13 +2133,13 @@ export const BrokerService: GenService<{
    *  1. the peer last bound to `conversation_id`;
    *  2. the peer that is named `name`;
    *  3. the lowest-numbered peer without a session, of the same `kind`, that was created
-   *     under the same `name` or `base_name` and the same `profile.root`; none where the
-   *     caller leaves all three empty;
+   *     under the same `name` or `base_name` and the same `profile.root`. There is none
+   *     where the caller leaves all three empty;
    *  4. the peer of `secret`, which is created where the broker does not know it,
    *     under `name` (else `base_name`), numbered if that is taken (`api-2`).
    *
    * Steps 1 to 3 look only among the peers whose secrets the caller holds: the
-   * `keyring` and `secret`; those secrets are all the proof that is asked for, so
+   * `keyring` and `secret`. Those secrets are all the proof that is asked for, so
    * that a host name that changes makes nobody another peer. A peer of another `kind`
    * is passed over, except that of `secret` in steps 1, 2 and 4. A peer with a live
    * session of another instance is passed over, unless both belong to the same
@@ -2152,30 +2152,30 @@ export const BrokerService: GenService<{
    * a new connection makes the session live again.
    *
    * A peer of step 2 or 3 is provisional until the session has sent, presented or
-   * changed something: a caller whose conversation is bound to it takes it back, the
-   * stream of the session that had it hears `closing` (UNREGISTERED), and that client
-   * registers anew.
+   * changed something: a caller whose conversation is bound to it takes it back. The
+   * stream of the session that had it then hears `closing` (UNREGISTERED), and that
+   * client registers anew.
    *
    * An instance that already has a session keeps it: the call returns the same
    * peer and token. If it names another conversation than before, its host went on to
    * that one. Where no peer is bound to that conversation, the session's peer now is.
-   * Where one is, the session moves to that peer, and where somebody else has it, to
-   * the peer that steps 2 to 4 give, which is not the one it leaves; the older stream
-   * hears `closing` (UNREGISTERED). Mail stays with the peer that it was sent to. A
-   * peer that was created for the session and never used is then removed, after the
-   * move: a new peer never has its name. An instance may also be several peers, each
-   * with a session: the one of `secret` is meant, else the one that is bound to the
+   * Where one is, the session moves to that peer. Where somebody else has that one, it
+   * moves to the peer that steps 2 to 4 give, which is not the one it leaves. The older
+   * stream hears `closing` (UNREGISTERED). Mail stays with the peer that it was sent
+   * to. A peer that was created for the session and never used is then removed, after
+   * the move: a new peer never has its name. An instance may also be several peers,
+   * each with a session. The one of `secret` is meant, else the one that is bound to the
    * conversation, else the first in `keyring`.
    *
    * Credential: none; the secrets are proof. Repeatable: yes, with the same
-   * `instance_id`. Errors: INVALID_ARGUMENT (FIELD_*), NOT_FOUND (PEER_NOT_FOUND:
-   * steps 1 to 3 give no peer, and `secret` is empty or of the very peer that the
-   * session has to leave: send a new secret), ALREADY_EXISTS (PEER_LIVE:
-   * the peer of `secret` has a live session of another instance),
-   * RESOURCE_EXHAUSTED (RATE_LIMITED: too many new peers at once, over this connection
-   * or in all, see `peer_burst` of GetServerInfo, or too many calls that wait, see
-   * `waiting_registrations`, both with a `google.rpc.RetryInfo`; LIMIT_REACHED: too many
-   * peers; STORE_FULL). A call that fails leaves the session that the instance has.
+   * `instance_id`. Errors: INVALID_ARGUMENT (FIELD_*), NOT_FOUND (PEER_NOT_FOUND),
+   * ALREADY_EXISTS (PEER_LIVE: the peer of `secret` has a live session of another
+   * instance), RESOURCE_EXHAUSTED (RATE_LIMITED, LIMIT_REACHED: too many peers,
+   * STORE_FULL). PEER_NOT_FOUND: steps 1 to 3 give no peer, and `secret` is empty or of
+   * the very peer that the session has to leave: send a new secret. RATE_LIMITED, with a
+   * `google.rpc.RetryInfo`: too many new peers at once, over this connection or in all
+   * (`peer_burst` of GetServerInfo). Or too many calls wait (`waiting_registrations`). A
+   * call that fails leaves the session that the instance has.
    *
    * One call is carried out at a time: next comes the connection that was served the
    * longest ago. New peers are made first for connections over which none was made yet.
@@ -2227,10 +2227,10 @@ export const BrokerService: GenService<{
    * Credential: session, for its own peer; operator, for any. Repeatable: yes; the
    * repeat fails with NOT_FOUND, or for a session with UNAUTHENTICATED. Errors:
    * INVALID_ARGUMENT (FIELD_*, PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND),
-   * PERMISSION_DENIED (NOT_ALLOWED: another's peer; MUTED: the operator muted the
-   * session's peer, which only the operator removes then), ALREADY_EXISTS (PEER_LIVE: it
-   * has a live session, and `even_if_live` is not set), RESOURCE_EXHAUSTED (STORE_FULL;
-   * RATE_LIMITED: too many calls wait, as at Register).
+   * PERMISSION_DENIED (NOT_ALLOWED: another's peer; MUTED), ALREADY_EXISTS (PEER_LIVE: it
+   * has a live session, and `even_if_live` is not set), RESOURCE_EXHAUSTED (STORE_FULL,
+   * RATE_LIMITED). MUTED: the operator muted the session's peer, which only the operator
+   * removes then. RATE_LIMITED: too many calls wait, as at Register.
    *
    * @generated from rpc peerline.v1.BrokerService.DeletePeer
    */
@@ -2288,7 +2288,7 @@ export const BrokerService: GenService<{
    *
    * An unknown or ambiguous recipient fails the whole call before anything is
    * stored. So does a name that has another owner than the peer with which the caller
-   * wrote under it, or than `known_peers` says: send to one of the two that the error
+   * wrote under it, or than `known_peers` says. Send to one of the two that the error
    * names. Otherwise each recipient has a result of its own, and the call fails only
    * if no recipient accepted the message, with the first recipient's error.
    *
@@ -2298,9 +2298,9 @@ export const BrokerService: GenService<{
    * INVALID_ARGUMENT (FIELD_*, PEER_AMBIGUOUS, MESSAGE_AMBIGUOUS), NOT_FOUND
    * (PEER_NOT_FOUND, MESSAGE_NOT_FOUND for `in_reply_to`), ALREADY_EXISTS
    * (MESSAGE_ID_REUSED), FAILED_PRECONDITION (PEER_RENAMED), PERMISSION_DENIED
-   * (MUTED), RESOURCE_EXHAUSTED (STORE_FULL, LIMIT_REACHED: all mail together;
-   * QUEUE_FULL, RATE_LIMITED, HOP_LIMIT, REPEATED_TEXT: with a `google.rpc.RetryInfo`,
-   * `limit` and `maximum`), DATA_LOSS (the message that is answered).
+   * (MUTED), DATA_LOSS (the message that is answered). And RESOURCE_EXHAUSTED
+   * (STORE_FULL, LIMIT_REACHED: all mail together; QUEUE_FULL, RATE_LIMITED, HOP_LIMIT,
+   * REPEATED_TEXT: with a `google.rpc.RetryInfo`, `limit` and `maximum`).
    *
    * What is refused does not count against a rate, and what is under way does.
    *
@@ -2314,10 +2314,11 @@ export const BrokerService: GenService<{
   /**
    * Streams the caller's messages. The first event is `started`. A delivery holds a
    * lease, which has no deadline. The lease ends by a report of AckMessages, by an
-   * answer that the caller sends (`in_reply_to`), with the stream, or when the broker
-   * ends the message (purged, or past its time). Deliveries stop when the credit asked for is used up, and `backlog`
-   * then tells what waits; credit comes back with each report. Messages of one sender
-   * come in the order sent, except those offered again, which say so.
+   * answer that the caller sends (`in_reply_to`), or with the stream. It also ends when
+   * the broker ends the message (purged, or past its time). Deliveries stop when the
+   * credit asked for is used up, and `backlog` then tells what waits; credit comes back
+   * with each report. Messages of one sender come in the order sent, except those
+   * offered again, which say so.
    *
    * At most one stream per session: a newer one ends the older with `closing` and
    * ABORTED (SUPERSEDED). Whatever ends a stream, what it had not confirmed is

@@ -132,7 +132,7 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION: the delivery's lease has ended, so that the report
-   * changes nothing: the message is offered again under a new delivery_id, unless it
+   * changes nothing. The message is offered again under a new delivery_id, unless it
    * was confirmed, answered or rejected, or has expired; the sentence says which.
    *
    * @generated from enum value: ERROR_REASON_DELIVERY_STALE = 15;
@@ -232,8 +232,8 @@ export enum ErrorReason {
 
   /**
    * FAILED_PRECONDITION: the name belongs to another peer than the one that the
-   * caller knows by it; `candidates` holds that peer's present name, then the id of
-   * the one that has the name.
+   * caller knows by it. `candidates` holds the known peer's present name, then the id
+   * of the one that has the name.
    *
    * @generated from enum value: ERROR_REASON_PEER_RENAMED = 28;
    */

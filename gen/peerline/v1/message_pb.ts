@@ -211,8 +211,8 @@ export type Receipt = Message$1<"peerline.v1.Receipt"> & {
 
   /**
    * Set by the broker: failed attempts: returns, and presentations that were not
-   * confirmed before another instance got the message. The message is dead-lettered at the limit
-   * `delivery_attempts` of GetServerInfo.
+   * confirmed before another instance got the message. The message is dead-lettered at
+   * the limit `delivery_attempts` of GetServerInfo.
    *
    * @generated from field: uint32 attempts = 10;
    */

@@ -32,9 +32,9 @@ export type Peer = Message<"peerline.v1.Peer"> & {
   /**
    * Set by the broker from what Register or UpdatePeer asked for; unique in the
    * broker; matches `[a-z0-9][a-z0-9._-]{0,39}`. Asked for otherwise it is normalised:
-   * lower case, letters without their accents, a hyphen for each run of anything else
-   * (`Back End` is `back-end`, `@api` is `api`), what is invisible left out, cut to its
-   * length. Letters of other scripts are FIELD_INVALID. So are reserved names such as
+   * lower case, letters without their accents, what is invisible left out, cut to its
+   * length. Each run of anything else becomes a hyphen (`Back End` is `back-end`, `@api`
+   * is `api`). Letters of other scripts are FIELD_INVALID. So are reserved names such as
    * `user`, `system`, `assistant`, `peerline` and `all`, also with dots, hyphens and
    * underscores in them and a number behind: `u-s-e-r`, `sys.tem_2`. So is what looks
    * like a UUID, or like its last 8 or more characters. A peer that has such a name
@@ -184,9 +184,10 @@ export type Profile = Message<"peerline.v1.Profile"> & {
 
   /**
    * Set by the client: what the checkout at `root` shares with every other one of its
-   * repository, so that worktrees of one are known as such: the absolute path of git's
-   * common directory; at most 4096 bytes; empty when `root` is no checkout. A value that
-   * does not begin with a slash is reserved for names that are the same on all machines.
+   * repository, so that worktrees of one are known as such. It is the absolute path of
+   * git's common directory; at most 4096 bytes; empty when `root` is no checkout. A value
+   * that does not begin with a slash is reserved for names that are the same on all
+   * machines.
    *
    * @generated from field: string repository = 8;
    */
