@@ -8,7 +8,7 @@ import { newSecret, reasonOf, startTestBroker, type TestBroker } from "../suppor
 
 const secret = newSecret();
 const peerId = "019a0000-0000-7000-8000-00000000cafe";
-const profile = { root: "/work/deadbeef" };
+const profile = { root: "/src/deadbeef" };
 
 describe("a peer that an older broker named like the end of an id", () => {
   let broker: TestBroker;
