@@ -36,11 +36,11 @@ export async function deletePeer(
     // The mute is in the record: without it the same secret would make a peer that may send.
     else requireUnmuted(core, entry);
     const undelivered = await core.directory.forget(entry, () => endMail(core, entry));
-    const [peer] = await core.directory.describe([entry]);
+    const peer = await core.directory.describeOne(entry);
     const { name, peerId } = entry.stored;
     core.log.info({ peer: name, peerId, undelivered }, "peer deleted");
     return create(DeletePeerResponseSchema, {
-      ...(peer === undefined ? {} : { peer }),
+      peer,
       undeliveredMessages: BigInt(undelivered),
     });
   }, waiting);

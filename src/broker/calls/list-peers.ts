@@ -26,8 +26,7 @@ export async function getPeer(
 ): Promise<GetPeerResponse> {
   const isOwn = caller.kind === "session" && request.peer === "";
   const entry = isOwn ? caller.session.entry : findPeer(core, "peer", request.peer);
-  const [peer] = await core.directory.describe([entry]);
-  return create(GetPeerResponseSchema, peer === undefined ? {} : { peer });
+  return create(GetPeerResponseSchema, { peer: await core.directory.describeOne(entry) });
 }
 
 /** Lists peers: online first, then the last seen, then by id, so that a page has one successor. */

@@ -51,8 +51,7 @@ export async function mutePeer(core: Core, request: MutePeerRequest): Promise<Mu
   const mutedUntilMs = forMs === undefined ? Number.MAX_SAFE_INTEGER : core.clock.now() + forMs;
   await core.directory.update(entry, { mutedUntilMs });
   core.log.info({ peer: entry.stored.name, forMs }, "peer muted");
-  const [peer] = await core.directory.describe([entry]);
-  return create(MutePeerResponseSchema, peer === undefined ? {} : { peer });
+  return create(MutePeerResponseSchema, { peer: await core.directory.describeOne(entry) });
 }
 
 export async function unmutePeer(
@@ -62,8 +61,7 @@ export async function unmutePeer(
   const entry = findPeer(core, "peer", request.peer);
   await core.directory.update(entry, { mutedUntilMs: 0 });
   core.log.info({ peer: entry.stored.name }, "peer unmuted");
-  const [peer] = await core.directory.describe([entry]);
-  return create(UnmutePeerResponseSchema, peer === undefined ? {} : { peer });
+  return create(UnmutePeerResponseSchema, { peer: await core.directory.describeOne(entry) });
 }
 
 /** Removes what a peer sent; leases on it end. */

@@ -47,6 +47,5 @@ export async function updatePeer(
   if (reach !== undefined && !session.ended.signal.aborted) {
     core.directory.setPresence(entry, { reach });
   }
-  const [peer] = await core.directory.describe([entry]);
-  return create(UpdatePeerResponseSchema, peer === undefined ? {} : { peer });
+  return create(UpdatePeerResponseSchema, { peer: await core.directory.describeOne(entry) });
 }

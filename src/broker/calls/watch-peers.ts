@@ -52,8 +52,7 @@ export async function* watchPeers(
   async function* show(entry: PeerEntry): AsyncGenerator<WatchPeersResponse> {
     const { peerId } = entry.stored;
     changed.delete(peerId);
-    const [peer] = await directory.describe([entry]);
-    if (peer === undefined) return;
+    const peer = await directory.describeOne(entry);
     shown.add(peerId);
     yield create(WatchPeersResponseSchema, { event: { case: "peer", value: peer } });
   }

@@ -120,9 +120,9 @@ export class Subscriptions {
     session: Session,
     credit: { messages: number; bytes: number },
   ): Promise<SubscribeResponse> {
-    const [peer] = await this.#directory.describe([session.entry]);
+    const peer = await this.#directory.describeOne(session.entry);
     const value = {
-      ...(peer === undefined ? {} : { peer }),
+      peer,
       epoch: BigInt(session.epoch),
       maxMessages: credit.messages,
       maxBytes: BigInt(credit.bytes),

@@ -253,6 +253,13 @@ export class Directory {
     return () => this.#listeners.delete(listener);
   }
 
+  /** A peer as callers see it. */
+  async describeOne(entry: PeerEntry): Promise<Peer> {
+    const { peerId } = entry.stored;
+    const waiting = await translateStoreErrors(() => this.#store.countWaiting([peerId]));
+    return describePeer(entry, waiting.get(peerId) ?? 0, this.#clock.now());
+  }
+
   /** Peers as callers see them, in the order given. */
   async describe(entries: readonly PeerEntry[]): Promise<Peer[]> {
     const ids = entries.map((entry) => entry.stored.peerId);

@@ -352,9 +352,9 @@ export class Registrar {
   }
 
   async #respond({ session, held, created, lost }: Admission): Promise<RegisterResponse> {
-    const [peer] = await this.#directory.describe([session.entry]);
+    const peer = await this.#directory.describeOne(session.entry);
     return create(RegisterResponseSchema, {
-      ...(peer === undefined ? {} : { peer }),
+      peer,
       sessionToken: session.token,
       epoch: BigInt(session.epoch),
       secretIndex: held.get(session.entry) ?? 0,
