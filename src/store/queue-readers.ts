@@ -11,7 +11,7 @@ import type {
 export interface OpenMail {
   /**
    * Leases the oldest open messages at `position`, within the credit, and dead-letters damaged ones.
-   * `reach` is the seq of the last message that it looked at; 0 when there was none. Takes, and changes
+   * `lastSeq` is that of the last message that it looked at; 0 when there was none. Takes, and changes
    * that open a message again, happen in the order of their calls.
    */
   take(peerId: string, position: Position, credit: Credit): Promise<Taken>;
@@ -23,7 +23,7 @@ export interface OpenMail {
 export interface Taken {
   readonly messages: QueuedMessage[];
   readonly damaged: readonly AdvancedReceipt[];
-  readonly reach: number;
+  readonly lastSeq: number;
 }
 
 /** A reader has handed out every message up to `after`, except those that were `returned`. */
@@ -119,16 +119,16 @@ class Reader implements QueueReader {
     const position = this.#position();
     const taking = this.#mail.take(this.#peerId, position, credit);
     this.#reached = taking.then(
-      ({ reach }) => Math.max(position.after, reach),
+      ({ lastSeq }) => Math.max(position.after, lastSeq),
       () => position.after,
     );
-    const { messages, damaged, reach } = await taking;
+    const { messages, damaged, lastSeq } = await taking;
     // Nobody meets these again, so a closed reader's listener hears of them, too.
     if (damaged.length > 0) setImmediate(() => this.#tell(damaged));
     // If the reader was closed meanwhile, its leases go to the next reader.
     if (this.#closed) return [];
-    for (const seq of position.returned) if (seq <= reach) this.#returned.delete(seq);
-    this.#after = Math.max(this.#after, reach);
+    for (const seq of position.returned) if (seq <= lastSeq) this.#returned.delete(seq);
+    this.#after = Math.max(this.#after, lastSeq);
     return messages;
   }
 

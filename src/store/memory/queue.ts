@@ -67,17 +67,17 @@ export function openMail(queueOf: (peerId: string) => Queue, clock: Clock): Open
   return {
     async take(peerId, { returned, after }, { maxMessages, maxBytes }) {
       const messages: QueuedMessage[] = [];
-      let reach = 0;
+      let lastSeq = 0;
       let bytes = 0;
       for (const delivery of queueOf(peerId).from(returned, after)) {
         const { sizeBytes } = delivery.entry;
         const exceeds = messages.length > 0 && bytes + sizeBytes > maxBytes;
         if (messages.length >= maxMessages || exceeds) break;
         messages.push(lease(delivery, clock.now()));
-        reach = delivery.receipt.seq;
+        lastSeq = delivery.receipt.seq;
         bytes += sizeBytes;
       }
-      return { messages, damaged: [], reach };
+      return { messages, damaged: [], lastSeq };
     },
 
     async backlog(peerId, { returned, after }) {

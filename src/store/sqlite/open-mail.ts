@@ -59,12 +59,12 @@ export function openMailOperations(
     take(peerId, position, { maxMessages, maxBytes }, nowMs) {
       const messages: TakenRow[] = [];
       const damaged: AdvancedRow[] = [];
-      let reach = 0;
+      let lastSeq = 0;
       let bytes = 0;
       for (const row of open(peerId, position)) {
         const exceeds = messages.length > 0 && bytes + row.sizeBytes > maxBytes;
         if (messages.length >= maxMessages || exceeds) break;
-        reach = row.seq;
+        lastSeq = row.seq;
         const body = quarantine.intactBody(row);
         const sound = soundDelivery(quarantine, row, () => body);
         if (sound.isVoid) {
@@ -84,7 +84,7 @@ export function openMailOperations(
         messages.push({ body, receipt, redelivered });
         bytes += sound.sizeBytes;
       }
-      return { messages, damaged, reach };
+      return { messages, damaged, lastSeq };
     },
 
     backlog(peerId, { after, returned }) {

@@ -142,7 +142,7 @@ export type EnqueueOutcome =
 export interface Taken {
   readonly messages: readonly TakenRow[];
   readonly damaged: readonly AdvancedRow[];
-  readonly reach: number;
+  readonly lastSeq: number;
 }
 
 export interface TakenRow {

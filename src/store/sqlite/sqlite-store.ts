@@ -76,8 +76,8 @@ function storeOn(parts: {
   const mail: OpenMail = {
     async take(peerId, position, credit) {
       const taken = await calls.call("take", peerId, position, credit, clock.now());
-      const { messages, damaged, reach } = taken;
-      return { messages: messages.map(toQueued), damaged: damaged.map(toAdvanced), reach };
+      const { messages, damaged, lastSeq } = taken;
+      return { messages: messages.map(toQueued), damaged: damaged.map(toAdvanced), lastSeq };
     },
     backlog: (peerId, position) => calls.call("backlog", peerId, position),
   };
