@@ -8,6 +8,7 @@ import type {
 import type { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { PeerKind, Profile } from "../../gen/peerline/v1/peer_pb.js";
 import type { JsonObject } from "@bufbuild/protobuf";
+import { CodedError } from "../coded-error.js";
 
 /**
  * What keeps peers, messages and receipts. The rules of delivery are the core's; a store only
@@ -335,17 +336,17 @@ export interface Bound {
   readonly maximum: number;
 }
 
-export class StoreError extends Error {
+export class StoreError extends CodedError<StoreErrorCode> {
   override readonly name = "StoreError";
   /** What is used up, where it is a bound: of QUEUE_FULL and MAIL_FULL. */
   readonly bound: Bound | undefined;
 
   constructor(
-    readonly code: StoreErrorCode,
+    code: StoreErrorCode,
     message: string,
     options: { cause?: unknown; bound?: Bound | undefined } = {},
   ) {
-    super(message, options);
+    super(code, message, options);
     this.bound = options.bound;
   }
 }
