@@ -1,7 +1,6 @@
-import { closeSync, constants, linkSync, rmSync, statSync } from "node:fs";
+import { linkSync, rmSync, statSync } from "node:fs";
 import Database from "libsql";
 import { StoreError } from "../../broker/store.js";
-import { openFile } from "../../open-file.js";
 import { checkIntegrity } from "./damage/integrity-check.js";
 import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./damage/salvage.js";
 import { checkWal, readWal } from "./damage/wal.js";
@@ -9,6 +8,7 @@ import { damagedFile, toStoreError } from "./failure.js";
 import { checkpointPages, keptWalBytes } from "./limits.js";
 import { migrate } from "./migrate.js";
 import { applicationId, migrations, type Migration } from "./schema.js";
+import { assertFiles, withFile } from "./store-file.js";
 
 /**
  * Opens the database for this process alone, in the mode that the store's promises need, and brings it to
@@ -165,43 +165,4 @@ function assertMode(database: Database.Database): void {
 function read(database: Database.Database, pragma: string): unknown {
   const [row] = database.prepare(`PRAGMA ${pragma}`).all();
   return Object.values(row ?? {})[0];
-}
-
-const { O_RDONLY, O_WRONLY, O_CREAT, O_APPEND, O_TRUNC } = constants;
-
-const ways = {
-  read: O_RDONLY,
-  append: O_WRONLY | O_CREAT | O_APPEND,
-  replace: O_WRONLY | O_CREAT | O_TRUNC,
-};
-
-/**
- * Runs with the descriptor of one of the database's files. Anything else in its place is refused, without
- * waiting for it.
- */
-export function withFile<T>(path: string, how: keyof typeof ways, run: (file: number) => T): T {
-  const file = openStoreFile(path, how);
-  try {
-    return run(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Throws where something other than a file stands at a path that SQLite opens itself. */
-export function assertFiles(databasePath: string): void {
-  for (const path of ["", "-wal", "-journal"].map((suffix) => databasePath + suffix)) {
-    if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw notRegular(path);
-  }
-}
-
-/** The same, for whoever closes it. */
-export function openStoreFile(path: string, how: keyof typeof ways): number {
-  const file = openFile(path, ways[how]);
-  if (file === undefined) throw notRegular(path);
-  return file;
-}
-
-function notRegular(path: string): StoreError {
-  return new StoreError("UNAVAILABLE", `${path} is no regular file. Move it away.`);
 }

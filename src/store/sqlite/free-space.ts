@@ -3,10 +3,10 @@ import { constants } from "node:os";
 import { dirname } from "node:path";
 import { systemClock } from "../../clock.js";
 import type { Quarantine } from "./damage/quarantine.js";
-import { withFile } from "./database.js";
 import { probeBytes, probeIntervalMs } from "./limits.js";
 import type { Operations } from "./operations.js";
 import type { Statements } from "./statements.js";
+import { withFile } from "./store-file.js";
 
 /**
  * The free space beside the database, of which messages must leave a reserve for everything else.

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, readSync } from "node:fs";
-import { openStoreFile } from "../database.js";
 import { maxRowBytes } from "../limits.js";
+import { openStoreFile } from "../store-file.js";
 import { readWal, syncedFrames, type Wal } from "./wal.js";
 
 /*

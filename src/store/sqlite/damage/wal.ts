@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { withFile } from "../database.js";
 import { damagedFile } from "../failure.js";
+import { withFile } from "../store-file.js";
 
 /** The write-ahead log of a database (WAL). The format: https://www.sqlite.org/fileformat.html#the_write_ahead_log */
 export interface Wal {
