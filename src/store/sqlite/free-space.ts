@@ -1,4 +1,4 @@
-import { rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import { statfsSync, statSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { systemClock } from "../../clock.js";
@@ -6,7 +6,7 @@ import type { Quarantine } from "./damage/quarantine.js";
 import { probeBytes, probeIntervalMs } from "./limits.js";
 import type { Operations } from "./operations.js";
 import type { Statements } from "./statements.js";
-import { withFile } from "./store-file.js";
+import { removeIfPossible, withFile } from "./store-file.js";
 
 /**
  * The free space beside the database, of which messages must leave a reserve for everything else.
@@ -113,14 +113,6 @@ function fill(file: number, from: number): void {
 
 function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-function removeIfPossible(path: string): void {
-  try {
-    rmSync(path, { force: true });
-  } catch {
-    // A read-only disk cannot have it.
-  }
 }
 
 function mebibytes(bytes: number): string {

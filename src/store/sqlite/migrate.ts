@@ -6,6 +6,7 @@ import { renameDurably } from "../../durable-file.js";
 import { findProblem } from "./damage/integrity-check.js";
 import { toStoreError } from "./failure.js";
 import { applicationId, type Migration } from "./schema.js";
+import { removeIfPossible } from "./store-file.js";
 
 /**
  * Brings a database to a newer version of the schema, or leaves it as it was:
@@ -98,13 +99,4 @@ function describe(database: Database.Database): string {
     database.prepare(`PRAGMA ${pragma}`).all(),
   );
   return JSON.stringify([marks, counts]);
-}
-
-/** A file that cannot be removed is no reason to refuse the database. */
-function removeIfPossible(path: string): void {
-  try {
-    rmSync(path, { force: true });
-  } catch {
-    return;
-  }
 }

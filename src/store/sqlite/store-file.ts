@@ -1,4 +1,4 @@
-import { closeSync, constants, statSync } from "node:fs";
+import { closeSync, constants, rmSync, statSync } from "node:fs";
 import { StoreError } from "../../broker/store.js";
 import { openFile } from "../../open-file.js";
 
@@ -34,6 +34,15 @@ export function openStoreFile(path: string, how: keyof typeof ways): number {
 export function assertFiles(databasePath: string): void {
   for (const path of ["", "-wal", "-journal"].map((suffix) => databasePath + suffix)) {
     if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw notRegular(path);
+  }
+}
+
+/** Removes a backup or a probe. One that cannot be removed, as on a read-only disk, is no reason to fail. */
+export function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    return;
   }
 }
 
