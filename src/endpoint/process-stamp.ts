@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync, rmSync } from "node:fs";
+import { errnoOf } from "./endpoint-error.js";
 import { maxStampBytes } from "./limits.js";
 import { readRegularFile, writeRegularFile } from "./regular-file.js";
 
@@ -68,6 +69,7 @@ export function bootId(): string {
 }
 
 /** Places among the words of `/proc/PID/stat` that follow the program's name. */
+const stateField = 0;
 const parentField = 1;
 const startField = 19;
 
@@ -97,14 +99,14 @@ export function isRunning(pid: number): boolean {
     process.kill(pid, 0);
   } catch (error) {
     // EPERM: it is there, and another user's.
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return errnoOf(error) === "EPERM";
   }
   return !isZombie(pid);
 }
 
 /** It has ended, and its parent has not taken note: in a container nobody may ever do. */
 function isZombie(pid: number): boolean {
-  return /\) Z /.test(readKernelLine(`/proc/${pid}/stat`) ?? "");
+  return statOf(pid)?.[stateField] === "Z";
 }
 
 /** The line, or the lines, that a file of `/proc` holds; undefined where there is none, as on other systems than Linux. */
