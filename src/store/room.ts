@@ -1,4 +1,4 @@
-import type { Bound, StoreErrorCode } from "../broker/store.js";
+import { type Bound, StoreError, type StoreErrorCode } from "../broker/store.js";
 import { deliveryBytes, freeShare, type StoreLimits } from "./limits.js";
 
 /** How much of a bound is used, by one sender and by all. */
@@ -12,6 +12,10 @@ export interface Shortage {
   readonly code: StoreErrorCode;
   readonly message: string;
   readonly bound: Bound;
+}
+
+export function shortageError({ code, message, bound }: Shortage): StoreError {
+  return new StoreError(code, message, { bound });
 }
 
 /** Why a queue has no room for a message of this size from this sender; undefined where it has. */

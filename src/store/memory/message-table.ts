@@ -17,7 +17,7 @@ import {
   type Store,
 } from "../../broker/store.js";
 import { deliveryBytes, type StoreLimits } from "../limits.js";
-import { mailProblem, queueProblem, type Shortage } from "../room.js";
+import { mailProblem, queueProblem, type Shortage, shortageError } from "../room.js";
 import {
   climb,
   isOpen,
@@ -156,8 +156,7 @@ export class MessageTable {
     const { entry } = delivery;
     const use = queue.useOf(entry.from.peerId);
     const problem = queueProblem(delivery.receipt.peerName, use, entry.sizeBytes, this.#limits);
-    if (problem !== undefined)
-      throw new StoreError(problem.code, problem.message, { bound: problem.bound });
+    if (problem !== undefined) throw shortageError(problem);
     delivery.receipt = queuedReceipt(delivery.receipt);
     delivery.isRedriven = true;
     queue.add(delivery);
@@ -286,8 +285,8 @@ export class MessageTable {
   }
 }
 
-function refused({ code, message, bound }: Shortage): EnqueueResult {
-  return { ok: false, error: new StoreError(code, message, { bound }) };
+function refused(shortage: Shortage): EnqueueResult {
+  return { ok: false, error: shortageError(shortage) };
 }
 
 function keyOf(from: PeerRef, messageId: string): string {

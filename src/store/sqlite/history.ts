@@ -2,11 +2,9 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import type { ListQuery, Operations, RecordRow } from "./operations.js";
-import { receiptOf, soundDelivery } from "./receipts.js";
+import { deliveriesOf, receiptOf, soundDelivery } from "./receipts.js";
 import {
-  deliverySelect,
   messageSelect,
-  type ReadDelivery,
   readInteger,
   type ReadMessage,
   type Statement,
@@ -19,9 +17,7 @@ export function historyOperations(
   quarantine: Quarantine,
 ): Pick<Operations, "findMessages" | "listMessages"> {
   const messageAt = messageById(statements);
-  const deliveriesOf = statements.prepare<ReadDelivery>(
-    `${deliverySelect} WHERE d.message = :id ORDER BY d.seq`,
-  );
+  const deliveriesAt = deliveriesOf(statements);
   /** `senders` is a JSON list of names or ids. An empty list means all. */
   const findMessages = statements.prepare<{ id: number }>(
     `SELECT m.id FROM message m INDEXED BY message_by_suffix
@@ -102,7 +98,7 @@ export function historyOperations(
     const row = messageAt.one({ id });
     const body = row && quarantine.intactBody(row);
     if (row === undefined || body === undefined) return undefined;
-    const receipts = deliveriesOf
+    const receipts = deliveriesAt
       .all({ id })
       .map((receipt) => receiptOf(soundDelivery(quarantine, receipt, () => body)));
     const isShown =

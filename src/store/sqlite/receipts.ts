@@ -2,13 +2,14 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Message, MessageSchema, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { StoreError } from "../../broker/store.js";
-import { climb } from "../stored-message.js";
-import { queuedReceipt, type StoredReceipt } from "../stored-message.js";
+import { shortageError } from "../room.js";
+import { climb, queuedReceipt, type StoredReceipt } from "../stored-message.js";
 import { noSums } from "./damage/checksums.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import type { AdvancedRow, Operations } from "./operations.js";
 import type { Room } from "./room.js";
 import {
+  deliverySelect,
   mailSelect,
   type ReadDelivery,
   type ReadMail,
@@ -58,8 +59,7 @@ export function receiptOperations(
       }
       const { senderPeerId, sizeBytes, peerName: name } = sound;
       const problem = room.problemOfQueue({ peerId, name }, senderPeerId, sizeBytes);
-      if (problem !== undefined)
-        throw new StoreError(problem.code, problem.message, { bound: problem.bound });
+      if (problem !== undefined) throw shortageError(problem);
       const receipt = queuedReceipt(sound);
       write({ ...sound, redriven: 1 }, receipt);
       return toAdvanced(row, sound, receipt, true);
@@ -71,6 +71,10 @@ type MailBySeq = Statement<ReadMail>;
 
 export function mailBySeq(statements: Statements): MailBySeq {
   return statements.prepare(`${mailSelect} WHERE d.seq = :seq AND d.peer_id = :peerId`);
+}
+
+export function deliveriesOf(statements: Statements): Statement<ReadDelivery> {
+  return statements.prepare(`${deliverySelect} WHERE d.message = :id ORDER BY d.seq`);
 }
 
 export function deadLetter(mailAt: MailBySeq, peerId: string, seq: number): ReadMail {

@@ -4,14 +4,15 @@ import { purgeSliceMessages } from "../limits.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import { keptFreePages, pruneSliceRows, reclaimSlicePages } from "./limits.js";
 import type { AdvancedRow, Operations, PruneMark } from "./operations.js";
-import { deadLetter, mailBySeq, receiptOf, soundDelivery, toAdvanced } from "./receipts.js";
 import {
-  deliverySelect,
-  type ReadDelivery,
-  readInteger,
-  readText,
-  type Statements,
-} from "./statements.js";
+  deadLetter,
+  deliveriesOf,
+  mailBySeq,
+  receiptOf,
+  soundDelivery,
+  toAdvanced,
+} from "./receipts.js";
+import { type ReadDelivery, readInteger, readText, type Statements } from "./statements.js";
 
 /** Removes a dead letter, what a peer sent, or what is old, and shrinks the file. */
 export function removalOperations(
@@ -20,9 +21,7 @@ export function removalOperations(
   quarantine: Quarantine,
 ): Pick<Operations, "drop" | "purge" | "prune" | "reclaim"> {
   const mailAt = mailBySeq(statements);
-  const deliveriesOf = statements.prepare<ReadDelivery>(
-    `${deliverySelect} WHERE d.message = :id ORDER BY d.seq`,
-  );
+  const deliveriesAt = deliveriesOf(statements);
   /** The messages that a peer sent or received, in the order of acceptance. */
   const messagesOf = statements.prepare<{ id: number }>(
     `SELECT ${readInteger("message")} AS id FROM participant
@@ -58,7 +57,7 @@ export function removalOperations(
       const removed: AdvancedRow[] = [];
       const slice = messagesOf.all({ peerId: from, after, limit: purgeSliceMessages });
       for (const { id } of slice) {
-        for (const { seq, peerId, senderPeerId, state } of deliveriesOf.all({ id })) {
+        for (const { seq, peerId, senderPeerId, state } of deliveriesAt.all({ id })) {
           if (senderPeerId !== from || (waiting && !isWaiting(state))) continue;
           const row = mailAt.one({ seq, peerId });
           if (row === undefined) continue;
