@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
-import { basename, delimiter, isAbsolute } from "node:path";
+import { basename } from "node:path";
 import { promisify } from "node:util";
 import { EndpointError } from "./endpoint-error.js";
-import { findProgram, isProgram } from "./find-program.js";
+import { findProgram, foldersIn, isProgram } from "./find-program.js";
 import { versionTimeoutMs } from "./limits.js";
 import { openRegularFile } from "./regular-file.js";
 
@@ -30,7 +30,7 @@ export async function chooseBrokerCommand(options: {
   signal: AbortSignal;
 }): Promise<BrokerCommand> {
   const { program, node, environment, signal } = options;
-  const folders = (environment["PATH"] ?? "").split(delimiter).filter((path) => isAbsolute(path));
+  const folders = foldersIn(environment["PATH"]);
   const script = existsSync(program) ? program : findInstead(program, "peerline", folders);
   if (script !== program && !isForNode(script)) return { file: script, args: [] };
   // By its real path, as Node would name it: a link on PATH moves with the next upgrade.

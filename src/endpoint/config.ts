@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, isAbsolute, join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { readName, type AskedName } from "../contract/names.js";
 import { checkSocketPath } from "./broker-socket.js";
 import { EndpointError } from "./endpoint-error.js";
+import { foldersIn } from "./find-program.js";
 
 /** What the environment says. Nothing else in the program reads it. */
 export interface Config {
@@ -57,7 +58,7 @@ export function readUserPlaces(env: NodeJS.ProcessEnv = process.env): UserPlaces
     home,
     settings: absoluteOr(env["XDG_CONFIG_HOME"], join(home, desktop)),
     pathIn: (variable) => readPath(env, variable),
-    programs: (env["PATH"] ?? "").split(delimiter).filter((path) => isAbsolute(path)),
+    programs: foldersIn(env["PATH"]),
   };
 }
 

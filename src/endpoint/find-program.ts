@@ -1,5 +1,10 @@
 import { accessSync, constants, statSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, isAbsolute, join } from "node:path";
+
+/** The folders in a `PATH`. A relative one is left out: it would depend on the working directory. */
+export function foldersIn(path: string | undefined): string[] {
+  return (path ?? "").split(delimiter).filter((folder) => isAbsolute(folder));
+}
 
 /** The file that a program's name stands for on a search path; undefined where there is none. */
 export function findProgram(name: string, folders: readonly string[]): string | undefined {
