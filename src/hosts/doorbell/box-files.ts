@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { openRegularFile } from "../../endpoint/regular-file.js";
+import { openRegularFile, writeRegularFile } from "../../endpoint/regular-file.js";
 import { maxSmallFileBytes } from "./limits.js";
 
 /**
@@ -29,8 +29,7 @@ export function readSmallFile(path: string): SmallFile | undefined {
 
 /** Makes or replaces it. Throws where something else stands there, or there is no room. */
 export function writeSmallFile(path: string, text: string): void {
-  const { O_WRONLY, O_CREAT, O_TRUNC } = constants;
-  write(openSync(path, O_WRONLY | O_CREAT | O_TRUNC | carefully, 0o600), text);
+  writeRegularFile(path, text, "replace", "refuse");
 }
 
 /** Makes it. Throws where something stands there, or there is no room. */
