@@ -15,7 +15,7 @@ export async function* watchMessages(
   core: Pick<Core, "receipts" | "stopping">,
   callSignal: AbortSignal,
 ): AsyncGenerator<WatchMessagesResponse> {
-  const waiting: WatchMessagesResponse[] = [];
+  const waiting: { event: WatchMessagesResponse; bytes: number }[] = [];
   let waitingBytes = 0;
   let lost: BrokerError | undefined;
   using watch = new AbortScope([callSignal, core.stopping]);
@@ -23,13 +23,13 @@ export async function* watchMessages(
   const events = new Pulse();
   const stopListening = core.receipts.onEvent((event) => {
     if (lost !== undefined) return;
-    const bytes = sizeOf(event);
+    const bytes = toBinary(WatchMessagesResponseSchema, event).byteLength;
     if (waiting.length >= maxWatchLag) {
       lost = lagged("watch_lag", maxWatchLag, "events");
     } else if (waitingBytes + bytes > maxWatchLagBytes) {
       lost = lagged("watch_lag_bytes", maxWatchLagBytes, "bytes");
     } else {
-      waiting.push(event);
+      waiting.push({ event, bytes });
       waitingBytes += bytes;
     }
     events.beat();
@@ -37,9 +37,9 @@ export async function* watchMessages(
   try {
     yield create(WatchMessagesResponseSchema, { event: { case: "started", value: {} } });
     while (!signal.aborted) {
-      for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) {
-        waitingBytes -= sizeOf(event);
-        yield event;
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        waitingBytes -= next.bytes;
+        yield next.event;
       }
       if (lost !== undefined) throw lost;
       await events.next(signal).catch(() => {});
@@ -48,10 +48,6 @@ export async function* watchMessages(
   } finally {
     stopListening();
   }
-}
-
-function sizeOf(event: WatchMessagesResponse): number {
-  return toBinary(WatchMessagesResponseSchema, event).byteLength;
 }
 
 function lagged(limit: string, maximum: number, unit: string): BrokerError {
