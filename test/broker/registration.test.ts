@@ -23,6 +23,22 @@ describe("Register", () => {
   beforeEach(async () => void (broker = await startTestBroker()));
   afterEach(() => broker[Symbol.asyncDispose]());
 
+  /** Each an instance of its own, in a conversation of its own. */
+  async function joinTwo(): Promise<{ one: TestPeer; two: TestPeer }> {
+    return {
+      one: await broker.join({
+        name: "one",
+        conversationId: "claude-code:1",
+        instanceId: "1",
+      }),
+      two: await broker.join({
+        name: "two",
+        conversationId: "claude-code:2",
+        instanceId: "2",
+      }),
+    };
+  }
+
   test("names a new peer after its project, and numbers it when the name is taken", async () => {
     const first = await broker.join({ baseName: "My API!", profile });
     const second = await broker.join({ baseName: "My API!", profile });
@@ -219,16 +235,7 @@ describe("Register", () => {
   });
 
   test("follows its host from conversation to conversation, as often as it goes, and leaves mail where it is", async () => {
-    const one = await broker.join({
-      name: "one",
-      conversationId: "claude-code:1",
-      instanceId: "1",
-    });
-    const two = await broker.join({
-      name: "two",
-      conversationId: "claude-code:2",
-      instanceId: "2",
-    });
+    const { one, two } = await joinTwo();
     const asker = await broker.join({ name: "asker", instanceId: "9" });
     await one.client.unregister({});
     const keyring = [one.secret, two.secret];
@@ -263,16 +270,7 @@ describe("Register", () => {
   });
 
   test("never takes a conversation's agent along to the mail of another, when somebody has its peer", async () => {
-    const one = await broker.join({
-      name: "one",
-      conversationId: "claude-code:1",
-      instanceId: "1",
-    });
-    const two = await broker.join({
-      name: "two",
-      conversationId: "claude-code:2",
-      instanceId: "2",
-    });
+    const { one, two } = await joinTwo();
     await one.client.sendMessage({ to: ["two"], text: "for conversation 2" });
     // The first window has gone on, and its peer with it.
     const gone = { secret: one.secret, instanceId: "1", conversationId: "claude-code:3" };
