@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
+import { initialize, initialized } from "../mcp/raw-agent.js";
 import { program } from "../support/program.js";
 import { eventually } from "../support/test-broker.js";
 
@@ -28,18 +29,10 @@ function startAdapter(environment: NodeJS.ProcessEnv = {}): ChildProcess {
     env,
     stdio: ["pipe", "pipe", "ignore"],
   });
-  const params = {
-    protocolVersion: "2025-06-18",
-    capabilities: {},
-    clientInfo: { name: "test", version: "1" },
-  };
   adapter.stdin?.on("error", () => undefined);
-  adapter.stdin?.write(
-    `${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params })}\n`,
-  );
-  adapter.stdin?.write(
-    `${JSON.stringify({ jsonrpc: "2.0", method: "notifications/initialized" })}\n`,
-  );
+  for (const message of [initialize, initialized]) {
+    adapter.stdin?.write(`${JSON.stringify(message)}\n`);
+  }
   adapters.push(adapter);
   return adapter;
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { installCopy } from "../support/installed-copy.js";
 import { program } from "../support/program.js";
-import { RawAgent } from "../mcp/raw-agent.js";
+import { initialize, initialized, RawAgent, toolCall } from "../mcp/raw-agent.js";
 import { TestHome } from "../mcp/test-home.js";
 
 /** An agent that goes on while an upgrade removes the Node and the Peerline that it runs. */
@@ -28,13 +28,7 @@ describe("an agent whose own files an upgrade has removed", () => {
     own = installCopy(old);
     const command = [join(old, "bin/node"), own, "mcp"];
     agent = new RawAgent(home.path, { PATH: bin }, command);
-    const params = {
-      protocolVersion: "2025-06-18",
-      capabilities: {},
-      clientInfo: { name: "test", version: "1" },
-    };
-    agent.write({ jsonrpc: "2.0", id: 1, method: "initialize", params });
-    agent.write({ jsonrpc: "2.0", method: "notifications/initialized" });
+    agent.write(initialize, initialized);
     expect(await call()).toContain('"you"');
     rmSync(old, { recursive: true });
     await home.killBroker("SIGTERM");
@@ -47,8 +41,7 @@ describe("an agent whose own files an upgrade has removed", () => {
 
   async function call(): Promise<string> {
     const id = ++calls;
-    const params = { name: "list_peers", arguments: {} };
-    agent.write({ jsonrpc: "2.0", id, method: "tools/call", params });
+    agent.write(toolCall(id, "list_peers"));
     return JSON.stringify((await agent.answer(id)).result);
   }
 
