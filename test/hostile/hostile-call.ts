@@ -3,6 +3,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { frame } from "../rpc/frame.js";
 import type { Chance } from "./chance.js";
 import { hostileMessage } from "./hostile-message.js";
 
@@ -117,11 +118,4 @@ function hostileFrames(chance: Chance, method: DescMethod): Buffer {
   if (roll < 0.92) return frame(gzipSync(message), undefined, 1);
   if (roll < 0.96) return Buffer.concat([frame(message), frame(message)]);
   return roll < 0.98 ? message : Buffer.alloc(0);
-}
-
-export function frame(message: Buffer, length = message.length, compressed = 0): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(compressed, 0);
-  head.writeUInt32BE(length, 1);
-  return Buffer.concat([head, message]);
 }

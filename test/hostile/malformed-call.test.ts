@@ -5,10 +5,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from "vitest";
+import { frame } from "../rpc/frame.js";
 import { type BrokerHome, program, startBrokerHome } from "../support/program.js";
 import { eventually } from "../support/test-broker.js";
 import { preface, sendBytes } from "./hostile-bytes.js";
-import { frame } from "./hostile-call.js";
 import { RawHttp2 } from "./raw-http2.js";
 import { defectsIn, Witness } from "./witness.js";
 

@@ -4,7 +4,8 @@ import {
   type ClientHttp2Stream,
 } from "node:http2";
 import { connect } from "node:net";
-import { frame } from "../rpc/raw-session.js";
+import { frame } from "../rpc/frame.js";
+import { openRawStream } from "../rpc/raw-session.js";
 
 /**
  * A client made by hand that gives the server no window: what is answered reaches it without its DATA, and the
@@ -43,14 +44,9 @@ export class NoWindow implements Disposable {
   /** Opens a call of an empty request. What the server will not have open yet waits in Node. */
   open(session: ClientHttp2Session, method: string, token?: string): ClientHttp2Stream | undefined {
     if (session.destroyed || session.closed) return undefined;
-    const stream = session.request({
-      ":method": "POST",
-      ":path": `/peerline.v1.BrokerService/${method}`,
-      "content-type": "application/grpc",
-      te: "trailers",
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    });
-    stream.on("error", () => undefined);
+    const path = `/peerline.v1.BrokerService/${method}`;
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const stream = openRawStream(session, path, headers);
     stream.on("response", () => void this.answered++);
     stream.on("close", () => {
       const code = stream.rstCode ?? 0;

@@ -13,7 +13,8 @@ import { openEcho, quiet, startEcho } from "./echo-server.js";
 import { failure } from "./failure.js";
 import { EchoRequestSchema } from "./gen/echo_pb.js";
 import { chatPath, echoPath, repeatPath } from "./raw-client.js";
-import { frame, openRawSession, openRawStream } from "./raw-session.js";
+import { frame } from "./frame.js";
+import { openRawSession, openRawStream } from "./raw-session.js";
 
 const KiB = 1024;
 const noWindow = { initialWindowSize: 0 };

@@ -34,10 +34,3 @@ export function openRawStream(
   stream.on("error", () => {});
   return stream;
 }
-
-/** A message as gRPC frames it; `length` is what it claims to be. */
-export function frame(message: Buffer, length: number = message.length): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(length, 1);
-  return Buffer.concat([prefix, message]);
-}

@@ -20,7 +20,8 @@ import {
   rawEcho,
   repeatPath,
 } from "./raw-client.js";
-import { frame, openRawSession, openRawStream } from "./raw-session.js";
+import { frame } from "./frame.js";
+import { openRawSession, openRawStream } from "./raw-session.js";
 import { steady } from "./steady.js";
 
 test("an error that is no RpcError reaches the caller bare, and is reported once", async () => {
