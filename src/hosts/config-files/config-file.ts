@@ -106,8 +106,9 @@ export async function removeFolders({ target }: ConfigFile, outermost: string): 
   }
 }
 
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder + sep);
+/** Whether a path is a folder or in it. The root's path ends with a separator, as no other folder's does. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import type { UserPlaces } from "../../endpoint/config.js";
 import { jointChange } from "../config-files/config-change.js";
+import { isWithin } from "../config-files/config-file.js";
 import { readValues, valueAt } from "../config-files/read-values.js";
 import { jsonServers, serverEntry, serverName } from "../config-files/server-entry.js";
 import { findSetting } from "../doorbell/find-hooks.js";
@@ -118,7 +119,9 @@ export async function folderTrust(
   }
   const rules = Object.entries(Object(await readValues(path)) as Record<string, unknown>);
   const [rule] = rules
-    .filter(([named, level]) => isWithin(folder, level === "TRUST_PARENT" ? dirname(named) : named))
+    .filter(([named, level]) =>
+      isWithin(folder, resolved(level === "TRUST_PARENT" ? dirname(named) : named)),
+    )
     .toSorted(([a], [b]) => b.length - a.length);
   return { trust: trusts[String(rule?.[1])] ?? "asked", path };
 }
@@ -132,11 +135,6 @@ const trusts: Readonly<Record<string, Trust>> = {
   TRUST_PARENT: "trusted",
   DO_NOT_TRUST: "refused",
 };
-
-function isWithin(path: string, folder: string): boolean {
-  const real = resolved(folder);
-  return path === real || path.startsWith(real.endsWith(sep) ? real : real + sep);
-}
 
 function resolved(path: string): string {
   try {

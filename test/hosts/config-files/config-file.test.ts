@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile, readlink, stat, symlink, writeFile } from "node
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
+  assertWithin,
   makeFolder,
   readConfigFile,
   replaceConfigFile,
@@ -66,6 +67,16 @@ test.each([
   const text = name.includes("go") ? undefined : "ours";
   await expect(replaceConfigFile(file, text)).rejects.toMatchObject({ code: "CONFIG_CHANGED" });
   expect(await folder.contents()).toEqual({ "config.json": "644 theirs" });
+});
+
+test("a file is within the root, and not within a folder whose name its folder's begins with", async () => {
+  await using folder = await UserFolder.make();
+  const path = join(folder.path, "shop-2", "mcp.json");
+  await mkdir(join(folder.path, "shop"));
+  await expect(assertWithin(path, "/")).resolves.toBeUndefined();
+  await expect(assertWithin(path, folder.path)).resolves.toBeUndefined();
+  const outside = { code: "LINK_OUTSIDE" };
+  await expect(assertWithin(path, join(folder.path, "shop"))).rejects.toMatchObject(outside);
 });
 
 test("what is no text file is refused", async () => {
