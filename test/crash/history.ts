@@ -3,8 +3,8 @@ import { join } from "node:path";
 
 /**
  * What one peer did or saw. A call is `invoke`, then `ok` (the broker said so), `fail` (it did not
- * happen) or `unknown` (it may have); one that ends with its process has no second operation and is
- * unknown, too. What only happens to a peer, a delivery or a presentation, is one operation.
+ * happen) or `unknown` (it may have happened). A call that ends with its process has no second operation,
+ * and is unknown too. What only happens to a peer, a delivery or a presentation, is one operation.
  */
 export type Operation = Send | Arrival | Report | Return;
 

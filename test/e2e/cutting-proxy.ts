@@ -2,9 +2,9 @@ import type { Socket } from "node:net";
 import { BrokerProxy } from "../support/broker-proxy.js";
 
 /**
- * Of the first connection it lets nothing back, of the second one piece of what the broker answers, and
- * so on: whatever was asked is done, and its answer is lost. After `cuts` connections it lets everything
- * through.
+ * Loses answers: what a client asks for is done, and the answer is cut off. The first connection gets no
+ * piece of an answer, the second connection one piece, and so on. After `cuts` connections everything
+ * passes.
  */
 export class CuttingProxy extends BrokerProxy {
   readonly path: string;

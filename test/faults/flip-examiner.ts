@@ -11,9 +11,9 @@ import { flipBits } from "./flip-bits.js";
 import { peersOfTrial } from "./flipped-peers.js";
 import { textOf } from "./text-of.js";
 
-// A program of the tests: for each seed flips bits in a copy of a database, opens it as a broker does,
-// reads everything in every way, and prints one Examination as a line of JSON. It ends abnormally
-// where the engine does. Arguments: a FlippedTrial as JSON.
+// A program of the tests. For each seed it flips bits in a copy of a database and opens it as a broker does.
+// It reads everything in every way, and prints one Examination as a line of JSON. It crashes when the
+// engine crashes. Arguments: a FlippedTrial as JSON.
 const trial = JSON.parse(process.argv[2] ?? "{}") as FlippedTrial;
 for (let seed = trial.firstSeed; seed < trial.firstSeed + trial.seeds; seed += 1) {
   process.stdout.write(`{"seed":${seed},`);

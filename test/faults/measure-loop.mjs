@@ -2,8 +2,8 @@ import { writeFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { isMainThread } from "node:worker_threads";
 
-// Preloaded into a broker (NODE_OPTIONS=--import): measures how late its event loop comes to what is due,
-// from a signal SIGUSR2 to the next, and writes the 99th percentile to the file FAULT_LOOP_REPORT as it ends.
+// Preloaded into a broker (NODE_OPTIONS=--import): measures the delay of its event loop. The measurement runs
+// from one SIGUSR2 to the next. At its end the broker writes the 99th percentile to the file FAULT_LOOP_REPORT.
 if (isMainThread) {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   process.on("SIGUSR2", () => delay.enable() || delay.disable());

@@ -14,9 +14,9 @@ import { Promises } from "./promises.js";
 import { type FileEvent, recordSender } from "./recording.js";
 import { relaxedWorker } from "./relaxed-worker.js";
 
-// A recorded run of the store is replayed onto a disk whose power is cut at random moments; each thing
-// that may be left of it then is opened as the store opens it, and asked for what it had promised. None
-// of it is damaged, so that nothing may be said to be.
+// A recorded run of the store is replayed onto a disk whose power is cut at random moments. Each state that
+// the disk may then be in is opened as the store opens it, and asked for what the store had promised. A cut
+// damages nothing, so the store must not report damage.
 const timeoutMs = 180_000;
 
 /** The same seed chooses the same moments and remains; what is recorded is never quite the same. */

@@ -22,8 +22,8 @@ import {
 import { damage } from "./database-damage.js";
 import type { Recovery, SalvageTrial } from "./salvage-trial.js";
 
-// A program of the tests: for each seed damages a copy of a database, counts the intact rows that each way
-// of reading finds in it, and prints a Recovery as a line of JSON. Arguments: a SalvageTrial as JSON.
+// A program of the tests. For each seed it damages a copy of a database and counts the intact rows that each
+// way of reading finds in it. It prints a Recovery as a line of JSON. Arguments: a SalvageTrial as JSON.
 const trial = JSON.parse(process.argv[2] ?? "{}") as SalvageTrial;
 for (let seed = 1; seed <= trial.seeds; seed += 1) {
   const folder = join(trial.folder, `${trial.kind}-${seed}`);

@@ -2,8 +2,8 @@ import type { Chance } from "./chance.js";
 import { http2Frame, type Http2Frame } from "./http2-frame.js";
 
 /**
- * One call's frames on a stream, made by hand: headers that no HTTP/2 library would send, in pieces or too
- * many, and what else may be done to a stream that has begun.
+ * One call's frames on a stream, made by hand. Their headers are such as no HTTP/2 library would send: in pieces,
+ * or too many. Frames follow that may be sent on a stream that has begun.
  */
 export function hostileStream(chance: Chance): Buffer {
   const stream = chance.is(0.9) ? 1 + 2 * chance.int(50) : chance.int(8);

@@ -15,8 +15,8 @@ export const callsAtOnce = 24;
 export const callsPerSession = 500;
 
 /**
- * Calls and connections that one driver process fires before the next takes its place: seldom, after some
- * hundreds of thousands, a Node 20.20.2 that is an HTTP/2 client takes memory without end and aborts.
+ * Calls and connections that one driver process fires before the next takes its place. After some hundreds of
+ * thousands, an HTTP/2 client on Node 20.20.2 sometimes takes memory without end and aborts.
  */
 export const inputsPerDriver = 20_000;
 
@@ -55,8 +55,8 @@ export const roomMiB = 192;
 export const maxMoreDescriptors = 6;
 
 /**
- * A connection that broke off in the middle of a bad frame is not noticed by Node, only by keepalive:
- * how long that takes at most, in milliseconds, on a busy machine.
+ * How long a connection lives on that broke off in the middle of a bad frame, in milliseconds, on a busy
+ * machine. Node does not notice it; keepalive does.
  */
 export const maxLingerMs = keepaliveTimeMs + keepaliveTimeoutMs + 20_000;
 

@@ -11,8 +11,8 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 
 /**
- * Memory that the broker may take while 64 MiB wait for a reader that is stuck, beyond what it has after as much
- * was stored for a peer that is away. It holds none of them: held once, encoded, they alone would be 64 MiB.
+ * Memory that the broker may take while 64 MiB wait for a stuck reader. It is compared with a broker that stored
+ * as much for a peer that is away. The broker holds none of these messages: encoded once, they would be 64 MiB.
  */
 const maxGrowthMiB = 48;
 
