@@ -4,7 +4,7 @@ import { readName } from "../contract/names.js";
 import { BrokerError } from "./broker-error.js";
 import { maxBaseNameBytes, maxThreadIdBytes } from "./limits.js";
 
-/** Checks of a request's fields. Each names the field and the mend. */
+/** Checks of a request's fields. Each names the field and the fix. */
 
 export function requireField(field: string, value: string): void {
   if (value === "") {

@@ -74,7 +74,7 @@ const commands: readonly (readonly [synopsis: string, summary: string, load: Loa
   ],
   [
     "doctor",
-    "say what keeps agents apart, and how to mend it",
+    "say what keeps agents apart, and how to fix it",
     () => import("./commands/doctor.js"),
   ],
   [

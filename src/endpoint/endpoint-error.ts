@@ -27,7 +27,7 @@ export class EndpointError extends CodedError<EndpointErrorCode> {
 /** Why the system does not store, and what helps. */
 export interface StorageTrouble {
   readonly what: string;
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /** Undefined for an error that is about something else. */
@@ -36,27 +36,27 @@ export function storageTrouble(error: unknown): StorageTrouble | undefined {
 }
 
 const troubles: Readonly<Record<string, StorageTrouble>> = {
-  ENOSPC: { what: "the disk is full (ENOSPC)", mend: "Free some room" },
+  ENOSPC: { what: "the disk is full (ENOSPC)", fix: "Free some room" },
   EDQUOT: {
     what: "the quota of disk space is used up (EDQUOT)",
-    mend: "Free some room, or have it raised",
+    fix: "Free some room, or have it raised",
   },
   EFBIG: {
     what: "files may not grow further (EFBIG)",
-    mend: "Start it without a bound on their size (ulimit -f)",
+    fix: "Start it without a bound on their size (ulimit -f)",
   },
   EROFS: {
     what: "the file system is read-only (EROFS)",
-    mend: "Have it mounted so that it can be written",
+    fix: "Have it mounted so that it can be written",
   },
-  EIO: { what: "the disk fails (EIO)", mend: "Have it checked" },
+  EIO: { what: "the disk fails (EIO)", fix: "Have it checked" },
 };
 
 /** An error of writing in whole sentences: `path` where the error names none. Any other error as it is. */
 export function explainStorage(error: unknown, path: string): unknown {
   const trouble = storageTrouble(error);
   if (trouble === undefined) return error;
-  const message = `${path} cannot be written: ${trouble.what}. ${trouble.mend}.`;
+  const message = `${path} cannot be written: ${trouble.what}. ${trouble.fix}.`;
   return new EndpointError("HOME_UNUSABLE", message, { cause: error });
 }
 

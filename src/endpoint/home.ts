@@ -141,10 +141,10 @@ function checkWritable(path: string): void {
   }
 }
 
-function unusable(path: string, what: string, mend: string, cause?: unknown): EndpointError {
+function unusable(path: string, what: string, fix: string, cause?: unknown): EndpointError {
   const errno = errnoOf(cause);
   const reason = errno === undefined ? "" : ` (${errno})`;
-  return new EndpointError("HOME_UNUSABLE", `The home ${path} ${what}${reason}. ${mend}`, {
+  return new EndpointError("HOME_UNUSABLE", `The home ${path} ${what}${reason}. ${fix}`, {
     cause,
   });
 }

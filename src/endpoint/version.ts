@@ -7,7 +7,7 @@ export const VERSION: string = manifest.version;
 /** That the broker which runs is of another version than this program, and what to do about it. */
 export interface OtherVersion {
   readonly seen: string;
-  readonly mend: string;
+  readonly fix: string;
   /** The line for a shell that carries it out; undefined where a person has to. */
   readonly command: string | undefined;
 }
@@ -31,15 +31,15 @@ export function otherVersion(
   if (isNewer(brokerVersion)) {
     return {
       seen,
-      mend: "Update this one, and restart the agents that run it",
+      fix: "Update this one, and restart the agents that run it",
       command: undefined,
     };
   }
   if (!options.ownsBroker)
-    return { seen, mend: "Stop it, and start the installed one in its place", command: undefined };
+    return { seen, fix: "Stop it, and start the installed one in its place", command: undefined };
   const command = `${options.self} stop`;
-  const mend = `${command} (${afterStop})`;
-  return { seen, mend, command };
+  const fix = `${command} (${afterStop})`;
+  return { seen, fix, command };
 }
 
 /** By its numbers. One that has none is not. */

@@ -283,7 +283,7 @@ function connectorOf({ config, program, log }: AdapterOptions) {
     if (version === notedVersion) return connection;
     notedVersion = version;
     const other = otherVersion(version, { ownsBroker, self: "peerline" });
-    if (other !== undefined) log(`${other.seen}: ${other.mend}`);
+    if (other !== undefined) log(`${other.seen}: ${other.fix}`);
     return connection;
   };
 }

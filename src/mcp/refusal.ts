@@ -24,8 +24,8 @@ export function explainRefusal(error: RpcError): AdapterError {
     sentence = parameter + sentence.slice(field.length);
   else if (field !== "") sentence = `${parameter}: ${sentence}`;
   sentence = sentence.replace(`: ${seeNames}`, "");
-  const mend = mends[info?.reason ?? ""]?.(parameter) ?? "";
-  return new AdapterError("REFUSED", `${sentence}${/[.?!]$/.test(sentence) ? "" : "."}${mend}`, {
+  const fix = fixes[info?.reason ?? ""]?.(parameter) ?? "";
+  return new AdapterError("REFUSED", `${sentence}${/[.?!]$/.test(sentence) ? "" : "."}${fix}`, {
     cause: error,
   });
 }
@@ -53,7 +53,7 @@ const parameterOf: Readonly<Record<string, string>> = {
   "profile.summary": "summary",
 };
 
-const mends: Readonly<Record<string, (parameter: string) => string>> = {
+const fixes: Readonly<Record<string, (parameter: string) => string>> = {
   PEER_RENAMED: () => " Nothing was sent.",
   PEER_NOT_FOUND: (parameter) => `${ofNoSend(parameter)} list_peers shows who is there.`,
   PEER_AMBIGUOUS: ofNoSend,
@@ -74,7 +74,7 @@ export type AdapterErrorCode =
   /** The host has gone on to another conversation while the call was under way. */
   | "MOVED";
 
-/** Why a tool cannot do what it was asked. The message is for the model: what is wrong, and the mend. */
+/** Why a tool cannot do what it was asked. The message is for the model: what is wrong, and the fix. */
 export class AdapterError extends CodedError<AdapterErrorCode> {
   override readonly name = "AdapterError";
 }

@@ -2,7 +2,7 @@ import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
 import { anyIs, anyPack, anyUnpack, type Any } from "@bufbuild/protobuf/wkt";
 
 /**
- * Why a call failed. A handler throws it to tell its caller; a client throws nothing else, save what the
+ * Why a call failed. A handler throws it to tell its caller; a client throws nothing else, except what the
  * caller's own request stream threw.
  */
 export class RpcError extends Error {
@@ -44,7 +44,7 @@ export interface ErrorDetail {
   readonly message: Message;
 }
 
-/** The gRPC status codes, save OK, which is no error. */
+/** The gRPC status codes, except OK, which is no error. */
 export const Code = {
   Cancelled: 1,
   Unknown: 2,

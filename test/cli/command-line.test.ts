@@ -56,10 +56,10 @@ test.each([
   [["send", "api", "-1 is it"], "goes after --"],
   [["send", "api", "hi", "--reply-too", "x"], "Did you mean --reply-to?"],
   [["send", "api", "hi", "--expires-in", "5"], "write 45s, 10m, 2h or 1d"],
-])("%j is refused with the mend, before any broker is started", async (args, mend) => {
+])("%j is refused with the fix, before any broker is started", async (args, fix) => {
   await using terminal = await Terminal.open();
   const { code, stdout, stderr } = await terminal.run(...args);
-  expect([code, stdout, stderr]).toEqual([2, "", expect.stringContaining(mend)]);
+  expect([code, stdout, stderr]).toEqual([2, "", expect.stringContaining(fix)]);
   expect(stderr).toMatch(/^peerline: /);
   expect(await terminal.brokerPid()).toBeUndefined();
 });

@@ -204,14 +204,14 @@ async function carryOut(trial: Trial): Promise<string[]> {
 }
 
 /** What a finding says, and whether it has commands, has to agree with the table. */
-function expectForm({ id, mend, commands }: Finding): void {
+function expectForm({ id, fix, commands }: Finding): void {
   const form = advised[id];
-  if (form === "nothing") expect({ id, mend, commands }).toEqual({ id });
+  if (form === "nothing") expect({ id, fix, commands }).toEqual({ id });
   if (form !== carriedOut) expect({ id, commands }).toEqual({ id });
-  for (const command of commands ?? []) expect(mend).toContain(command);
+  for (const command of commands ?? []) expect(fix).toContain(command);
   // A command that only stands in words would be tried by nobody.
   if (commands === undefined) {
-    expect(mend ?? "").not.toMatch(/^(?:rm|mv|cp|kill|fuser|chmod|chown|sudo|npm|mkdir) /);
+    expect(fix ?? "").not.toMatch(/^(?:rm|mv|cp|kill|fuser|chmod|chown|sudo|npm|mkdir) /);
   }
 }
 

@@ -31,7 +31,7 @@ describe("a broker", () => {
       .toBe(3);
     expect(await machine.finding("broker-socket-left")).toMatchObject({
       severity: "note",
-      mend: expect.stringContaining("the next agent starts a broker"),
+      fix: expect.stringContaining("the next agent starts a broker"),
     });
   });
 
@@ -42,8 +42,8 @@ describe("a broker", () => {
     try {
       const finding = await machine.finding("broker-silent");
       expect(finding.severity).toBe("problem");
-      const mends = { linux: `kill -KILL ${pid}` } as Record<string, string>;
-      expect(finding.mend).toContain(mends[process.platform] ?? "fuser -k");
+      const fixes = { linux: `kill -KILL ${pid}` } as Record<string, string>;
+      expect(finding.fix).toContain(fixes[process.platform] ?? "fuser -k");
     } finally {
       process.kill(pid, "SIGCONT");
     }
@@ -54,7 +54,7 @@ describe("a broker", () => {
     const socket = machine.path(".peerline/broker.sock");
     expect(await machine.finding("broker-socket-foreign")).toMatchObject({
       severity: "problem",
-      mend: `mv ${socket} ${socket}.set-aside`,
+      fix: `mv ${socket} ${socket}.set-aside`,
     });
   });
 
@@ -63,7 +63,7 @@ describe("a broker", () => {
     const env = { PEERLINE_BROKER: `unix:${machine.path("none.sock")}` };
     expect(await machine.finding("broker-absent", env)).toMatchObject({
       severity: "problem",
-      mend: expect.stringContaining("unset PEERLINE_BROKER"),
+      fix: expect.stringContaining("unset PEERLINE_BROKER"),
     });
   });
 
@@ -125,7 +125,7 @@ describe("a broker", () => {
     expect(await machine.finding("store-damaged")).toMatchObject({
       severity: "problem",
       subject: database,
-      mend: expect.stringContaining("Leave its files where they are"),
+      fix: expect.stringContaining("Leave its files where they are"),
     });
     expect((await machine.peerline("broker")).code).not.toBe(0);
     expect(await machine.finding("broker-start-failed")).toMatchObject({
@@ -186,7 +186,7 @@ describe("what a running broker tells", () => {
         severity: "warning",
         subject: "mallory",
         seen: expect.stringMatching(/^last seen 8 d ago, and 1 message for it wait/),
-        mend: expect.stringContaining("PEERLINE_NAME=mallory"),
+        fix: expect.stringContaining("PEERLINE_NAME=mallory"),
       },
       { severity: "note", seen: expect.stringMatching(/^1 peer not seen for a week/) },
     ]);
@@ -195,7 +195,7 @@ describe("what a running broker tells", () => {
   test("a clock that was set back is named", () => {
     const findings = checkClock({ ...evidence, nowMs: evidence.nowMs - 3_600_000 });
     expect(findings).toMatchObject([
-      { id: "clock", severity: "warning", mend: expect.stringContaining("Set the clock right") },
+      { id: "clock", severity: "warning", fix: expect.stringContaining("Set the clock right") },
       { id: "clock", severity: "warning" },
     ]);
   });
@@ -205,7 +205,7 @@ describe("what a running broker tells", () => {
     const found = checkBroker({ ...evidence, broker });
     expect(found.find(({ id }) => id === "broker-version")).toMatchObject({
       severity: "warning",
-      mend: expect.stringContaining(" stop "),
+      fix: expect.stringContaining(" stop "),
     });
   });
 

@@ -13,7 +13,7 @@ describe("an entry", () => {
     const finding = await machine.finding("entry-ignored");
     expect(finding).toMatchObject({ severity: "problem", subject: "Claude Code" });
     expect(finding.seen).toContain(machine.path(".claude/settings.json"));
-    expect(finding.mend).toBe(`${install} claude-code (and remove the entry from that file)`);
+    expect(finding.fix).toBe(`${install} claude-code (and remove the entry from that file)`);
   });
 
   test.each([
@@ -35,7 +35,7 @@ describe("an entry", () => {
     expect(await machine.finding("entry-fleeting")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining(cached),
-      mend: `${install} claude-code`,
+      fix: `${install} claude-code`,
     });
   });
 
@@ -52,7 +52,7 @@ describe("an entry", () => {
     expect(await machine.finding("entry-program-missing")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining(`starts ${missing}, which is not there`),
-      mend: expect.stringContaining(`${install} claude-code`),
+      fix: expect.stringContaining(`${install} claude-code`),
     });
   });
 
@@ -61,17 +61,17 @@ describe("an entry", () => {
     await using machine = await DoctorMachine.make({ ".claude.json": claude(server) });
     expect(await machine.finding("entry-relative")).toMatchObject({
       severity: "warning",
-      mend: `${install} claude-code`,
+      fix: `${install} claude-code`,
     });
   });
 
   test("that hides Peerline's variables from Codex's server is named with the line", async () => {
     const text = `[mcp_servers.peerline]\ncommand = "${process.execPath}"\nargs = ["${program}", "mcp"]\nenv_vars = ["PEERLINE_NAME"]\n`;
     await using machine = await DoctorMachine.make({ ".codex/config.toml": text });
-    const { seen, mend, severity } = await machine.finding("entry-env-vars");
+    const { seen, fix, severity } = await machine.finding("entry-env-vars");
     expect(severity).toBe("warning");
     expect(seen).toContain("Codex hides PEERLINE_HOME, PEERLINE_BROKER from");
-    expect(mend).toContain(`env_vars = ["PEERLINE_NAME","PEERLINE_HOME","PEERLINE_BROKER"]`);
+    expect(fix).toContain(`env_vars = ["PEERLINE_NAME","PEERLINE_HOME","PEERLINE_BROKER"]`);
   });
 
   test("that sets another home than is used here is named, and the same one is not", async () => {
@@ -80,7 +80,7 @@ describe("an entry", () => {
     expect(await machine.finding("entry-home")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining(machine.path("other", "broker.sock")),
-      mend: expect.stringContaining("Set PEERLINE_HOME there as it is everywhere else"),
+      fix: expect.stringContaining("Set PEERLINE_HOME there as it is everywhere else"),
     });
     await machine.write(".claude.json", ownAt("~/.peerline"));
     expect((await machine.finding("entry-home")).seen).toContain("not an absolute path");
@@ -93,7 +93,7 @@ describe("an entry", () => {
     await using machine = await DoctorMachine.make({ ".codex/config.toml": text });
     expect(await machine.finding("entry-disabled")).toMatchObject({
       severity: "problem",
-      mend: "Remove enabled from it",
+      fix: "Remove enabled from it",
     });
   });
 
@@ -105,7 +105,7 @@ describe("an entry", () => {
     expect(await machine.finding("entry-twice")).toMatchObject({
       severity: "warning",
       seen: expect.stringContaining(machine.path("shop/.gemini/settings.json")),
-      mend: expect.stringMatching(/^Keep one of them: /),
+      fix: expect.stringMatching(/^Keep one of them: /),
     });
   });
 
@@ -118,11 +118,11 @@ describe("an entry", () => {
     expect(findings.find(({ id }) => id === "entry-twice")).toMatchObject({
       severity: "warning",
       commands: [expect.stringMatching(/ uninstall claude-code$/)],
-      mend: expect.stringContaining("or, to keep that, claude plugin uninstall peerline@peerline"),
+      fix: expect.stringContaining("or, to keep that, claude plugin uninstall peerline@peerline"),
     });
     expect(findings.find(({ id }) => id === "plugin-program-missing")).toMatchObject({
       severity: "problem",
-      mend: expect.stringMatching(/^npm install --global /),
+      fix: expect.stringMatching(/^npm install --global /),
     });
   });
 

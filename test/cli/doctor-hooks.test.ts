@@ -47,14 +47,14 @@ describe("a host's hooks", () => {
     expect(await machine.finding("hooks-partial")).toMatchObject({
       severity: "warning",
       seen: expect.stringContaining(seen),
-      mend: `${install} ${name}`,
+      fix: `${install} ${name}`,
     });
     await expectNotWell(machine);
     expect((await machine.peerline("install", host)).code).toBe(0);
     await expect(machine.finding("hooks-partial")).rejects.toThrow("0 findings");
   });
 
-  test("that are run at some of their events only are named, and the mend is one", async () => {
+  test("that are run at some of their events only are named, and the fix is one", async () => {
     await using machine = await withHooks("claude");
     await edit(machine, "claude", ({ hooks }) => {
       Object.assign(hooks["PostToolUse"]?.[0] ?? {}, { matcher: "Edit" });
@@ -62,7 +62,7 @@ describe("a host's hooks", () => {
     });
     expect(await machine.finding("hooks-partial")).toMatchObject({
       seen: expect.stringMatching(/^2 of the 6 hooks .*: PostToolUse, Stop$/),
-      mend: `${install} claude-code --force`,
+      fix: `${install} claude-code --force`,
     });
     expect((await machine.peerline("install", "claude", "--force")).code).toBe(0);
     expect((await machine.finding("hooks")).severity).toBe("ok");
@@ -165,7 +165,7 @@ describe("a host's hooks", () => {
     expect(untrusted).toMatchObject({
       severity: "warning",
       seen: expect.stringMatching(/^4 hooks of 4 in /),
-      mend: expect.stringContaining("trust them"),
+      fix: expect.stringContaining("trust them"),
     });
     await expectNotWell(machine);
     await machine.trustCodexHooks();
@@ -190,13 +190,13 @@ describe("a host's hooks", () => {
       expect(await machine.finding("hooks-program-missing")).toMatchObject({
         severity: "problem",
         seen: expect.stringContaining(`run ${join("/nowhere", folder, "doorbell.sh")}, which`),
-        mend: `${install} claude-code`,
+        fix: `${install} claude-code`,
       });
       await expectNotWell(machine);
     },
   );
 
-  test("whose script is gone from beside this program are mended by bringing it back", async () => {
+  test("whose script is gone from beside this program are fixed by bringing it back", async () => {
     await using machine = await DoctorMachine.make();
     const other = machine.path("other");
     const folder = dirname(dirname(program));
@@ -207,14 +207,14 @@ describe("a host's hooks", () => {
       machine.run(process.execPath, [join(other, "dist/peerline.js"), ...args]);
     expect((await run("install", "claude")).code).toBe(0);
     await rm(join(other, "dist/doorbell.sh"));
-    const mend = async () => {
+    const fix = async () => {
       const { stdout } = await run("doctor", "--json");
-      const { findings } = JSON.parse(stdout) as { findings: { id: string; mend?: string }[] };
-      return findings.find(({ id }) => id === "hooks-program-missing")?.mend;
+      const { findings } = JSON.parse(stdout) as { findings: { id: string; fix?: string }[] };
+      return findings.find(({ id }) => id === "hooks-program-missing")?.fix;
     };
-    expect(await mend()).toBe("npm install --global peerline");
+    expect(await fix()).toBe("npm install --global peerline");
     await mkdir(join(other, "src"));
-    expect(await mend()).toBe(`npm --prefix ${other} run build`);
+    expect(await fix()).toBe(`npm --prefix ${other} run build`);
   });
 });
 

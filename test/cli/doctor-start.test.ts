@@ -11,8 +11,8 @@ describe("the command of an entry", () => {
     await using machine = await withCommand(
       `#!/bin/sh\necho "Welcome, hunter2!"\nexec ${process.execPath} ${program} mcp\n`,
     );
-    const { severity, seen, mend } = await machine.finding("entry-noise");
-    expect([severity, mend]).toEqual([
+    const { severity, seen, fix } = await machine.finding("entry-noise");
+    expect([severity, fix]).toEqual([
       "problem",
       expect.stringContaining("let it write them to standard error"),
     ]);
@@ -32,7 +32,7 @@ describe("the command of an entry", () => {
     expect(await machine.finding("entry-ended")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining("(exit code 3)"),
-      mend: `${install} claude-code --force (or see what it says: ${machine.path("bin/wrapper")})`,
+      fix: `${install} claude-code --force (or see what it says: ${machine.path("bin/wrapper")})`,
     });
   });
 
@@ -46,7 +46,7 @@ describe("the command of an entry", () => {
     expect(await machine.finding("entry-node")).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining("v18.20.1"),
-      mend: `${install} claude-code`,
+      fix: `${install} claude-code`,
     });
   });
 
@@ -55,7 +55,7 @@ describe("the command of an entry", () => {
     await using machine = await withCommand(`#!/bin/sh\necho '${answer}'\n`);
     expect(await machine.finding("entry-foreign")).toMatchObject({
       severity: "problem",
-      mend: `${install} claude-code --force`,
+      fix: `${install} claude-code --force`,
     });
   });
 
@@ -72,7 +72,7 @@ describe("the command of an entry", () => {
     await using machine = await withCommand(sleeper);
     expect(await machine.finding("entry-silent")).toMatchObject({
       severity: "problem",
-      mend: `${install} claude-code --force`,
+      fix: `${install} claude-code --force`,
     });
     const [pid] = await startedBy(machine);
     expect(isRunning(pid)).toBe(false);

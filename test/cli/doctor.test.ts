@@ -45,7 +45,7 @@ describe("the home", () => {
     expect(await machine.finding("home-open")).toMatchObject({
       severity: "problem",
       subject: machine.path(".peerline"),
-      mend: `chmod 700 ${machine.path(".peerline")}`,
+      fix: `chmod 700 ${machine.path(".peerline")}`,
     });
   });
 
@@ -54,7 +54,7 @@ describe("the home", () => {
     const long = machine.path("x".repeat(100));
     const finding = await machine.finding("home-path-long", { PEERLINE_HOME: long });
     expect(finding.seen).toContain(`${Buffer.byteLength(join(long, "broker.sock"))} bytes`);
-    expect(finding.mend).toContain("Set PEERLINE_HOME to a shorter path");
+    expect(finding.fix).toContain("Set PEERLINE_HOME to a shorter path");
   });
 
   test("that is a file, lies below one, or is a link to nothing, is named", async () => {
@@ -65,7 +65,7 @@ describe("the home", () => {
       expect(await machine.finding("home-unusable", { PEERLINE_HOME: home })).toMatchObject({
         severity: "problem",
         subject: home,
-        mend: expect.stringContaining("Set PEERLINE_HOME"),
+        fix: expect.stringContaining("Set PEERLINE_HOME"),
       });
     }
   });
@@ -76,7 +76,7 @@ describe("the home", () => {
     expect(await machine.finding("home-files")).toMatchObject({
       severity: "warning",
       subject: machine.path(".peerline/person.secret"),
-      mend: `chmod -R go-rwx ${machine.path(".peerline")}`,
+      fix: `chmod -R go-rwx ${machine.path(".peerline")}`,
     });
   });
 
@@ -85,7 +85,7 @@ describe("the home", () => {
     expect(await machine.finding("setting-invalid", { PEERLINE_HOME: "~/p" })).toMatchObject({
       severity: "problem",
       seen: expect.stringContaining("PEERLINE_HOME=~/p"),
-      mend: "Correct that variable where it is set, or unset it",
+      fix: "Correct that variable where it is set, or unset it",
     });
   });
 
@@ -115,15 +115,15 @@ describe("the home", () => {
     const of = (name: string) => findings.find(({ id }) => id === name);
     expect(of("start-claim")).toMatchObject({
       severity: "note",
-      mend: `rm ${machine.path(".peerline/broker.starting")}`,
+      fix: `rm ${machine.path(".peerline/broker.starting")}`,
     });
     expect(of("doorbells")).toMatchObject({
       severity: "note",
-      mend: expect.stringContaining("the next agent removes them"),
+      fix: expect.stringContaining("the next agent removes them"),
     });
     expect(of("secrets")).toMatchObject({
       severity: "warning",
-      mend: `mv ${machine.path(".peerline/peers/one.secret")} ${machine.path(".peerline/peers/one.secret.set-aside")}`,
+      fix: `mv ${machine.path(".peerline/peers/one.secret")} ${machine.path(".peerline/peers/one.secret.set-aside")}`,
     });
   });
 });
@@ -149,7 +149,7 @@ describe("a named pipe in the home", () => {
     const findings = await machine.findings();
     expect(
       findings.find(({ id, subject }) => id === "home-files" && subject === path),
-    ).toMatchObject({ severity: "problem", mend: `rm ${path}` });
+    ).toMatchObject({ severity: "problem", fix: `rm ${path}` });
   });
 
   test("in the place of the token for a broker that runs holds nobody up", async () => {
@@ -180,7 +180,7 @@ describe("this program", () => {
     expect(await machine.finding("program-node")).toMatchObject({
       severity: "problem",
       subject: "PATH",
-      mend: expect.stringContaining("Install Node 20.19 or newer"),
+      fix: expect.stringContaining("Install Node 20.19 or newer"),
     });
     const node = await machine.program("node", "#!/bin/sh\necho v18.20.1\n");
     expect(await machine.finding("program-node")).toMatchObject({
@@ -235,7 +235,7 @@ describe("this program", () => {
       severity: "warning",
       subject: machine.path("bin/peerline"),
       seen: expect.stringContaining("(0.0.1)"),
-      mend: expect.stringMatching(/^npm install --global /),
+      fix: expect.stringMatching(/^npm install --global /),
     });
   });
 });
@@ -254,7 +254,7 @@ describe.skipIf(process.platform !== "linux")("agents (by /proc, as on Linux alo
     expect(finding).toMatchObject({
       severity: "problem",
       subject: join(other, "broker.sock"),
-      mend: expect.stringContaining("Set PEERLINE_HOME"),
+      fix: expect.stringContaining("Set PEERLINE_HOME"),
     });
     expect(finding.seen).toContain(`pid ${agent.pid}`);
     expect(finding.seen).toContain(machine.path(".peerline", "broker.sock"));
@@ -285,13 +285,13 @@ describe.skipIf(process.platform !== "linux")("agents (by /proc, as on Linux alo
       severity: "warning",
       subject: old,
       seen: expect.stringContaining("version 0.0.1"),
-      mend: "Restart that agent",
+      fix: "Restart that agent",
     });
   });
 });
 
 describe("the report for people", () => {
-  test("has groups, problems last with their mends, and a closing line with counts", async () => {
+  test("has groups, problems last with their fixes, and a closing line with counts", async () => {
     await using machine = await DoctorMachine.make({
       ".codex/config.toml": `[mcp_servers.peerline]\ncommand = "/nowhere/node"\nargs = []\n`,
       ".claude/settings.json": "{",
@@ -299,11 +299,11 @@ describe("the report for people", () => {
     const { code, stdout, stderr } = await machine.peerline("doctor");
     expect([code, stderr]).toEqual([1, ""]);
     expect(stdout).toMatch(/^This program\n {2}ok +\S.*\n[^]*\nHome\n[^]*\nHosts\n/);
-    const [, troubles = ""] = stdout.split("\nTo be mended\n");
+    const [, troubles = ""] = stdout.split("\nTo be fixed\n");
     expect(troubles).toMatch(
       /^ {2}warning {2}Codex: [^]*\n {2}problem {2}[^]*\n\n\d+ ok, \d+ notes?, 1 warning, 2 problems\.\n$/,
     );
-    expect(troubles).toContain(`mend: ${install} codex --force`);
+    expect(troubles).toContain(`fix: ${install} codex --force`);
     expect(stdout).not.toContain("\u001B");
   });
 

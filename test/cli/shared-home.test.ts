@@ -49,12 +49,12 @@ test.skipIf(cannotSeparate !== undefined)(
     broker.kill("SIGSTOP");
     onTestFinished(() => void broker.kill("SIGCONT"));
     const inside = await findingsOf(home, separated);
-    expect(inside.find(({ id }) => id === "broker-silent")?.mend).toMatch(
+    expect(inside.find(({ id }) => id === "broker-silent")?.fix).toMatch(
       new RegExp(`^End process ${broker.pid} in the container that it runs in`),
     );
     const outside = await findingsOf(home);
     expect(outside.find(({ id }) => id === "broker-silent")).toMatchObject({
-      mend: `kill -KILL ${broker.pid}`,
+      fix: `kill -KILL ${broker.pid}`,
     });
   },
 );
@@ -77,7 +77,7 @@ test(
     const isShown = existsSync("/proc/locks");
     expect(found).toMatchObject({
       severity: "problem",
-      mend: isShown ? `kill -KILL ${holder.pid}` : expect.stringContaining("End the broker"),
+      fix: isShown ? `kill -KILL ${holder.pid}` : expect.stringContaining("End the broker"),
     });
     if (isShown)
       expect((await run("/bin/sh", ["-c", found?.commands?.[0] ?? ""], {})).code).toBe(0);

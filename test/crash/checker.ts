@@ -35,7 +35,7 @@ export interface Verdict {
   readonly violations: readonly Violation[];
 }
 
-/** Messages count once for each recipient, save `accepted`. */
+/** Messages count once for each recipient, except `accepted`. */
 export interface Counts {
   accepted: number;
   unknownAttempts: number;

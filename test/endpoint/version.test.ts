@@ -13,10 +13,10 @@ test.each(["0.0.9", "0.1.0-rc.1", "0.0.10000", "", "nonsense"])(
   (version) => {
     expect(otherVersion(version, own)).toEqual({
       seen: `the broker that runs is version ${version}, and this is ${VERSION}`,
-      mend: "peerline stop (the next call of an agent starts the installed one)",
+      fix: "peerline stop (the next call of an agent starts the installed one)",
       command: "peerline stop",
     });
-    expect(otherVersion(version, elsewhere)?.mend).toContain("in its place");
+    expect(otherVersion(version, elsewhere)?.fix).toContain("in its place");
     expect(otherVersion(version, elsewhere)?.command).toBeUndefined();
   },
 );
@@ -25,7 +25,7 @@ test.each(["0.2.0", "0.10.0", "1.0.0", "9.0.0-rc.1"])(
   "beside a newer one, %j, this program is to be updated",
   (version) => {
     for (const options of [own, elsewhere]) {
-      expect(otherVersion(version, options)?.mend).toContain("Update this one");
+      expect(otherVersion(version, options)?.fix).toContain("Update this one");
     }
   },
 );

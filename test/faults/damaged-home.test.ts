@@ -32,7 +32,7 @@ test(
 );
 
 test(
-  "a broker of whose database nothing is left names it and the mend, and leaves it as it is",
+  "a broker of whose database nothing is left names it and the fix, and leaves it as it is",
   { timeout: timeoutMs },
   async () => {
     const { home, path } = await homeWithPeers();

@@ -76,7 +76,7 @@ test.skipIf(impossible !== undefined)(
       expect.objectContaining({
         id: "locks-refused",
         severity: "problem",
-        mend: expect.stringContaining("PEERLINE_HOME"),
+        fix: expect.stringContaining("PEERLINE_HOME"),
       }),
     );
     expect(findings).toContainEqual(

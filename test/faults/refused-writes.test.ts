@@ -34,7 +34,7 @@ test.skipIf(impossible !== undefined).each([
   { timeout: timeoutMs },
   async (_what, name, faults) => {
     const home = realpathSync(mkdtempSync(join(folder, "home-")));
-    const { environment, fail, mend } = failing(home, faults);
+    const { environment, fail, fix } = failing(home, faults);
     const broker = await BrokerProcess.start(home, environment);
     const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
     const [channel, secret] = [broker.connect(), newSecret()];
@@ -59,7 +59,7 @@ test.skipIf(impossible !== undefined).each([
     expect(returned.peer?.name).toBe("carol");
     expect(broker.isRunning).toBe(true);
 
-    mend();
+    fix();
     await expect
       .poll(async () => (await alice.getServerInfo({})).store?.writable, { timeout: 10_000 })
       .toBe(true);
@@ -111,7 +111,7 @@ test.skipIf(impossible !== undefined)(
   { timeout: timeoutMs },
   async () => {
     const home = openHome(join(folder, "first-write"));
-    const { environment, fail, mend } = failing(home.path, { FAULT_SYNC_ERRNO: "5" });
+    const { environment, fail, fix } = failing(home.path, { FAULT_SYNC_ERRNO: "5" });
     const { wrapper, starts } = failingProgram(environment);
     const config = readConfig({ PATH: process.env["PATH"], PEERLINE_HOME: home.path });
     const connect = (paced: boolean) =>
@@ -137,7 +137,7 @@ test.skipIf(impossible !== undefined)(
       message: expect.stringMatching(/failed soon after its start: .*start it again in \d+ s/),
     });
 
-    mend();
+    fix();
     // A person is not made to wait.
     expect(await register(false, secret)).toBe("api");
     expect(await register(true, secret)).toBe("api");
@@ -163,12 +163,12 @@ test(
   },
 );
 
-/** The environment of a process whose writes to a folder fail from `fail` to `mend`. */
+/** The environment of a process whose writes to a folder fail from `fail` to `fix`. */
 function failing(home: string, faults: Readonly<Record<string, string>>) {
   const switchPath = join(folder, `${home.split("/").at(-1)}.failing`);
   const LD_PRELOAD = "path" in preload ? preload.path : "";
   const environment = { ...faults, LD_PRELOAD, FAULT_FOLDER: home, FAULT_SWITCH: switchPath };
-  return { environment, fail: () => writeFileSync(switchPath, ""), mend: () => rmSync(switchPath) };
+  return { environment, fail: () => writeFileSync(switchPath, ""), fix: () => rmSync(switchPath) };
 }
 
 /** The real program, whose brokers run in this environment; it counts them. */

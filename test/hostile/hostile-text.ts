@@ -3,7 +3,7 @@ import type { Chance } from "./chance.js";
 /** The recipients that hostile input may guess; their mail is nobody's. */
 export const targetNames = ["target-0", "target-1", "target-2", "target-3"] as const;
 
-/** Text that somebody might fall for. All of it is valid UTF-16, save the lone surrogates. */
+/** Text that somebody might fall for. All of it is valid UTF-16, except the lone surrogates. */
 export function hostileText(chance: Chance): string {
   const roll = chance.next();
   if (roll < 0.3) return chance.pick(targetNames);

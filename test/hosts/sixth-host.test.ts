@@ -56,10 +56,10 @@ describe("a sixth host, from one folder and one line in the list of hosts", () =
     expect(await findings(machine)).toMatchObject({
       "host-configured": { seen: expect.stringContaining(".zed/servers.json") },
       "entry-env-vars": {
-        mend: expect.stringContaining(`pass = ["PEERLINE_HOME","PEERLINE_NAME"`),
+        fix: expect.stringContaining(`pass = ["PEERLINE_HOME","PEERLINE_NAME"`),
       },
-      "hooks-untrusted": { mend: "Start zed, and allow them" },
-      "folder-untrusted": { mend: `cd ${shop} && zed-agent, then /trust` },
+      "hooks-untrusted": { fix: "Start zed, and allow them" },
+      "folder-untrusted": { fix: `cd ${shop} && zed-agent, then /trust` },
     });
     await machine.write(".zed/allowed.json", `{ "hooks": true }`);
     await machine.write(".zed/folders.json", JSON.stringify({ [shop]: true }));
@@ -75,7 +75,7 @@ describe("a sixth host, from one folder and one line in the list of hosts", () =
     expect(await findings(machine)).toMatchObject({
       "hooks-disabled": { seen: expect.stringContaining("quiet") },
       "entry-ignored": { seen: expect.stringContaining(".zed/old.json") },
-      "entry-twice": { mend: expect.stringMatching(/forget peerline; then .* drop peerline\)$/) },
+      "entry-twice": { fix: expect.stringMatching(/forget peerline; then .* drop peerline\)$/) },
       "plugin-program-missing": { subject: "Zed" },
     });
   });

@@ -153,7 +153,7 @@ describe("peerline mcp", () => {
     expect((await second.facts("list_peers")).note).toBeUndefined();
   });
 
-  test("a wrong call is answered with the parameter and the mend", async () => {
+  test("a wrong call is answered with the parameter and the fix", async () => {
     const [api] = await home.startAll("api", "web");
     const cases: [string, Record<string, unknown>, RegExp][] = [
       ["send_message", { to: "wbe", message: "x" }, /^`to`: .*wbe.*web.*list_peers/],

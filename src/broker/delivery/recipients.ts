@@ -152,10 +152,10 @@ function renamed(name: string, known: PeerEntry | undefined, owner: PeerEntry): 
   const present = known?.stored.name;
   const fate =
     present === undefined ? "the one you know is gone" : `the one you know is "${present}" now`;
-  const mend = present === undefined ? "" : `"${present}", or to `;
+  const fix = present === undefined ? "" : `"${present}", or to `;
   return new BrokerError(
     ErrorReason.PEER_RENAMED,
-    `to: "${name}" is another peer now, and ${fate}: send to ${mend}the id ${peerId}, which is the one that has the name`,
+    `to: "${name}" is another peer now, and ${fate}: send to ${fix}the id ${peerId}, which is the one that has the name`,
     { metadata: { field: "to", candidates: [present ?? "", peerId].join(",") } },
   );
 }

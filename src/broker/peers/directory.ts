@@ -135,12 +135,12 @@ export class Directory {
     const [former] = this.formerOwners(meantName(text) ?? "");
     if (former !== undefined) throw renamed(field, shown(text), former);
     const near = meansEverybody(text) ? [] : nearNames(text, this.#byName);
-    let mend: string = seeNames;
-    if (meansEverybody(text)) mend = "name each recipient";
-    else if (near.length > 0) mend = `did you mean ${near.join(", ")}?`;
+    let fix: string = seeNames;
+    if (meansEverybody(text)) fix = "name each recipient";
+    else if (near.length > 0) fix = `did you mean ${near.join(", ")}?`;
     throw new BrokerError(
       ErrorReason.PEER_NOT_FOUND,
-      `${field}: no peer is named "${shown(text)}": ${mend}`,
+      `${field}: no peer is named "${shown(text)}": ${fix}`,
       { metadata: { field, candidates: near.join(",") } },
     );
   }

@@ -18,13 +18,13 @@ import { catchInterruption, type Define, type Shell } from "../shell.js";
 export const define: Define = (command, shell) => {
   command
     .description(
-      "Looks for what keeps agents apart, and says how to mend it: the home, the broker, running agents, and how each " +
+      "Looks for what keeps agents apart, and says how to fix it: the home, the broker, running agents, and how each " +
         "coding agent is told of peerline. It changes nothing and starts no broker; the commands that are configured are " +
         "started for a moment, in a home of their own.",
     )
     .option(
       "--json",
-      "print one JSON object: version, and findings with id, severity, subject, seen, mend and, where a shell can do it, commands",
+      "print one JSON object: version, and findings with id, severity, subject, seen, fix and, where a shell can do it, commands",
     )
     .addHelpText(
       "after",
@@ -33,7 +33,7 @@ Ends with exit code ${ExitCode.failure} when there is a warning or a problem; no
 
 Examples:
   peerline doctor
-  peerline doctor --json | jq -r '.findings[] | select(.severity == "problem") | .mend'`,
+  peerline doctor --json | jq -r '.findings[] | select(.severity == "problem") | .fix'`,
     )
     .action((options: { json?: true }) => doctor(shell, options.json ?? false));
 };
@@ -69,7 +69,7 @@ function removedDirectory({ home }: UserPlaces): Finding {
     severity: "warning",
     subject: "the directory you are in",
     seen: `it was removed: what a project there says was not looked at, and agents started in it know no project`,
-    mend: `cd to the project's directory (or ${commandLine("cd", home)}), and restart agents that were started here`,
+    fix: `cd to the project's directory (or ${commandLine("cd", home)}), and restart agents that were started here`,
   };
 }
 
@@ -84,7 +84,7 @@ function readSettings(): Config | Finding {
       severity: "problem",
       subject: "environment",
       seen: error.message,
-      mend: "Correct that variable where it is set, or unset it",
+      fix: "Correct that variable where it is set, or unset it",
     };
   }
 }

@@ -102,10 +102,10 @@ async function sayAbsent(
   await out.lines(out.color.yellow(visibleLine(message)));
   // What is wrong with the home says itself what helps.
   if (code !== "BROKER_UNREACHABLE") return;
-  const mend = config.ownsBroker
+  const fix = config.ownsBroker
     ? "The first agent starts one by itself; so do `peerline send`, `peerline read` and, in the foreground, `peerline broker`."
     : "PEERLINE_BROKER names it: start it there, or unset the variable to use this home's own.";
-  await out.lines(mend);
+  await out.lines(fix);
 }
 
 function describe(
@@ -123,7 +123,7 @@ function describe(
       "broker",
       `${color.green("running")}, version ${visibleLine(info.version)}, ${processWords(process)}, up ${span(uptimeMs)}`,
     ],
-    ...(other === undefined ? [] : [["version", color.yellow(`${other.seen}: ${other.mend}`)]]),
+    ...(other === undefined ? [] : [["version", color.yellow(`${other.seen}: ${other.fix}`)]]),
     ["endpoint", config.endpoint],
     ["home", config.home],
     ["store", info.store ? storeWords(info.store, color) : "unknown"],

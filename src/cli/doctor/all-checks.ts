@@ -69,9 +69,9 @@ async function run(
     signal.throwIfAborted();
     // Only what the system says of a file is a finding; anything else is a defect.
     if (errnoOf(error) === undefined || !isPathError(error)) throw error;
-    const mend = "Look at that path: who owns it, and who may read it";
+    const fix = "Look at that path: who owns it, and who may read it";
     const seen = `it could not be looked at (${error.code})`;
-    return [{ id: "not-looked", severity: "warning", subject: error.path, seen, mend }];
+    return [{ id: "not-looked", severity: "warning", subject: error.path, seen, fix }];
   }
 }
 

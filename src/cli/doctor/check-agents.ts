@@ -42,7 +42,7 @@ function differs(socket: string, programs: readonly RunningProgram[], here: stri
     severity: isAgents ? "problem" : "note",
     subject: socket,
     seen: `${programs.slice(0, maxListed).map(words).join(", ")}: not at ${here}, as here`,
-    mend: "Set PEERLINE_HOME and PEERLINE_BROKER the same for all, or nowhere; then restart those agents",
+    fix: "Set PEERLINE_HOME and PEERLINE_BROKER the same for all, or nowhere; then restart those agents",
   };
 }
 
@@ -63,7 +63,7 @@ export function checkAdapters({ running = [] }: Evidence): Finding[] {
       severity: "warning",
       subject: program ?? `pid ${pid}`,
       seen: `the agent${where} (adapter ${pid}) runs ${what}, and this is ${VERSION}`,
-      mend: "Restart that agent",
+      fix: "Restart that agent",
     } satisfies Finding;
   });
 }
@@ -82,7 +82,7 @@ export function checkPeers({ broker, nowMs }: Evidence): Finding[] {
     severity: "warning",
     subject: peer.name,
     seen: `last seen ${relativeTime(seenMs(peer), nowMs)}, and ${count(Number(peer.waitingMessages), "message")} for it wait`,
-    mend: `Start its agent again: ${again(peer)}; or leave it: mail nobody reads expires`,
+    fix: `Start its agent again: ${again(peer)}; or leave it: mail nobody reads expires`,
   }));
   const empty = stale.length - withMail.length;
   if (empty > 0) {

@@ -10,8 +10,8 @@ export function checkBrokerLog(evidence: Evidence): Finding[] {
   const last = lastStart(evidence.home.path);
   if (last === undefined || last.outcome === "listening") return [];
   const seen = `the last broker ${last.outcome}: ${last.message ?? "see the log"}`;
-  const mend = `Do what it says; ${evidence.self} broker shows whether it starts`;
-  return [{ id: "broker-start-failed", severity: "problem", subject: last.path, seen, mend }];
+  const fix = `Do what it says; ${evidence.self} broker shows whether it starts`;
+  return [{ id: "broker-start-failed", severity: "problem", subject: last.path, seen, fix }];
 }
 
 /** How the last start of a home's broker that its log tells of has ended. */

@@ -33,17 +33,17 @@ function judge(evidence: Evidence): Finding[] {
       return [absent(evidence)];
     case "left": {
       const seen = "the socket is there and no broker behind it: it was killed, or the machine";
-      const mend = config.ownsBroker
+      const fix = config.ownsBroker
         ? "None is needed: the next agent starts a broker, which takes the socket's place"
         : "Start the broker that PEERLINE_BROKER names, or unset the variable";
       const severity = config.ownsBroker ? "note" : "problem";
-      return [{ id: "broker-socket-left", severity, subject, seen, mend }];
+      return [{ id: "broker-socket-left", severity, subject, seen, fix }];
     }
     case "foreign": {
       const seen = "what is there is no socket of this user's";
       const advice = config.ownsBroker
         ? advise([commandLine("mv", socket, asidePath(socket))])
-        : { mend: "Set PEERLINE_BROKER to a socket of your own, or unset it" };
+        : { fix: "Set PEERLINE_BROKER to a socket of your own, or unset it" };
       return [{ id: "broker-socket-foreign", severity: "problem", subject, seen, ...advice }];
     }
     case "silent": {
@@ -52,7 +52,7 @@ function judge(evidence: Evidence): Finding[] {
     case "unseen": {
       const advice = config.ownsBroker
         ? end(evidence)
-        : { mend: "Set PEERLINE_HOME to the home of that broker, or unset PEERLINE_BROKER" };
+        : { fix: "Set PEERLINE_HOME to the home of that broker, or unset PEERLINE_BROKER" };
       return [{ id: "broker-unseen", severity: "warning", subject, seen: broker.why, ...advice }];
     }
   }
@@ -74,8 +74,8 @@ function placeWords(pid: number, holder: LockHolder | undefined): string {
 function version({ config, self }: Evidence, { info }: RunningBroker): Finding[] {
   const other = otherVersion(info.version, { ownsBroker: config.ownsBroker, self });
   if (other === undefined) return [];
-  const { seen, mend, command } = other;
-  const advice = command === undefined ? { mend } : advise([command], afterStop);
+  const { seen, fix, command } = other;
+  const advice = command === undefined ? { fix } : advise([command], afterStop);
   return [{ id: "broker-version", severity: "warning", subject: config.endpoint, seen, ...advice }];
 }
 
@@ -86,12 +86,12 @@ function absent({ config }: Evidence): Finding {
     return { id: "broker-absent", severity: "note", subject, seen };
   }
   const seen = "no broker is there, and none is started there from here";
-  const mend = "Start it where it belongs, or unset PEERLINE_BROKER";
-  return { id: "broker-absent", severity: "problem", subject, seen, mend };
+  const fix = "Start it where it belongs, or unset PEERLINE_BROKER";
+  return { id: "broker-absent", severity: "problem", subject, seen, fix };
 }
 
 /** It does not answer, so it cannot be asked to stop. What has no lock of the home is no broker of it. */
-function silent(evidence: Evidence): Pick<Finding, "seen" | "mend" | "commands"> {
+function silent(evidence: Evidence): Pick<Finding, "seen" | "fix" | "commands"> {
   const { config, lock } = evidence;
   const seen = "it takes connections and does not answer";
   const socket = config.endpoint.slice("unix:".length);
@@ -103,13 +103,13 @@ function silent(evidence: Evidence): Pick<Finding, "seen" | "mend" | "commands">
 }
 
 /** It cannot be asked to stop. What it has accepted is on the disk. */
-function end({ config, running, lock }: Evidence): Pick<Finding, "mend" | "commands"> {
+function end({ config, running, lock }: Evidence): Pick<Finding, "fix" | "commands"> {
   if (config.ownsBroker && lock.holder !== undefined) return endHolder(lock.holder);
   const here = socketOf(config.endpoint);
   const pid = running?.find(({ kind, socket }) => kind === "broker" && socket === here)?.pid;
   if (pid !== undefined) return endHolder({ pid, place: "here" });
   const socket = config.endpoint.slice("unix:".length);
-  return { mend: `End its process: ${commandLine("fuser", "-k", socket)}` };
+  return { fix: `End its process: ${commandLine("fuser", "-k", socket)}` };
 }
 
 /** What the broker says of its store. */
@@ -119,19 +119,19 @@ export function checkStore({ home, broker, self }: Evidence): Finding[] {
   const subject = home.path;
   const findings: Finding[] = [];
   if (!store.writable) {
-    const mend = `Mend that; ${self} status says when it takes messages again`;
+    const fix = `Fix that; ${self} status says when it takes messages again`;
     const seen = `it takes no messages: ${store.problem}`;
-    findings.push({ id: "store-closed", severity: "problem", subject, seen, mend });
+    findings.push({ id: "store-closed", severity: "problem", subject, seen, fix });
   }
   if (store.damagedMessages > 0n) {
     const damaged = count(Number(store.damagedMessages), "damaged message");
     const seen = `${damaged} set aside, which nobody gets`;
-    const mend = `Ask their senders to send them again: ${self} log; then test the disk`;
-    findings.push({ id: "store-damaged", severity: "warning", subject, seen, mend });
+    const fix = `Ask their senders to send them again: ${self} log; then test the disk`;
+    findings.push({ id: "store-damaged", severity: "warning", subject, seen, fix });
   }
   for (const seen of store.damages) {
-    const mend = `Test the disk. What was lost is in the words above and in ${self} log`;
-    findings.push({ id: "store-damaged", severity: "warning", subject, seen, mend });
+    const fix = `Test the disk. What was lost is in the words above and in ${self} log`;
+    findings.push({ id: "store-damaged", severity: "warning", subject, seen, fix });
   }
   return findings.length > 0 ? findings : [healthy(store, subject)];
 }
@@ -149,14 +149,14 @@ export function checkClock({ broker, nowMs, self }: Evidence): Finding[] {
   const startedInMs = startTime === undefined ? 0 : timestampMs(startTime) - nowMs;
   if (startedInMs > clockToleranceMs) {
     const seen = `the broker started ${span(startedInMs)} from now: the clock was set back`;
-    const mend = `Set the clock right, then ${self} stop (agents that run start the broker again)`;
-    findings.push({ id: "clock", severity: "warning", subject: "clock", seen, mend });
+    const fix = `Set the clock right, then ${self} stop (agents that run start the broker again)`;
+    findings.push({ id: "clock", severity: "warning", subject: "clock", seen, fix });
   }
   const newestInMs = (broker.newestMs ?? nowMs) - nowMs;
   if (newestInMs > clockToleranceMs) {
     const seen = `the newest message was accepted ${span(newestInMs)} from now: the clock is slow, or was fast`;
-    const mend = "Set the clock right; messages of that time expire later than they say";
-    findings.push({ id: "clock", severity: "warning", subject: "clock", seen, mend });
+    const fix = "Set the clock right; messages of that time expire later than they say";
+    findings.push({ id: "clock", severity: "warning", subject: "clock", seen, fix });
   }
   return findings;
 }

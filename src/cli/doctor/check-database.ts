@@ -24,8 +24,8 @@ export async function checkDatabase(evidence: Evidence): Promise<Finding[]> {
     const seen = `${fault}, and the last broker could read nothing of it`;
     return [{ ...finding, seen, ...setAside(path) }];
   }
-  const mend = `Leave its files where they are: the next agent starts a broker, which keeps them and salvages what can be read; ${self} broker shows it`;
-  return [{ ...finding, seen: fault, mend }];
+  const fix = `Leave its files where they are: the next agent starts a broker, which keeps them and salvages what can be read; ${self} broker shows it`;
+  return [{ ...finding, seen: fault, fix }];
 }
 
 /** The log first: a broker that starts meanwhile makes a new database, to which an old log must not belong. */

@@ -18,18 +18,18 @@ export function checkDisk({ home }: Pick<Evidence, "home">): Finding[] {
 /** `freeFiles`: how many more files the disk takes; undefined where it has no such bound. */
 export function judge(folder: string, freeBytes: number, freeFiles: number | undefined): Finding {
   const free = `${Math.floor(freeBytes / 2 ** 20)} MiB are free`;
-  const mend = `Free some room: du -x -h -d 2 ${folder} | sort -h | tail`;
+  const fix = `Free some room: du -x -h -d 2 ${folder} | sort -h | tail`;
   if (freeFiles === 0) {
     const seen = "the disk takes no more files";
-    return { id: "disk", severity: "problem", subject: folder, seen, mend };
+    return { id: "disk", severity: "problem", subject: folder, seen, fix };
   }
   if (freeBytes < reserveBytes) {
     const seen = `${free}: messages are refused below ${reserveBytes / 2 ** 20} MiB`;
-    return { id: "disk", severity: "problem", subject: folder, seen, mend };
+    return { id: "disk", severity: "problem", subject: folder, seen, fix };
   }
   if (freeBytes < scarceBytes) {
     const seen = `${free}, and messages are refused below ${reserveBytes / 2 ** 20} MiB`;
-    return { id: "disk", severity: "warning", subject: folder, seen, mend };
+    return { id: "disk", severity: "warning", subject: folder, seen, fix };
   }
   return { id: "disk", severity: "ok", subject: folder, seen: free };
 }
@@ -41,9 +41,9 @@ export function checkWriting({ home }: Evidence): Finding[] {
   try {
     writeFileSync(path, "x", { flag: "wx", mode: 0o600 });
   } catch (error) {
-    const { what = "nothing can be written", mend = "Look at that path" } =
+    const { what = "nothing can be written", fix = "Look at that path" } =
       storageTrouble(error) ?? {};
-    return [{ id: "disk", severity: "problem", subject: home.path, seen: what, mend }];
+    return [{ id: "disk", severity: "problem", subject: home.path, seen: what, fix }];
   }
   try {
     linkSync(path, `${path}.link`);

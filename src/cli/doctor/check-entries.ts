@@ -108,7 +108,7 @@ function disabled({ host }: HostView, { path, settings }: EntryView): Finding[] 
       severity: "problem",
       subject: host.title,
       seen: `the entry in ${path} is switched off: ${key} = ${String(settings[key])}`,
-      mend: `Remove ${key} from it`,
+      fix: `Remove ${key} from it`,
     },
   ];
 }
@@ -156,18 +156,18 @@ const variables = ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER"];
 function otherBroker({ config }: Evidence, { host }: HostView, entry: EntryView): Finding[] {
   const set = variables.filter((name) => entry.env[name] !== undefined);
   if (set.length === 0 || set.some((name) => isExpanded(entry.env[name] ?? ""))) return [];
-  const mend = `Set ${set.join(", ")} there as it is everywhere else, or remove it`;
+  const fix = `Set ${set.join(", ")} there as it is everywhere else, or remove it`;
   const finding = { id: "entry-home", severity: "problem", subject: host.title } as const;
   try {
     const there = socketOf(readConfig({ ...settingsOf(config), ...entry.env }).endpoint);
     const here = socketOf(config.endpoint);
     if (there === here) return [];
     const seen = `the entry in ${entry.path} makes its agents use ${there}, and here it is ${here}`;
-    return [{ ...finding, seen, mend }];
+    return [{ ...finding, seen, fix }];
   } catch (error) {
     if (!(error instanceof EndpointError)) throw error;
     const seen = `the entry in ${entry.path} sets what cannot be used: ${error.message}`;
-    return [{ ...finding, seen, mend }];
+    return [{ ...finding, seen, fix }];
   }
 }
 

@@ -86,8 +86,8 @@ function leftBehind(folder: string, boxes: readonly string[]): Finding[] {
   const left = boxes.filter(isLeft);
   if (left.length === 0) return [];
   const seen = `${count(left.length, "folder")} of agents that ended without a word`;
-  const mend = "None is needed: the next agent removes them";
-  return [{ id: "doorbells", severity: "note", subject: folder, seen, mend }];
+  const fix = "None is needed: the next agent removes them";
+  return [{ id: "doorbells", severity: "note", subject: folder, seen, fix }];
 }
 
 /** Hooks are installed, and none came: what stands between the host and its server may hide one from the other. */
@@ -96,7 +96,7 @@ function unvisited(folder: string, boxes: readonly string[], hosts: Evidence["ho
   const hooked = hosts.filter(({ hooks, plugin }) => hooks.length > 0 || plugin !== undefined);
   if (alone.length === 0 || hooked.length === 0) return [];
   const seen = `no hook has come to ${count(alone.length, "running agent")}: each hears of mail with its next call only, until its host's hooks tell of a turn`;
-  const mend =
+  const fix =
     "Prompt each agent once; where this stays, restart its program, and let its MCP server be started without a wrapper";
-  return [{ id: "doorbells-unvisited", severity: "note", subject: folder, seen, mend }];
+  return [{ id: "doorbells-unvisited", severity: "note", subject: folder, seen, fix }];
 }

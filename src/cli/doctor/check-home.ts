@@ -106,7 +106,7 @@ function isElsewhere(path: string): Finding[] {
   return [{ id: "home-elsewhere", severity: "note", subject: path, seen }];
 }
 
-const anotherHome = () => ({ mend: "Set PEERLINE_HOME to a directory of your own, or unset it" });
+const anotherHome = () => ({ fix: "Set PEERLINE_HOME to a directory of your own, or unset it" });
 
 const closed = (path: string) => advise([commandLine("chmod", "700", path)]);
 
@@ -115,7 +115,7 @@ const troubles: Record<
   {
     id: FindingId;
     seen: (path: string) => string;
-    advice: (path: string) => Pick<Finding, "mend" | "commands">;
+    advice: (path: string) => Pick<Finding, "fix" | "commands">;
   }
 > = {
   unmakeable: {
@@ -155,6 +155,6 @@ const troubles: Record<
       const bytes = Buffer.byteLength(join(path, "broker.sock"));
       return `the socket's path has ${bytes} bytes, and may have ${maxSocketPathBytes}`;
     },
-    advice: () => ({ mend: "Set PEERLINE_HOME to a shorter path, the same for all agents" }),
+    advice: () => ({ fix: "Set PEERLINE_HOME to a shorter path, the same for all agents" }),
   },
 };

@@ -49,7 +49,7 @@ function strange({ host, hooks }: HostView, evidence: Evidence): Finding[] {
       severity: "warning",
       subject: host.title,
       seen: `a hook in ${found.path} comes with the project and runs ${found.script}, or more beside it, which is not this program's`,
-      mend: `Look at it before you trust the project, and remove it unless it is yours`,
+      fix: `Look at it before you trust the project, and remove it unless it is yours`,
     },
   ];
 }
@@ -58,8 +58,8 @@ function switchedOff({ host, hooks, hooksSwitch, plugin }: HostView): Finding[] 
   if (hooksSwitch === undefined || (hooks.length === 0 && plugin === undefined)) return [];
   const { path, setting } = hooksSwitch;
   const seen = `hooks that tell of mail are switched off by ${setting} in ${path}`;
-  const mend = `Remove what switches them off from ${path}: ${setting}`;
-  return [{ id: "hooks-disabled", severity: "warning", subject: host.title, seen, mend }];
+  const fix = `Remove what switches them off from ${path}: ${setting}`;
+  return [{ id: "hooks-disabled", severity: "warning", subject: host.title, seen, fix }];
 }
 
 function untrusted(
@@ -68,15 +68,15 @@ function untrusted(
 ): Finding[] {
   if (trust === "none") return [];
   const subject = host.title;
-  const mend = trust.way;
+  const fix = trust.way;
   const findings: Finding[] = [];
   if (untrustedHooks[0] !== undefined) {
     const seen = `${count(untrustedHooks.length, "hook")} of ${hooks.length} in ${untrustedHooks[0].path} are not trusted as they are, and ${subject} does not run them`;
-    findings.push({ id: "hooks-untrusted", severity: "warning", subject, seen, mend });
+    findings.push({ id: "hooks-untrusted", severity: "warning", subject, seen, fix });
   }
   if (plugin !== undefined && !isPluginTrusted) {
     const seen = `hooks of its plugin are not trusted, and ${subject} does not run them`;
-    findings.push({ id: "hooks-untrusted", severity: "warning", subject, seen, mend });
+    findings.push({ id: "hooks-untrusted", severity: "warning", subject, seen, fix });
   }
   return findings;
 }

@@ -100,8 +100,8 @@ export function checkHosts(evidence: Evidence): Finding[] {
   const { hosts, self } = evidence;
   if (hosts.length > 0) return hosts.flatMap((view) => judge(view, evidence));
   const seen = "no coding agent was found on this machine";
-  const mend = `Install one, then ${self} install --all`;
-  return [{ id: "host-none", severity: "note", subject: "hosts", seen, mend }];
+  const fix = `Install one, then ${self} install --all`;
+  return [{ id: "host-none", severity: "note", subject: "hosts", seen, fix }];
 }
 
 function judge(view: HostView, evidence: Evidence): Finding[] {
@@ -170,15 +170,15 @@ function twice(view: HostView, used: readonly EntryView[], evidence: Evidence): 
     const remove = commandLine(...plugin.removal);
     const advice =
       commands.length === 0
-        ? { mend: `Remove the entry from ${first?.path}, or ${remove}` }
+        ? { fix: `Remove the entry from ${first?.path}, or ${remove}` }
         : advise(commands, `or, to keep that, ${remove}`);
     return [{ id: "entry-twice", severity: "warning", subject, seen, ...advice }];
   }
   if (first === undefined || second === undefined) return [];
   const isSame = first.command === second.command && first.args.join() === second.args.join();
   const seen = `there are ${used.length} entries, and in this project ${used.at(-1)?.path} counts`;
-  const mend = `Keep one of them: ${used.map(({ path }) => path).join(", ")}`;
-  return [{ id: "entry-twice", severity: isSame ? "note" : "warning", subject, seen, mend }];
+  const fix = `Keep one of them: ${used.map(({ path }) => path).join(", ")}`;
+  return [{ id: "entry-twice", severity: isSame ? "note" : "warning", subject, seen, fix }];
 }
 
 function placeOf({ path, scope }: EntryView): string {
@@ -194,7 +194,7 @@ export function checkConfigFiles({ hosts }: Evidence): Finding[] {
       severity: "problem",
       subject: host.title,
       seen: error.message,
-      mend: "Mend the file at that place, or remove it",
+      fix: "Fix the file at that place, or remove it",
     })),
   );
 }
@@ -235,7 +235,7 @@ export function checkFolderTrust({ hosts, project }: Evidence): Finding[] {
         severity: isRefused ? "warning" : "note",
         subject: host.title,
         seen: `${project} ${word} in ${folder.path}: no server is started there`,
-        mend: `${commandLine("cd", project)} && ${programs[0]}, then ${folderTrust.command}`,
+        fix: `${commandLine("cd", project)} && ${programs[0]}, then ${folderTrust.command}`,
       },
     ];
   });

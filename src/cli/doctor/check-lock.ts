@@ -95,9 +95,9 @@ export function checkLock({ home, broker, lock }: Evidence): Finding[] {
   if (lock.state === "refused") {
     const name = fileSystemOf(home.path);
     const seen = `its file system${name === "" ? "" : ` (${name})`} refuses locks, and without them no broker starts`;
-    const mend =
+    const fix =
       "Set PEERLINE_HOME to a directory on a local disk, the same for all agents; or have it mounted with locks (NFS: as version 4, or with rpc.statd running)";
-    return [{ id: "locks-refused", severity: "problem", subject: home.path, seen, mend }];
+    return [{ id: "locks-refused", severity: "problem", subject: home.path, seen, fix }];
   }
   const isUnserved = broker.state !== "running" && broker.state !== "silent";
   if (lock.state !== "held" || !isUnserved) return [];
@@ -113,12 +113,12 @@ export function holderWords({ pid, place }: LockHolder): string {
 }
 
 /** How to end who cannot be asked to stop. */
-export function endHolder(holder: LockHolder | undefined): Pick<Finding, "mend" | "commands"> {
+export function endHolder(holder: LockHolder | undefined): Pick<Finding, "fix" | "commands"> {
   if (holder?.place === "here") return advise([commandLine("kill", "-KILL", String(holder.pid))]);
   const what = "agents that run start another broker by themselves";
   return holder === undefined
-    ? { mend: `End the broker where it runs, as in another container: ${what}` }
-    : { mend: `End process ${holder.pid} in the container that it runs in: ${what}` };
+    ? { fix: `End the broker where it runs, as in another container: ${what}` }
+    : { fix: `End process ${holder.pid} in the container that it runs in: ${what}` };
 }
 
 /** The claim of a process that was killed while it started a broker. It has lapsed, and guards nothing. */

@@ -73,16 +73,16 @@ async function checkNode(
 ): Promise<Finding[]> {
   using file = openRegularFile(script);
   if (file?.read(0, envNode.length).toString("latin1") !== envNode) return [];
-  const mend = "Install Node 20.19 or newer, and put its folder first on PATH";
+  const fix = "Install Node 20.19 or newer, and put its folder first on PATH";
   const node = findProgram("node", places.programs);
   if (node === undefined) {
     const seen = `${script} needs \`node\` on the search path, and there is none`;
-    return [{ id: "program-node", severity: "problem", subject: "PATH", seen, mend }];
+    return [{ id: "program-node", severity: "problem", subject: "PATH", seen, fix }];
   }
   const version = await nodeVersion(node, { env: config.brokerEnvironment, signal });
   if (version !== undefined && !isNodeTooOld(version)) return [];
   const seen = `\`peerline\` would run on Node ${version ?? "of unknown version"}, and needs 20.19 or newer`;
-  return [{ id: "program-node", severity: "problem", subject: node, seen, mend }];
+  return [{ id: "program-node", severity: "problem", subject: node, seen, fix }];
 }
 
 const envNode = "#!/usr/bin/env node";

@@ -96,7 +96,7 @@ export interface Finding {
   /** One line of what was seen. */
   readonly seen: string;
   /** One line: the exact command or edit. */
-  readonly mend?: string;
+  readonly fix?: string;
   /** The lines for a shell that carry it out, in order; absent where a person has to. See `Advice`. */
   readonly commands?: readonly string[];
 }
@@ -106,7 +106,7 @@ export function isTrouble({ severity }: Finding): boolean {
   return severity === "warning" || severity === "problem";
 }
 
-/** Findings for people: what is well by groups, then what is to be mended, the worst last. */
+/** Findings for people: what is well by groups, then what is to be fixed, the worst last. */
 export function reportLines(
   findings: readonly Finding[],
   out: Pick<Output, "color" | "width">,
@@ -121,7 +121,7 @@ export function reportLines(
     heading,
     members: calm.filter(({ id }) => groups[id] === heading),
   }));
-  return [...sections, { heading: "To be mended", members: troubles }]
+  return [...sections, { heading: "To be fixed", members: troubles }]
     .filter(({ members }) => members.length > 0)
     .flatMap(({ heading, members }) => [
       color.bold(heading),
@@ -132,16 +132,16 @@ export function reportLines(
 }
 
 function lines(
-  { severity, subject, seen, mend }: Finding,
+  { severity, subject, seen, fix }: Finding,
   { color, width }: Pick<Output, "color" | "width">,
 ): string[] {
   const paint = { ok: color.green, note: color.dim, warning: color.yellow, problem: color.red };
   const mark = paint[severity](severity.padEnd(markWidth));
   const fact = `  ${mark}${visibleLine(subject)}: ${visibleLine(seen)}`;
   const first = wrap(fact, width, { hanging: markWidth + 2 });
-  if (mend === undefined) return first;
+  if (fix === undefined) return first;
   // What is to be copied is not broken.
-  return [...first, `  ${" ".repeat(markWidth)}mend: ${visibleLine(mend)}`];
+  return [...first, `  ${" ".repeat(markWidth)}fix: ${visibleLine(fix)}`];
 }
 
 /** The longest severity and a gap. */

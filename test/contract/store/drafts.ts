@@ -11,7 +11,7 @@ export function peerRef(name: string): PeerRef {
   return create(PeerRefSchema, { peerId: `${name}-id`, name });
 }
 
-/** A draft from alice to bob, save for what is given. */
+/** A draft from alice to bob, except for what is given. */
 export function draft(given: Partial<Draft> = {}): Draft {
   const messageId = given.messageId ?? randomUUID();
   const text = given.text ?? "hello";

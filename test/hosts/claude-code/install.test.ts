@@ -106,7 +106,7 @@ describe("Claude Code", () => {
     expect(serverChange(claudeCode).entry(text).kind).toBe(kind);
   });
 
-  test("an entry with an old path is mended where it stands", () => {
+  test("an entry with an old path is fixed where it stands", () => {
     const change = serverChange(claudeCode);
     const after = change.put(otherServers).replace("/opt/peerline", "/old/peerline");
     expect(change.put(after)).toBe(change.put(otherServers));

@@ -72,7 +72,7 @@ describe.each(hosts)("the hooks of $title", (installer) => {
     for (const command of commands) expect(command).toMatch(form);
   });
 
-  test("of an older place are mended where they stand", () => {
+  test("of an older place are fixed where they stand", () => {
     const change = hooksChange(installer);
     const moved = hooksChange(installer, { program: "/old/it's here/dist/peerline.js" }).put(
       others,

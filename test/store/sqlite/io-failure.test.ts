@@ -27,14 +27,14 @@ test.skipIf(impossible !== undefined).each([
   "after a failed %s nothing more is taken until the store is opened again",
   async (_what, faults) => {
     const path = temporaryDatabase();
-    const { sender, fail, mend } = await startFailing(path, faults);
+    const { sender, fail, fix } = await startFailing(path, faults);
     const before = await sender.linesUntil((_line, index) => index >= 100);
     fail();
     before.push(...(await sender.linesUntil(isRefusedOrLate)));
     expect(before.at(-1)).toBe("refused UNAVAILABLE writable=false");
 
     // It would succeed again from here on; that it does proves nothing of what failed.
-    mend();
+    fix();
     const after = await sender.linesUntil((_line, index) => index >= 40);
     expect(new Set(after)).toEqual(new Set(["refused UNAVAILABLE writable=false"]));
     await sender.kill();
@@ -47,12 +47,12 @@ test.skipIf(impossible !== undefined).each([
   ["the disk has become read-only", { FAULT_WRITE_ERRNO: "30", FAULT_OPEN_ERRNO: "30" }],
 ])("when %s messages are refused as on a full disk, until there is room", async (_what, faults) => {
   const path = temporaryDatabase();
-  const { sender, fail, mend } = await startFailing(path, faults);
+  const { sender, fail, fix } = await startFailing(path, faults);
   const before = await sender.linesUntil((_line, index) => index >= 100);
   fail();
   before.push(...(await sender.linesUntil((line) => line.startsWith("refused"))));
   expect(before.at(-1)).toMatch(/^refused FULL/);
-  mend();
+  fix();
   before.push(...(await sender.linesUntil((line) => line.startsWith("accepted"))));
   before.push(...(await sender.kill()));
   await expectStored(path, acceptedIds(before));
@@ -76,7 +76,7 @@ function isRefusedOrLate(line: string, index: number): boolean {
   return line.startsWith("refused") || index >= 2000;
 }
 
-/** A sender whose disk fails from `fail` to `mend`. */
+/** A sender whose disk fails from `fail` to `fix`. */
 async function startFailing(path: string, faults: Readonly<Record<string, string>>) {
   const switchPath = join(folder, `${dirname(path).split("/").at(-1)}.failing`);
   const sender = await SenderProcess.start(path, {
@@ -88,7 +88,7 @@ async function startFailing(path: string, faults: Readonly<Record<string, string
   return {
     sender,
     fail: () => writeFileSync(switchPath, ""),
-    mend: () => rmSync(switchPath, { force: true }),
+    fix: () => rmSync(switchPath, { force: true }),
   };
 }
 
