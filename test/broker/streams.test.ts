@@ -185,8 +185,8 @@ async function openSessions(count: number): Promise<Credential[]> {
   for (let index = 0; index < count; index++) {
     const instanceId = `instance-${index}`;
     const connection = { closed: new AbortController().signal };
-    const entry = await directory.create(peer(`peer-${index}`));
-    const session = sessions.open({ entry, instanceId, connection, ...facts });
+    const created = await directory.create(peer(`peer-${index}`));
+    const session = sessions.open({ peer: created, instanceId, connection, ...facts });
     opened.push({ kind: "session", session });
   }
   return opened;

@@ -48,7 +48,7 @@ async function answer(core: Core, session: Session, ack: Ack): Promise<AckResult
 async function report(core: Core, session: Session, ack: Ack): Promise<ReceiptState> {
   checkAck(ack);
   const key = parseDeliveryId(ack.deliveryId);
-  const { peerId } = session.entry.stored;
+  const { peerId } = session.peer.stored;
   if (key === undefined || key.peerId !== peerId) throw notFound();
   const state =
     (await core.subscriptions.report(peerId, key.seq, ack)) ??

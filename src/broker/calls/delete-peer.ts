@@ -8,7 +8,7 @@ import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
-import type { PeerEntry } from "../peers/directory.js";
+import type { PeerRecord } from "../peers/directory.js";
 import { deletionBatch } from "../limits.js";
 import { findPeer, requireUnmuted } from "./moderation.js";
 import type { Credential } from "../peers/sessions.js";
@@ -31,25 +31,24 @@ export async function deletePeer(
   return core.registrar.inTurn(async () => {
     // The call before it may have deleted the peer.
     if (caller.kind === "session") caller.session.ended.signal.throwIfAborted();
-    const entry = findMeant(core, caller, request.peer);
-    if (caller.kind === "operator") refuseLive(core, entry, request.evenIfLive);
+    const peer = findMeant(core, caller, request.peer);
+    if (caller.kind === "operator") refuseLive(core, peer, request.evenIfLive);
     // The mute is in the record: without it the same secret would make a peer that may send.
-    else requireUnmuted(core, entry);
-    const undelivered = await core.directory.forget(entry, () => endMail(core, entry));
-    const peer = await core.directory.describeOne(entry);
-    const { name, peerId } = entry.stored;
+    else requireUnmuted(core, peer);
+    const undelivered = await core.directory.forget(peer, () => endMail(core, peer));
+    const { name, peerId } = peer.stored;
     core.log.info({ peer: name, peerId, undelivered }, "peer deleted");
     return create(DeletePeerResponseSchema, {
-      peer,
+      peer: await core.directory.describeOne(peer),
       undeliveredMessages: BigInt(undelivered),
     });
   }, waiting);
 }
 
 /** A session deletes its own peer; the operator whichever it names. */
-function findMeant(core: Core, caller: Credential, wanted: string): PeerEntry {
+function findMeant(core: Core, caller: Credential, wanted: string): PeerRecord {
   if (caller.kind === "operator") return findPeer(core, "peer", wanted);
-  const own = caller.session.entry;
+  const own = caller.session.peer;
   if (wanted === "" || core.directory.resolve("peer", wanted) === own) return own;
   throw new BrokerError(
     ErrorReason.NOT_ALLOWED,
@@ -58,19 +57,19 @@ function findMeant(core: Core, caller: Credential, wanted: string): PeerEntry {
   );
 }
 
-function refuseLive(core: Core, entry: PeerEntry, evenIfLive: boolean): void {
-  if (evenIfLive || core.sessions.liveOf(entry) === undefined) return;
+function refuseLive(core: Core, peer: PeerRecord, evenIfLive: boolean): void {
+  if (evenIfLive || core.sessions.liveOf(peer) === undefined) return;
   throw new BrokerError(
     ErrorReason.PEER_LIVE,
-    `peer: ${entry.stored.name} has a live session: end that one first, or set even_if_live`,
-    { metadata: { field: "peer", candidates: entry.stored.name } },
+    `peer: ${peer.stored.name} has a live session: end that one first, or set even_if_live`,
+    { metadata: { field: "peer", candidates: peer.stored.name } },
   );
 }
 
 /** Ends the session and what is open; resolves to how many messages were never presented. */
-async function endMail(core: Core, entry: PeerEntry): Promise<number> {
-  const { peerId } = entry.stored;
-  core.sessions.closeOf(entry, "the peer was deleted");
+async function endMail(core: Core, peer: PeerRecord): Promise<number> {
+  const { peerId } = peer.stored;
+  core.sessions.closeOf(peer, "the peer was deleted");
   for (let count = 0; ;) {
     const query = { peerId, limit: deletionBatch };
     const open = await translateStoreErrors(() => core.store.listOpen(query));

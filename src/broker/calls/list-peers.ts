@@ -11,7 +11,7 @@ import {
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Core } from "../core.js";
-import type { PeerEntry } from "../peers/directory.js";
+import type { PeerRecord } from "../peers/directory.js";
 import { invalidField } from "../fields.js";
 import { defaultPeersPageSize, maxPageBytes } from "../limits.js";
 import { findPeer } from "./moderation.js";
@@ -25,8 +25,8 @@ export async function getPeer(
   request: GetPeerRequest,
 ): Promise<GetPeerResponse> {
   const isOwn = caller.kind === "session" && request.peer === "";
-  const entry = isOwn ? caller.session.entry : findPeer(core, "peer", request.peer);
-  return create(GetPeerResponseSchema, { peer: await core.directory.describeOne(entry) });
+  const peer = isOwn ? caller.session.peer : findPeer(core, "peer", request.peer);
+  return create(GetPeerResponseSchema, { peer: await core.directory.describeOne(peer) });
 }
 
 /** Lists peers: online first, then the last seen, then by id, so that a page has one successor. */
@@ -37,8 +37,8 @@ export async function listPeers(
 ): Promise<ListPeersResponse> {
   const pageSize = readPageSize(request.pageSize, defaultPeersPageSize, maxPeersPageSize);
   const inScope = scopeFilter(caller, request.scope);
-  const all = [...core.directory.entries()]
-    .filter((entry) => inScope(entry) && (entry.online || !request.onlineOnly))
+  const all = [...core.directory.peers()]
+    .filter((peer) => inScope(peer) && (peer.online || !request.onlineOnly))
     .toSorted((a, b) => compare(keyOf(a), keyOf(b)));
   const same = ["peers", viewerOf(caller), request.scope, request.onlineOnly];
   const position = parsePageToken(same, request.pageToken);
@@ -65,13 +65,13 @@ function fitting(peers: Peer[]): Peer[] {
 }
 
 /** Which peers a caller means by a scope. */
-export function scopeFilter(caller: Credential, scope: PeerScope): (entry: PeerEntry) => boolean {
+export function scopeFilter(caller: Credential, scope: PeerScope): (peer: PeerRecord) => boolean {
   if (scope === PeerScope.UNSPECIFIED || scope === PeerScope.ALL) return () => true;
   if (PeerScope[scope] === undefined) throw invalidField("scope", "scope is none of PeerScope");
   if (caller.kind === "operator") {
     throw invalidField("scope", "scope: the operator has no profile: ask for PEER_SCOPE_ALL");
   }
-  const own = caller.session.entry.stored.profile;
+  const own = caller.session.peer.stored.profile;
   const properties = propertiesOf[scope].filter((property) => own[property] !== "");
   if (properties.length === 0) {
     throw invalidField(
@@ -92,18 +92,18 @@ const propertiesOf = {
 
 type Key = [offline: number, unseenMs: number, peerId: string];
 
-function keyOf(entry: PeerEntry): Key {
-  return [entry.online ? 0 : 1, -entry.stored.lastSeenMs, entry.stored.peerId];
+function keyOf(peer: PeerRecord): Key {
+  return [peer.online ? 0 : 1, -peer.stored.lastSeenMs, peer.stored.peerId];
 }
 
 function compare(a: Key, b: Key): number {
   return a[0] - b[0] || a[1] - b[1] || (a[2] < b[2] ? -1 : Number(a[2] > b[2]));
 }
 
-function after(entries: PeerEntry[], [offline, unseenMs, peerId]: readonly unknown[]): PeerEntry[] {
+function after(peers: PeerRecord[], [offline, unseenMs, peerId]: readonly unknown[]): PeerRecord[] {
   const isKey =
     typeof offline === "number" && typeof unseenMs === "number" && typeof peerId === "string";
   if (!isKey) throw foreignPageToken();
   const key: Key = [offline, unseenMs, peerId];
-  return entries.filter((entry) => compare(keyOf(entry), key) > 0);
+  return peers.filter((peer) => compare(keyOf(peer), key) > 0);
 }

@@ -17,7 +17,7 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
-import { refTo, type PeerEntry } from "../peers/directory.js";
+import { refTo, type PeerRecord } from "../peers/directory.js";
 import { invalidField, requireField } from "../fields.js";
 import type { AdvancedReceipt } from "../store.js";
 
@@ -27,7 +27,7 @@ export const purgedReason = "the operator removed it";
 /** What an operator can do about a sender. */
 
 /** Refuses what a muted peer may not do: send, and delete itself. */
-export function requireUnmuted(core: Core, { stored }: PeerEntry): void {
+export function requireUnmuted(core: Core, { stored }: PeerRecord): void {
   const { mutedUntilMs, kind, name } = stored;
   const restMs = mutedUntilMs - core.clock.now();
   if (restMs <= 0) return;
@@ -43,25 +43,25 @@ export function requireUnmuted(core: Core, { stored }: PeerEntry): void {
 }
 
 export async function mutePeer(core: Core, request: MutePeerRequest): Promise<MutePeerResponse> {
-  const entry = findPeer(core, "peer", request.peer);
+  const peer = findPeer(core, "peer", request.peer);
   const forMs = request.duration === undefined ? undefined : durationMs(request.duration);
   if (forMs !== undefined && (forMs < 1000 || forMs > maxMuteMs)) {
     throw invalidField("duration", "duration must be 1 second to 365 days, or absent");
   }
   const mutedUntilMs = forMs === undefined ? Number.MAX_SAFE_INTEGER : core.clock.now() + forMs;
-  await core.directory.update(entry, { mutedUntilMs });
-  core.log.info({ peer: entry.stored.name, forMs }, "peer muted");
-  return create(MutePeerResponseSchema, { peer: await core.directory.describeOne(entry) });
+  await core.directory.update(peer, { mutedUntilMs });
+  core.log.info({ peer: peer.stored.name, forMs }, "peer muted");
+  return create(MutePeerResponseSchema, { peer: await core.directory.describeOne(peer) });
 }
 
 export async function unmutePeer(
   core: Core,
   request: UnmutePeerRequest,
 ): Promise<UnmutePeerResponse> {
-  const entry = findPeer(core, "peer", request.peer);
-  await core.directory.update(entry, { mutedUntilMs: 0 });
-  core.log.info({ peer: entry.stored.name }, "peer unmuted");
-  return create(UnmutePeerResponseSchema, { peer: await core.directory.describeOne(entry) });
+  const peer = findPeer(core, "peer", request.peer);
+  await core.directory.update(peer, { mutedUntilMs: 0 });
+  core.log.info({ peer: peer.stored.name }, "peer unmuted");
+  return create(UnmutePeerResponseSchema, { peer: await core.directory.describeOne(peer) });
 }
 
 /** Removes what a peer sent; leases on it end. */
@@ -69,8 +69,8 @@ export async function purgeMessages(
   core: Core,
   { from, all }: PurgeMessagesRequest,
 ): Promise<PurgeMessagesResponse> {
-  const entry = findPeer(core, "from", from);
-  const { peerId } = entry.stored;
+  const peer = findPeer(core, "from", from);
+  const { peerId } = peer.stored;
   let removedCount = 0;
   let after: number | undefined = 0;
   while (after !== undefined) {
@@ -82,9 +82,9 @@ export async function purgeMessages(
     removedCount += slice.removed.length;
     after = slice.next;
   }
-  core.log.info({ peer: entry.stored.name, removedCount }, "messages purged");
+  core.log.info({ peer: peer.stored.name, removedCount }, "messages purged");
   return create(PurgeMessagesResponseSchema, {
-    from: refTo(entry),
+    from: refTo(peer),
     removedDeliveries: BigInt(removedCount),
   });
 }
@@ -99,7 +99,7 @@ function endDelivery(core: Core, { from, messageId, receipt }: AdvancedReceipt):
 }
 
 /** The peer that a field has to name. */
-export function findPeer(core: Core, field: string, wanted: string): PeerEntry {
+export function findPeer(core: Core, field: string, wanted: string): PeerRecord {
   requireField(field, wanted.trim());
   return core.directory.resolve(field, wanted);
 }

@@ -18,7 +18,7 @@ import { meantName } from "../../contract/names.js";
 import { statusOf } from "../../rpc/status.js";
 import { BrokerError, fromStoreError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
-import { reachOf, refTo, type PeerEntry } from "../peers/directory.js";
+import { reachOf, refTo, type PeerRecord } from "../peers/directory.js";
 import { dataBytes, readDraft } from "../delivery/draft.js";
 import { findMessage } from "./find-message.js";
 import { maxDataBytes } from "../limits.js";
@@ -49,13 +49,13 @@ export async function sendMessage(
   session: Session,
   request: SendMessageRequest,
 ): Promise<SendMessageResponse> {
-  const from = session.entry;
+  const from = session.peer;
   session.isSure = true;
   requireUnmuted(core, from);
   const wanted = readRecipients(request);
   using reservation = core.storms.reserve(from.stored.peerId, wanted.length, bodyBytes(request));
   const answered = await findAnswered(core, session, request, wanted);
-  let recipients: PeerEntry[];
+  let recipients: PeerRecord[];
   try {
     await refuseStrangers(core, from, request, wanted, answered);
     // From here to the store nothing waits, so that no recipient is removed in between.
@@ -98,7 +98,7 @@ async function findAnswered(
     field: "in_reply_to",
     messageId: request.inReplyTo,
     from: "",
-    viewer: session.entry.stored.peerId,
+    viewer: session.peer.stored.peerId,
     // Under the names they have, or had.
     likelyFrom: [
       ...wanted.map((text) => meantName(text) ?? text),
@@ -157,7 +157,7 @@ async function noteAnswer(
   draft: Draft,
   placed: readonly Placed[],
 ): Promise<void> {
-  const { peerId } = session.entry.stored;
+  const { peerId } = session.peer.stored;
   const receipt = answered.receipts.find(({ recipient }) => recipient?.peerId === peerId);
   const asker = answered.message?.from?.peerId;
   const reached = draft.to.some((to, index) => to.peerId === asker && placed[index]?.ok === true);
@@ -168,11 +168,11 @@ async function noteAnswer(
     core.subscriptions.settle(peerId, receipt.seq);
   } catch (error) {
     // The answer itself is stored, and that is what the caller is told.
-    core.log.warn({ peer: session.entry.stored.name, err: error }, "could not note an answer");
+    core.log.warn({ peer: session.peer.stored.name, err: error }, "could not note an answer");
   }
 }
 
-function describeResult(recipient: PeerEntry, placed: Placed | undefined): SendResult {
+function describeResult(recipient: PeerRecord, placed: Placed | undefined): SendResult {
   const about = { recipient: refTo(recipient), reach: reachOf(recipient) };
   if (placed?.ok !== true) {
     return create(SendResultSchema, {

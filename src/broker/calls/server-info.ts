@@ -12,7 +12,7 @@ import { defaultExpiresInMs, listLimits } from "../limits.js";
 export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> {
   const { store, directory } = core;
   const { writable, problem, bytes, freeBytes, damagedMessages, damages } = await store.health();
-  const entries = [...directory.entries()];
+  const peers = [...directory.peers()];
   return create(GetServerInfoResponseSchema, {
     version: core.version,
     brokerId: core.brokerId,
@@ -33,8 +33,8 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
     dedupeWindow: durationFromMs(store.info.dedupeWindowMs),
     defaultExpiry: durationFromMs(defaultExpiresInMs),
     limits: listLimits(store),
-    onlinePeers: entries.filter((entry) => entry.online).length,
-    knownPeers: entries.length,
+    onlinePeers: peers.filter((peer) => peer.online).length,
+    knownPeers: peers.length,
     features: [...features],
   });
 }
@@ -45,7 +45,7 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
  */
 const features = [
   "delete-peer",
-  "entry-status",
+  "peer-status",
   "get-peer",
   "known-peers",
   "moderation",

@@ -15,15 +15,15 @@ export async function updatePeer(
   session: Session,
   request: UpdatePeerRequest,
 ): Promise<UpdatePeerResponse> {
-  const { entry } = session;
+  const { peer } = session;
   const { summary, cwd, root, branch, repository, reach } = request;
   // A name that the peer has already is kept, though it be reserved now.
   const name =
-    request.name === undefined || request.name === entry.stored.name
+    request.name === undefined || request.name === peer.stored.name
       ? request.name
       : requireName(request.name);
   if (reach !== undefined) requireReach(reach);
-  const { profile } = entry.stored;
+  const { profile } = peer.stored;
   const changed = readProfile({
     ...profile,
     ...(summary === undefined ? {} : { summary }),
@@ -37,7 +37,7 @@ export async function updatePeer(
   );
   if (isStored) {
     session.isSure = true;
-    await core.directory.update(entry, {
+    await core.directory.update(peer, {
       ...(name === undefined ? {} : { name }),
       profile: changed,
       lastSeenMs: core.clock.now(),
@@ -45,7 +45,7 @@ export async function updatePeer(
   }
   // Another session may have taken over meanwhile: its reach is its own.
   if (reach !== undefined && !session.ended.signal.aborted) {
-    core.directory.setPresence(entry, { reach });
+    core.directory.setPresence(peer, { reach });
   }
-  return create(UpdatePeerResponseSchema, { peer: await core.directory.describeOne(entry) });
+  return create(UpdatePeerResponseSchema, { peer: await core.directory.describeOne(peer) });
 }

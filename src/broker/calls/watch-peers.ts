@@ -7,7 +7,7 @@ import {
 import { AbortScope } from "../../abort-scope.js";
 import { Pulse } from "../../pulse.js";
 import type { Core } from "../core.js";
-import type { PeerEntry } from "../peers/directory.js";
+import type { PeerRecord } from "../peers/directory.js";
 import { scopeFilter } from "./list-peers.js";
 import type { Credential } from "../peers/sessions.js";
 
@@ -35,8 +35,8 @@ export async function* watchPeers(
   });
   try {
     // As they stand when their turn comes: no copy of all of them is kept for a reader that is slow.
-    for (const entry of directory.entries()) {
-      if (inScope(entry)) yield* show(entry);
+    for (const peer of directory.peers()) {
+      if (inScope(peer)) yield* show(peer);
     }
     yield* drain();
     yield create(WatchPeersResponseSchema, { event: { case: "synced", value: {} } });
@@ -49,20 +49,20 @@ export async function* watchPeers(
     stopListening();
   }
 
-  async function* show(entry: PeerEntry): AsyncGenerator<WatchPeersResponse> {
-    const { peerId } = entry.stored;
+  async function* show(peer: PeerRecord): AsyncGenerator<WatchPeersResponse> {
+    const { peerId } = peer.stored;
     changed.delete(peerId);
-    const peer = await directory.describeOne(entry);
+    const value = await directory.describeOne(peer);
     shown.add(peerId);
-    yield create(WatchPeersResponseSchema, { event: { case: "peer", value: peer } });
+    yield create(WatchPeersResponseSchema, { event: { case: "peer", value } });
   }
 
   async function* drain(): AsyncGenerator<WatchPeersResponse> {
     for (const peerId of changed) {
       changed.delete(peerId);
-      const entry = directory.get(peerId);
-      if (entry !== undefined && inScope(entry)) {
-        yield* show(entry);
+      const peer = directory.get(peerId);
+      if (peer !== undefined && inScope(peer)) {
+        yield* show(peer);
       } else if (shown.delete(peerId)) {
         yield create(WatchPeersResponseSchema, { event: { case: "removedPeerId", value: peerId } });
       }

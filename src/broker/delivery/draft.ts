@@ -6,16 +6,16 @@ import { v7 as uuidv7 } from "uuid";
 import type { SendMessageRequest } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { Urgency, type Message } from "../../../gen/peerline/v1/message_pb.js";
 import { isUuid } from "../../contract/ids.js";
-import { refTo, type PeerEntry } from "../peers/directory.js";
+import { refTo, type PeerRecord } from "../peers/directory.js";
 import { boundBytes, checkThreadId, invalidField, requireField } from "../fields.js";
 import { defaultExpiresInMs, maxDataBytes } from "../limits.js";
 import type { Draft } from "../store.js";
 
 /** Checks a message that a peer wants to send, and fills in what it left to the broker. */
 export function readDraft(options: {
-  from: PeerEntry;
+  from: PeerRecord;
   request: SendMessageRequest;
-  recipients: readonly PeerEntry[];
+  recipients: readonly PeerRecord[];
   /** The message that this one answers. */
   answered: Message | undefined;
 }): Draft {

@@ -12,7 +12,7 @@ import { shortId } from "../../contract/ids.js";
 import type { Clock } from "../../clock.js";
 import type { BrokerLog } from "../core.js";
 import { purgedReason } from "../calls/moderation.js";
-import { refTo, type Directory, type PeerEntry } from "../peers/directory.js";
+import { refTo, type Directory, type PeerRecord } from "../peers/directory.js";
 import { defaultExpiresInMs, maxEndsTold, noticeDelayMs } from "../limits.js";
 import type { Receipts } from "./receipts.js";
 import type { Draft, Store } from "../store.js";
@@ -91,16 +91,16 @@ export class Notices {
   }
 
   async #tell(sender: string, ends: readonly End[]): Promise<void> {
-    const entry = this.#directory.get(sender);
-    if (entry === undefined) return;
+    const peer = this.#directory.get(sender);
+    if (peer === undefined) return;
     try {
-      const draft = draftNotice(entry, ends);
+      const draft = draftNotice(peer, ends);
       const [result] = await this.#store.enqueue(draft, draft.to);
       if (result?.ok === true) this.#receipts.accepted(result.message, [result.receipt]);
       else throw result?.error ?? new Error("the store did not answer");
     } catch (error) {
       this.#log.warn(
-        { peer: entry.stored.name, err: error },
+        { peer: peer.stored.name, err: error },
         "could not tell a sender of ended messages",
       );
     }
@@ -111,7 +111,7 @@ function isBadEnd(state: ReceiptState): boolean {
   return state === ReceiptState.EXPIRED || state === ReceiptState.DEAD_LETTERED;
 }
 
-function draftNotice(to: PeerEntry, ends: readonly End[]): Draft {
+function draftNotice(to: PeerRecord, ends: readonly End[]): Draft {
   const undelivered = ends.filter(({ receipt }) => !wasShown(receipt));
   const unconfirmed = ends.filter(({ receipt }) => wasShown(receipt));
   const text = [

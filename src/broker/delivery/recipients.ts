@@ -6,13 +6,13 @@ import { isIdEnd } from "../../contract/ids.js";
 import { meantName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
-import { untilMs, type PeerEntry } from "../peers/directory.js";
+import { untilMs, type PeerRecord } from "../peers/directory.js";
 import { boundCount, requireField } from "../fields.js";
 import { maxAcquaintance, maxPageBytes, maxNamesTold, maxRecipients } from "../limits.js";
 
 /** A recipient as the caller meant it. */
 interface Found {
-  readonly entry: PeerEntry;
+  readonly peer: PeerRecord;
   /** The name that it was found by; undefined where that was an id, or a name of the answered message. */
   readonly name: string | undefined;
 }
@@ -35,8 +35,8 @@ export function findRecipients(
   core: Core,
   wanted: readonly string[],
   answered: MessageRecord | undefined,
-): PeerEntry[] {
-  return [...new Set(resolve(core, wanted, answered).map(({ entry }) => entry))];
+): PeerRecord[] {
+  return [...new Set(resolve(core, wanted, answered).map(({ peer }) => peer))];
 }
 
 /**
@@ -46,7 +46,7 @@ export function findRecipients(
  */
 export async function refuseStrangers(
   core: Core,
-  caller: PeerEntry,
+  caller: PeerRecord,
   request: SendMessageRequest,
   wanted: readonly string[],
   answered: MessageRecord | undefined,
@@ -70,43 +70,43 @@ function resolve(
     const asked = meantName(text);
     const known = participants.find(({ name }) => name === text || name === asked);
     if (known !== undefined) {
-      return { entry: core.directory.resolveKnown("to", known), name: undefined };
+      return { peer: core.directory.resolveKnown("to", known), name: undefined };
     }
-    const entry = core.directory.resolve("to", text);
-    const { name } = entry.stored;
-    return { entry, name: isIdEnd(text) && name !== text ? undefined : name };
+    const peer = core.directory.resolve("to", text);
+    const { name } = peer.stored;
+    return { peer, name: isIdEnd(text) && name !== text ? undefined : name };
   });
 }
 
 function isSame(before: readonly Found[], after: readonly Found[]): boolean {
-  return before.every(({ entry }, index) => entry === after[index]?.entry);
+  return before.every(({ peer }, index) => peer === after[index]?.peer);
 }
 
 /** Refuses what contradicts the caller's own knowledge; true where that has to be looked for. */
 function isDoubtful(
   core: Core,
   { knownPeers }: SendMessageRequest,
-  { entry, name }: Found,
+  { peer, name }: Found,
 ): boolean {
   if (name === undefined) return false;
   const known = Object.hasOwn(knownPeers, name) ? knownPeers[name] : undefined;
   if (known === undefined) return core.directory.formerOwners(name).length > 0;
-  if (known === entry.stored.peerId) return false;
-  throw renamed(name, core.directory.get(known), entry);
+  if (known === peer.stored.peerId) return false;
+  throw renamed(name, core.directory.get(known), peer);
 }
 
 async function refuseStranger(
   core: Core,
-  caller: PeerEntry,
-  { entry, name }: Found,
+  caller: PeerRecord,
+  { peer, name }: Found,
 ): Promise<void> {
-  if (name === undefined || entry === caller) return;
+  if (name === undefined || peer === caller) return;
   const former = core.directory.formerOwners(name).filter((one) => one !== caller);
   for (const one of former.slice(0, maxNamesTold)) {
     const [last] = await messagesBetween(core, caller, one, 1);
     if (last === undefined) continue;
-    if (!(await hasWrittenSince(core, caller, entry, untilMs(one, name)))) {
-      throw renamed(name, one, entry);
+    if (!(await hasWrittenSince(core, caller, peer, untilMs(one, name)))) {
+      throw renamed(name, one, peer);
     }
   }
 }
@@ -114,8 +114,8 @@ async function refuseStranger(
 /** The caller has written to the peer since that time: it knows whose the name is. */
 async function hasWrittenSince(
   core: Core,
-  caller: PeerEntry,
-  peer: PeerEntry,
+  caller: PeerRecord,
+  peer: PeerRecord,
   sinceMs: number,
 ): Promise<boolean> {
   const records = await messagesBetween(core, caller, peer, maxAcquaintance);
@@ -130,8 +130,8 @@ async function hasWrittenSince(
 /** Newest first. */
 async function messagesBetween(
   core: Core,
-  caller: PeerEntry,
-  peer: PeerEntry,
+  caller: PeerRecord,
+  peer: PeerRecord,
   limit: number,
 ): Promise<MessageRecord[]> {
   const query = {
@@ -147,7 +147,7 @@ async function messagesBetween(
 }
 
 /** @param known undefined where the broker does not know it any more. */
-function renamed(name: string, known: PeerEntry | undefined, owner: PeerEntry): BrokerError {
+function renamed(name: string, known: PeerRecord | undefined, owner: PeerRecord): BrokerError {
   const { peerId } = owner.stored;
   const present = known?.stored.name;
   const fate =

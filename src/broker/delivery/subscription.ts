@@ -75,12 +75,12 @@ export class Subscription implements SessionStream {
     this.#log = options.log;
     this.#credit = options.credit;
     this.#unconfirmed = options.unconfirmed;
-    const { peerId } = options.session.entry.stored;
+    const { peerId } = options.session.peer.stored;
     this.#reader = options.store.openQueue(peerId, {
       wake: () => this.#fill(),
       damaged: ({ from, messageId, receipt }) => {
         this.#log.error(
-          { peer: options.session.entry.stored.name, messageId },
+          { peer: options.session.peer.stored.name, messageId },
           "stored message is damaged",
         );
         this.#receipts.moved(from, messageId, receipt);
@@ -245,7 +245,7 @@ export class Subscription implements SessionStream {
 
   /** Hands a message over, unless it has expired or failed too often. */
   async #offer(queued: QueuedMessage): Promise<void> {
-    const { peerId } = this.#session.entry.stored;
+    const { peerId } = this.#session.peer.stored;
     const { message, receipt } = queued;
     const { seq } = receipt;
     if (message.expireTime !== undefined && timestampMs(message.expireTime) <= this.#clock.now()) {
@@ -258,7 +258,7 @@ export class Subscription implements SessionStream {
       const reason = `${attempts} failed attempts; the last: presented and never confirmed`;
       await this.#receipts.advance(peerId, seq, { state: ReceiptState.DEAD_LETTERED, reason });
       this.#log.warn(
-        { peer: this.#session.entry.stored.name, seq: String(seq) },
+        { peer: this.#session.peer.stored.name, seq: String(seq) },
         "message dead-lettered",
       );
       return;
@@ -294,7 +294,7 @@ export class Subscription implements SessionStream {
     if (presentedBy === undefined) return attempts;
     this.#unconfirmed.delete(seq);
     if (presentedBy === this.#session.instanceId) return attempts;
-    const { peerId } = this.#session.entry.stored;
+    const { peerId } = this.#session.peer.stored;
     return (await this.#receipts.advance(peerId, seq, { failedAttempt: true })).receipt.attempts;
   }
 

@@ -49,8 +49,8 @@ export class Subscriptions {
     this.#receipts = options.receipts;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#directory.onRename((entry) => {
-      const sender = refTo(entry);
+    this.#directory.onRename((peer) => {
+      const sender = refTo(peer);
       for (const subscription of this.#open.values()) subscription.renamed(sender);
     });
   }
@@ -64,8 +64,8 @@ export class Subscriptions {
     const credit = readCredit(request);
     const reach = request.reach === Reach.UNSPECIFIED ? Reach.NEXT_TURN : request.reach;
     requireReach(reach);
-    const { entry } = session;
-    const { peerId } = entry.stored;
+    const { peer } = session;
+    const { peerId } = peer.stored;
     const subscription = new Subscription({
       store: this.#store,
       session,
@@ -91,7 +91,7 @@ export class Subscriptions {
       // A newer stream goes on with the same map.
       const isLast = !this.#open.has(peerId);
       if (isLast && this.#unconfirmed.get(peerId)?.size === 0) this.#unconfirmed.delete(peerId);
-      this.#log.info({ peer: entry.stored.name, epoch: session.epoch }, "stream closed");
+      this.#log.info({ peer: peer.stored.name, epoch: session.epoch }, "stream closed");
     }
   }
 
@@ -120,7 +120,7 @@ export class Subscriptions {
     session: Session,
     credit: { messages: number; bytes: number },
   ): Promise<SubscribeResponse> {
-    const peer = await this.#directory.describeOne(session.entry);
+    const peer = await this.#directory.describeOne(session.peer);
     const value = {
       peer,
       epoch: BigInt(session.epoch),
@@ -132,17 +132,17 @@ export class Subscriptions {
 
   /** Records, in the background, which instance is live, for a broker that has to start anew. */
   #remember(session: Session, instanceId: string): void {
-    const { entry } = session;
+    const { peer } = session;
     const change = { instanceId, lastSeenMs: this.#clock.now() };
     this.#directory
       .updateIf(
-        entry,
+        peer,
         (stored) => stored.epoch === session.epoch && stored.instanceId !== instanceId,
         change,
       )
       .catch((error: unknown) => {
         this.#log.warn(
-          { peer: entry.stored.name, err: error },
+          { peer: peer.stored.name, err: error },
           "could not record when the peer was seen",
         );
       });

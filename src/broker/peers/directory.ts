@@ -15,7 +15,7 @@ import { nearNames, numberedName } from "./names.js";
 import type { Store, StoredPeer } from "../store.js";
 
 /** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
-export interface PeerEntry {
+export interface PeerRecord {
   stored: StoredPeer;
   /** The instance that had a session of it last, and the connections over which its sessions came. */
   lastInstanceId: string;
@@ -37,18 +37,18 @@ export type PeerChange = Partial<
 export class Directory {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #byId = new Map<string, PeerEntry>();
-  readonly #byName = new Map<string, PeerEntry>();
+  readonly #byId = new Map<string, PeerRecord>();
+  readonly #byName = new Map<string, PeerRecord>();
   /** Who had a name before and has another now; who gave it up last is last. */
-  readonly #byFormerName = new Map<string, PeerEntry[]>();
-  readonly #bySecretHash = new Map<string, PeerEntry>();
+  readonly #byFormerName = new Map<string, PeerRecord[]>();
+  readonly #bySecretHash = new Map<string, PeerRecord>();
   readonly #updates = new Map<string, Promise<unknown>>();
   readonly #listeners = new Set<(peerId: string) => void>();
-  readonly #renameListeners = new Set<(entry: PeerEntry) => void>();
+  readonly #renameListeners = new Set<(peer: PeerRecord) => void>();
 
   static async load(store: Store, clock: Clock): Promise<Directory> {
     const directory = new Directory(store, clock);
-    for (const stored of await store.loadPeers()) directory.#index(newEntry(stored));
+    for (const stored of await store.loadPeers()) directory.#index(newRecord(stored));
     return directory;
   }
 
@@ -61,19 +61,19 @@ export class Directory {
     return this.#byId.size;
   }
 
-  entries(): Iterable<PeerEntry> {
+  peers(): Iterable<PeerRecord> {
     return this.#byId.values();
   }
 
-  get(peerId: string): PeerEntry | undefined {
+  get(peerId: string): PeerRecord | undefined {
     return this.#byId.get(peerId);
   }
 
-  getByName(name: string): PeerEntry | undefined {
+  getByName(name: string): PeerRecord | undefined {
     return this.#byName.get(name);
   }
 
-  getBySecretHash(secretHash: string): PeerEntry | undefined {
+  getBySecretHash(secretHash: string): PeerRecord | undefined {
     return this.#bySecretHash.get(secretHash);
   }
 
@@ -86,19 +86,19 @@ export class Directory {
   }
 
   /** Who had the name before and is another peer than the one that has it now; the last one first. */
-  formerOwners(name: string): PeerEntry[] {
+  formerOwners(name: string): PeerRecord[] {
     const owner = this.#byName.get(name);
     const former = this.#byFormerName.get(name) ?? [];
-    return former.filter((entry) => entry !== owner).toReversed();
+    return former.filter((peer) => peer !== owner).toReversed();
   }
 
   /** Calls the listener with each peer that has another name than before. */
-  onRename(listener: (entry: PeerEntry) => void): void {
+  onRename(listener: (peer: PeerRecord) => void): void {
     this.#renameListeners.add(listener);
   }
 
   /** Every peer that `wanted` fits: by its name, `name@host` or whole id one, by the end of an id several. */
-  find(wanted: string): PeerEntry[] {
+  find(wanted: string): PeerRecord[] {
     const text = wanted.trim().toLowerCase();
     const named =
       this.#byName.get(text) ??
@@ -109,9 +109,9 @@ export class Directory {
   }
 
   /** The peer that a message names, whatever it is called now. */
-  resolveKnown(field: string, { peerId, name }: PeerRef): PeerEntry {
-    const entry = this.#byId.get(peerId);
-    if (entry !== undefined) return entry;
+  resolveKnown(field: string, { peerId, name }: PeerRef): PeerRecord {
+    const peer = this.#byId.get(peerId);
+    if (peer !== undefined) return peer;
     throw new BrokerError(
       ErrorReason.PEER_NOT_FOUND,
       `${field}: the peer that was "${name}" in that message is gone: leave out in_reply_to to send to another`,
@@ -120,12 +120,12 @@ export class Directory {
   }
 
   /** Finds the peer that a caller means: by a name, `name@host`, an id, or the end of one. */
-  resolve(field: string, wanted: string): PeerEntry {
+  resolve(field: string, wanted: string): PeerRecord {
     const text = wanted.trim();
     const found = this.find(text);
     if (found.length === 1 && found[0] !== undefined) return found[0];
     if (found.length > 1) {
-      const names = found.slice(0, maxNamesTold).map((entry) => entry.stored.name);
+      const names = found.slice(0, maxNamesTold).map((peer) => peer.stored.name);
       throw new BrokerError(
         ErrorReason.PEER_AMBIGUOUS,
         `${field}: "${shown(text)}" fits several peers (${names.join(", ")}): give a name or the whole id`,
@@ -145,30 +145,30 @@ export class Directory {
     );
   }
 
-  async create(stored: StoredPeer): Promise<PeerEntry> {
+  async create(stored: StoredPeer): Promise<PeerRecord> {
     await translateStoreErrors(() => this.#store.createPeer(stored));
-    const entry = newEntry(stored);
-    this.#index(entry);
+    const peer = newRecord(stored);
+    this.#index(peer);
     this.#changed(stored.peerId);
-    return entry;
+    return peer;
   }
 
   /** Changes a peer. NAME_TAKEN when another peer has the new name. */
-  async update(entry: PeerEntry, change: PeerChange): Promise<void> {
-    await this.updateIf(entry, () => true, change);
+  async update(peer: PeerRecord, change: PeerChange): Promise<void> {
+    await this.updateIf(peer, () => true, change);
   }
 
   /** Changes a peer if, when its turn comes, it still is as wanted. */
   async updateIf(
-    entry: PeerEntry,
+    peer: PeerRecord,
     isWanted: (stored: StoredPeer) => boolean,
     change: PeerChange,
   ): Promise<void> {
-    await this.#inOrder(entry.stored.peerId, async () => {
-      const current = entry.stored;
+    await this.#inOrder(peer.stored.peerId, async () => {
+      const current = peer.stored;
       if (!isWanted(current)) return;
       const other = change.name === undefined ? undefined : this.#byName.get(change.name);
-      if (other !== undefined && other !== entry) throw this.#nameTaken(other.stored.name);
+      if (other !== undefined && other !== peer) throw this.#nameTaken(other.stored.name);
       const next: StoredPeer = {
         ...current,
         ...change,
@@ -176,7 +176,7 @@ export class Directory {
         revision: current.revision + 1,
       };
       await translateStoreErrors(() => this.#store.updatePeer(next));
-      this.#replace(entry, next);
+      this.#replace(peer, next);
     });
   }
 
@@ -184,33 +184,33 @@ export class Directory {
    * Changes what a peer says of itself, in memory alone where the store has no room: an agent can come
    * back for its mail while the disk is full.
    */
-  async updateEvenIfFull(entry: PeerEntry, change: Omit<PeerChange, "name">): Promise<void> {
+  async updateEvenIfFull(peer: PeerRecord, change: Omit<PeerChange, "name">): Promise<void> {
     try {
-      await this.update(entry, change);
+      await this.update(peer, change);
     } catch (error) {
       if (!(error instanceof BrokerError && error.reason === ErrorReason.STORE_FULL)) throw error;
-      this.#replace(entry, { ...entry.stored, ...change });
+      this.#replace(peer, { ...peer.stored, ...change });
     }
   }
 
   /** Whether the operator forbids it to send. */
-  isMuted({ stored }: PeerEntry): boolean {
+  isMuted({ stored }: PeerRecord): boolean {
     return stored.mutedUntilMs > this.#clock.now();
   }
 
   /** Removes a peer that nobody ever wrote to or heard of. False where it has mail or history, or is muted. */
-  async removeUnused(entry: PeerEntry): Promise<boolean> {
-    const { peerId } = entry.stored;
+  async removeUnused(peer: PeerRecord): Promise<boolean> {
+    const { peerId } = peer.stored;
     return this.#inOrder(peerId, async () => {
       // The mute is in the record: without it the same secret would make a peer that may send.
-      if (this.isMuted(entry)) return false;
+      if (this.isMuted(peer)) return false;
       // Nobody finds it from here on; what was sent to it before reaches the store first.
-      this.#unindex(entry);
+      this.#unindex(peer);
       let isRemoved = false;
       try {
         isRemoved = await translateStoreErrors(() => this.#store.removePeer(peerId));
       } finally {
-        if (!isRemoved) this.#index(entry);
+        if (!isRemoved) this.#index(peer);
       }
       if (isRemoved) this.#changed(peerId);
       return isRemoved;
@@ -221,11 +221,11 @@ export class Directory {
    * Removes a peer whatever history it has, once `endMail` has ended what is open in its queue. Where
    * that fails the peer stays. Resolves to what `endMail` does.
    */
-  async forget<T>(entry: PeerEntry, endMail: () => Promise<T>): Promise<T> {
-    const { peerId } = entry.stored;
+  async forget<T>(peer: PeerRecord, endMail: () => Promise<T>): Promise<T> {
+    const { peerId } = peer.stored;
     return this.#inOrder(peerId, async () => {
       // Nobody finds it from here on; what was sent to it before reaches the store first.
-      this.#unindex(entry);
+      this.#unindex(peer);
       let isRemoved = false;
       try {
         const ended = await endMail();
@@ -234,17 +234,17 @@ export class Directory {
         return ended;
       } finally {
         if (isRemoved) this.#changed(peerId);
-        else this.#index(entry);
+        else this.#index(peer);
       }
     });
   }
 
   /** What others are shown from now on. */
-  setPresence(entry: PeerEntry, { online = entry.online, reach = entry.reach }): void {
-    if (entry.online === online && entry.reach === reach) return;
-    entry.online = online;
-    entry.reach = reach;
-    this.#changed(entry.stored.peerId);
+  setPresence(peer: PeerRecord, { online = peer.online, reach = peer.reach }): void {
+    if (peer.online === online && peer.reach === reach) return;
+    peer.online = online;
+    peer.reach = reach;
+    this.#changed(peer.stored.peerId);
   }
 
   /** Calls the listener with the id of each peer that is added, changed or removed. */
@@ -254,32 +254,30 @@ export class Directory {
   }
 
   /** A peer as callers see it. */
-  async describeOne(entry: PeerEntry): Promise<Peer> {
-    const { peerId } = entry.stored;
+  async describeOne(peer: PeerRecord): Promise<Peer> {
+    const { peerId } = peer.stored;
     const waiting = await translateStoreErrors(() => this.#store.countWaiting([peerId]));
-    return describePeer(entry, waiting.get(peerId) ?? 0, this.#clock.now());
+    return describePeer(peer, waiting.get(peerId) ?? 0, this.#clock.now());
   }
 
   /** Peers as callers see them, in the order given. */
-  async describe(entries: readonly PeerEntry[]): Promise<Peer[]> {
-    const ids = entries.map((entry) => entry.stored.peerId);
+  async describe(peers: readonly PeerRecord[]): Promise<Peer[]> {
+    const ids = peers.map((peer) => peer.stored.peerId);
     const waiting = await translateStoreErrors(() => this.#store.countWaiting(ids));
     const nowMs = this.#clock.now();
-    return entries.map((entry) =>
-      describePeer(entry, waiting.get(entry.stored.peerId) ?? 0, nowMs),
-    );
+    return peers.map((peer) => describePeer(peer, waiting.get(peer.stored.peerId) ?? 0, nowMs));
   }
 
-  #byHost(text: string): PeerEntry | undefined {
+  #byHost(text: string): PeerRecord | undefined {
     const at = text.indexOf("@");
     if (at < 0) return undefined;
-    const entry = this.#byName.get(text.slice(0, at));
-    return entry?.stored.profile.host.toLowerCase() === text.slice(at + 1) ? entry : undefined;
+    const peer = this.#byName.get(text.slice(0, at));
+    return peer?.stored.profile.host.toLowerCase() === text.slice(at + 1) ? peer : undefined;
   }
 
-  #byIdEnd(text: string): PeerEntry[] {
+  #byIdEnd(text: string): PeerRecord[] {
     if (!isIdEnd(text)) return [];
-    return [...this.#byId.values()].filter((entry) => entry.stored.peerId.endsWith(text));
+    return [...this.#byId.values()].filter((peer) => peer.stored.peerId.endsWith(text));
   }
 
   #nameTaken(name: string): BrokerError {
@@ -291,41 +289,41 @@ export class Directory {
     );
   }
 
-  #replace(entry: PeerEntry, next: StoredPeer): void {
-    if (this.#byId.get(next.peerId) !== entry) return;
-    const isRenamed = entry.stored.name !== next.name;
-    this.#unindexNames(entry);
-    entry.stored = next;
-    this.#indexNames(entry);
+  #replace(peer: PeerRecord, next: StoredPeer): void {
+    if (this.#byId.get(next.peerId) !== peer) return;
+    const isRenamed = peer.stored.name !== next.name;
+    this.#unindexNames(peer);
+    peer.stored = next;
+    this.#indexNames(peer);
     this.#changed(next.peerId);
-    if (isRenamed) for (const listener of this.#renameListeners) listener(entry);
+    if (isRenamed) for (const listener of this.#renameListeners) listener(peer);
   }
 
-  #unindex(entry: PeerEntry): void {
-    const { stored } = entry;
+  #unindex(peer: PeerRecord): void {
+    const { stored } = peer;
     this.#byId.delete(stored.peerId);
-    this.#unindexNames(entry);
+    this.#unindexNames(peer);
     this.#bySecretHash.delete(stored.secretHash);
   }
 
-  #index(entry: PeerEntry): void {
-    this.#byId.set(entry.stored.peerId, entry);
-    this.#indexNames(entry);
-    this.#bySecretHash.set(entry.stored.secretHash, entry);
+  #index(peer: PeerRecord): void {
+    this.#byId.set(peer.stored.peerId, peer);
+    this.#indexNames(peer);
+    this.#bySecretHash.set(peer.stored.secretHash, peer);
   }
 
-  #indexNames(entry: PeerEntry): void {
-    this.#byName.set(entry.stored.name, entry);
-    for (const { name } of entry.stored.formerNames) {
+  #indexNames(peer: PeerRecord): void {
+    this.#byName.set(peer.stored.name, peer);
+    for (const { name } of peer.stored.formerNames) {
       const owners = this.#byFormerName.get(name) ?? [];
-      this.#byFormerName.set(name, [...owners, entry].toSorted(byEndOf(name)));
+      this.#byFormerName.set(name, [...owners, peer].toSorted(byEndOf(name)));
     }
   }
 
-  #unindexNames(entry: PeerEntry): void {
-    this.#byName.delete(entry.stored.name);
-    for (const { name } of entry.stored.formerNames) {
-      const others = this.#byFormerName.get(name)?.filter((owner) => owner !== entry) ?? [];
+  #unindexNames(peer: PeerRecord): void {
+    this.#byName.delete(peer.stored.name);
+    for (const { name } of peer.stored.formerNames) {
+      const others = this.#byFormerName.get(name)?.filter((owner) => owner !== peer) ?? [];
       if (others.length === 0) this.#byFormerName.delete(name);
       else this.#byFormerName.set(name, others);
     }
@@ -359,34 +357,34 @@ function formerNamesAfter(current: StoredPeer, change: PeerChange): StoredPeer["
 }
 
 /** When the peer gave the name up. */
-export function untilMs(entry: PeerEntry, name: string): number {
-  return entry.stored.formerNames.find((former) => former.name === name)?.untilMs ?? 0;
+export function untilMs(peer: PeerRecord, name: string): number {
+  return peer.stored.formerNames.find((former) => former.name === name)?.untilMs ?? 0;
 }
 
-function byEndOf(name: string): (a: PeerEntry, b: PeerEntry) => number {
+function byEndOf(name: string): (a: PeerRecord, b: PeerRecord) => number {
   return (a, b) => untilMs(a, name) - untilMs(b, name);
 }
 
-export function refTo(entry: PeerEntry): PeerRef {
-  return create(PeerRefSchema, { peerId: entry.stored.peerId, name: entry.stored.name });
+export function refTo(peer: PeerRecord): PeerRef {
+  return create(PeerRefSchema, { peerId: peer.stored.peerId, name: peer.stored.name });
 }
 
-export function reachOf(entry: PeerEntry): Reach {
-  return entry.online ? entry.reach : Reach.STORED;
+export function reachOf(peer: PeerRecord): Reach {
+  return peer.online ? peer.reach : Reach.STORED;
 }
 
-function describePeer(entry: PeerEntry, waiting: number, nowMs: number): Peer {
-  const { stored } = entry;
+function describePeer(peer: PeerRecord, waiting: number, nowMs: number): Peer {
+  const { stored } = peer;
   return create(PeerSchema, {
     peerId: stored.peerId,
     name: stored.name,
     kind: stored.kind,
     profile: stored.profile,
-    online: entry.online,
+    online: peer.online,
     lastSeenTime: timestampFromMs(stored.lastSeenMs),
     createTime: timestampFromMs(stored.createTimeMs),
     ...describeMute(stored.mutedUntilMs, nowMs),
-    reach: reachOf(entry),
+    reach: reachOf(peer),
     waitingMessages: BigInt(waiting),
   });
 }
@@ -397,13 +395,13 @@ function describeMute(mutedUntilMs: number, nowMs: number): Pick<Peer, "muted" |
   return isTimed ? { muted, muteEndTime: timestampFromMs(mutedUntilMs) } : { muted };
 }
 
-function newEntry(stored: StoredPeer): PeerEntry {
+function newRecord(stored: StoredPeer): PeerRecord {
   const { instanceId: lastInstanceId } = stored;
   const connections = new WeakSet<Connection>();
   return { stored, lastInstanceId, connections, online: false, reach: Reach.STORED };
 }
 
-function renamed(field: string, name: string, { stored }: PeerEntry): BrokerError {
+function renamed(field: string, name: string, { stored }: PeerRecord): BrokerError {
   return new BrokerError(
     ErrorReason.PEER_NOT_FOUND,
     `${field}: no peer is named "${name}" any more: the one that was is "${stored.name}" now`,

@@ -15,7 +15,7 @@ import { BrokerError } from "../broker-error.js";
 import type { BrokerLog } from "../core.js";
 import type { Connection } from "../../rpc/server.js";
 import { Creations } from "./creations.js";
-import { refTo, type Directory, type PeerEntry } from "./directory.js";
+import { refTo, type Directory, type PeerRecord } from "./directory.js";
 import { maxConversationsPerPeer, maxPeers, reclaimDelayMs, seenAgainMs } from "../limits.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
@@ -33,11 +33,11 @@ interface Registration extends Request {
 interface Admission {
   readonly session: Session;
   /** The peers whose secrets the caller holds, each with the secret's place in the request. */
-  readonly held: ReadonlyMap<PeerEntry, number>;
+  readonly held: ReadonlyMap<PeerRecord, number>;
   /** The peer is new. */
   readonly created: boolean;
   /** The peer that its conversation is bound to, where that is another. */
-  readonly lost: PeerEntry | undefined;
+  readonly lost: PeerRecord | undefined;
 }
 
 type Outcome = Admission | "wait for the former instance";
@@ -54,7 +54,7 @@ export class Registrar {
   readonly #clock: Clock;
   readonly #log: BrokerLog;
   /** Peers that were live when the broker before this one ended, until their instance is back or the wait is over. */
-  readonly #formerInstances = new Map<PeerEntry, string>();
+  readonly #formerInstances = new Map<PeerRecord, string>();
   /** Beats when that wait is over. */
   readonly #reclaimed = new Pulse();
   /** When the newest binding of a conversation was made. */
@@ -74,9 +74,9 @@ export class Registrar {
     this.#retirement = options.retirement;
     this.#clock = options.clock;
     this.#log = options.log;
-    for (const entry of options.directory.entries()) {
-      if (entry.stored.instanceId !== "") this.#formerInstances.set(entry, entry.stored.instanceId);
-      const bound = entry.stored.conversations.map(({ boundAtMs }) => boundAtMs);
+    for (const peer of options.directory.peers()) {
+      if (peer.stored.instanceId !== "") this.#formerInstances.set(peer, peer.stored.instanceId);
+      const bound = peer.stored.conversations.map(({ boundAtMs }) => boundAtMs);
       this.#lastBoundMs = Math.max(this.#lastBoundMs, ...bound);
     }
     options.clock.after(reclaimDelayMs, () => {
@@ -108,11 +108,11 @@ export class Registrar {
     if (own !== undefined) return this.#returning(wish, held, own);
 
     const lost = this.#boundTo(wish.conversationId, held);
-    const entry = this.#choose(wish, held);
-    if (entry !== undefined && this.#awaitsFormerInstance(entry, wish))
+    const peer = this.#choose(wish, held);
+    if (peer !== undefined && this.#awaitsFormerInstance(peer, wish))
       return "wait for the former instance";
-    const session = await this.#openOrCreate(wish, held, entry);
-    return { session, held, created: entry === undefined, lost };
+    const session = await this.#openOrCreate(wish, held, peer);
+    return { session, held, created: peer === undefined, lost };
   }
 
   /**
@@ -123,22 +123,22 @@ export class Registrar {
    */
   async #returning(
     wish: Registration,
-    held: Map<PeerEntry, number>,
+    held: Map<PeerRecord, number>,
     own: Session,
   ): Promise<Outcome> {
     const isNew = wish.conversationId !== "" && wish.conversationId !== own.conversationId;
     const bound = isNew ? this.#boundTo(wish.conversationId, held) : undefined;
-    if (bound === undefined || bound === own.entry) {
+    if (bound === undefined || bound === own.peer) {
       await this.#keep(wish, held, own);
       return { session: own, held, created: false, lost: undefined };
     }
-    const target = this.#choose(...withoutPeer(own.entry, wish, held));
+    const target = this.#choose(...withoutPeer(own.peer, wish, held));
     if (target !== undefined && this.#awaitsFormerInstance(target, wish))
       return "wait for the former instance";
     // A move that is refused leaves the session as it was. So a new peer never has the name of the one left.
     const session = await this.#openOrCreate(wish, held, target);
     this.#log.info(
-      { from: own.entry.stored.name, to: session.entry.stored.name },
+      { from: own.peer.stored.name, to: session.peer.stored.name },
       "session moved to its conversation's peer",
     );
     await this.#leave(own, wish.connection);
@@ -147,26 +147,26 @@ export class Registrar {
 
   async #keep(
     wish: Registration,
-    held: ReadonlyMap<PeerEntry, number>,
+    held: ReadonlyMap<PeerRecord, number>,
     session: Session,
   ): Promise<void> {
     carry(session, wish.connection);
-    const { entry } = session;
-    const profile = mergeProfile(entry.stored.profile, wish.profile);
+    const { peer } = session;
+    const profile = mergeProfile(peer.stored.profile, wish.profile);
     const conversationId = wish.conversationId || session.conversationId;
     const isBound =
       conversationId === session.conversationId &&
-      (conversationId === "" || this.#boundTo(conversationId, held) === entry);
+      (conversationId === "" || this.#boundTo(conversationId, held) === peer);
     const lastSeenMs = this.#clock.now();
     const isNews =
       !isBound ||
-      !equals(ProfileSchema, profile, entry.stored.profile) ||
-      Math.abs(lastSeenMs - entry.stored.lastSeenMs) >= seenAgainMs;
+      !equals(ProfileSchema, profile, peer.stored.profile) ||
+      Math.abs(lastSeenMs - peer.stored.lastSeenMs) >= seenAgainMs;
     // A repeat costs no write.
     if (!isNews) return;
-    await this.#directory.updateEvenIfFull(entry, {
+    await this.#directory.updateEvenIfFull(peer, {
       profile,
-      conversations: isBound ? entry.stored.conversations : this.#bind(entry, conversationId),
+      conversations: isBound ? peer.stored.conversations : this.#bind(peer, conversationId),
       lastSeenMs,
     });
     session.conversationId = conversationId;
@@ -174,30 +174,30 @@ export class Registrar {
 
   /** Ends a session whose instance has another now; its peer goes if it was made for it and never used. */
   async #leave(session: Session, connection: Connection): Promise<void> {
-    const { entry, created } = session;
+    const { peer, created } = session;
     this.#sessions.close(session, Closing_Reason.UNREGISTERED, "moved to its conversation's peer");
     if (!created) return;
     try {
-      if (await this.#directory.removeUnused(entry)) this.#creations.giveBack(connection);
+      if (await this.#directory.removeUnused(peer)) this.#creations.giveBack(connection);
     } catch (error) {
       // The move is done. The peer stays until it is retired.
-      this.#log.warn({ err: error, peer: entry.stored.name }, "could not remove an unused peer");
+      this.#log.warn({ err: error, peer: peer.stored.name }, "could not remove an unused peer");
     }
   }
 
   /** The session that the instance has: of the peer of `secret`, of its conversation's, or of another that it holds. */
-  #ownSession(wish: Registration, held: ReadonlyMap<PeerEntry, number>): Session | undefined {
+  #ownSession(wish: Registration, held: ReadonlyMap<PeerRecord, number>): Session | undefined {
     const own = this.#directory.getBySecretHash(wish.secretHash);
     const bound = this.#boundTo(wish.conversationId, held);
-    for (const entry of [own, bound, ...held.keys()]) {
-      const session = entry && this.#sessions.ofPeer(entry);
+    for (const peer of [own, bound, ...held.keys()]) {
+      const session = peer && this.#sessions.ofPeer(peer);
       if (session?.instanceId === wish.instanceId) return session;
     }
     return undefined;
   }
 
   /** Steps 1 to 4 of Register; undefined when a peer is to be created. */
-  #choose(wish: Registration, held: ReadonlyMap<PeerEntry, number>): PeerEntry | undefined {
+  #choose(wish: Registration, held: ReadonlyMap<PeerRecord, number>): PeerRecord | undefined {
     const bound = this.#boundTo(wish.conversationId, held);
     if (bound !== undefined && this.#isFree(bound, wish)) return bound;
 
@@ -213,7 +213,7 @@ export class Registrar {
           stored.kind === wish.kind,
       )
       .filter(({ stored }) => stored.profile.root === wish.profile.root)
-      .filter((entry) => this.#sessions.liveOf(entry) === undefined)
+      .filter((peer) => this.#sessions.liveOf(peer) === undefined)
       .toSorted(
         (a, b) =>
           a.stored.number - b.stored.number || a.stored.createTimeMs - b.stored.createTimeMs,
@@ -240,10 +240,10 @@ export class Registrar {
 
   async #openOrCreate(
     wish: Registration,
-    held: Map<PeerEntry, number>,
-    entry: PeerEntry | undefined,
+    held: Map<PeerRecord, number>,
+    peer: PeerRecord | undefined,
   ): Promise<Session> {
-    if (entry !== undefined) return this.#open(wish, held, entry, false);
+    if (peer !== undefined) return this.#open(wish, held, peer, false);
     this.#creations.take(wish.connection);
     try {
       const created = await this.#create(wish);
@@ -255,7 +255,7 @@ export class Registrar {
     }
   }
 
-  async #create(wish: Registration): Promise<PeerEntry> {
+  async #create(wish: Registration): Promise<PeerRecord> {
     await this.#retirement.makeRoom();
     if (this.#directory.size >= maxPeers) {
       throw new BrokerError(
@@ -285,9 +285,9 @@ export class Registrar {
       mutedUntilMs: this.#inheritedMuteMs(wish, name),
       revision: 1,
     };
-    const entry = await this.#directory.create(stored);
+    const peer = await this.#directory.create(stored);
     this.#log.info({ peer: name, peerId: stored.peerId }, "peer created");
-    return entry;
+    return peer;
   }
 
   /**
@@ -296,9 +296,9 @@ export class Registrar {
    */
   #inheritedMuteMs({ instanceId, conversationId, connection }: Registration, name: string): number {
     let mutedUntilMs = 0;
-    for (const entry of this.#directory.entries()) {
-      if (!this.#directory.isMuted(entry)) continue;
-      const { stored, lastInstanceId, connections } = entry;
+    for (const peer of this.#directory.peers()) {
+      if (!this.#directory.isMuted(peer)) continue;
+      const { stored, lastInstanceId, connections } = peer;
       const isSame =
         lastInstanceId === instanceId ||
         connections.has(connection) ||
@@ -312,29 +312,29 @@ export class Registrar {
 
   async #open(
     wish: Registration,
-    held: ReadonlyMap<PeerEntry, number>,
-    entry: PeerEntry,
+    held: ReadonlyMap<PeerRecord, number>,
+    peer: PeerRecord,
     created: boolean,
   ): Promise<Session> {
-    const live = this.#sessions.liveOf(entry);
+    const live = this.#sessions.liveOf(peer);
     if (live?.instanceId === wish.instanceId) {
       await this.#keep(wish, held, live);
       return live;
     }
     // By the conversation that is bound to it, or by its own secret: it is the caller's.
     const isSure =
-      this.#boundTo(wish.conversationId, held) === entry ||
-      entry.stored.secretHash === wish.secretHash;
-    await this.#directory.updateEvenIfFull(entry, {
+      this.#boundTo(wish.conversationId, held) === peer ||
+      peer.stored.secretHash === wish.secretHash;
+    await this.#directory.updateEvenIfFull(peer, {
       kind: wish.kind,
-      profile: mergeProfile(entry.stored.profile, wish.profile),
-      epoch: entry.stored.epoch + 1,
+      profile: mergeProfile(peer.stored.profile, wish.profile),
+      epoch: peer.stored.epoch + 1,
       instanceId: wish.instanceId,
-      conversations: this.#bind(entry, wish.conversationId),
+      conversations: this.#bind(peer, wish.conversationId),
       lastSeenMs: this.#clock.now(),
     });
-    this.#formerInstances.delete(entry);
-    entry.lastInstanceId = wish.instanceId;
+    this.#formerInstances.delete(peer);
+    peer.lastInstanceId = wish.instanceId;
     const { instanceId, conversationId, connection } = wish;
     if (live?.isSure === false && live.conversationId !== conversationId) {
       // Not as superseded: who had it is no older session of this conversation, and registers anew.
@@ -342,7 +342,7 @@ export class Registrar {
       this.#sessions.close(live, Closing_Reason.UNREGISTERED, detail);
     }
     return this.#sessions.open({
-      entry,
+      peer,
       instanceId,
       conversationId,
       created,
@@ -352,43 +352,43 @@ export class Registrar {
   }
 
   async #respond({ session, held, created, lost }: Admission): Promise<RegisterResponse> {
-    const peer = await this.#directory.describeOne(session.entry);
+    const peer = await this.#directory.describeOne(session.peer);
     return create(RegisterResponseSchema, {
       peer,
       sessionToken: session.token,
       epoch: BigInt(session.epoch),
-      secretIndex: held.get(session.entry) ?? 0,
+      secretIndex: held.get(session.peer) ?? 0,
       created,
       provisional: !session.isSure,
-      ...(lost === undefined || lost === session.entry ? {} : { boundPeer: refTo(lost) }),
+      ...(lost === undefined || lost === session.peer ? {} : { boundPeer: refTo(lost) }),
     });
   }
 
   /** The peers whose secrets the caller holds, each with the secret's place in the request. */
-  #heldPeers(wish: Registration): Map<PeerEntry, number> {
-    const held = new Map<PeerEntry, number>();
+  #heldPeers(wish: Registration): Map<PeerRecord, number> {
+    const held = new Map<PeerRecord, number>();
     for (const [index, hash] of [wish.secretHash, ...wish.keyringHashes].entries()) {
-      const entry = hash === "" ? undefined : this.#directory.getBySecretHash(hash);
-      if (entry !== undefined && !held.has(entry)) held.set(entry, index);
+      const peer = hash === "" ? undefined : this.#directory.getBySecretHash(hash);
+      if (peer !== undefined && !held.has(peer)) held.set(peer, index);
     }
     return held;
   }
 
-  #boundTo(conversationId: string, held: ReadonlyMap<PeerEntry, number>): PeerEntry | undefined {
+  #boundTo(conversationId: string, held: ReadonlyMap<PeerRecord, number>): PeerRecord | undefined {
     if (conversationId === "") return undefined;
-    let newest: { entry: PeerEntry; boundAtMs: number } | undefined;
-    for (const entry of held.keys()) {
-      for (const { id, boundAtMs } of entry.stored.conversations) {
+    let newest: { peer: PeerRecord; boundAtMs: number } | undefined;
+    for (const peer of held.keys()) {
+      for (const { id, boundAtMs } of peer.stored.conversations) {
         if (id === conversationId && boundAtMs >= (newest?.boundAtMs ?? 0))
-          newest = { entry, boundAtMs };
+          newest = { peer, boundAtMs };
       }
     }
-    return newest?.entry;
+    return newest?.peer;
   }
 
-  #bind(entry: PeerEntry, conversationId: string): StoredPeer["conversations"] {
-    if (conversationId === "") return entry.stored.conversations;
-    const others = entry.stored.conversations.filter(({ id }) => id !== conversationId);
+  #bind(peer: PeerRecord, conversationId: string): StoredPeer["conversations"] {
+    if (conversationId === "") return peer.stored.conversations;
+    const others = peer.stored.conversations.filter(({ id }) => id !== conversationId);
     // Later than every binding before it, though the clock was set back: the last one counts.
     this.#lastBoundMs = Math.max(this.#clock.now(), this.#lastBoundMs + 1);
     return [...others, { id: conversationId, boundAtMs: this.#lastBoundMs }].slice(
@@ -400,29 +400,28 @@ export class Registrar {
    * Nobody else has the peer, or who has it is of the same conversation. Or who has it took it because
    * it was free, has not used it, and this conversation is bound to it.
    */
-  #isFree(entry: PeerEntry, wish: Registration): boolean {
-    if (entry.stored.kind !== wish.kind && entry.stored.secretHash !== wish.secretHash)
-      return false;
-    const live = this.#sessions.liveOf(entry);
+  #isFree(peer: PeerRecord, wish: Registration): boolean {
+    if (peer.stored.kind !== wish.kind && peer.stored.secretHash !== wish.secretHash) return false;
+    const live = this.#sessions.liveOf(peer);
     if (live === undefined || live.instanceId === wish.instanceId) return true;
     if (wish.conversationId === "") return false;
-    const isBound = entry.stored.conversations.some(({ id }) => id === wish.conversationId);
+    const isBound = peer.stored.conversations.some(({ id }) => id === wish.conversationId);
     return live.conversationId === wish.conversationId || (isBound && !live.isSure);
   }
 
-  #awaitsFormerInstance(entry: PeerEntry, wish: Registration): boolean {
-    const former = this.#formerInstances.get(entry);
+  #awaitsFormerInstance(peer: PeerRecord, wish: Registration): boolean {
+    const former = this.#formerInstances.get(peer);
     return former !== undefined && former !== wish.instanceId;
   }
 }
 
 /** A wish of somebody who is not to get this peer. */
 function withoutPeer(
-  entry: PeerEntry,
+  peer: PeerRecord,
   wish: Registration,
-  held: ReadonlyMap<PeerEntry, number>,
-): [Registration, Map<PeerEntry, number>] {
-  const isOwn = wish.secretHash === entry.stored.secretHash;
-  const others = [...held].filter(([other]) => other !== entry);
+  held: ReadonlyMap<PeerRecord, number>,
+): [Registration, Map<PeerRecord, number>] {
+  const isOwn = wish.secretHash === peer.stored.secretHash;
+  const others = [...held].filter(([other]) => other !== peer);
   return [{ ...wish, secretHash: isOwn ? "" : wish.secretHash }, new Map(others)];
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../clock.js";
 import type { BrokerLog } from "../core.js";
-import type { Directory, PeerEntry } from "./directory.js";
+import type { Directory, PeerRecord } from "./directory.js";
 import {
   nearMaxPeers,
   retireAfterMs,
@@ -22,7 +22,7 @@ export class Retirement {
   readonly #clock: Clock;
   readonly #log: BrokerLog;
   /** Peers that were found to be used when room was sought, and when that was. */
-  readonly #used = new WeakMap<PeerEntry, number>();
+  readonly #used = new WeakMap<PeerRecord, number>();
   #timer: Disposable | undefined;
   #retiring: Promise<void> = Promise.resolve();
 
@@ -46,15 +46,15 @@ export class Retirement {
   async makeRoom(): Promise<void> {
     if (this.#directory.size < nearMaxPeers) return;
     const now = this.#clock.now();
-    const unused = [...this.#directory.entries()]
-      .filter((entry) => !entry.online && entry.stored.lastSeenMs <= now - unusedGraceMs)
-      .filter((entry) => (this.#used.get(entry) ?? 0) <= now - usedPeerRestMs)
+    const unused = [...this.#directory.peers()]
+      .filter((peer) => !peer.online && peer.stored.lastSeenMs <= now - unusedGraceMs)
+      .filter((peer) => (this.#used.get(peer) ?? 0) <= now - usedPeerRestMs)
       .toSorted((a, b) => a.stored.lastSeenMs - b.stored.lastSeenMs);
     while (unused.length > 0) {
       const batch = unused.splice(0, retirementBatch);
-      const removed = await Promise.all(batch.map((entry) => this.#remove(entry)));
+      const removed = await Promise.all(batch.map((peer) => this.#remove(peer)));
       if (removed.includes(true)) return;
-      for (const entry of batch) this.#used.set(entry, now);
+      for (const peer of batch) this.#used.set(peer, now);
     }
   }
 
@@ -76,21 +76,21 @@ export class Retirement {
   async #retire(inTurn: (work: () => Promise<void>) => Promise<void>): Promise<void> {
     const unseenSinceMs = this.#clock.now() - retireAfterMs;
     // A copy: what cannot be removed is put back, at the end.
-    const entries = [...this.#directory.entries()];
-    for (const entry of entries) {
-      const isUnseen = (): boolean => !entry.online && entry.stored.lastSeenMs <= unseenSinceMs;
+    const peers = [...this.#directory.peers()];
+    for (const peer of peers) {
+      const isUnseen = (): boolean => !peer.online && peer.stored.lastSeenMs <= unseenSinceMs;
       if (!isUnseen()) continue;
       await inTurn(async () => {
-        if (isUnseen()) await this.#remove(entry);
+        if (isUnseen()) await this.#remove(peer);
       });
     }
   }
 
   /** False where the peer has mail or history. */
-  async #remove(entry: PeerEntry): Promise<boolean> {
-    if (!(await this.#directory.removeUnused(entry))) return false;
-    this.#sessions.closeOf(entry, "the peer was retired");
-    this.#log.info({ peer: entry.stored.name }, "peer retired");
+  async #remove(peer: PeerRecord): Promise<boolean> {
+    if (!(await this.#directory.removeUnused(peer))) return false;
+    this.#sessions.closeOf(peer, "the peer was retired");
+    this.#log.info({ peer: peer.stored.name }, "peer retired");
     return true;
   }
 }

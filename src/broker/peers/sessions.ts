@@ -5,13 +5,13 @@ import type { Reach } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../../clock.js";
 import type { Connection } from "../../rpc/server.js";
 import { BrokerError } from "../broker-error.js";
-import type { Directory, PeerEntry } from "./directory.js";
+import type { Directory, PeerRecord } from "./directory.js";
 import { presenceGraceMs } from "../limits.js";
 
 /** One live attachment of a client to a peer. At most one per peer; a newer one replaces it. */
 export interface Session {
   readonly token: string;
-  readonly entry: PeerEntry;
+  readonly peer: PeerRecord;
   readonly instanceId: string;
   readonly epoch: number;
   /** The host's own session, as it was named last; empty while none is. */
@@ -60,7 +60,7 @@ export class Sessions {
   readonly #operatorHash: Buffer;
   readonly #byToken = new Map<string, Session>();
   readonly #byPeer = new Map<string, Session>();
-  readonly #graces = new Map<PeerEntry, Disposable>();
+  readonly #graces = new Map<PeerRecord, Disposable>();
 
   constructor(options: { directory: Directory; clock: Clock; operatorToken: string }) {
     this.#directory = options.directory;
@@ -88,19 +88,19 @@ export class Sessions {
   }
 
   /** The session whose token is good, live or not. */
-  ofPeer(entry: PeerEntry): Session | undefined {
-    return this.#byPeer.get(entry.stored.peerId);
+  ofPeer(peer: PeerRecord): Session | undefined {
+    return this.#byPeer.get(peer.stored.peerId);
   }
 
   /** The session that keeps others from taking this peer. */
-  liveOf(entry: PeerEntry): Session | undefined {
-    const session = this.ofPeer(entry);
+  liveOf(peer: PeerRecord): Session | undefined {
+    const session = this.ofPeer(peer);
     return session !== undefined && session.connections.size > 0 ? session : undefined;
   }
 
   /** Opens a session. The one that the peer had before, and its stream, end as superseded. */
   open(options: {
-    entry: PeerEntry;
+    peer: PeerRecord;
     instanceId: string;
     conversationId: string;
     created: boolean;
@@ -108,21 +108,21 @@ export class Sessions {
     isSure: boolean;
   }): Session {
     const { connection, ...facts } = options;
-    const { entry } = facts;
-    const before = this.ofPeer(entry);
+    const { peer } = facts;
+    const before = this.ofPeer(peer);
     if (before !== undefined) {
       this.close(before, Closing_Reason.SUPERSEDED, "another session of this peer took over");
     }
     const session: Session = {
       ...facts,
       token: randomBytes(32).toString("base64url"),
-      epoch: entry.stored.epoch,
+      epoch: peer.stored.epoch,
       stream: undefined,
       connections: new Map(),
       ended: new AbortController(),
     };
     this.#byToken.set(sha256(session.token).toString("base64"), session);
-    this.#byPeer.set(entry.stored.peerId, session);
+    this.#byPeer.set(peer.stored.peerId, session);
     carry(session, connection);
     return session;
   }
@@ -130,8 +130,8 @@ export class Sessions {
   /** Ends a session: its stream is closed and its token is void. */
   close(session: Session, reason: Closing_Reason, detail: string): void {
     this.#byToken.delete(sha256(session.token).toString("base64"));
-    if (this.#byPeer.get(session.entry.stored.peerId) === session) {
-      this.#byPeer.delete(session.entry.stored.peerId);
+    if (this.#byPeer.get(session.peer.stored.peerId) === session) {
+      this.#byPeer.delete(session.peer.stored.peerId);
     }
     session.stream?.end(reason, detail);
     session.ended.abort(tokenInvalid());
@@ -139,8 +139,8 @@ export class Sessions {
   }
 
   /** The peer is no more: its session, if there is one, ends. */
-  closeOf(entry: PeerEntry, detail: string): void {
-    const session = this.ofPeer(entry);
+  closeOf(peer: PeerRecord, detail: string): void {
+    const session = this.ofPeer(peer);
     if (session !== undefined) this.close(session, Closing_Reason.UNREGISTERED, detail);
   }
 
@@ -148,48 +148,48 @@ export class Sessions {
   attach(session: Session, stream: SessionStream, reach: Reach): void {
     session.stream?.end(Closing_Reason.SUPERSEDED, "another stream of this session took over");
     session.stream = stream;
-    this.#endGrace(session.entry);
-    this.#directory.setPresence(session.entry, { online: true, reach });
+    this.#endGrace(session.peer);
+    this.#directory.setPresence(session.peer, { online: true, reach });
   }
 
   /** The stream is closed. Others see the peer leave after the grace, at once when `now`. */
   detach(session: Session, stream: SessionStream, now: boolean): void {
     if (session.stream !== stream) return;
     session.stream = undefined;
-    const { entry } = session;
-    this.#endGrace(entry);
+    const { peer } = session;
+    this.#endGrace(peer);
     const leave = (): void => {
-      this.#graces.delete(entry);
-      if (this.#byPeer.get(entry.stored.peerId)?.stream === undefined)
-        this.#directory.setPresence(entry, { online: false });
+      this.#graces.delete(peer);
+      if (this.#byPeer.get(peer.stored.peerId)?.stream === undefined)
+        this.#directory.setPresence(peer, { online: false });
     };
     if (now) leave();
-    else this.#graces.set(entry, this.#clock.after(presenceGraceMs, leave));
+    else this.#graces.set(peer, this.#clock.after(presenceGraceMs, leave));
   }
 
   /** Ends every stream; tokens stay until the process ends. */
   endStreams(reason: Closing_Reason, detail: string): void {
     for (const session of this.#byToken.values()) session.stream?.end(reason, detail);
-    for (const entry of this.#graces.keys()) this.#endGrace(entry);
+    for (const peer of this.#graces.keys()) this.#endGrace(peer);
   }
 
-  #endGrace(entry: PeerEntry): void {
-    this.#graces.get(entry)?.[Symbol.dispose]();
-    this.#graces.delete(entry);
+  #endGrace(peer: PeerRecord): void {
+    this.#graces.get(peer)?.[Symbol.dispose]();
+    this.#graces.delete(peer);
   }
 }
 
 /** Whose eyes a read has: a peer's id, or empty for the operator's, which see all. */
 export function viewerOf(caller: Credential): string {
-  return caller.kind === "operator" ? "" : caller.session.entry.stored.peerId;
+  return caller.kind === "operator" ? "" : caller.session.peer.stored.peerId;
 }
 
 /** From now on, and until it closes, the connection keeps the session live. */
 export function carry(session: Session, connection: Connection): void {
-  const { entry, connections, ended } = session;
+  const { peer, connections, ended } = session;
   const { closed } = connection;
   if (closed.aborted || ended.signal.aborted || connections.has(connection)) return;
-  entry.connections.add(connection);
+  peer.connections.add(connection);
   const lose = (): void => void connections.delete(connection);
   connections.set(connection, lose);
   closed.addEventListener("abort", lose, { once: true });
