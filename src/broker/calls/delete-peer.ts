@@ -35,7 +35,10 @@ export async function deletePeer(
     if (caller.kind === "operator") refuseLive(core, peer, request.evenIfLive);
     // The mute is in the record: without it the same secret would make a peer that may send.
     else requireUnmuted(core, peer);
-    const undelivered = await core.directory.forget(peer, () => endMail(core, peer));
+    let undelivered = 0;
+    await core.directory.forget(peer, async () => {
+      undelivered = await endMail(core, peer);
+    });
     const { name, peerId } = peer.stored;
     core.log.info({ peer: name, peerId, undelivered }, "peer deleted");
     return create(DeletePeerResponseSchema, {

@@ -6,7 +6,8 @@ import { isIdEnd } from "../../contract/ids.js";
 import { meantName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
-import { untilMs, type PeerRecord } from "../peers/directory.js";
+import type { PeerRecord } from "../peers/directory.js";
+import { untilMs } from "../peers/names.js";
 import { boundCount, requireField } from "../fields.js";
 import { maxAcquaintance, maxPageBytes, maxNamesTold, maxRecipients } from "../limits.js";
 
@@ -90,7 +91,7 @@ function isDoubtful(
 ): boolean {
   if (name === undefined) return false;
   const known = Object.hasOwn(knownPeers, name) ? knownPeers[name] : undefined;
-  if (known === undefined) return core.directory.formerOwners(name).length > 0;
+  if (known === undefined) return core.directory.names.formerOwners(name).length > 0;
   if (known === peer.stored.peerId) return false;
   throw renamed(name, core.directory.get(known), peer);
 }
@@ -101,7 +102,7 @@ async function refuseStranger(
   { peer, name }: Found,
 ): Promise<void> {
   if (name === undefined || peer === caller) return;
-  const former = core.directory.formerOwners(name).filter((one) => one !== caller);
+  const former = core.directory.names.formerOwners(name).filter((one) => one !== caller);
   for (const one of former.slice(0, maxNamesTold)) {
     const [last] = await messagesBetween(core, caller, one, 1);
     if (last === undefined) continue;

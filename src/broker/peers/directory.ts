@@ -11,7 +11,7 @@ import { seeNames } from "../../contract/reasons.js";
 import { meansEverybody, meantName } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import { maxFormerNames, maxNamesTold } from "../limits.js";
-import { nearNames, numberedName } from "./names.js";
+import { PeerNames } from "./names.js";
 import type { Store, StoredPeer } from "../store.js";
 
 /** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
@@ -38,9 +38,7 @@ export class Directory {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #byId = new Map<string, PeerRecord>();
-  readonly #byName = new Map<string, PeerRecord>();
-  /** Who had a name before and has another now; who gave it up last is last. */
-  readonly #byFormerName = new Map<string, PeerRecord[]>();
+  readonly names = new PeerNames();
   readonly #bySecretHash = new Map<string, PeerRecord>();
   readonly #updates = new Map<string, Promise<unknown>>();
   readonly #listeners = new Set<(peerId: string) => void>();
@@ -69,27 +67,8 @@ export class Directory {
     return this.#byId.get(peerId);
   }
 
-  getByName(name: string): PeerRecord | undefined {
-    return this.#byName.get(name);
-  }
-
   getBySecretHash(secretHash: string): PeerRecord | undefined {
     return this.#bySecretHash.get(secretHash);
-  }
-
-  /** The first free name of a base (`api`, `api-2`, …), and which of its kind it is. */
-  freeName(baseName: string): { name: string; number: number } {
-    for (let number = 1; ; number++) {
-      const name = numberedName(baseName, number);
-      if (!this.#byName.has(name)) return { name, number };
-    }
-  }
-
-  /** Who had the name before and is another peer than the one that has it now; the last one first. */
-  formerOwners(name: string): PeerRecord[] {
-    const owner = this.#byName.get(name);
-    const former = this.#byFormerName.get(name) ?? [];
-    return former.filter((peer) => peer !== owner).toReversed();
   }
 
   /** Calls the listener with each peer that has another name than before. */
@@ -101,10 +80,10 @@ export class Directory {
   find(wanted: string): PeerRecord[] {
     const text = wanted.trim().toLowerCase();
     const named =
-      this.#byName.get(text) ??
+      this.names.get(text) ??
       this.#byHost(text) ??
       // As whoever asks for a name may write it.
-      this.#byName.get(meantName(text) ?? "");
+      this.names.get(meantName(text) ?? "");
     return named === undefined ? this.#byIdEnd(text) : [named];
   }
 
@@ -132,9 +111,9 @@ export class Directory {
         { metadata: { field, candidates: names.join(",") } },
       );
     }
-    const [former] = this.formerOwners(meantName(text) ?? "");
+    const [former] = this.names.formerOwners(meantName(text) ?? "");
     if (former !== undefined) throw renamed(field, shown(text), former);
-    const near = meansEverybody(text) ? [] : nearNames(text, this.#byName);
+    const near = meansEverybody(text) ? [] : this.names.near(text);
     let fix: string = seeNames;
     if (meansEverybody(text)) fix = "name each recipient";
     else if (near.length > 0) fix = `did you mean ${near.join(", ")}?`;
@@ -167,7 +146,7 @@ export class Directory {
     await this.#inOrder(peer.stored.peerId, async () => {
       const current = peer.stored;
       if (!isWanted(current)) return;
-      const other = change.name === undefined ? undefined : this.#byName.get(change.name);
+      const other = change.name === undefined ? undefined : this.names.get(change.name);
       if (other !== undefined && other !== peer) throw this.#nameTaken(other.stored.name);
       const next: StoredPeer = {
         ...current,
@@ -204,39 +183,23 @@ export class Directory {
     return this.#inOrder(peerId, async () => {
       // The mute is in the record: without it the same secret would make a peer that may send.
       if (this.isMuted(peer)) return false;
-      // Nobody finds it from here on; what was sent to it before reaches the store first.
-      this.#unindex(peer);
-      let isRemoved = false;
-      try {
-        isRemoved = await translateStoreErrors(() => this.#store.removePeer(peerId));
-      } finally {
-        if (!isRemoved) this.#index(peer);
-      }
-      if (isRemoved) this.#changed(peerId);
-      return isRemoved;
+      return this.#remove(peer, () => this.#store.removePeer(peerId));
     });
   }
 
   /**
    * Removes a peer whatever history it has, once `endMail` has ended what is open in its queue. Where
-   * that fails the peer stays. Resolves to what `endMail` does.
+   * that fails the peer stays.
    */
-  async forget<T>(peer: PeerRecord, endMail: () => Promise<T>): Promise<T> {
+  async forget(peer: PeerRecord, endMail: () => Promise<void>): Promise<void> {
     const { peerId } = peer.stored;
-    return this.#inOrder(peerId, async () => {
-      // Nobody finds it from here on; what was sent to it before reaches the store first.
-      this.#unindex(peer);
-      let isRemoved = false;
-      try {
-        const ended = await endMail();
-        isRemoved = await translateStoreErrors(() => this.#store.forgetPeer(peerId));
-        if (!isRemoved) throw new Error("a peer whose mail was ended has open mail");
-        return ended;
-      } finally {
-        if (isRemoved) this.#changed(peerId);
-        else this.#index(peer);
-      }
-    });
+    await this.#inOrder(peerId, async () =>
+      this.#remove(peer, async () => {
+        await endMail();
+        if (await this.#store.forgetPeer(peerId)) return true;
+        throw new Error("a peer whose mail was ended has open mail");
+      }),
+    );
   }
 
   /** What others are shown from now on. */
@@ -268,10 +231,24 @@ export class Directory {
     return peers.map((peer) => describePeer(peer, waiting.get(peer.stored.peerId) ?? 0, nowMs));
   }
 
+  /** Where the store does not remove it, it stays. */
+  async #remove(peer: PeerRecord, removeStored: () => Promise<boolean>): Promise<boolean> {
+    // Nobody finds it from here on; what was sent to it before reaches the store first.
+    this.#unindex(peer);
+    let isRemoved = false;
+    try {
+      isRemoved = await translateStoreErrors(removeStored);
+    } finally {
+      if (isRemoved) this.#changed(peer.stored.peerId);
+      else this.#index(peer);
+    }
+    return isRemoved;
+  }
+
   #byHost(text: string): PeerRecord | undefined {
     const at = text.indexOf("@");
     if (at < 0) return undefined;
-    const peer = this.#byName.get(text.slice(0, at));
+    const peer = this.names.get(text.slice(0, at));
     return peer?.stored.profile.host.toLowerCase() === text.slice(at + 1) ? peer : undefined;
   }
 
@@ -281,7 +258,7 @@ export class Directory {
   }
 
   #nameTaken(name: string): BrokerError {
-    const free = this.freeName(name).name;
+    const free = this.names.free(name).name;
     return new BrokerError(
       ErrorReason.NAME_TAKEN,
       `name: "${name}" belongs to another peer: take another, for example "${free}"`,
@@ -292,9 +269,9 @@ export class Directory {
   #replace(peer: PeerRecord, next: StoredPeer): void {
     if (this.#byId.get(next.peerId) !== peer) return;
     const isRenamed = peer.stored.name !== next.name;
-    this.#unindexNames(peer);
+    this.names.remove(peer);
     peer.stored = next;
-    this.#indexNames(peer);
+    this.names.add(peer);
     this.#changed(next.peerId);
     if (isRenamed) for (const listener of this.#renameListeners) listener(peer);
   }
@@ -302,31 +279,14 @@ export class Directory {
   #unindex(peer: PeerRecord): void {
     const { stored } = peer;
     this.#byId.delete(stored.peerId);
-    this.#unindexNames(peer);
+    this.names.remove(peer);
     this.#bySecretHash.delete(stored.secretHash);
   }
 
   #index(peer: PeerRecord): void {
     this.#byId.set(peer.stored.peerId, peer);
-    this.#indexNames(peer);
+    this.names.add(peer);
     this.#bySecretHash.set(peer.stored.secretHash, peer);
-  }
-
-  #indexNames(peer: PeerRecord): void {
-    this.#byName.set(peer.stored.name, peer);
-    for (const { name } of peer.stored.formerNames) {
-      const owners = this.#byFormerName.get(name) ?? [];
-      this.#byFormerName.set(name, [...owners, peer].toSorted(byEndOf(name)));
-    }
-  }
-
-  #unindexNames(peer: PeerRecord): void {
-    this.#byName.delete(peer.stored.name);
-    for (const { name } of peer.stored.formerNames) {
-      const others = this.#byFormerName.get(name)?.filter((owner) => owner !== peer) ?? [];
-      if (others.length === 0) this.#byFormerName.delete(name);
-      else this.#byFormerName.set(name, others);
-    }
   }
 
   #changed(peerId: string): void {
@@ -354,15 +314,6 @@ function formerNamesAfter(current: StoredPeer, change: PeerChange): StoredPeer["
     (former) => former.name !== name && former.name !== current.name,
   );
   return [...others, { name: current.name, untilMs }].slice(-maxFormerNames);
-}
-
-/** When the peer gave the name up. */
-export function untilMs(peer: PeerRecord, name: string): number {
-  return peer.stored.formerNames.find((former) => former.name === name)?.untilMs ?? 0;
-}
-
-function byEndOf(name: string): (a: PeerRecord, b: PeerRecord) => number {
-  return (a, b) => untilMs(a, name) - untilMs(b, name);
 }
 
 export function refTo(peer: PeerRecord): PeerRef {

@@ -1,5 +1,62 @@
 import { maxNameLength } from "../../contract/limits.js";
 import { maxNamesCompared, maxNamesTold } from "../limits.js";
+import type { PeerRecord } from "./directory.js";
+
+/** Whose each name is, and whose it was. */
+export class PeerNames {
+  readonly #owners = new Map<string, PeerRecord>();
+  /** Who had a name before and has another now; who gave it up last is last. */
+  readonly #former = new Map<string, PeerRecord[]>();
+
+  get(name: string): PeerRecord | undefined {
+    return this.#owners.get(name);
+  }
+
+  /** Who had the name before and is another peer than the one that has it now; the last one first. */
+  formerOwners(name: string): PeerRecord[] {
+    const owner = this.#owners.get(name);
+    const former = this.#former.get(name) ?? [];
+    return former.filter((peer) => peer !== owner).toReversed();
+  }
+
+  /** The first free name of a base (`api`, `api-2`, …), and which of its kind it is. */
+  free(baseName: string): { name: string; number: number } {
+    for (let number = 1; ; number++) {
+      const name = numberedName(baseName, number);
+      if (!this.#owners.has(name)) return { name, number };
+    }
+  }
+
+  /** Names that someone who wrote `wanted` may have meant, nearest first. */
+  near(wanted: string): string[] {
+    return nearNames(wanted, this.#owners.keys());
+  }
+
+  add(peer: PeerRecord): void {
+    const { name, formerNames } = peer.stored;
+    this.#owners.set(name, peer);
+    for (const { name: former } of formerNames) {
+      const owners = [...(this.#former.get(former) ?? []), peer];
+      owners.sort((a, b) => untilMs(a, former) - untilMs(b, former));
+      this.#former.set(former, owners);
+    }
+  }
+
+  remove(peer: PeerRecord): void {
+    const { name, formerNames } = peer.stored;
+    this.#owners.delete(name);
+    for (const { name: former } of formerNames) {
+      const others = this.#former.get(former)?.filter((owner) => owner !== peer) ?? [];
+      if (others.length === 0) this.#former.delete(former);
+      else this.#former.set(former, others);
+    }
+  }
+}
+
+/** When the peer gave the name up. */
+export function untilMs(peer: PeerRecord, name: string): number {
+  return peer.stored.formerNames.find((former) => former.name === name)?.untilMs ?? 0;
+}
 
 /** The `number`th name of a base: `api`, `api-2`, `api-3`, within the length of a name. */
 export function numberedName(baseName: string, number: number): string {
@@ -12,11 +69,11 @@ export function numberedName(baseName: string, number: number): string {
  * Names that someone who wrote `wanted` may have meant, nearest first. However many names there are, few
  * are compared: those that contain it, else those of about its length that begin or end like it.
  */
-export function nearNames(wanted: string, names: { keys(): Iterable<string> }): string[] {
+export function nearNames(wanted: string, names: Iterable<string>): string[] {
   const text = wanted.toLowerCase();
   if (text.length > maxNameLength) return [];
   const candidates: string[] = [];
-  for (const name of names.keys()) {
+  for (const name of names) {
     if (!isCandidate(text, name)) continue;
     candidates.push(name);
     if (candidates.length === maxNamesCompared) break;

@@ -201,7 +201,7 @@ export class Registrar {
     const bound = this.#boundTo(wish.conversationId, held);
     if (bound !== undefined && this.#isFree(bound, wish)) return bound;
 
-    const named = this.#directory.getByName(wish.name);
+    const named = this.#directory.names.get(wish.name);
     if (named !== undefined && held.has(named) && this.#isFree(named, wish)) return named;
 
     const sameBase = [...held.keys()]
@@ -267,7 +267,7 @@ export class Registrar {
       );
     }
     const now = this.#clock.now();
-    const { name, number } = this.#directory.freeName(wish.baseName);
+    const { name, number } = this.#directory.names.free(wish.baseName);
     const stored: StoredPeer = {
       peerId: uuidv7(),
       name,
