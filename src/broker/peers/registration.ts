@@ -14,9 +14,10 @@ import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";
 import type { BrokerLog } from "../core.js";
 import type { Connection } from "../../rpc/server.js";
+import { Conversations } from "./conversations.js";
 import { Creations } from "./creations.js";
 import { refTo, type Directory, type PeerRecord } from "./directory.js";
-import { maxConversationsPerPeer, maxPeers, reclaimDelayMs, seenAgainMs } from "../limits.js";
+import { maxPeers, reclaimDelayMs, seenAgainMs } from "../limits.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";
@@ -57,8 +58,7 @@ export class Registrar {
   readonly #formerInstances = new Map<PeerRecord, string>();
   /** Beats when that wait is over. */
   readonly #reclaimed = new Pulse();
-  /** When the newest binding of a conversation was made. */
-  #lastBoundMs = 0;
+  readonly #conversations: Conversations;
   readonly #turns = new Turns();
 
   constructor(options: {
@@ -73,11 +73,10 @@ export class Registrar {
     this.#creations = new Creations(options.clock);
     this.#retirement = options.retirement;
     this.#clock = options.clock;
+    this.#conversations = new Conversations(options.directory.peers(), options.clock);
     this.#log = options.log;
     for (const peer of options.directory.peers()) {
       if (peer.stored.instanceId !== "") this.#formerInstances.set(peer, peer.stored.instanceId);
-      const bound = peer.stored.conversations.map(({ boundAtMs }) => boundAtMs);
-      this.#lastBoundMs = Math.max(this.#lastBoundMs, ...bound);
     }
     options.clock.after(reclaimDelayMs, () => {
       this.#formerInstances.clear();
@@ -107,7 +106,7 @@ export class Registrar {
     const own = this.#ownSession(wish, held);
     if (own !== undefined) return this.#returning(wish, held, own);
 
-    const lost = this.#boundTo(wish.conversationId, held);
+    const lost = this.#conversations.boundTo(wish.conversationId, held.keys());
     const peer = this.#choose(wish, held);
     if (peer !== undefined && this.#awaitsFormerInstance(peer, wish))
       return "wait for the former instance";
@@ -127,7 +126,7 @@ export class Registrar {
     own: Session,
   ): Promise<Outcome> {
     const isNew = wish.conversationId !== "" && wish.conversationId !== own.conversationId;
-    const bound = isNew ? this.#boundTo(wish.conversationId, held) : undefined;
+    const bound = isNew ? this.#conversations.boundTo(wish.conversationId, held.keys()) : undefined;
     if (bound === undefined || bound === own.peer) {
       await this.#keep(wish, held, own);
       return { session: own, held, created: false, lost: undefined };
@@ -156,7 +155,7 @@ export class Registrar {
     const conversationId = wish.conversationId || session.conversationId;
     const isBound =
       conversationId === session.conversationId &&
-      (conversationId === "" || this.#boundTo(conversationId, held) === peer);
+      (conversationId === "" || this.#conversations.boundTo(conversationId, held.keys()) === peer);
     const lastSeenMs = this.#clock.now();
     const isNews =
       !isBound ||
@@ -166,7 +165,9 @@ export class Registrar {
     if (!isNews) return;
     await this.#directory.updateEvenIfFull(peer, {
       profile,
-      conversations: isBound ? peer.stored.conversations : this.#bind(peer, conversationId),
+      conversations: isBound
+        ? peer.stored.conversations
+        : this.#conversations.bind(peer, conversationId),
       lastSeenMs,
     });
     session.conversationId = conversationId;
@@ -188,7 +189,7 @@ export class Registrar {
   /** The session that the instance has: of the peer of `secret`, of its conversation's, or of another that it holds. */
   #ownSession(wish: Registration, held: ReadonlyMap<PeerRecord, number>): Session | undefined {
     const own = this.#directory.getBySecretHash(wish.secretHash);
-    const bound = this.#boundTo(wish.conversationId, held);
+    const bound = this.#conversations.boundTo(wish.conversationId, held.keys());
     for (const peer of [own, bound, ...held.keys()]) {
       const session = peer && this.#sessions.ofPeer(peer);
       if (session?.instanceId === wish.instanceId) return session;
@@ -198,7 +199,7 @@ export class Registrar {
 
   /** Steps 1 to 4 of Register; undefined when a peer is to be created. */
   #choose(wish: Registration, held: ReadonlyMap<PeerRecord, number>): PeerRecord | undefined {
-    const bound = this.#boundTo(wish.conversationId, held);
+    const bound = this.#conversations.boundTo(wish.conversationId, held.keys());
     if (bound !== undefined && this.#isFree(bound, wish)) return bound;
 
     const named = this.#directory.names.get(wish.name);
@@ -323,14 +324,14 @@ export class Registrar {
     }
     // By the conversation that is bound to it, or by its own secret: it is the caller's.
     const isSure =
-      this.#boundTo(wish.conversationId, held) === peer ||
+      this.#conversations.boundTo(wish.conversationId, held.keys()) === peer ||
       peer.stored.secretHash === wish.secretHash;
     await this.#directory.updateEvenIfFull(peer, {
       kind: wish.kind,
       profile: mergeProfile(peer.stored.profile, wish.profile),
       epoch: peer.stored.epoch + 1,
       instanceId: wish.instanceId,
-      conversations: this.#bind(peer, wish.conversationId),
+      conversations: this.#conversations.bind(peer, wish.conversationId),
       lastSeenMs: this.#clock.now(),
     });
     this.#formerInstances.delete(peer);
@@ -372,28 +373,6 @@ export class Registrar {
       if (peer !== undefined && !held.has(peer)) held.set(peer, index);
     }
     return held;
-  }
-
-  #boundTo(conversationId: string, held: ReadonlyMap<PeerRecord, number>): PeerRecord | undefined {
-    if (conversationId === "") return undefined;
-    let newest: { peer: PeerRecord; boundAtMs: number } | undefined;
-    for (const peer of held.keys()) {
-      for (const { id, boundAtMs } of peer.stored.conversations) {
-        if (id === conversationId && boundAtMs >= (newest?.boundAtMs ?? 0))
-          newest = { peer, boundAtMs };
-      }
-    }
-    return newest?.peer;
-  }
-
-  #bind(peer: PeerRecord, conversationId: string): StoredPeer["conversations"] {
-    if (conversationId === "") return peer.stored.conversations;
-    const others = peer.stored.conversations.filter(({ id }) => id !== conversationId);
-    // Later than every binding before it, though the clock was set back: the last one counts.
-    this.#lastBoundMs = Math.max(this.#clock.now(), this.#lastBoundMs + 1);
-    return [...others, { id: conversationId, boundAtMs: this.#lastBoundMs }].slice(
-      -maxConversationsPerPeer,
-    );
   }
 
   /**
