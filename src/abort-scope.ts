@@ -6,7 +6,7 @@ import { setMaxListeners } from "node:events";
  *
  * Its parts are held by what they wait for. `AbortSignal.timeout` and `AbortSignal.any` are not used
  * beside it, since they hold theirs weakly. On Node 20 a timeout that only an `any` refers to is
- * collected and never fires. What `any` made leaves its trace on a signal that lives on.
+ * collected and never fires. What `any` makes stays registered on a signal that lives on.
  */
 export class AbortScope implements Disposable {
   readonly #controller = new AbortController();

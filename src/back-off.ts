@@ -16,8 +16,8 @@ export class BackOff {
   /**
    * The next wait, in whole milliseconds.
    *
-   * @param askedMs what whoever refused asked for: the wait is at least that, and at most twice as long, or
-   * what it would have been without.
+   * @param askedMs the wait that whoever refused asked for. The wait is at least that long. It is at most
+   * twice as long, unless the back-off alone is longer.
    */
   nextMs(askedMs = 0): number {
     const grownMs = Math.min(this.#firstMs * 2 ** this.#failures++, this.#maxMs);

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 
-/** With these flags nobody waits for what stands at a path, nor gets a terminal by it. */
+/** Flags with which opening a path never waits, and never gives the process a terminal. */
 export const unwaiting = constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**

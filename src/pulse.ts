@@ -1,6 +1,6 @@
 /**
- * Wakes, each time it beats, all who wait for the next beat. Nobody remembers a beat: look whether there is
- * something to do, and wait in the same turn of the event loop if there is not.
+ * Wakes, each time it beats, all who wait for the next beat. A beat is not remembered. So look first
+ * whether there is something to do. If not, wait in the same turn of the event loop.
  */
 export class Pulse {
   readonly #waiting = new Set<() => void>();

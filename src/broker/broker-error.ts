@@ -73,7 +73,7 @@ function retryDetail(retryAfterMs: number | undefined): ErrorDetail[] {
   return [{ schema: RetryInfoSchema, message }];
 }
 
-/** A fault of a call that no handler refused, as the contract says it. */
+/** A failure that no handler raised, as an error of the contract. */
 export const describeFault: DescribeFault = (fault, message, cause) =>
   new BrokerError(faultReasons[fault], message, {
     cause,
@@ -113,7 +113,7 @@ export function fromStoreError(error: StoreError): BrokerError | StoreError {
   });
 }
 
-/** When it is worth another try, though nobody can know. */
+/** When to try again: a guess, since nobody can know. */
 const retryTimes: Partial<Record<StoreError["code"], number>> = {
   QUEUE_FULL: queueRetryMs,
   MAIL_FULL: mailRetryMs,

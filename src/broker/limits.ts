@@ -36,16 +36,16 @@ export const maxSecretBytes = 128;
 export const maxKeyring = 4096;
 export const maxInstanceIdBytes = 64;
 export const maxConversationIdBytes = 128;
-/** Host sessions remembered for one peer; the oldest binding is forgotten first. */
+/** Conversations remembered for one peer; the oldest binding is forgotten first. */
 export const maxConversationsPerPeer = 64;
 export const maxBaseNameBytes = 255;
 export const maxPeers = 10_000;
 /** From so many peers on, those that were never used make room for new ones. */
 export const nearMaxPeers = 9_000;
-/** How long one that was never used stays all the same after it was last seen, and how many go at once. */
+/** How long a peer that was never used stays after it was last seen, and how many are removed at once. */
 export const unusedGraceMs = 10 * minuteMs;
 export const retirementBatch = 32;
-/** How long one that was found to be used is not looked at again when room is sought. */
+/** How long a peer that was found in use is not checked again when room is needed. */
 export const usedPeerRestMs = 60 * minuteMs;
 
 /** New peers of the whole broker, and of one connection: how many at once, and how many a second after that. */
@@ -89,7 +89,7 @@ export const maxAmbiguous = 4;
 export const maxNamesTold = 8;
 /** Names that are compared letter by letter with one that nobody has. */
 export const maxNamesCompared = 200;
-/** Messages of a peer that is deleted that are ended in one go. */
+/** Messages that are ended in one go when their peer is deleted. */
 export const deletionBatch = 256;
 
 /** Messages that one sender may send at once, and how many a second it regains. */
@@ -104,7 +104,7 @@ export const hopWindowMs = minuteMs;
 /** How long the same text from one peer to another counts as a repeat. */
 export const repeatWindowMs = 10_000;
 
-/** After how long a sender may try again what a full queue, or the bound of all mail, refused. */
+/** After how long a sender may try again when a full queue, or the bound of all mail, refused its message. */
 export const queueRetryMs = 30_000;
 export const mailRetryMs = 10 * minuteMs;
 
@@ -117,7 +117,7 @@ export const maxAcquaintance = 20;
 export const noticeDelayMs = 1000;
 export const maxEndsTold = 20;
 
-/** Messages expired in one go; how soon to look again at what could not be, or what a session holds. */
+/** Messages expired in one go. How soon to look again at one that could not be expired, or that a session holds. */
 export const expiryBatch = 100;
 export const expiryRetryMs = 5000;
 

@@ -63,9 +63,8 @@ export interface Store extends AsyncDisposable {
    * one that fails does not stop the others. (`draft.from`, `draft.messageId`) met again for a
    * recipient within the dedupe window changes nothing and is a duplicate; with another fingerprint it
    * is MESSAGE_ID_REUSED for every recipient. A message that no recipient accepted is not kept. A
-   * sender may have, in a queue and of all that is kept, a quarter of what is free and one message: so
-   * there is room for others. First
-   * messages of one sender keep their order in each queue.
+   * sender may have a quarter of what is free and one message, in a queue and of all that is kept. So
+   * there is room for others. New messages of one sender keep their order in each queue.
    */
   enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]>;
 
@@ -186,7 +185,7 @@ export interface StoredPeer {
   readonly formerNames: readonly { name: string; untilMs: number }[];
   /** Until when it may not send; 0 while it may, `Number.MAX_SAFE_INTEGER` without an end. */
   readonly mutedUntilMs: number;
-  /** Host sessions that the peer was bound to, newest last; bounded by the core. */
+  /** Conversations that the peer was bound to, newest last; bounded by the core. */
   readonly conversations: readonly { id: string; boundAtMs: number }[];
   /** 1 at creation, then one more with each update. */
   readonly revision: number;

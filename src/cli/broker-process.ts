@@ -10,8 +10,8 @@ import {
 } from "../endpoint/process-stamp.js";
 
 /**
- * A broker's process. Its number counts where it runs: in another container that shares the home it is a
- * stranger's here.
+ * A broker's process. Its number is valid only where it runs: in another container that shares the home,
+ * another process has it.
  */
 export interface BrokerProcess {
   readonly pid: number;
@@ -42,7 +42,8 @@ export function endWords({ pid, place }: BrokerProcess): string {
 
 /**
  * Waits until a broker that was told to stop has ended; false where it has not within `ms`. A process of
- * here is looked for; of any other the home's lock tells, which the system frees at its end.
+ * this machine is looked up. For any other one the home's lock tells: the system frees it when the
+ * process ends.
  */
 export async function waitForBrokerEnd(
   home: Home,

@@ -17,7 +17,7 @@ export interface FilterOptions {
   readonly since?: number;
   readonly unanswered?: true;
   readonly grep?: RegExp;
-  /** What comes later is wanted too, of a thread that has not begun as well. */
+  /** Later messages are wanted too, also those of a thread that has not begun. */
   readonly follow?: true;
 }
 
@@ -71,7 +71,7 @@ async function threadOf(operator: Operator, wanted: string): Promise<string | un
   return records.length === 0 ? undefined : wanted;
 }
 
-/** What the broker refuses is told of the option. */
+/** A refusal of the broker names the option. */
 async function inWordsOf<T>(option: string, call: Promise<T>): Promise<T> {
   try {
     return await call;
@@ -90,8 +90,8 @@ function isOf({ message, receipts }: MessageRecord, peerId: string): boolean {
 }
 
 /**
- * Nobody has answered it, and another might: not what wants no answer or has expired, nor what went only
- * to its sender, nor the broker's own notices.
+ * Nobody has answered it, and somebody else might. A message does not count if it wants no answer, has
+ * expired, or went only to its sender. Nor does a notice of the broker.
  */
 function isUnanswered({ message, receipts }: MessageRecord): boolean {
   return (

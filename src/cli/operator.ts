@@ -70,7 +70,7 @@ export function countWaiting(peers: readonly Peer[]): number {
   return peers.reduce((sum, { waitingMessages }) => sum + Number(waitingMessages), 0);
 }
 
-/** Which messages are meant. What the broker can tell apart is asked of it; the rest is looked at here. */
+/** Which messages are meant. The broker filters what it can; the rest is filtered here. */
 export interface HistoryQuery extends Partial<
   Pick<ListMessagesRequest, "state" | "peer" | "threadId">
 > {

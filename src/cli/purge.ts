@@ -112,7 +112,7 @@ export async function removeHome(
     );
   }
   for (const path of contents.own) await rm(path, { recursive: true, force: true });
-  // What came meanwhile is looked at by nobody, and stays.
+  // What came meanwhile was not checked, and stays.
   const left = await readdir(home.path);
   if (left.length > 0) {
     await out.lines(`Removed what was peerline's in ${home.path}; left: ${left.join(", ")}`);

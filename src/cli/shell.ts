@@ -13,7 +13,7 @@ export interface Shell {
   readonly out: Output;
   /** Standard error: what is said beside the answer. */
   readonly notes: Output;
-  /** What more there is to say of a command line that was not understood, by Commander's code. */
+  /** Further help on a command line that was not understood, by Commander's code. */
   explainUsage?: (code: string) => string | undefined;
   /** How the process is to end when the command does not throw. */
   exitCode: number;

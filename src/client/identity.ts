@@ -147,7 +147,7 @@ export class Identity<Secret extends KeptSecret = KeptSecret> {
     return this.#registerAnew(client, keyring, signal);
   }
 
-  /** Registers with a secret that was made for a new peer; it goes again where there was no need of one. */
+  /** Registers with a secret that was made for a new peer. If no peer was created, the secret is removed again. */
   async #registerAnew(
     client: BrokerClient,
     keyring: readonly Secret[],

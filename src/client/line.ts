@@ -94,8 +94,8 @@ export class Line implements AsyncDisposable {
   }
 
   /**
-   * Sends a message, once, though the broker be lost meanwhile. Resolves when the broker has stored it,
-   * to where it stands for each recipient; with several, some may have refused it (`results[n].error`).
+   * Sends a message once, even if the broker is lost meanwhile. Resolves when the broker has stored it,
+   * to its state for each recipient. Of several recipients, some may refuse it (`results[n].error`).
    *
    * @param to a peer's name or id, or 1 to 256 of them
    * @param text 1 to 16,384 bytes of UTF-8
@@ -377,7 +377,7 @@ export class Line implements AsyncDisposable {
     return this.#state.name === "attaching" ? this.#state.problem : undefined;
   }
 
-  /** Waits until the attachment is the line's no more, or the time is over. */
+  /** Waits until the line has left the attachment, or the time is over. */
   async #awaitEnd(attachment: Attachment, ms: number, callSignal: AbortSignal): Promise<void> {
     using waiting = new AbortScope([callSignal], ms);
     const { signal } = waiting;
@@ -405,7 +405,7 @@ export class Line implements AsyncDisposable {
   }
 }
 
-/** Calls what the line's user gave. What that throws is the process's to hear, and does not end the line. */
+/** Calls a function of the line's user. What it throws goes to the process as uncaught, and does not end the line. */
 function callOut<T>(listener: ((value: T) => void) | undefined, value: T): void {
   try {
     listener?.(value);
@@ -426,7 +426,7 @@ function unreachable(cause: unknown): LineError {
   return new LineError("UNREACHABLE", `The Peerline broker cannot be reached: ${why}`, { cause });
 }
 
-/** How long the broker asked to wait: it makes so many new peers at once, and no more. 0 where it did not. */
+/** How long the broker asked to wait, because it makes only so many new peers at once. 0 if it did not ask. */
 function askedDelayMs(error: unknown): number {
   if (!(error instanceof RpcError)) return 0;
   const delay = error.findDetail(RetryInfoSchema)?.retryDelay;

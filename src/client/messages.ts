@@ -77,7 +77,7 @@ export class IncomingMessage {
     return this.#held.redelivered;
   }
 
-  /** The broker's own word, for example that a message which you sent has expired. Nobody can be answered. */
+  /** A notice of the broker, for example that a message of yours has expired. It cannot be answered. */
   get isNotice(): boolean {
     return /^[0-]*$/.test(this.from.peerId);
   }

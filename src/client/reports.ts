@@ -45,7 +45,7 @@ export class Reports {
   constructor(options: {
     /** The report is durable. */
     onTaken: (held: HeldMessage, report: Report) => void;
-    /** The broker says that this cannot be, and the delivery goes on. */
+    /** The broker refused the report, and the delivery goes on. */
     onRefused: (held: HeldMessage, report: Report) => void;
   }) {
     this.#onTaken = options.onTaken;

@@ -17,8 +17,8 @@ export function isIdEnd(text: string): boolean {
 }
 
 /**
- * As much of an id as anyone needs to name it again: its end, which is random where its beginning is a
- * time.
+ * The part of an id that is enough to name it again. It is the end, which is random; the beginning is
+ * a time.
  */
 export function shortId(id: string): string {
   return id.slice(-shortIdLength);

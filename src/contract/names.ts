@@ -10,7 +10,7 @@ export type AskedName =
   | { readonly name: string; readonly problem?: undefined; readonly reserved?: undefined }
   | {
       readonly name?: undefined;
-      /** Why it can be nobody's name, as the end of a sentence, and what would do. */
+      /** Why nobody can have this name, as the end of a sentence, and what to ask for instead. */
       readonly problem: string;
       /** The name that it would be, were it not reserved and no id. */
       readonly reserved?: string;
@@ -39,12 +39,12 @@ export function readName(text: string): AskedName {
   };
 }
 
-/** The name that a text stands for which names somebody: undefined for one that is too long to be a name. */
+/** The name in a text that names somebody; undefined for a text that is too long for a name. */
 export function meantName(text: string): string | undefined {
   return fold(text).isCut ? undefined : readName(text).name;
 }
 
-/** The name that is made of a project's or a user's when none is asked for. It never fails. */
+/** The name that is made of a project's or a user's name when none is asked for. It never fails. */
 export function automaticName(text: string, kind: PeerKind): string {
   const { name } = fold(text);
   if (name === "") return "peer";
@@ -63,10 +63,10 @@ const kindWords: Partial<Record<PeerKind, string>> = {
 };
 
 /**
- * Whether a name reads as a role of a conversation, or as a word of the hosts' or of Peerline's own:
- * its word would weigh more than a peer's. So does a word that means nobody in particular, or
- * everybody. Dots, hyphens and underscores in it, and a number behind it, make it no other: `u-s-e-r`,
- * `system_reminder.2`.
+ * Whether a name is reserved. It may read as a role of a conversation, or as a word of a host or of
+ * Peerline: then its text would weigh more than a peer's. Or it may mean nobody in particular, or
+ * everybody. Dots, hyphens and underscores in a name, and a number behind it, change nothing:
+ * `u-s-e-r`, `system_reminder.2`.
  */
 function isReserved(name: string): boolean {
   return reserved.has(name.replaceAll(/[._-]+/g, "").replace(/\d+$/, ""));
@@ -81,7 +81,7 @@ const reserved = new Set(
   ].flatMap((words) => words.split(" ")),
 );
 
-/** Whether a text is a word for all peers, whom no name stands for. */
+/** Whether a text is a word for all peers. No name stands for all of them. */
 export function meansEverybody(text: string): boolean {
   return ["all", "everyone", "everybody", "*"].includes(
     text.trim().toLowerCase().replace(/^@/, ""),
@@ -91,7 +91,7 @@ export function meansEverybody(text: string): boolean {
 /** The text in the form of a name, whether each of its letters is one that a name has, and whether it is cut. */
 function fold(text: string): { name: string; isWhole: boolean; isCut: boolean } {
   const plain = text
-    // What nobody sees divides no word.
+    // An invisible character does not divide a word.
     .replaceAll(/\p{Default_Ignorable_Code_Point}+/gu, "")
     .toLowerCase()
     .replaceAll(/[ßæœøđðłıþ]/g, (letter) => plainLetters[letter] ?? letter)

@@ -1,2 +1,2 @@
-/** How the broker ends the sentence on a name that nobody has; each client says which of its words help. */
+/** The end of the broker's sentence about an unknown name. Each client puts its own advice in its place. */
 export const seeNames = "list the peers to see their names";

@@ -27,8 +27,9 @@ export function takeLock(path: string): Disposable | undefined {
 }
 
 /**
- * Whether locks are refused beside this path. SQLite says of a lock that NFS refuses (ENOLCK) the same
- * as of one that another process holds; a file of a new name nobody else can hold.
+ * Whether locks are refused beside this path. For a lock that NFS refuses (ENOLCK), SQLite says the
+ * same as for one that another process holds. So this tries to lock a new file, which nobody else can
+ * hold.
  */
 export function areLocksRefused(path: string): boolean {
   const probePath = `${path}.${randomUUID()}.probe`;

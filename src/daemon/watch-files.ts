@@ -6,10 +6,10 @@ import { errnoOf } from "../endpoint/endpoint-error.js";
 export type Loss = "removed" | "replaced";
 
 /**
- * Calls `lost` once when what is at one of the paths now is not there any more. It was removed, or
- * something else was put in its place, which a look at the path alone would take for it. The files are
- * watched one by one, since their folder changes with every message; the folder itself is watched from
- * the one above. Where the system has no watch to give, a loss goes unnoticed.
+ * Calls `lost` once when the file at one of the paths was removed or replaced. A look at the path
+ * alone would take a new file for the old one. The files are watched one by one, since their folder
+ * changes with every message. The folder itself is watched from the one above. Where the system has no
+ * watch to give, a loss goes unnoticed.
  */
 export function watchFiles(
   { folder, files }: { folder: string; files: readonly string[] },

@@ -15,7 +15,7 @@ export interface BrokerCommand {
 
 /**
  * Chooses what a broker is started with: the Node and the program that this process runs on. An agent
- * may outlive an upgrade that removes them. In the place of what is gone comes what is on PATH.
+ * may outlive an upgrade that removes them. What is gone is replaced by what is on PATH.
  *
  * 1. The program, else `peerline`. One that is no script for Node, as those of version managers, is run
  *    as it is, and chooses its Node itself.

@@ -22,7 +22,8 @@ export function checkSocketPath(path: string, fix: string): void {
  */
 export function probeSocket(path: string, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    // Not connect's own `signal`: of that it never lets go, and one signal lasts for many probes.
+    // Not connect's own `signal`: connect never removes its listener, and one signal serves many
+    // probes.
     const socket = connect({ path });
     const abort = () => socket.destroy(signal.reason as Error);
     if (signal.aborted) abort();

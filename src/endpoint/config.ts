@@ -62,7 +62,7 @@ export function readUserPlaces(env: NodeJS.ProcessEnv = process.env): UserPlaces
   };
 }
 
-/** A path that its host takes from the working directory on, where it is relative. */
+/** A path that its host resolves against the working directory, if it is relative. */
 function readPath(env: NodeJS.ProcessEnv, variable: string): string | undefined {
   const value = env[variable];
   if (!value) return undefined;
@@ -91,7 +91,7 @@ function readHome(value: string | undefined): string {
   );
 }
 
-/** A name that can be nobody's is no reason to fail: the agent is told, and has another. */
+/** A name that nobody can have is no reason to fail: the agent is told, and gets another. */
 function readNameSetting(value: string | undefined): Config["name"] {
   return value?.trim() ? { ...readName(value), written: value } : undefined;
 }
@@ -135,9 +135,9 @@ export function scrubEnvironment(env: NodeJS.ProcessEnv): Record<string, string>
 const allowed = new Set(["HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "LD_LIBRARY_PATH"]);
 
 /**
- * The directory that this process works in; undefined where it was removed, or cannot be told. Node throws
- * then, or names the one that it remembers, and so does `path.resolve` of a relative path. Nothing else
- * asks for it.
+ * The working directory of this process; undefined if it was removed or cannot be determined. Node then
+ * throws, or returns the one that it remembers. `path.resolve` of a relative path does the same. Nothing
+ * else in the program asks for it.
  */
 export function workingDirectory(): string | undefined {
   try {

@@ -31,7 +31,7 @@ export async function connectBroker(options: {
   program: string;
   /** Whether a broker may be started when none answers. */
   start: boolean;
-  /** It is not started again soon after it failed: for who tries again by itself. */
+  /** It is not started again soon after it failed. For callers that retry by themselves. */
   paced?: boolean;
   signal?: AbortSignal;
 }): Promise<Connection> {
@@ -86,7 +86,7 @@ async function findBroker(options: {
   }
 }
 
-/** A caller proves with its secrets who it is, so that they go to no other user's process. */
+/** Secrets prove who a caller is, so they must not reach another user's process. */
 function requireOwnSocket(path: string): void {
   const owner = statSync(path, { throwIfNoEntry: false })?.uid;
   if (owner === undefined || owner === process.getuid?.()) return;

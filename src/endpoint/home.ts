@@ -101,7 +101,8 @@ function makeDirectory(path: string): string {
   }
 }
 
-// Not mkdir's `recursive`, which never returns where a directory exists and takes none, as in /proc.
+// Not mkdir's `recursive`: it never returns where an existing directory takes no new one, as in
+// /proc.
 function makePath(path: string): void {
   const parent = dirname(path);
   if (parent !== path && !existsSync(parent)) makePath(parent);

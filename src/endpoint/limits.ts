@@ -11,8 +11,8 @@ export const answerTimeoutMs = 5_000;
 export const startClaimMs = 5_000;
 
 /**
- * How long agents leave a home without a broker after one has failed at its start, or soon after it. It
- * doubles with each failure in a row: the first time, and at most.
+ * How long agents start no broker in a home after one failed at its start, or soon after it: the first
+ * time, and at most. It doubles with each failure in a row.
  */
 export const firstStartPauseMs = 1_000;
 export const maxStartPauseMs = 15_000;

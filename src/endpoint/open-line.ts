@@ -17,8 +17,8 @@ import { VERSION } from "./version.js";
 
 export interface ConnectOptions {
   /**
-   * The name by which others reach this program: 1 to 40 of a-z, 0-9, dot, underscore and hyphen. Where
-   * another peer has it, the broker adds a number: `line.peer.name` is the one that holds.
+   * The name by which others reach this program: 1 to 40 of a-z, 0-9, dot, underscore and hyphen. If
+   * another peer has it, the broker adds a number: `line.peer.name` is the name in force.
    */
   readonly name: string;
   /**

@@ -104,7 +104,7 @@ export function isRunning(pid: number): boolean {
   return !isZombie(pid);
 }
 
-/** It has ended, and its parent has not taken note: in a container nobody may ever do. */
+/** It is a zombie: it has ended, and its parent has not collected it. In a container nobody may ever do so. */
 function isZombie(pid: number): boolean {
   return statOf(pid)?.[stateField] === "Z";
 }
@@ -122,8 +122,8 @@ export function readKernelLine(path: string): string | undefined {
 export type LockState = "free" | "held" | "refused";
 
 /**
- * Says in a file of the home which process holds its lock, until it is disposed. That is for people alone:
- * whether somebody holds it only the lock tells, and a process that was killed leaves its file.
+ * Says in a file of the home which process holds its lock, until it is disposed. The file is for people
+ * alone. Only the lock tells whether somebody holds it: a process that was killed leaves its file.
  */
 export function noteHolder(path: string): Disposable {
   tryTo(() => writeRegularFile(path, `${stampProcess()}\n`, "replace"));

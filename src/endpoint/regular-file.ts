@@ -155,7 +155,7 @@ async function readAll(
 
 const pieceBytes = 64 * 1024;
 
-/** What was taken away, or replaced by a link, a pipe or a device, while it was looked at is no file either. */
+/** A file that was removed, or replaced by a link, a pipe or a device, during the look is no file either. */
 function absent(error: unknown): undefined {
   if (!["ENOENT", "ELOOP", "ENXIO"].includes(errnoOf(error) ?? "")) throw error;
   return undefined;

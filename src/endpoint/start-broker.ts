@@ -85,8 +85,8 @@ function startFailed(what: string, home: Home, cause?: unknown): EndpointError {
 }
 
 /**
- * Writes to the broker's log why none was started, as a broker itself writes it: who looks there, and
- * doctor, finds it. Many agents try again and again, so that what is there already is not repeated.
+ * Writes to the broker's log why none was started, in the broker's own form, so that people and
+ * doctor find it. Many agents try again and again, so what is there already is not repeated.
  */
 function noteFailure({ logPath }: Home, error: unknown): void {
   if (!(error instanceof EndpointError)) return;

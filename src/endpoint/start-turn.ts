@@ -56,8 +56,8 @@ function sign(claim: number): void {
 /**
  * What kept the last broker of a home from coming up, or from staying up. The broker leaves it in a
  * file of the home, so that agents which all want one do not start it one after the other. For a while
- * they hear why instead, after each failure in a row for twice as long. Where the file cannot be
- * written, each of them has only its own pauses.
+ * they are given the reason instead. That while doubles with each failure in a row. If the file cannot
+ * be written, each agent has only its own pauses.
  */
 export interface StartFailure {
   readonly code: EndpointErrorCode;
@@ -129,5 +129,5 @@ function parse(text: string): Omit<LastFailure, "ageMs"> {
 /** After so many the pause does not grow any more. */
 const maxFailures = 10;
 
-/** With these a start fails, and the callers' advice differs by them. */
+/** The codes of a start that failed. The callers' advice depends on them. */
 const codes: readonly EndpointErrorCode[] = ["HOME_UNUSABLE", "LOCKS_REFUSED", "STORE_DAMAGED"];

@@ -4,7 +4,7 @@ import { visibleLine } from "../contract/peer-text.js";
 /** The version of this program, for example `1.2.0`. */
 export const VERSION: string = manifest.version;
 
-/** That the broker which runs is of another version than this program, and what to do about it. */
+/** The broker that runs has another version than this program: what is seen, and what to do about it. */
 export interface OtherVersion {
   readonly seen: string;
   readonly fix: string;
@@ -42,7 +42,7 @@ export function otherVersion(
   return { seen, fix, command };
 }
 
-/** By its numbers. One that has none is not. */
+/** Whether a version is newer than this program's, by its numbers. A text without numbers is not newer. */
 function isNewer(version: string): boolean {
   const [theirs, ours] = [version, VERSION].map((text) => text.split(/[.+-]/, 3).map(Number));
   const differing = theirs?.findIndex((number, index) => number !== ours?.[index]) ?? -1;

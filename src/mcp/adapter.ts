@@ -159,7 +159,7 @@ class Adapter {
     }
   }
 
-  /** A conversation of a host that runs several in one process: the call names it, the first one for good. */
+  /** A conversation of a host that runs several in one process. The first call that names one names it for good. */
   async #beConversation({ identity, line, doorbells }: Attached, named: string): Promise<void> {
     if (identity.conversationId !== undefined) return;
     await line.bind(named);

@@ -71,7 +71,7 @@ export interface Names {
   readonly now: string;
   /** The name of the peer that the agent was until now. */
   readonly before: string | undefined;
-  /** The name of the peer that the conversation was, and that another conversation has now. */
+  /** The name of the conversation's former peer, which another conversation has now. */
   readonly lost: string | undefined;
   /** What PEERLINE_NAME asks for. */
   readonly asked: Config["name"];
@@ -79,12 +79,12 @@ export interface Names {
   readonly inherited: number;
 }
 
-/** What an agent has to be told when its name, or its mail, is not what it, or others, count on. */
+/** What an agent is told when its name or its mail is not what it or others expect. */
 export function explainName(names: Names): string | undefined {
   return [explainIdentity(names), explainMail(names)].filter(Boolean).join("; ") || undefined;
 }
 
-/** Who is named by the user takes the name with its mail, as the user knows. */
+/** What an agent is told of mail that it inherits with a name. A name that the user asked for needs no word of it. */
 function explainMail({ now, asked, inherited }: Names): string | undefined {
   if (inherited === 0 || asked?.name === now) return undefined;
   const mail =

@@ -13,10 +13,10 @@ import { Waking, type Waker } from "./waking.js";
 /**
  * Tells the agent that it has mail, and the broker how the agent can be told.
  *
- * One doorbell is rung for what is unread. It hangs where the host's next hook takes it. Where the host
- * is idle and somebody waits to wake it, it wakes the agent. Each result of the agent's own calls tells it
- * too. It is silent once all is read. What is only for information wakes nobody; of what waits at the
- * broker, beyond the credit, that is not known.
+ * One doorbell is rung for what is unread. It hangs where the host's next hook takes it. Where the host is
+ * idle and somebody waits to wake it, it wakes the agent. Each result of the agent's own calls tells it
+ * too. It is silent once all is read. Mail that is only for information wakes nobody. Mail that waits at
+ * the broker, beyond the credit, is not known to be such.
  */
 export class Doorbells {
   readonly #mail: AgentMail;
@@ -34,7 +34,7 @@ export class Doorbells {
     clock: Clock;
     wakers: readonly Waker[];
     onReach: (reach: Reach) => void;
-    /** A hook told that the host is in another conversation; which one, the doorbells know. */
+    /** A hook told that the host is in another conversation; `conversation` says which. */
     onMoved: () => void;
     /** The context of the host whose hooks use the box, as its calls name it. */
     contextNow: () => string | undefined;

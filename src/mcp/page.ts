@@ -124,7 +124,7 @@ export function showPart(
   };
 }
 
-/** The thread, unless it is what anyone would take it for: the message's own, or the one it answers. */
+/** The thread, unless it is the default one: that of the message itself, or of the message that it answers. */
 function threadWorthTelling({ threadId, messageId, inReplyTo }: Message): string | undefined {
   return threadId === messageId || threadId === inReplyTo ? undefined : threadId;
 }

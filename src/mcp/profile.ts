@@ -94,7 +94,7 @@ export interface Checkout {
   readonly branch: string;
   /**
    * Git's common directory, which the checkouts of one repository share, with links resolved. It is what
-   * the checkout says: nothing but a list of peers goes by it. Empty when no path is as long.
+   * the checkout says, so only lists of peers use it. Empty if it is too long for a path.
    */
   readonly repository: string;
 }

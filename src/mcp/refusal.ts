@@ -4,7 +4,7 @@ import type { Status } from "../../gen/google/rpc/status_pb.js";
 import { CodedError } from "../coded-error.js";
 import { Code, type RpcError } from "../rpc/error.js";
 
-/** What the broker said no to, in the words of the tools: their parameters, and which of them helps. */
+/** What the broker refused, in the words of the tools: their parameters, and which of them helps. */
 export function explainRefusal(error: RpcError): AdapterError {
   if (error.code === Code.Internal || error.code === Code.Unknown) {
     return new AdapterError(

@@ -70,7 +70,7 @@ export const lostConnection: Connection = { closed: AbortSignal.abort() };
 const connections = new WeakMap<Http2Session, Connection>();
 
 /**
- * Keeps a call that was cancelled from looking whole. grpc-js by itself
+ * Keeps a call that was cancelled from looking complete. grpc-js by itself
  *
  * - starts the handler of a call that failed before its request was complete, and never tells it that
  *   nobody waits. An interceptor hears nothing once the call is cancelled.

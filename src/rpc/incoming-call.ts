@@ -130,7 +130,10 @@ function decodeRequest({ method, describe }: Route, bytes: Buffer): Message {
   }
 }
 
-/** What the caller may hear of an error. All but an RpcError is a defect, except the echo of an abort. */
+/**
+ * What the caller may hear of an error. An error that is no RpcError is a defect, except one that only repeats an
+ * abort.
+ */
 function toRpcError(error: unknown, context: CallContext, { onDefect, describe }: Route): RpcError {
   if (context.ended !== undefined) return context.ended;
   if (error instanceof RpcError) return error;

@@ -24,10 +24,10 @@ export const keepaliveTimeoutMs = 10_000;
 export const minReconnectDelayMs = 100;
 export const maxReconnectDelayMs = 1_000;
 
-/** What of the responses of one stream may be written and not taken, in bytes; a message more may. */
+/** Bytes of one stream's responses that may be written and not yet taken. One message more is allowed. */
 export const maxUnreadBytesOfCall = 64 * 1024;
 
-/** The same of all calls of a server together: then the one that is unread for longest is reset. */
+/** The same for all calls of a server together. Beyond it the call that was not read for longest is reset. */
 export const maxUnreadBytes = 256 * 1024 * 1024;
 
 /** Streams of health and of reflection, each, that a server has open at once. */

@@ -28,7 +28,7 @@ interface OpenCall {
   readonly connection: OpenConnection;
   readonly sendsMany: boolean;
   requestBytes: number;
-  /** Everything that it is answered with was handed over. */
+  /** Its whole answer was handed over. */
   hasEnded: boolean;
   wasStuck: boolean;
 }
@@ -58,7 +58,7 @@ export class OpenStreams {
   readonly #bounds: OpenBounds;
   readonly #onBound: OnBound;
   readonly #sendsMany: ReadonlySet<string>;
-  /** By when a call last began or ended on them, the latest last. */
+  /** In the order in which a call last began or ended on them, the latest last. */
   readonly #connections = new Map<Http2Session, OpenConnection>();
   readonly #calls = new Map<ServerHttp2Stream, OpenCall>();
   #requestBytes = 0;
@@ -186,7 +186,7 @@ export class OpenStreams {
     return found;
   }
 
-  /** Says it at once, and then how often more, once in each sweep. */
+  /** Reports a bound that was met at once. Further times are counted, and reported once in each sweep. */
   #tell(words: string): void {
     const more = this.#told.get(words);
     this.#told.set(words, more === undefined ? 0 : more + 1);

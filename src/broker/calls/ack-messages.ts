@@ -52,14 +52,14 @@ async function report(core: Core, session: Session, ack: Ack): Promise<ReceiptSt
   if (key === undefined || key.peerId !== peerId) throw notFound();
   const state =
     (await core.subscriptions.report(peerId, key.seq, ack)) ??
-    // The lease has ended: fine where the report says what is already known.
+    // The lease has ended. The report succeeds if it says what is already known.
     (await core.receipts.get(peerId, key.seq))?.receipt.state;
   if (state === undefined) throw notFound();
   if (!agrees(state, ack.outcome)) throw stale(state);
   return state;
 }
 
-/** Whether a message stands where a report says that it does, or further on the same way. */
+/** Whether a message has reached the state that a report names, or a later one on the same path. */
 function agrees(state: ReceiptState, outcome: Outcome): boolean {
   switch (outcome) {
     case Outcome.PRESENTED:

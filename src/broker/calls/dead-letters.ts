@@ -79,13 +79,13 @@ async function findDeadLetter(
   const [receipt] = dead;
   if (receipt?.recipient === undefined) {
     const meant = record.receipts.filter(({ recipient }) => recipient && isWanted(recipient));
-    // An unknown name is told with its neighbours.
+    // The error for an unknown name lists similar names.
     if (meant.length === 0) core.directory.resolve("recipient", request.recipient);
     throw notDead(meant);
   }
   if (dead.length > 1) {
     const all = dead.map(({ recipient }) => recipient?.name);
-    // Two may have had one name, the first before it was deleted or renamed.
+    // Two peers may have had one name: the first had it before it was deleted or renamed.
     const isUnique = new Set(all).size === all.length;
     const names = isUnique ? all : dead.map(({ recipient }) => recipient?.peerId);
     throw new BrokerError(
@@ -103,8 +103,8 @@ async function findDeadLetter(
 }
 
 /**
- * Which recipients a name or id means. It is the name that the message shows, also where that peer was
- * deleted and another has the name now, or what a peer is called today.
+ * The recipients that a name or id means. A name is the one that the message shows, even if that peer
+ * was deleted and another has the name now. It may also be a peer's present name.
  */
 function recipientTest(core: Core, wanted: string): (recipient: PeerRef) => boolean {
   if (wanted === "") return () => true;
@@ -123,7 +123,7 @@ async function unlessGone<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** @param receipts how far it has got with the recipients that are meant. */
+/** @param receipts those of the recipients that are meant. */
 function notDead(receipts: readonly Receipt[]): BrokerError {
   const standing = receipts.slice(0, maxNamesTold).map(({ state, recipient }) => {
     const told = standings[state];

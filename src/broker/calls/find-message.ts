@@ -8,8 +8,8 @@ import { maxAmbiguous } from "../limits.js";
 
 /**
  * Finds the one message that `viewer` (empty: the operator) means by a whole or shortened id. Senders
- * choose ids, so several messages may have the same. Then it is that of a likely sender. Else it is the
- * one accepted first, which nobody can have copied from another.
+ * choose ids, so several messages may have the same id. Then the message of a likely sender is meant.
+ * Without one it is the message that was accepted first, because its id cannot be a copy.
  */
 export async function findMessage(
   core: Core,
@@ -36,7 +36,7 @@ export async function findMessage(
   const likely = likelyFrom.length === 0 ? [] : await find(likelyFrom);
   const all = likely.length > 0 ? likely : await find(from === "" ? [] : [from]);
   const meant = query.isMeant === undefined ? all : all.filter(query.isMeant);
-  // Whoever looks for a message that is none of those meant is told so by the caller.
+  // If no message is as expected, the caller of this function says so.
   const found = meant.length > 0 ? meant : all;
   const [record] = found;
   if (record === undefined) {

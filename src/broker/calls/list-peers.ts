@@ -18,7 +18,7 @@ import { findPeer } from "./moderation.js";
 import { foreignPageToken, formatPageToken, parsePageToken, readPageSize } from "./page-token.js";
 import { viewerOf, type Credential } from "../peers/sessions.js";
 
-/** One peer: of a session its own where none is named. */
+/** One peer. A session that names none means its own. */
 export async function getPeer(
   core: Core,
   caller: Credential,
@@ -83,7 +83,7 @@ export function scopeFilter(caller: Credential, scope: PeerScope): (peer: PeerRe
     profile.host === own.host && properties.some((property) => profile[property] === own[property]);
 }
 
-/** What peers of a scope share; one of these is enough. */
+/** What the peers of a scope have in common: one of these is enough. */
 const propertiesOf = {
   [PeerScope.MACHINE]: ["host"],
   [PeerScope.DIRECTORY]: ["cwd"],

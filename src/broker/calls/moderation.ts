@@ -89,7 +89,7 @@ export async function purgeMessages(
   });
 }
 
-/** What nobody had read has come to an end, as far as others are concerned. */
+/** Ends the lease of a removed delivery. If nobody had read it, watchers hear that it is a dead letter. */
 function endDelivery(core: Core, { from, messageId, receipt }: AdvancedReceipt): void {
   const { recipient, seq, state } = receipt;
   if (recipient !== undefined) core.subscriptions.settle(recipient.peerId, seq);

@@ -6,8 +6,8 @@ import { maxPageTokenBytes } from "../limits.js";
 type Values = readonly (string | number | boolean)[];
 
 /**
- * Opaque to callers; inside, a digest of the request that it goes on with, and where that stands. A token
- * is good for the same request only; another page size makes no other request.
+ * Opaque to callers. It holds a digest of the request, and the place where the next page begins. A token
+ * is good for the same request only; the page size may differ.
  */
 export function formatPageToken(request: Values, position: Values): string {
   return Buffer.from(JSON.stringify([digest(request), ...position])).toString("base64url");

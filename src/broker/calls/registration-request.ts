@@ -32,7 +32,7 @@ export interface Registration {
   /** Empty when any will do. */
   readonly name: string;
   readonly baseName: string;
-  /** Whether it says anything by which another peer could be of the same project. */
+  /** Whether it names anything by which a peer of the same project can be found. */
   readonly hasProject: boolean;
   readonly kind: PeerKind;
   readonly profile: Profile;

@@ -38,7 +38,7 @@ type Placed =
  *
  * 1. Reserve it from what the sender may send, before anything waits.
  * 2. Find the message that is answered, then every recipient, and check the request: an error here
- *    stores nothing. So does a name that is another's by now.
+ *    stores nothing. A name that another peer has by now is such an error.
  * 3. Refuse it where it is part of a storm.
  * 4. Store the message for each recipient; durable when the store answers.
  * 5. Note that the answered message was answered.
@@ -81,7 +81,7 @@ export async function sendMessage(
   });
 }
 
-/** What counts against the sender's rate; more than that is refused in a moment. */
+/** The bytes that count against the sender's rate. A larger body is refused anyway, a moment later. */
 function bodyBytes({ text, data }: SendMessageRequest): number {
   return Math.min(Buffer.byteLength(text) + dataBytes(data), maxTextBytes + maxDataBytes);
 }
@@ -107,7 +107,7 @@ async function findAnswered(
   });
 }
 
-/** Stores the message for those recipients whom it is no storm to; the results are in their order. */
+/** Stores the message for the recipients for whom it is no storm. The results are in their order. */
 async function place(
   core: Core,
   draft: Draft,

@@ -17,7 +17,7 @@ export async function updatePeer(
 ): Promise<UpdatePeerResponse> {
   const { peer } = session;
   const { summary, cwd, root, branch, repository, reach } = request;
-  // A name that the peer has already is kept, though it be reserved now.
+  // A name that the peer already has is kept, even if it is reserved now.
   const name =
     request.name === undefined || request.name === peer.stored.name
       ? request.name

@@ -29,9 +29,9 @@ interface End {
 }
 
 /**
- * Tells senders, in their own queues, which of their messages expired or were dead-lettered: what ends
- * within a moment makes one notice. A notice is never told of. A broker that is killed within that
- * moment tells nothing; the receipts do.
+ * Tells senders, in their own queues, which of their messages expired or were dead-lettered. Messages
+ * that end within a moment make one notice. There is no notice about a notice. A broker that is killed
+ * within that moment sends none; the receipts still tell.
  */
 export class Notices {
   readonly #store: Store;

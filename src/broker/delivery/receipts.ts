@@ -14,7 +14,7 @@ import type { AdvancedReceipt, ReceiptChange, Store } from "../store.js";
 
 type Listener = (event: WatchMessagesResponse) => void;
 
-/** Every move of a receipt passes here, so that who watches sees it. */
+/** Every change of a receipt passes here, so that watchers see it. */
 export class Receipts {
   readonly #store: Store;
   readonly #listeners = new Set<Listener>();

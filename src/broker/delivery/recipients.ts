@@ -18,7 +18,7 @@ interface Found {
   readonly name: string | undefined;
 }
 
-/** What the caller calls its recipients, each once. */
+/** The names and ids that the caller gave, each once. */
 export function readRecipients(request: SendMessageRequest): string[] {
   if (request.to.length === 0) requireField("to", "");
   boundCount("to", request.to.length, maxRecipients);
@@ -41,9 +41,9 @@ export function findRecipients(
 }
 
 /**
- * Refuses a name that has another owner than the peer that the caller knows by it. It knows one because
- * it says so, or because they wrote each other before the name went to another. What is renamed
- * meanwhile is looked at anew.
+ * Refuses a name whose owner is not the peer that the caller knows by it. The caller knows a peer
+ * because it says so, or because they wrote each other before another took the name. A peer that is
+ * renamed meanwhile is checked again.
  */
 export async function refuseStrangers(
   core: Core,
@@ -83,7 +83,9 @@ function isSame(before: readonly Found[], after: readonly Found[]): boolean {
   return before.every(({ peer }, index) => peer === after[index]?.peer);
 }
 
-/** Refuses what contradicts the caller's own knowledge; true where that has to be looked for. */
+/**
+ * Refuses a name that contradicts `known_peers`. True if only the history can tell whether the caller knows the name.
+ */
 function isDoubtful(
   core: Core,
   { knownPeers }: SendMessageRequest,

@@ -26,9 +26,10 @@ export interface Attempt extends MessageKey {
 }
 
 /**
- * Refuses what only machines that feed each other send: a chain of answers faster than anyone works,
- * one sender without end, the same words to the same peer. Each call reserves what it is about to use
- * before it waits for anything, and gives back what was not stored. In memory: a restart forgives.
+ * Refuses what only machines that feed each other send. That is a chain of answers faster than anyone
+ * works, one sender without end, or the same words to the same peer. Each call reserves what it is
+ * about to use before it waits for anything, and gives back what was not stored. In memory: a restart
+ * forgives.
  */
 export class Storms {
   readonly #clock: Clock;
@@ -173,7 +174,7 @@ export class Reservation implements Disposable {
     if (stored.size === 0) undoAnswer?.();
   }
 
-  /** Nothing was stored, since nobody is meant: looking for who that may be counts as a message. */
+  /** Nothing was stored, since no recipient was found. The search counts as one message. */
   miss(): void {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -83,7 +83,7 @@ export class Streams {
     };
   }
 
-  /** A subscription says `closing` first; a reader that does not take that is not waited for. */
+  /** A subscription sends `closing` first. It does not wait for a reader that does not take it. */
   #takeLeave(kind: StreamKind, end: End, error: BrokerError): void {
     if (kind === "Subscribe") this.#clock.after(farewellMs, () => end(error));
     else end(error);

@@ -138,7 +138,10 @@ export class Subscription implements SessionStream {
     this.#fill();
   }
 
-  /** A peer has another name: told where the stream holds a message of it, or tells of one that waits. */
+  /**
+   * A peer has another name. The reader is told if the stream holds a message of that peer, or has told of one that
+   * waits.
+   */
   renamed(sender: PeerRef): void {
     if (this.#isEnded) return;
     if (this.#leases.holdsOf(sender.peerId)) {
@@ -224,8 +227,8 @@ export class Subscription implements SessionStream {
   }
 
   /**
-   * Leases what the credit and the outbox allow: of a reader that does not read, little is held. Resolves
-   * to what made it stop: the credit, the reader, or that nothing waits any more.
+   * Leases what the credit and the outbox allow, so that little is held for a reader that does not read.
+   * Resolves to why it stopped: the credit, the reader, or an empty queue.
    */
   async #lease(): Promise<"credit" | "reader" | "queue"> {
     for (;;) {

@@ -111,7 +111,7 @@ export class Subscriptions {
     this.#open.get(peerId)?.settle(seq);
   }
 
-  /** From now on a stream that ends does so because the broker does: its instance is expected back. */
+  /** From now on streams end because the broker ends: their instances are expected back. */
   stop(): void {
     this.#stopping = true;
   }

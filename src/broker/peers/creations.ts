@@ -12,10 +12,10 @@ import {
 import { Rate } from "../rate.js";
 
 /**
- * How many new peers are made: in the whole broker, and over each connection, so that one client that
- * asks without end leaves room for others. A part is for connections over which none was made yet: it comes
- * back first, so that however many ask again and again, a new agent gets its peer. It bounds creations only:
- * who returns is never kept waiting.
+ * Bounds how many new peers are made, in the whole broker and over each connection, so that one client that
+ * asks without end leaves room for others. A part is kept for connections over which none was made yet. That
+ * part comes back first, so that a new agent gets its peer however many others ask. A peer that returns is
+ * never kept waiting.
  */
 export class Creations {
   readonly #ofBroker: Rate;

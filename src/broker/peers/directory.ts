@@ -76,13 +76,15 @@ export class Directory {
     this.#renameListeners.add(listener);
   }
 
-  /** Every peer that `wanted` fits: by its name, `name@host` or whole id one, by the end of an id several. */
+  /**
+   * Every peer that `wanted` fits. A name, `name@host` or whole id fits one peer; the end of an id may fit several.
+   */
   find(wanted: string): PeerRecord[] {
     const text = wanted.trim().toLowerCase();
     const named =
       this.names.get(text) ??
       this.#byHost(text) ??
-      // As whoever asks for a name may write it.
+      // In any form in which somebody may write a name.
       this.names.get(meantName(text) ?? "");
     return named === undefined ? this.#byIdEnd(text) : [named];
   }
@@ -137,7 +139,7 @@ export class Directory {
     await this.updateIf(peer, () => true, change);
   }
 
-  /** Changes a peer if, when its turn comes, it still is as wanted. */
+  /** Changes a peer, if it is still as wanted when its turn comes. */
   async updateIf(
     peer: PeerRecord,
     isWanted: (stored: StoredPeer) => boolean,
@@ -160,8 +162,8 @@ export class Directory {
   }
 
   /**
-   * Changes what a peer says of itself, in memory alone where the store has no room: an agent can come
-   * back for its mail while the disk is full.
+   * Changes what a peer says of itself. If the store has no room, the change is in memory alone, so
+   * that an agent can come back for its mail while the disk is full.
    */
   async updateEvenIfFull(peer: PeerRecord, change: Omit<PeerChange, "name">): Promise<void> {
     try {
@@ -306,7 +308,7 @@ export class Directory {
   }
 }
 
-/** Without the one that it has again. */
+/** The former names of a peer once a change is made. A name that it gets again is no former one. */
 function formerNamesAfter(current: StoredPeer, change: PeerChange): StoredPeer["formerNames"] {
   const { name = current.name, lastSeenMs: untilMs = current.lastSeenMs } = change;
   if (name === current.name) return current.formerNames;

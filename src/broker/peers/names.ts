@@ -86,7 +86,7 @@ export function nearNames(wanted: string, names: Iterable<string>): string[] {
     .map(({ name }) => name);
 }
 
-/** Cheap to say of every name. A single slip of the pen changes the first or the last letter, not both. */
+/** Cheap to check for every name. A single typing error changes the first or the last letter, not both. */
 function isCandidate(text: string, name: string): boolean {
   if (contains(text, name)) return true;
   const most = mostEdits(Math.min(text.length, name.length));
@@ -94,7 +94,7 @@ function isCandidate(text: string, name: string): boolean {
   return text[0] === name[0] || text.at(-1) === name.at(-1);
 }
 
-/** Beyond these, two short names have nothing in common but their length: `all` is no slip for `api`. */
+/** With more edits, two short names have only their length in common: `all` is no typing error for `api`. */
 function mostEdits(length: number): number {
   return length <= 3 ? 1 : Math.max(2, Math.floor(length / 3));
 }

@@ -115,10 +115,10 @@ export class Registrar {
   }
 
   /**
-   * An instance that has a session. It keeps it, and its peer is bound to the conversation that it
-   * names. Where another peer is bound to that, it moves there. Where somebody else has that peer, it
-   * moves to one that a newcomer of the conversation would get. What waits at the peer that it leaves
-   * stays there.
+   * Registers an instance that has a session. It keeps the session, and the peer is bound to the
+   * conversation that it names. If another peer is bound to that conversation, the session moves to
+   * that peer. If somebody else has that peer, the session moves to the peer that a newcomer of the
+   * conversation would get. Mail that waits at the peer that is left stays there.
    */
   async #returning(
     wish: Registration,
@@ -173,7 +173,10 @@ export class Registrar {
     session.conversationId = conversationId;
   }
 
-  /** Ends a session whose instance has another now; its peer goes if it was made for it and never used. */
+  /**
+   * Ends a session whose instance has another one now. Its peer is removed if it was made for that session and never
+   * used.
+   */
   async #leave(session: Session, connection: Connection): Promise<void> {
     const { peer, created } = session;
     this.#sessions.close(session, Closing_Reason.UNREGISTERED, "moved to its conversation's peer");
@@ -186,7 +189,10 @@ export class Registrar {
     }
   }
 
-  /** The session that the instance has: of the peer of `secret`, of its conversation's, or of another that it holds. */
+  /**
+   * The session that the instance has: that of the peer of `secret`, of its conversation's peer, or of another peer
+   * that it holds.
+   */
   #ownSession(wish: Registration, held: ReadonlyMap<PeerRecord, number>): Session | undefined {
     const own = this.#directory.getBySecretHash(wish.secretHash);
     const bound = this.#conversations.boundTo(wish.conversationId, held.keys());
@@ -292,8 +298,8 @@ export class Registrar {
   }
 
   /**
-   * A mute goes along with who was the muted peer and becomes a new one, as far as that can be told. It
-   * is the same instance, the same conversation, or a caller over the same connection.
+   * A muted client that becomes a new peer stays muted, as far as it can be recognised: by its
+   * instance, its conversation or its connection.
    */
   #inheritedMuteMs({ instanceId, conversationId, connection }: Registration, name: string): number {
     let mutedUntilMs = 0;
@@ -338,7 +344,8 @@ export class Registrar {
     peer.lastInstanceId = wish.instanceId;
     const { instanceId, conversationId, connection } = wish;
     if (live?.isSure === false && live.conversationId !== conversationId) {
-      // Not as superseded: who had it is no older session of this conversation, and registers anew.
+      // Not as superseded: the session that had the peer is of another conversation, and its client
+      // registers anew.
       const detail = "the peer belongs to another conversation, which is back";
       this.#sessions.close(live, Closing_Reason.UNREGISTERED, detail);
     }
@@ -376,8 +383,9 @@ export class Registrar {
   }
 
   /**
-   * Nobody else has the peer, or who has it is of the same conversation. Or who has it took it because
-   * it was free, has not used it, and this conversation is bound to it.
+   * Whether the caller may have the peer. Either nobody else has it, or a session of the same
+   * conversation has it. Or a session took it because it was free and has not used it, and this
+   * conversation is bound to it.
    */
   #isFree(peer: PeerRecord, wish: Registration): boolean {
     if (peer.stored.kind !== wish.kind && peer.stored.secretHash !== wish.secretHash) return false;
@@ -394,7 +402,7 @@ export class Registrar {
   }
 }
 
-/** A wish of somebody who is not to get this peer. */
+/** The same registration, of a caller that is not to get this peer. */
 function withoutPeer(
   peer: PeerRecord,
   wish: Registration,

@@ -12,9 +12,9 @@ import {
 import type { Sessions } from "./sessions.js";
 
 /**
- * Removes peers that nobody has been for long, and, when the broker knows almost as many as it takes,
- * those that were never used. One that still has mail, or history that is kept, stays with its name
- * until that has ended.
+ * Removes peers that had no session for long. When the broker knows almost as many peers as it takes,
+ * it also removes those that were never used. One that still has mail, or history that is kept, stays
+ * with its name until that has ended.
  */
 export class Retirement {
   readonly #directory: Directory;
@@ -40,8 +40,8 @@ export class Retirement {
   }
 
   /**
-   * Where the bound of peers is near, removes some that were never used and that nobody has a stream for,
-   * the longest unseen first. To be called in turn.
+   * When the bound of peers is near, removes some that were never used and have no stream, the longest
+   * unseen first. Call it in turn.
    */
   async makeRoom(): Promise<void> {
     if (this.#directory.size < nearMaxPeers) return;

@@ -14,7 +14,7 @@ export interface Session {
   readonly peer: PeerRecord;
   readonly instanceId: string;
   readonly epoch: number;
-  /** The host's own session, as it was named last; empty while none is. */
+  /** The host's conversation, as it was named last; empty while there is none. */
   conversationId: string;
   /**
    * The peer is known to be the caller's: it came by its secret or its conversation, or has used the peer.
@@ -179,7 +179,7 @@ export class Sessions {
   }
 }
 
-/** Whose eyes a read has: a peer's id, or empty for the operator's, which see all. */
+/** Who reads: a peer's id, or empty for the operator, who sees all. */
 export function viewerOf(caller: Credential): string {
   return caller.kind === "operator" ? "" : caller.session.peer.stored.peerId;
 }

@@ -18,10 +18,10 @@ interface Waiting {
 /**
  * Work that is done one piece after the other, so that two callers never choose the same peer.
  *
- * Next comes the connection whose last turn is the longest ago, one that had none before all others. So
- * who asks thousands of times at once keeps nobody else waiting for more than a turn. What waits is bounded,
- * over each connection and in all. Where all places are taken, the connection that has the most gives one
- * up to a connection that has fewer.
+ * The next turn goes to the connection whose last turn is the longest ago. One that had no turn yet comes
+ * before all others. So a connection that asks thousands of times at once delays each other one by one turn
+ * at most. What waits is bounded, over each connection and in all. Where all places are taken, the
+ * connection that has the most gives one up to a connection that has fewer.
  */
 export class Turns {
   /** In the order in which they began to wait. */

@@ -54,7 +54,7 @@ async function examine(program: string, signal: AbortSignal): Promise<Finding[]>
   const asked = {
     config,
     places,
-    // From a directory that was removed it looks as from the user's own.
+    // If the working directory was removed, the user's own takes its place.
     project: directory ?? places.home,
     program,
     nowMs: systemClock.now(),

@@ -72,7 +72,7 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
   const { signal } = interruption;
   const config = readConfig();
   const progress: LogProgress = { known: new Set(), hasListed: false };
-  // Of those alone it is told how they go on, where not all are wanted.
+  // With a filter, later events are told of these messages only.
   const shown = new Set<string>();
   const loss = lossNotes(shell);
   try {

@@ -100,7 +100,7 @@ async function sayAbsent(
     return;
   }
   await out.lines(out.color.yellow(visibleLine(message)));
-  // What is wrong with the home says itself what helps.
+  // An error about the home says itself what helps.
   if (code !== "BROKER_UNREACHABLE") return;
   const fix = config.ownsBroker
     ? "The first agent starts one by itself; so do `peerline send`, `peerline read` and, in the foreground, `peerline broker`."

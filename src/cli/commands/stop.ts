@@ -48,7 +48,7 @@ export async function stopBroker(options: {
 async function tellToStop(options: { config: Config; program: string }) {
   await using operator = await connectAsOperator(options);
   const home = openHome(options.config.home);
-  // Afterwards it may say no more which one it was.
+  // Once stopped, the broker can no longer say which process it was.
   const process = await findBrokerProcess(home, operator.info.pid);
   const { onlinePeers } = operator.info;
   const { pid } = await operator.client.stopBroker({}, { timeoutMs: callTimeoutMs });

@@ -87,7 +87,8 @@ export class Stage implements AsyncDisposable {
   async #endBroker(): Promise<void> {
     const options = { config: this.#config, program: this.#program };
     try {
-      // An agent that was cut short may have left a broker on its way up: to start one waits for that.
+      // An agent that was ended early may have left a broker that is still starting. Starting one
+      // waits for it.
       await using connection = await connectBroker({ ...options, start: true });
       await stopBroker(options).catch((error: unknown) => {
         process.kill(connection.info.pid, "SIGKILL");

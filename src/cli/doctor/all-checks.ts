@@ -50,7 +50,7 @@ export const allChecks: readonly Check[] = [
   checkFolderTrust,
 ];
 
-/** Everything that the checks find. What the system does not let one see keeps none of the others. */
+/** Everything that the checks find. A check that the system refuses does not stop the others. */
 export async function runChecks(evidence: Evidence, signal: AbortSignal): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const check of allChecks) findings.push(...(await run(check, evidence, signal)));

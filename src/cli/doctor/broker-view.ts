@@ -19,7 +19,7 @@ export type BrokerView =
   | { readonly state: "absent" }
   /** A socket is there, and nobody behind it. */
   | { readonly state: "left" }
-  /** Something is in the socket's place that is none, or another user's. */
+  /** In the socket's place is something else, or another user's socket. */
   | { readonly state: "foreign" }
   /** It takes connections and does not answer. */
   | { readonly state: "silent" }

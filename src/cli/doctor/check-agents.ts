@@ -68,7 +68,7 @@ export function checkAdapters({ running = [] }: Evidence): Finding[] {
   });
 }
 
-/** Peers that nobody has been for long: mail for them waits for somebody who may not come. */
+/** Peers that were not seen for long: their mail waits for somebody who may not come. */
 export function checkPeers({ broker, nowMs }: Evidence): Finding[] {
   if (broker.state !== "running") return [];
   const { peers } = broker;

@@ -90,7 +90,7 @@ function absent({ config }: Evidence): Finding {
   return { id: "broker-absent", severity: "problem", subject, seen, fix };
 }
 
-/** It does not answer, so it cannot be asked to stop. What has no lock of the home is no broker of it. */
+/** It does not answer, so it cannot be asked to stop. A process without the home's lock is not the home's broker. */
 function silent(evidence: Evidence): Pick<Finding, "seen" | "fix" | "commands"> {
   const { config, lock } = evidence;
   const seen = "it takes connections and does not answer";

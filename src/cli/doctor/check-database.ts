@@ -17,7 +17,7 @@ export async function checkDatabase(evidence: Evidence): Promise<Finding[]> {
   const { home, self } = evidence;
   const path = join(home.path, "peerline.db");
   const fault = faultOf(path);
-  // Whoever has taken the home meanwhile writes what was looked at.
+  // A broker that took the home meanwhile is writing these files.
   if (fault === undefined || (await lockHolder(home.path)) !== undefined) return [];
   const finding = { id: "store-damaged", severity: "problem", subject: path } as const;
   if (lastStart(home.path)?.isStoreLost === true) {
@@ -41,9 +41,9 @@ function setAside(path: string) {
 }
 
 /**
- * What keeps a broker from opening a database as it is; undefined where nothing does that can be seen in
- * its first page. That page is read as SQLite reads it: from the write-ahead log, and below that from the
- * file. It is not opened as a database: that would write.
+ * What keeps a broker from opening a database as it is, as far as its first page shows; undefined for
+ * nothing. That page is read as SQLite reads it: from the write-ahead log, and below that from the file.
+ * It is not opened as a database: that would write.
  */
 export function faultOf(path: string): string | undefined {
   using file = openRegularFile(path);
@@ -95,7 +95,7 @@ function pageOneInLog(log: RegularFile): Buffer | "unknown" | undefined {
   return found;
 }
 
-/** The file's header, and of its root page what says how many cells it has. */
+/** The file's header, and the number of cells of its root page. */
 const headBytes = 108;
 const logHeaderBytes = 32;
 const frameHeaderBytes = 24;

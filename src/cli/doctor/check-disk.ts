@@ -34,7 +34,10 @@ export function judge(folder: string, freeBytes: number, freeFiles: number | und
   return { id: "disk", severity: "ok", subject: folder, seen: free };
 }
 
-/** Whether a file can be made in the home, and has hard links: those nothing needs, and other programs may. */
+/**
+ * Whether a file can be made in the home, and can have hard links. Peerline can do without links; other programs may
+ * not.
+ */
 export function checkWriting({ home }: Evidence): Finding[] {
   if (home.state !== "usable") return [];
   const path = join(home.path, `doctor-${randomUUID()}`);

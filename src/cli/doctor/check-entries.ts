@@ -20,9 +20,9 @@ export interface EntryView extends FoundEntry {
   readonly settings: Readonly<Record<string, unknown>>;
   /** The program or script that it names and that is not there. */
   readonly missing: string | undefined;
-  /** The path or runner that it names, and that a later start may not find as it is now. */
+  /** The path or runner that it names, if a later start may find it gone or changed. */
   readonly fleeting: string | undefined;
-  /** The path that means another file in each directory. */
+  /** The relative path that it names: in each directory it means another file. */
   readonly relative: string | undefined;
 }
 
@@ -61,7 +61,7 @@ function missingOf(
 
 function isThere(command: string, programs: readonly string[]): boolean {
   if (isAbsolute(command)) return isProgram(command);
-  // A path from somewhere: it is not known from where.
+  // A relative path whose base is not known.
   return command.includes("/") || findProgram(command, programs) !== undefined;
 }
 
@@ -85,7 +85,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What can be said against an entry that its host reads, by looking at it alone. */
+/** The faults of an entry that can be seen without starting its command. */
 export function checkEntries(evidence: Evidence): Finding[] {
   return evidence.hosts.flatMap((view) =>
     view.entries

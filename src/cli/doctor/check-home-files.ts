@@ -47,7 +47,7 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
   return findings;
 }
 
-/** The one pipe of a home is that behind which somebody waits to wake an agent. */
+/** The only pipe in a home is the one on which somebody waits to wake an agent. */
 function isOutOfPlace(path: string, stats: Stats): boolean {
   if (stats.isFIFO()) return basename(path) !== "waiter";
   return stats.isCharacterDevice() || stats.isBlockDevice();
@@ -90,7 +90,7 @@ function leftBehind(folder: string, boxes: readonly string[]): Finding[] {
   return [{ id: "doorbells", severity: "note", subject: folder, seen, fix }];
 }
 
-/** Hooks are installed, and none came: what stands between the host and its server may hide one from the other. */
+/** Hooks are installed, and none was seen. A program between the host and its server may hide one from the other. */
 function unvisited(folder: string, boxes: readonly string[], hosts: Evidence["hosts"]): Finding[] {
   const alone = boxes.filter(isUnvisited);
   const hooked = hosts.filter(({ hooks, plugin }) => hooks.length > 0 || plugin !== undefined);

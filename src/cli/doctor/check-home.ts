@@ -27,12 +27,12 @@ export type HomeState =
   | "locked"
   /** A socket in it would have a path that the system cuts off. */
   | "path-long"
-  /** On the way to it is what cannot be passed. */
+  /** Something on the way to it cannot be passed. */
   | "unreachable";
 
 export function lookAtHome(path: string): HomeView {
   try {
-    // Of a link to nothing this fails, as it does for whoever would make the home.
+    // This fails for a link to nothing, as making the home would.
     const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
     const real = isThere ? realpathSync(path) : path;
     return { path: real, state: stateOf(real) };
@@ -54,7 +54,7 @@ function stateOf(path: string): HomeState {
   if (!stats.isDirectory()) return "not-a-folder";
   if (stats.uid !== process.getuid?.()) return "not-own";
   if ((stats.mode & 0o077) !== 0) return "open";
-  // Of one on a read-only file system a broker that runs is asked still, and no mode is to blame.
+  // On a read-only file system a running broker still answers, and the mode is not to blame.
   return [undefined, "EROFS"].includes(obstacleIn(path)) ? "usable" : "locked";
 }
 

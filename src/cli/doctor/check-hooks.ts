@@ -39,7 +39,7 @@ function missingScript(view: HostView, evidence: Evidence): Finding[] {
   return [{ id: "hooks-program-missing", severity: "problem", subject, seen, ...advice }];
 }
 
-/** Who made a checkout may have put anything before the script, or another one of its name. */
+/** The author of a checkout may have put anything before the script, or another script of its name. */
 function strange({ host, hooks }: HostView, evidence: Evidence): Finding[] {
   const found = hooks.find((hook) => hook.scope === "project" && !isPlainHook(hook, evidence));
   if (found === undefined || !existsSync(found.script)) return [];
@@ -81,7 +81,7 @@ function untrusted(
   return findings;
 }
 
-/** Whether some are there, and not all that `install` writes. The plugin has all. */
+/** Whether only some of the hooks that `install` writes are there. The plugin has all. */
 function partial(view: HostView, table: HostHooks, evidence: Evidence): Finding[] {
   const { host, hooks, plugin } = view;
   const [first] = hooks;

@@ -15,7 +15,7 @@ import { lockSettleLooks, lockSettleMs, maxLocksBytes } from "./limits.js";
 
 /** The lock of a home's broker. */
 export interface LockView {
-  /** `held` also where a broker that runs was not looked at for it. */
+  /** `held` also for a running broker whose lock was not looked at. */
   readonly state: LockState;
   /** Who holds it; undefined where nobody does, or nothing says who. */
   readonly holder: LockHolder | undefined;

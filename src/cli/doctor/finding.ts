@@ -140,7 +140,7 @@ function lines(
   const fact = `  ${mark}${visibleLine(subject)}: ${visibleLine(seen)}`;
   const first = wrap(fact, width, { hanging: markWidth + 2 });
   if (fix === undefined) return first;
-  // What is to be copied is not broken.
+  // Lines that are to be copied are not wrapped.
   return [...first, `  ${" ".repeat(markWidth)}fix: ${visibleLine(fix)}`];
 }
 

@@ -101,7 +101,7 @@ const initialize = {
 
 export type Answer =
   | { readonly kind: "answered"; readonly name: string; readonly version: string }
-  /** It wrote so many bytes, at the least, that are no JSON-RPC. */
+  /** It wrote at least this many bytes that are no JSON-RPC. */
   | { readonly kind: "noise"; readonly bytes: number };
 
 /** Reads the standard output of an MCP server that was asked to initialize with the id 1. */
@@ -139,7 +139,7 @@ export class AnswerReader {
     else if (message["id"] === 1) this.#resolve(serverOf(message));
   }
 
-  /** An endless line is none of the protocol's. */
+  /** A line without end is not the protocol's. */
   #drop(): void {
     if (this.#pending.length > 0) this.#reject(this.#pending.length);
     this.#pending = Buffer.alloc(0);

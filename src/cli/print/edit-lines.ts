@@ -41,7 +41,7 @@ function whatOf({ file, after }: ConfigEdit, changes: readonly string[]): string
   return parts.join(", ");
 }
 
-/** What `install` and `uninstall` say of a plugin that is in use: it is its host's to take out. */
+/** What `install` and `uninstall` say of a plugin that is in use: only its host can remove it. */
 export function pluginLines(
   { title }: Host,
   { path, removal }: FoundPlugin,
@@ -56,7 +56,7 @@ export function pluginLines(
 
 /**
  * What is removed from a text and what is added, as lines that begin with `-` and `+`, after the number
- * of the line where that is. Whole lines, but for one that is very long: of that the changed part.
+ * of the line where that is. The lines are whole. Of a very long one only the changed part is shown.
  */
 export function difference(before: string, after: string): string[] {
   let start = commonStart(before, after);

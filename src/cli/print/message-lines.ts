@@ -135,7 +135,7 @@ function urgencyMarks(color: Output["color"]): Partial<Record<Urgency, string>> 
   };
 }
 
-/** A message's id as a person copies it: also as it stands in the log, and as it is written of. */
+/** The id in what a person copied: the bare id, `#ID` as the log prints it, or `id ID` as texts write it. */
 export function writtenId(text: string): string {
   return text.trim().replace(/^(?:#|id[ :]+)/i, "");
 }

@@ -94,7 +94,8 @@ export async function install(edit: ConfigEdit, backups: Backups): Promise<strin
   const made = await makeFolder(file);
   const madeFolder = made ?? edit.madeFolder;
   const copy = await keepOthers(edit, backups);
-  // What the host rewrote since an installation is no reason to forget what that one replaced.
+  // The host may have rewritten the entry since. The copy of what an earlier installation replaced
+  // is kept all the same.
   const replaced = edit.found === "edited" ? copy : (edit.replaced ?? copy);
   const record = { before, afterSha256: sha256(after), madeFolder, replaced };
   const backup = await backups.write(file.path, record);

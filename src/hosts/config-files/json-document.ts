@@ -67,7 +67,7 @@ export function propertyOf(object: Node, name: string): Node | undefined {
   return object.children?.find((property) => property.children?.[0]?.value === name);
 }
 
-/** Whatever reads a tree calls itself for each level, and the stack has an end. */
+/** Functions that read a tree call themselves for each level, and the stack is bounded. */
 function checkDepth(path: string, text: string): void {
   const scanner = createScanner(text, true);
   let depth = 0;

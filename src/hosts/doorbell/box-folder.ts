@@ -98,7 +98,7 @@ export function isOwnBox(path: string): boolean {
 
 /**
  * Whether an agent that was killed left this folder or link. A folder without an agent may be a new one's;
- * of the agent of another container or boot it can only be told that nothing was seen for long.
+ * of an agent of another container or boot one can only tell that nothing was seen for long.
  */
 export function isLeft(path: string): boolean {
   const stats = lstatSync(path, { throwIfNoEntry: false });

@@ -91,7 +91,7 @@ export class DoorbellBox {
 
   /**
    * The host's own name of the conversation that it is in, as its hooks told last. Before they did, it is
-   * what this adapter assumes: what another assumed, which the same program started, is that one's own.
+   * what this adapter assumes. What another adapter of the same program assumed does not count.
    */
   get conversation(): string | undefined {
     const text = readSmallFile(join(this.#path, conversationFile))?.text ?? "";
@@ -99,7 +99,10 @@ export class DoorbellBox {
     return mark === assumedMark ? this.#assumed : told.trim() || undefined;
   }
 
-  /** Says in which conversation the adapter takes the host to be, where no hook has told: one that tells another is news. */
+  /**
+   * Writes which conversation the adapter assumes, if no hook has told one. A hook that then tells another one is
+   * news.
+   */
   assume(conversation: string): void {
     this.#assumed = conversation;
     try {

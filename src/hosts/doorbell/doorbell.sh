@@ -18,10 +18,10 @@
 # For these the facts are in `recall_facts`.
 #
 # It meets the agent's adapter in a folder of the home. `bell` holds one line while the agent is to be
-# told; who moves it away tells it. `turn` says whether the host is busy, `conversation` in which of its
-# conversations it is: the adapter is told that by nobody else, once it runs. `waiter` is a named pipe;
-# the process in `waiter.pid` reads from it a line when the bell was hung, and an empty one when the
-# adapter ended.
+# told; the hook that moves it away tells the agent. `turn` says whether the host is busy.
+# `conversation` names the host's conversation: a running adapter learns that from nobody else. `waiter`
+# is a named pipe; the process in `waiter.pid` reads from it a line when the bell was hung, and an empty
+# one when the adapter ended.
 #
 # It runs at every tool call, and where nothing hangs it starts no other program. A failing hook can
 # stop a prompt or a turn: whatever is amiss, it says nothing and ends with 0.
@@ -63,7 +63,7 @@ take_facts() {
   done
 }
 
-# What entries mean that name only their host: these were installed before any passed facts.
+# The facts of entries that name only their host. Those were installed before entries passed facts.
 recall_facts() {
   case $event in
     SessionStart) moment=start ;;
@@ -156,7 +156,7 @@ make_box() {
   [ -d "$boxes" ] && mkdir "$box" 2>/dev/null
 }
 
-# Tells the adapter the conversation that the host is in, where it is another than before.
+# Tells the adapter the conversation that the host is in, if it has changed.
 pass_conversation() {
   case $conversation in
     none) return ;;
@@ -164,7 +164,7 @@ pass_conversation() {
     *)
       read_input
       find_id "$conversation" || return
-      # Of a file it is the end of the name, and of no other file than one of a conversation.
+      # In a path the id is the end of the file's name, if the file is that of a conversation.
       case $id in
         */session-*-????????.jsonl) id=${id%.jsonl} && id=${id##*-} ;;
         */*) return ;;
@@ -247,7 +247,7 @@ wait_for_bell() {
   trap 'exit 0' HUP INT TERM
   [ -p "$box/waiter" ] || mkfifo "$box/waiter" 2>/dev/null
   line=
-  # Open for writing as well, it has no end, and no moment without a reader.
+  # The pipe is opened for writing too. So reading never meets an end, and there is always a reader.
   read_waiter 2>/dev/null 3<>"$box/waiter"
   [ "$event" = wait ] || [ -z "$line" ] || { echo "$line" >&2 && exit 2; }
 }

@@ -7,7 +7,7 @@ export interface Hook {
   readonly event: string;
   /** What `doorbell.sh` is to do, where that is not to tell of the event. */
   readonly task?: "rewake";
-  /** `known`: its entries say no more than the host's name, and the script has what it needs for that. */
+  /** `known`: its entries pass only the host's name, and the script knows the rest. */
   readonly facts: "known" | HookFacts;
   /** Beside the command. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -20,8 +20,8 @@ export interface HookFacts {
   /** How a line comes to the model: beside what it reads, or as the reason for which it goes on. */
   readonly answer: "context" | "block";
   /**
-   * For what the agent's folder is named: `process`, or the session where the host's calls name that. Then
-   * it is the field of the hook's input with the same name of it.
+   * What the agent's folder is named for: `process`, or the session if the host's calls name it. Then this
+   * is the field of the hook's input that has the session's name.
    */
   readonly folder: string;
   /** The field of the hook's input that names the conversation, also as a path that ends with it; or `none`. */
@@ -104,7 +104,7 @@ function argumentsOf(host: string, { event, task, facts }: Hook): string {
   return ` ${[host, task ?? event, "$PPID", ...words.toSorted()].join(" ")}`;
 }
 
-/** What may be otherwise: words for people, and how long it may take. */
+/** What may differ: words for people, and how long it may take. */
 const freeSettings: ReadonlySet<string> = new Set([
   "timeout",
   "name",

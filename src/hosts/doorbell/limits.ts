@@ -14,8 +14,8 @@ export const maxSweptBoxes = 200;
 export const newBoxMs = 60_000;
 
 /**
- * How long a folder is kept whose agent another container or boot has, and of which nothing was seen
- * since: whether that agent runs cannot be told from here.
+ * How long the folder of an agent of another container or boot is kept after it was last seen.
+ * Whether that agent runs cannot be told from here.
  */
 export const foreignBoxMs = 7 * 24 * 3_600_000;
 

@@ -91,7 +91,7 @@ function senderFilter(wanted: string | undefined): Filter {
     (isIdEnd(text) && from?.peerId.endsWith(text) === true);
 }
 
-/** Throws where nobody has the name, and no mail is from one that had it: an empty answer would pass for silence. */
+/** Throws if nobody has the name, and no mail is from a peer that had it. An empty answer would look like silence. */
 async function requireSender(call: ToolCall, from: string, matches: Filter): Promise<void> {
   const { inbox, unread } = call.mail;
   const isKnown = inbox.list().some(matches) || unread.senders.includes(from.trim().toLowerCase());

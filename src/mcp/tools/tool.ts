@@ -39,8 +39,9 @@ export interface ToolCall {
   /** Runs what ends as soon as mail comes: while it runs, the agent needs no doorbell. */
   whileWaiting<T>(wait: () => Promise<T>): Promise<T>;
   /**
-   * Announces what the result of this call is going to show, with nothing also what it tells of the mail. No
-   * waiting between this and the result. Throws where the mail is not this call's conversation's any more.
+   * Announces what the result of this call is going to show; called with nothing, that it tells what waits.
+   * Do not wait between this call and the result. Throws if the mail no longer belongs to the conversation
+   * of this call.
    */
   show(pieces: readonly ShownPiece[]): void;
   /** Tells the host that the call still runs, where it asked for that. */
