@@ -12,7 +12,8 @@ export interface Config {
   readonly home: string;
   /** The name asked for, and how it was written; undefined when any will do. */
   readonly name: (AskedName & { readonly written: string }) | undefined;
-  /** Where the broker answers: `unix:/absolute/path`. */
+  /** Where the broker answers: the absolute path of its socket, and the same as `unix:/absolute/path`. */
+  readonly socketPath: string;
   readonly endpoint: string;
   /** The endpoint is the home's own, so that a broker may be started for it. */
   readonly ownsBroker: boolean;
@@ -27,12 +28,14 @@ export interface Config {
 /** Reads the settings. An empty variable counts as absent: hosts pass on what they could not expand. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const home = readHome(env["PEERLINE_HOME"]);
-  const endpoint = readEndpoint(env["PEERLINE_BROKER"]);
+  const named = readSocketPath(env["PEERLINE_BROKER"]);
+  const socketPath = named ?? join(home, "broker.sock");
   return {
     home,
     name: readNameSetting(env["PEERLINE_NAME"]),
-    endpoint: endpoint ?? `unix:${join(home, "broker.sock")}`,
-    ownsBroker: endpoint === undefined,
+    socketPath,
+    endpoint: `unix:${socketPath}`,
+    ownsBroker: named === undefined,
     hostVariable: (name) => env[name] || undefined,
     opensChannel: env["PEERLINE_CHANNEL"] === "1",
     brokerEnvironment: scrubEnvironment(env),
@@ -96,7 +99,7 @@ function readNameSetting(value: string | undefined): Config["name"] {
   return value?.trim() ? { ...readName(value), written: value } : undefined;
 }
 
-function readEndpoint(value: string | undefined): string | undefined {
+function readSocketPath(value: string | undefined): string | undefined {
   if (!value) return undefined;
   const path = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(value)?.[1];
   if (path === undefined) {
@@ -106,7 +109,7 @@ function readEndpoint(value: string | undefined): string | undefined {
     throw invalid("PEERLINE_BROKER", value, "has no absolute path: write unix:/the/whole/path");
   }
   checkSocketPath(path, "Set PEERLINE_BROKER to the path of a socket in a shorter directory.");
-  return `unix:${path}`;
+  return path;
 }
 
 function invalid(variable: string, value: string, sentence: string): EndpointError {

@@ -67,7 +67,7 @@ async function findBroker(options: {
     throw unreachable(config.endpoint, "is not running");
   }
   const home = config.ownsBroker ? openHome(config.home) : undefined;
-  const socketPath = home?.socketPath ?? config.endpoint.slice("unix:".length);
+  const socketPath = home?.socketPath ?? config.socketPath;
   if (home === undefined) requireOwnSocket(socketPath);
   const backOff = new BackOff({ firstMs: minRetryDelayMs, maxMs: maxRetryDelayMs });
   for (;;) {

@@ -44,7 +44,7 @@ export async function lookAtBroker(options: {
   const { config, home, signal } = options;
   if (config.ownsBroker && home.state !== "usable") return { state: "absent" };
   try {
-    const path = config.endpoint.slice("unix:".length);
+    const path = config.socketPath;
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats === undefined) return { state: "absent" };
     if (!stats.isSocket() || stats.uid !== process.getuid?.()) return { state: "foreign" };

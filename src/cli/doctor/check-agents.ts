@@ -18,7 +18,7 @@ export function checkHomes({ config, running }: Evidence): Finding[] {
       "this system does not show which homes running agents use: compare `peerline peers` with the agents that you have";
     return [{ id: "homes", severity: "note", subject: "agents", seen }];
   }
-  const here = socketOf(config.endpoint);
+  const here = socketOf(config);
   const adapters = running.filter(({ kind }) => kind === "adapter");
   const elsewhere = running.filter(({ socket }) => socket !== here);
   if (elsewhere.length === 0) {

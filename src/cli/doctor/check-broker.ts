@@ -24,8 +24,7 @@ function elsewhere({ config }: Evidence): Finding {
 
 function judge(evidence: Evidence): Finding[] {
   const { config, broker } = evidence;
-  const subject = config.endpoint;
-  const socket = subject.slice("unix:".length);
+  const { endpoint: subject, socketPath: socket } = config;
   switch (broker.state) {
     case "running":
       return [running(evidence, broker), ...version(evidence, broker)];
@@ -94,7 +93,7 @@ function absent({ config }: Evidence): Finding {
 function silent(evidence: Evidence): Pick<Finding, "seen" | "fix" | "commands"> {
   const { config, lock } = evidence;
   const seen = "it takes connections and does not answer";
-  const socket = config.endpoint.slice("unix:".length);
+  const socket = config.socketPath;
   if (config.ownsBroker && lock.state === "free") {
     const foreign = `${seen}, and it is no broker of this home, whose lock is free`;
     return { seen: foreign, ...advise([commandLine("mv", socket, asidePath(socket))]) };
@@ -105,11 +104,10 @@ function silent(evidence: Evidence): Pick<Finding, "seen" | "fix" | "commands"> 
 /** It cannot be asked to stop. What it has accepted is on the disk. */
 function end({ config, running, lock }: Evidence): Pick<Finding, "fix" | "commands"> {
   if (config.ownsBroker && lock.holder !== undefined) return endHolder(lock.holder);
-  const here = socketOf(config.endpoint);
+  const here = socketOf(config);
   const pid = running?.find(({ kind, socket }) => kind === "broker" && socket === here)?.pid;
   if (pid !== undefined) return endHolder({ pid, place: "here" });
-  const socket = config.endpoint.slice("unix:".length);
-  return { fix: `End its process: ${commandLine("fuser", "-k", socket)}` };
+  return { fix: `End its process: ${commandLine("fuser", "-k", config.socketPath)}` };
 }
 
 /** What the broker says of its store. */

@@ -159,8 +159,8 @@ function otherBroker({ config }: Evidence, { host }: HostView, entry: EntryView)
   const fix = `Set ${set.join(", ")} there as it is everywhere else, or remove it`;
   const finding = { id: "entry-home", severity: "problem", subject: host.title } as const;
   try {
-    const there = socketOf(readConfig({ ...settingsOf(config), ...entry.env }).endpoint);
-    const here = socketOf(config.endpoint);
+    const there = socketOf(readConfig({ ...settingsOf(config), ...entry.env }));
+    const here = socketOf(config);
     if (there === here) return [];
     const seen = `the entry in ${entry.path} makes its agents use ${there}, and here it is ${here}`;
     return [{ ...finding, seen, fix }];

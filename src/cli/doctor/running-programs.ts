@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { readConfig } from "../../endpoint/config.js";
+import { readConfig, type Config } from "../../endpoint/config.js";
 import { readRegularFile } from "../../endpoint/regular-file.js";
 import { maxProcessBytes } from "./limits.js";
 
@@ -33,8 +33,7 @@ export async function findRunning(userHome: string): Promise<RunningProgram[] | 
 }
 
 /** The path of the socket at which a home's processes meet, whatever links lead to it. */
-export function socketOf(endpoint: string): string {
-  const path = endpoint.slice("unix:".length);
+export function socketOf({ socketPath: path }: Config): string {
   return join(resolved(dirname(path)) ?? dirname(path), basename(path));
 }
 
@@ -55,7 +54,7 @@ async function look(pid: number, userHome: string): Promise<RunningProgram | und
     pid,
     program: resolved(resolve(cwd ?? "/", program)),
     cwd,
-    socket: socketOf(readConfig(env).endpoint),
+    socket: socketOf(readConfig(env)),
   };
 }
 
