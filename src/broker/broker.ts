@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { BrokerService, Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Clock } from "../clock.js";
-import { serve, type ServiceEntry } from "../rpc/server.js";
+import { serve, type ServedService } from "../rpc/server.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "./broker-error.js";
 import type { BrokerLog } from "./core.js";
@@ -21,7 +21,7 @@ import { Subscriptions } from "./delivery/subscriptions.js";
 
 export interface Broker {
   /** BrokerService, to be served. */
-  readonly entry: ServiceEntry;
+  readonly service: ServedService;
   /** Ends every stream with `closing`, and the work in the background. The store stays open. */
   close(): Promise<void>;
 }
@@ -70,7 +70,7 @@ export async function createBroker(options: {
   expiry.start();
   retirement.start((work) => registrar.inTurn(work));
   return {
-    entry: serve(BrokerService, createService(core, options.onStop)),
+    service: serve(BrokerService, createService(core, options.onStop)),
     async close() {
       subscriptions.stop();
       stopping.abort(new BrokerError(ErrorReason.STOPPING, stoppingDetail));

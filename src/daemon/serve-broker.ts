@@ -57,7 +57,7 @@ export async function serveBroker(options: {
   });
   const health = createHealth();
   const server = createServer({
-    services: [broker.entry, health.entry, ...reflectionServices([BrokerService, Health])],
+    services: [broker.service, health.service, ...reflectionServices([BrokerService, Health])],
     onDefect: (error, method) => logger.error({ err: error, method }, "a handler failed"),
     describe: describeFault,
     onBound: (words) => logger.warn({}, words),

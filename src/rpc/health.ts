@@ -5,12 +5,11 @@ import {
 } from "../../gen/grpc/health/v1/health_pb.js";
 import { Pulse } from "../pulse.js";
 import { Code, RpcError } from "./error.js";
-import { maxHelperStreams } from "./limits.js";
-import { serve, type HandlerContext, type ServiceEntry } from "./server.js";
+import { HelperStreams, serve, type HandlerContext, type ServedService } from "./server.js";
 
 /** `grpc.health.v1`: whether the services of a server take calls. */
 export interface Health {
-  readonly entry: ServiceEntry;
+  readonly service: ServedService;
   /** States whether a service, by its full name, takes calls. The server as a whole does when all of them do. */
   set(service: string, serving: boolean): void;
   /** Says that nothing takes calls any more, and ends the streams that watch. Nothing changes after it. */
@@ -20,7 +19,7 @@ export interface Health {
 export function createHealth(): Health {
   const services = new Map<string, boolean>();
   const changes = new Pulse();
-  let watchers = 0;
+  const watches = new HelperStreams("watches of health");
   let ended = false;
 
   const change = (service: string, serving: boolean) => {
@@ -33,29 +32,21 @@ export function createHealth(): Health {
   };
 
   async function* watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
-    if (watchers >= maxHelperStreams) {
-      throw new RpcError(Code.ResourceExhausted, `${maxHelperStreams} watches of health are open.`);
-    }
-    watchers++;
-    try {
-      for (let sent: ServingStatus | undefined; !signal.aborted;) {
-        const status = servingStatus(find(service));
-        if (status !== sent) {
-          sent = status;
-          yield { status };
-        } else if (ended) {
-          return;
-        } else {
-          await changes.next(signal).catch(() => {});
-        }
+    for (let sent: ServingStatus | undefined; !signal.aborted;) {
+      const status = servingStatus(find(service));
+      if (status !== sent) {
+        sent = status;
+        yield { status };
+      } else if (ended) {
+        return;
+      } else {
+        await changes.next(signal).catch(() => {});
       }
-    } finally {
-      watchers--;
     }
   }
 
   return {
-    entry: serve(HealthService, {
+    service: serve(HealthService, {
       check: async ({ service }) => {
         const serving = find(service);
         if (serving === undefined) {
@@ -71,7 +62,7 @@ export function createHealth(): Health {
           ),
         };
       },
-      watch,
+      watch: (request, context) => watches.run(watch(request, context)),
     }),
     set: change,
     end: () => {

@@ -6,6 +6,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
+import { systemClock } from "../clock.js";
 import { Code } from "./error.js";
 import { maxMessageBytes } from "./limits.js";
 
@@ -202,7 +203,7 @@ export class OpenStreams {
       this.#sweepNow();
       if (this.#calls.size > 0 || this.#told.size > 0) this.#sweepLater();
     };
-    setTimeout(sweep, this.#bounds.stuckMs).unref();
+    systemClock.after(this.#bounds.stuckMs, sweep);
   }
 
   #sweepNow(): void {

@@ -16,39 +16,34 @@ import {
   ServerReflection as ServerReflectionAlpha,
   type ServerReflectionRequest as ServerReflectionRequestAlpha,
 } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { Code, RpcError } from "./error.js";
-import { maxHelperStreams } from "./limits.js";
-import { serve, type ServiceEntry } from "./server.js";
+import { Code } from "./error.js";
+import { HelperStreams, serve, type ServedService } from "./server.js";
 
 /**
  * `grpc.reflection.v1` and, for older clients, `v1alpha`: what the services look like, for clients that
  * do not have the proto files. The two versions differ in their package only.
  */
-export function reflectionServices(services: readonly DescService[]): ServiceEntry[] {
+export function reflectionServices(services: readonly DescService[]): ServedService[] {
   const listed = [...services, ServerReflection, ServerReflectionAlpha];
   // No service refers to the types of error details: a client asks for them when it meets one.
   const files = [...listed.map(({ file }) => file), file_google_rpc_error_details];
   const index = new DescriptorIndex(files);
   const names = listed.map(({ typeName }) => ({ name: typeName }));
 
-  let open = 0;
+  const reflections = new HelperStreams("reflections");
   async function* answerAll<Request extends AnyRequest>(requests: AsyncIterable<Request>) {
-    if (open >= maxHelperStreams) {
-      throw new RpcError(Code.ResourceExhausted, `${maxHelperStreams} reflections are open.`);
-    }
-    open++;
-    try {
-      for await (const originalRequest of requests) {
-        const { host: validHost, messageRequest } = originalRequest;
-        yield { validHost, originalRequest, messageResponse: answer(index, names, messageRequest) };
-      }
-    } finally {
-      open--;
+    for await (const originalRequest of requests) {
+      const { host: validHost, messageRequest } = originalRequest;
+      yield { validHost, originalRequest, messageResponse: answer(index, names, messageRequest) };
     }
   }
   return [
-    serve(ServerReflection, { serverReflectionInfo: answerAll<ServerReflectionRequest> }),
-    serve(ServerReflectionAlpha, { serverReflectionInfo: answerAll<ServerReflectionRequestAlpha> }),
+    serve(ServerReflection, {
+      serverReflectionInfo: (requests) => reflections.run(answerAll(requests)),
+    }),
+    serve(ServerReflectionAlpha, {
+      serverReflectionInfo: (requests) => reflections.run(answerAll(requests)),
+    }),
   ];
 }
 

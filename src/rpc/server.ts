@@ -20,6 +20,8 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { AbortScope } from "../abort-scope.js";
+import { sleep } from "../clock.js";
 import { ignoreCancelledCalls, noteCallStream } from "./call-stream.js";
 import { asIs, methodPath } from "./codec.js";
 import type { HandlerContext } from "./context.js";
@@ -39,6 +41,7 @@ import {
   maxCallsOfConnection,
   maxConnections,
   maxHandlerEndMs,
+  maxHelperStreams,
   maxMessageBytes,
   maxRequestBytes,
   maxUnreadBytes,
@@ -88,7 +91,7 @@ type Handler<Method> =
           : never;
 
 /** A service with its handlers. */
-export interface ServiceEntry {
+export interface ServedService {
   readonly service: DescService;
   /** Its functions, by the methods' `localName`. */
   readonly impl: object;
@@ -97,8 +100,32 @@ export interface ServiceEntry {
 export function serve<Service extends DescService>(
   service: Service,
   impl: ServiceImpl<Service>,
-): ServiceEntry {
+): ServedService {
   return { service, impl };
+}
+
+/** Streams that one server answers beside its own work, of one kind: a bounded number runs at once. */
+export class HelperStreams {
+  readonly #kind: string;
+  #open = 0;
+
+  /** @param kind for example "watches of health" */
+  constructor(kind: string) {
+    this.#kind = kind;
+  }
+
+  /** Lets a stream run; RESOURCE_EXHAUSTED where it is one too many. */
+  async *run<T>(stream: AsyncIterable<T>): AsyncGenerator<T, void> {
+    if (this.#open >= maxHelperStreams) {
+      throw new RpcError(Code.ResourceExhausted, `${maxHelperStreams} ${this.#kind} are open.`);
+    }
+    this.#open++;
+    try {
+      yield* stream;
+    } finally {
+      this.#open--;
+    }
+  }
 }
 
 /**
@@ -106,7 +133,7 @@ export function serve<Service extends DescService>(
  * @param options.onBound hears when clients have more open than they may, at most twice in `stuckMs` of each bound.
  */
 export function createServer(options: {
-  services: readonly ServiceEntry[];
+  services: readonly ServedService[];
   onDefect: OnDefect;
   /** What may be written and not taken by its readers, over all calls, in bytes. Default: `maxUnreadBytes`. */
   maxUnreadBytes?: number;
@@ -234,13 +261,7 @@ async function allEnded(running: Set<Promise<void>>): Promise<void> {
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  try {
-    return await Promise.race([work.then(() => true), timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
+  using waiting = new AbortScope([]);
+  const timeOver = sleep(ms, waiting.signal).then(() => false);
+  return await Promise.race([work.then(() => true), timeOver]);
 }

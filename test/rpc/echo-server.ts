@@ -8,7 +8,7 @@ import {
   createServer,
   serve,
   type RpcServer,
-  type ServiceEntry,
+  type ServedService,
   type ServiceImpl,
 } from "../../src/rpc/server.js";
 import { aborted } from "./aborted.js";
@@ -31,7 +31,7 @@ export async function startEcho(
   handlers: Partial<ServiceImpl<typeof EchoService>> = {},
   options: {
     address?: string;
-    others?: readonly ServiceEntry[];
+    others?: readonly ServedService[];
     bounds?: Partial<OpenBounds>;
   } = {},
 ): Promise<EchoServer> {

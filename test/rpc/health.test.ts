@@ -15,7 +15,7 @@ import { failure } from "./failure.js";
 
 async function startHealth() {
   const health = createHealth();
-  const others = [health.entry, ...reflectionServices([health.entry.service])];
+  const others = [health.service, ...reflectionServices([health.service.service])];
   const { address, channel, server } = await startEcho({}, { others });
   return { address, health, server, client: createClient(HealthService, channel) };
 }

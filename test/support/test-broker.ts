@@ -81,7 +81,7 @@ export async function startTestBroker(
     onStop,
   });
   const server = createServer({
-    services: [{ ...broker.entry, impl: noting(broker.entry.impl, unlisted) }],
+    services: [{ ...broker.service, impl: noting(broker.service.impl, unlisted) }],
     describe: describeFault,
     onDefect: (error) => void defects.push(error),
   });
