@@ -6,6 +6,7 @@ import {
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
+import type { Clock } from "../clock.js";
 import { createClient, type Channel, type Client } from "../rpc/client.js";
 import { Code, hasCode } from "../rpc/error.js";
 import { catchUpMs, inboxBytes, inboxMessages } from "./limits.js";
@@ -31,18 +32,26 @@ export class Attachment {
   readonly client: BrokerClient;
   readonly peerId: string;
   readonly #mail: Mail;
+  readonly #clock: Clock;
   readonly #abandoned = new AbortController();
   /** Messages that waited when the stream began, came with it, and wait beyond its credit. */
   #waiting = Number.POSITIVE_INFINITY;
   #known = 0;
   #backlog = 0;
 
-  constructor(connection: Connection, registration: RegisterResponse, mail: Mail) {
+  constructor(options: {
+    connection: Connection;
+    registration: RegisterResponse;
+    mail: Mail;
+    clock: Clock;
+  }) {
+    const { connection, registration, mail, clock } = options;
     const headers = () => ({ authorization: `Bearer ${registration.sessionToken}` });
     this.anonymous = connection.client;
     this.client = createClient(BrokerService, connection.channel, { headers });
     this.peerId = registration.peer?.peerId ?? "";
     this.#mail = mail;
+    this.#clock = clock;
   }
 
   /** Aborts when the session was given up from this side. */
@@ -67,7 +76,7 @@ export class Attachment {
   async follow(onLive: () => void, reach: Reach, signal: AbortSignal): Promise<Closing_Reason> {
     using untilEnd = new AbortScope([signal, this.#abandoned.signal]);
     const request = { maxMessages: inboxMessages, maxBytes: BigInt(inboxBytes), reach };
-    let catchUp: NodeJS.Timeout | undefined;
+    let catchUp: Disposable | undefined;
     try {
       for await (const { event } of this.client.subscribe(request, { signal: untilEnd.signal })) {
         // What came meanwhile is for the peer that was left.
@@ -78,7 +87,7 @@ export class Attachment {
               async (acks, signal) => (await this.client.ackMessages({ acks }, { signal })).results,
             );
             this.#waiting = Number(event.value.peer?.waitingMessages ?? 0);
-            catchUp = setTimeout(onLive, catchUpMs).unref();
+            catchUp = this.#clock.after(catchUpMs, onLive);
             break;
           case "delivery":
             this.#mail.deliver(event.value);
@@ -101,7 +110,7 @@ export class Attachment {
       if (hasCode(error, Code.Aborted)) return Closing_Reason.SUPERSEDED;
       throw error;
     } finally {
-      clearTimeout(catchUp);
+      catchUp?.[Symbol.dispose]();
       this.#mail.close();
     }
   }

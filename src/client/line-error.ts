@@ -14,3 +14,13 @@ export type LineErrorCode =
 export class LineError extends CodedError<LineErrorCode> {
   override readonly name = "LineError";
 }
+
+/** @param name the peer that the client was */
+export function superseded(name = "this client"): LineError {
+  return new LineError("SUPERSEDED", `A newer session took over ${name}: its mail goes there now.`);
+}
+
+export function unreachable(cause: unknown): LineError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new LineError("UNREACHABLE", `The Peerline broker cannot be reached: ${why}`, { cause });
+}

@@ -1,5 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Urgency } from "../../gen/peerline/v1/message_pb.js";
+import type { Clock } from "../clock.js";
 import type { Connection } from "./attachment.js";
 import type { Identity } from "./identity.js";
 import type { LineState } from "./line.js";
@@ -12,6 +13,7 @@ export interface LineOptions {
   readonly identity: Identity;
   /** Where deliveries go. */
   readonly mail: Mail;
+  readonly clock: Clock;
   /** Whether it subscribes from the beginning; otherwise when somebody first reads messages. */
   readonly receives: boolean;
   /**

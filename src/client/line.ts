@@ -13,7 +13,6 @@ import { Pulse } from "../pulse.js";
 import type { CallOptions } from "../rpc/client.js";
 import { Code, hasCode, RpcError } from "../rpc/error.js";
 import { Attachment, type BrokerClient } from "./attachment.js";
-import type { Identity } from "./identity.js";
 import {
   defaultCallTimeoutMs,
   defaultCloseTimeoutMs,
@@ -25,7 +24,7 @@ import {
   minRetryMs,
   stoppedReconnectMs,
 } from "./limits.js";
-import { LineError } from "./line-error.js";
+import { LineError, superseded, unreachable } from "./line-error.js";
 import type { LineOptions, ReadOptions, SendOptions } from "./line-options.js";
 import type { Mail } from "./mail.js";
 import { readMessages, type IncomingMessage } from "./messages.js";
@@ -169,7 +168,7 @@ export class Line implements AsyncDisposable {
       const { identity } = this.#options;
       if (identity.conversationId !== conversationId) await this.#bind(conversationId);
     });
-    this.#binding = turn.catch(ignore);
+    this.#binding = turn.catch(() => {});
     await turn;
   }
 
@@ -195,12 +194,10 @@ export class Line implements AsyncDisposable {
   async #close(): Promise<void> {
     const attachment = this.#state.name === "live" ? this.#state.attachment : undefined;
     this.#setState({ name: "ended", reason: new LineError("CLOSED", "The line is closed.") });
-    const timer = setTimeout(
-      () => this.#stop.abort(),
-      this.#options.closeTimeoutMs ?? defaultCloseTimeoutMs,
-    );
-    await this.#takeLeave(attachment).catch(ignore);
-    clearTimeout(timer);
+    const { clock, closeTimeoutMs = defaultCloseTimeoutMs } = this.#options;
+    const overdue = clock.after(closeTimeoutMs, () => this.#stop.abort());
+    await this.#takeLeave(attachment).catch(() => {});
+    overdue[Symbol.dispose]();
     this.#stop.abort();
     await this.#running;
   }
@@ -223,7 +220,7 @@ export class Line implements AsyncDisposable {
   async #tellReach({ client }: Attachment): Promise<void> {
     using telling = new AbortScope([this.#stop.signal], this.#callTimeoutMs);
     // Lost with its attachment; the next one begins with it.
-    await client.updatePeer({ reach: this.#reach }, { signal: telling.signal }).catch(ignore);
+    await client.updatePeer({ reach: this.#reach }, { signal: telling.signal }).catch(() => {});
   }
 
   async #run(): Promise<void> {
@@ -242,13 +239,13 @@ export class Line implements AsyncDisposable {
 
   /** One attachment, from connecting to the end of its stream. */
   async #attach(): Promise<Closing_Reason> {
-    const { connect, identity, mail, log } = this.#options;
+    const { connect, identity, mail, clock, log } = this.#options;
     const { signal } = this.#stop;
     const connection = await connect(signal);
     try {
       const registration = await identity.register(connection.client, signal);
       mail.belongTo(registration.peer?.peerId ?? "");
-      const attachment = new Attachment(connection, registration, mail);
+      const attachment = new Attachment({ connection, registration, mail, clock });
       let reach = this.#reach;
       const onLive = (): void => {
         if (this.state !== "attaching") return;
@@ -261,7 +258,7 @@ export class Line implements AsyncDisposable {
         onLive();
         using idle = new AbortScope([signal, attachment.abandoned]);
         while (!this.#receives && !idle.signal.aborted) {
-          await this.#changed.next(idle.signal).catch(ignore);
+          await this.#changed.next(idle.signal).catch(() => {});
         }
         if (idle.signal.aborted) return Closing_Reason.UNSPECIFIED;
       }
@@ -270,7 +267,7 @@ export class Line implements AsyncDisposable {
     } finally {
       if (this.state === "live") this.#setState({ name: "attaching", problem: undefined });
       // A move ends the stream before it is answered.
-      await this.#moving?.catch(ignore);
+      await this.#moving?.catch(() => {});
       await connection.close();
     }
   }
@@ -290,7 +287,7 @@ export class Line implements AsyncDisposable {
       case Closing_Reason.SUPERSEDED:
         // What is held here is the other session's now.
         this.#options.mail.belongTo("");
-        this.#setState({ name: "ended", reason: superseded(this.#options.identity) });
+        this.#setState({ name: "ended", reason: superseded(this.#options.identity.peer?.name) });
         return 0;
       case Closing_Reason.UNREGISTERED:
         return 0;
@@ -383,7 +380,7 @@ export class Line implements AsyncDisposable {
     const { signal } = waiting;
     const isCurrent = (): boolean =>
       this.#state.name === "live" && this.#state.attachment === attachment;
-    while (isCurrent() && !signal.aborted) await this.#changed.next(signal).catch(ignore);
+    while (isCurrent() && !signal.aborted) await this.#changed.next(signal).catch(() => {});
   }
 
   async #bind(conversationId: string): Promise<void> {
@@ -416,21 +413,9 @@ function callOut<T>(listener: ((value: T) => void) | undefined, value: T): void 
   }
 }
 
-function superseded(identity: Identity): LineError {
-  const name = identity.peer?.name ?? "this client";
-  return new LineError("SUPERSEDED", `A newer session took over ${name}: its mail goes there now.`);
-}
-
-function unreachable(cause: unknown): LineError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new LineError("UNREACHABLE", `The Peerline broker cannot be reached: ${why}`, { cause });
-}
-
 /** How long the broker asked to wait, because it makes only so many new peers at once. 0 if it did not ask. */
 function askedDelayMs(error: unknown): number {
   if (!(error instanceof RpcError)) return 0;
   const delay = error.findDetail(RetryInfoSchema)?.retryDelay;
   return delay === undefined ? 0 : Math.min(durationMs(delay), maxAskedDelayMs);
 }
-
-function ignore(): void {}

@@ -87,10 +87,10 @@ export class Reports {
         const unserved = batch.filter((report, index) => !this.#conclude(report, results[index]));
         this.#pending = [...unserved, ...this.#pending.slice(batch.length)];
         if (unserved.length === 0) backOff.reset();
-        else await sleep(backOff.nextMs(), signal).catch(ignore);
+        else await sleep(backOff.nextMs(), signal).catch(() => {});
       } catch {
         // The call as a whole failed. If the connection is lost, closing ends the loop.
-        await sleep(backOff.nextMs(), signal).catch(ignore);
+        await sleep(backOff.nextMs(), signal).catch(() => {});
       }
     }
     this.#sending = undefined;
@@ -123,5 +123,3 @@ function toAck({ held, report }: PendingReport) {
 async function nextTick(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
-
-function ignore(): void {}

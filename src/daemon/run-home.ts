@@ -25,7 +25,7 @@ export async function runHome(home: Home, abort: AbortSignal | undefined): Promi
     endNow(logger, brokerExit.crashed, { err: error }, "crashed");
   };
   process.on("uncaughtException", crash);
-  const proven = setTimeout(() => forgetStartFailure(home.startFailurePath), provenMs).unref();
+  const proven = systemClock.after(provenMs, () => forgetStartFailure(home.startFailurePath));
   const shutdown = new Shutdown();
   try {
     await start({ home, logger, shutdown, askStop: stop.ask, onBroken: noteIfYoung });
@@ -33,7 +33,7 @@ export async function runHome(home: Home, abort: AbortSignal | undefined): Promi
     return await end(by, logger, shutdown);
   } finally {
     process.off("uncaughtException", crash);
-    clearTimeout(proven);
+    proven[Symbol.dispose]();
     stop[Symbol.dispose]();
     closeLog();
   }
@@ -57,9 +57,8 @@ async function start(options: Parameters<typeof serveBroker>[0]): Promise<void> 
 
 async function end(by: string, logger: Logger, shutdown: Shutdown): Promise<number> {
   logger.info({ by }, "stopping");
-  const overdue = setTimeout(
-    () => endNow(logger, brokerExit.failed, { stopTimeoutMs }, "took too long to stop"),
-    stopTimeoutMs,
+  const overdue = systemClock.after(stopTimeoutMs, () =>
+    endNow(logger, brokerExit.failed, { stopTimeoutMs }, "took too long to stop"),
   );
   try {
     await shutdown.run();
@@ -69,7 +68,7 @@ async function end(by: string, logger: Logger, shutdown: Shutdown): Promise<numb
     logger.error({ err: error, by }, "stopped with failures");
     return brokerExit.failed;
   } finally {
-    clearTimeout(overdue);
+    overdue[Symbol.dispose]();
   }
 }
 

@@ -118,6 +118,7 @@ export function openLine(options: {
     ...options,
     identity,
     mail: new Mail(systemClock),
+    clock: systemClock,
     isLasting,
     connect: async (signal) => {
       const search = { config, program, start: true, paced, signal };

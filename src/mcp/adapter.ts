@@ -105,7 +105,7 @@ class Adapter {
       wakers: this.#wakersOf(host),
       onReach: (reach) => this.#attached?.line.tellReach(reach),
       // What cannot be told now is told before the next call is answered.
-      onMoved: () => void this.#followHost().catch(ignore),
+      onMoved: () => void this.#followHost().catch(() => {}),
       contextNow: () =>
         host.sharesProcess ? this.#attached?.identity.conversationId : this.#conversationNow(),
     });
@@ -122,6 +122,7 @@ class Adapter {
       connect: connectorOf(this.#options),
       identity,
       mail: this.#mail,
+      clock: systemClock,
       receives: true,
       callTimeoutMs,
       closeTimeoutMs,
@@ -306,5 +307,3 @@ function movedOn(): AdapterError {
     "Your program has gone on to another conversation since this call began. Call again.",
   );
 }
-
-function ignore(): void {}

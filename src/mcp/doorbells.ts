@@ -109,7 +109,7 @@ export class Doorbells {
   async #follow(): Promise<void> {
     const { signal } = this.#end;
     while (!signal.aborted) {
-      await this.#mail.inbox.nextChange(signal).catch(ignore);
+      await this.#mail.inbox.nextChange(signal).catch(() => {});
       if (!signal.aborted) this.#review();
     }
   }
@@ -195,5 +195,3 @@ export class Doorbells {
     }
   }
 }
-
-function ignore(): void {}

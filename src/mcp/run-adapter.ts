@@ -1,4 +1,5 @@
 import { Console } from "node:console";
+import { systemClock } from "../clock.js";
 import { workingDirectory, type Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
@@ -21,7 +22,8 @@ export async function runAdapter(options: {
   const { config, program } = options;
   // Standard output is the protocol's alone, whatever a dependency may print.
   globalThis.console = new Console(process.stderr);
-  process.stderr.on("error", ignore);
+  // The host may close the log's pipe before it ends the process.
+  process.stderr.on("error", () => {});
 
   const ending = new AbortController();
   const end = (): void => ending.abort();
@@ -52,7 +54,7 @@ export async function runAdapter(options: {
   } finally {
     for (const name of endingSignals) process.off(name, end);
     // What a host no longer reads would keep the process from ending for ever.
-    setTimeout(() => process.exit(), lingerMs).unref();
+    systemClock.after(lingerMs, () => process.exit());
   }
 }
 
@@ -60,9 +62,6 @@ const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 const unknownDirectory =
   "the working directory was removed: this agent's project is not known, and it is named `peer` unless PEERLINE_NAME says otherwise.";
-
-/** The host may close the log's pipe before it ends the process. */
-function ignore(): void {}
 
 function writeLine(text: string): void {
   const line = text.replaceAll(/\s+/g, " ").slice(0, maxLogLine);

@@ -2,6 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { EmptyResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { Unread } from "../client/inbox.js";
+import { systemClock } from "../clock.js";
 import { hostAnswerMs, hostCheckMs } from "./limits.js";
 import { StdioTransport, type TransportObserver } from "./stdio-transport.js";
 import { makeFailure, createToolServer } from "./tool-server.js";
@@ -56,12 +57,10 @@ export async function serveProblem(problem: string, streams: HostStreams): Promi
     hasChannel: false,
     instructions: sentence,
   });
-  await serve(server, streams, { received: ignore, written: ignore });
+  await serve(server, streams, { received: () => {}, written: () => {} });
 }
 
 const nothing: Unread = { count: 0, senders: [] };
-
-function ignore(): void {}
 
 /**
  * Tells when the host is gone although nobody closed the adapter's streams: a process beside the adapter may
@@ -82,20 +81,20 @@ export function watchHost(options: {
 }): () => void {
   const { parentPid, ask, onLost } = options;
   const firstParent = parentPid();
-  let isAsking = false;
+  let isStopped = false;
+  const lookLater = (): Disposable => systemClock.after(hostCheckMs, () => void look());
   const look = async (): Promise<void> => {
-    if (isAsking || parentPid() === firstParent) return;
-    isAsking = true;
     try {
-      await ask(hostAnswerMs);
+      if (parentPid() !== firstParent) await ask(hostAnswerMs);
     } catch {
-      stop();
       onLost();
-    } finally {
-      isAsking = false;
+      return;
     }
+    if (!isStopped) timer = lookLater();
   };
-  const timer = setInterval(() => void look(), hostCheckMs).unref();
-  const stop = (): void => clearInterval(timer);
-  return stop;
+  let timer = lookLater();
+  return () => {
+    isStopped = true;
+    timer[Symbol.dispose]();
+  };
 }

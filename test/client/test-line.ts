@@ -44,6 +44,7 @@ export async function openTestLine(
       instanceId: "",
     }),
     mail: new Mail(systemClock),
+    clock: systemClock,
     receives: false,
     isLasting: () => false,
     ...rest,

@@ -25,6 +25,7 @@ const lines = Array.from({ length: agents }, (_, index) => {
     connect: (signal) => connectBroker({ config, program, start: true, paced: true, signal }),
     identity: new AgentIdentity({ config, client, cwd, conversationId: undefined }),
     mail: new Mail(systemClock),
+    clock: systemClock,
     receives: true,
     callTimeoutMs,
     isLasting: () => false,

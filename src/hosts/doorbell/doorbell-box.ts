@@ -64,7 +64,7 @@ export class DoorbellBox {
     this.#turnMs = this.#readTurn()?.atMs ?? 0;
     this.#conversation = this.conversation;
     this.#watcher = watch(path, { persistent: false }, () => this.#look());
-    this.#watcher.on("error", ignore);
+    this.#watcher.on("error", () => {});
   }
 
   /** The agent's next hook takes this line: at most `bellBytes` with its end. */
@@ -177,5 +177,3 @@ function isThere(path: string): boolean {
 function padded(line: string): string {
   return line.padEnd(bellBytes, "\n");
 }
-
-function ignore(): void {}

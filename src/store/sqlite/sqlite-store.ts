@@ -49,7 +49,7 @@ export interface SqliteStoreOptions {
  * database is salvaged.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { path, clock, onDefect = throwUncaught, onBroken = ignore } = options;
+  const { path, clock, onDefect = throwUncaught, onBroken = () => {} } = options;
   const { workerUrl = new URL("../sqlite-worker.js", import.meta.url) } = options;
   const limits = { ...sqliteLimits, ...options.limits };
   const { worker, damages: found } = await startWorker(workerUrl, { path, limits });
@@ -177,8 +177,6 @@ function storeOn(parts: {
     },
   };
 }
-
-function ignore(): void {}
 
 function throwUncaught(error: unknown): void {
   setImmediate(() => {
