@@ -1,61 +1,96 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
-import { defineConfig, type Plugin } from "rolldown";
+import { defineConfig, type Plugin, type RolldownOptions } from "rolldown";
 
-/** Installed beside the bundle; everything else that is imported becomes part of it. */
-const installed = /^(?:@grpc\/grpc-js|@bufbuild\/protobuf|libsql)(?:\/|$)/;
-
-export default defineConfig({
-  input: {
-    peerline: "src/main.ts",
-    index: "src/index.ts",
-    "sqlite-worker": "src/store/sqlite/worker.ts",
-  },
+const common = {
   platform: "node",
-  external: installed,
   transform: { target: "node20.19" },
   resolve: {
     extensionAlias: { ".js": [".ts", ".js"] },
     // Its main file is UMD, whose inner requires no bundler can follow.
     alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
   },
+} as const satisfies RolldownOptions;
+
+/**
+ * The program, with all that it imports inside: an agent waits while each of many files is found and read.
+ * `libsql` has a part that is no JavaScript. grpc-js asks for its loader only for what nobody here calls.
+ */
+export const program = defineConfig({
+  ...common,
+  input: { peerline: "src/main.ts", "sqlite-worker": "src/store/sqlite/worker.ts" },
+  external: /^(?:libsql|@grpc\/proto-loader)(?:\/|$)/,
   plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt"), partsOfHosts(), inPlace()],
   output: {
     dir: "dist",
     format: "esm",
+    minify: true,
     // `inPlace` removes what is left of the last build: agents start the program also during a build.
     cleanDir: false,
     entryFileNames: "[name].js",
     chunkFileNames: "chunks/[name]-[hash].js",
+    codeSplitting: {
+      groups: [
+        // What an agent's process loads before it answers its host, and what it loads then: a file each.
+        { name: "mcp", test: /\/src\/cli\/commands\/mcp\.ts$/, priority: 3 },
+        { name: "line", test: /\/src\/(?:endpoint\/connect|client\/line)\.ts$/, priority: 2 },
+        { name: "adapter", test: /\/src\/mcp\/adapter\.ts$/, priority: 1 },
+      ],
+    },
   },
 });
+
+/** What `import "peerline"` gives. It shares protobuf with whoever imports it, so that a message of one is one of the other. */
+const client = defineConfig({
+  ...common,
+  input: "src/index.ts",
+  external: /^@(?:grpc\/grpc-js|bufbuild\/protobuf)(?:\/|$)/,
+  output: {
+    dir: "dist",
+    format: "esm",
+    cleanDir: false,
+    entryFileNames: "index.js",
+    codeSplitting: false,
+  },
+});
+
+export default [program, client];
 
 /** Writes the licence text of each package that ends up in the bundle to one file of the output. */
 function licensesOfBundledPackages(fileName: string): Plugin {
   return {
     name: "licenses-of-bundled-packages",
     generateBundle(_options, bundle) {
-      const folders = new Set<string>();
+      const modules = new Map<string, string[]>();
       for (const output of Object.values(bundle)) {
         if (output.type !== "chunk") continue;
         for (const id of Object.keys(output.modules)) {
           const folder = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0];
-          if (folder !== undefined) folders.add(folder);
+          if (folder !== undefined) modules.set(folder, [...(modules.get(folder) ?? []), id]);
         }
       }
-      const texts = [...folders].map(licenseOf).toSorted((a, b) => (a < b ? -1 : 1));
+      const texts = [...modules].map(licenseOf).toSorted((a, b) => (a < b ? -1 : 1));
       this.emitFile({ type: "asset", fileName, source: [...new Set(texts)].join("\n") });
     },
   };
 }
 
-function licenseOf(folder: string): string {
+function licenseOf([folder, modules]: readonly [string, readonly string[]]): string {
   const manifestPath = join(folder, "package.json");
   if (!existsSync(manifestPath)) throw new Error(`no package.json in ${folder}`);
   const manifest = JSON.parse(readFileSync(manifestPath, "utf8")) as Record<string, string>;
   const file = readdirSync(folder).find((name) => /^(?:licen[cs]e|copying)/i.test(name));
-  const text = file === undefined ? "" : readFileSync(join(folder, file), "utf8").trim();
+  const text =
+    file === undefined ? noticesIn(modules) : readFileSync(join(folder, file), "utf8").trim();
+  if (text === "") throw new Error(`${folder} has no text of its licence`);
   return `${manifest["name"]} ${manifest["version"]} (${manifest["license"]})\n\n${text}\n\n${"-".repeat(72)}\n`;
+}
+
+/** What the files of a package say at their beginnings, where it has no file with its licence. */
+function noticesIn(modules: readonly string[]): string {
+  const notices = modules.map((id) => /^(?:\/\/.*\n)+/.exec(readFileSync(id, "utf8"))?.[0] ?? "");
+  const texts = [...new Set(notices)].filter((text) => /copyright/i.test(text)).toSorted();
+  return texts.map((text) => text.replaceAll(/^\/\/ ?/gm, "").trim()).join("\n\n");
 }
 
 /**
@@ -95,7 +130,8 @@ function inPlace(): Plugin {
     writeBundle({ dir = "dist" }, bundle) {
       chmodSync(join(dir, "peerline.js"), 0o755);
       for (const file of filesIn(dir)) {
-        if (!(relative(dir, file) in bundle)) rmSync(file);
+        const name = relative(dir, file);
+        if (!(name in bundle) && name !== "index.js") rmSync(file);
       }
     },
   };

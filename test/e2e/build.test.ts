@@ -1,14 +1,66 @@
-import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp } from "node:fs/promises";
+import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { program, run } from "../support/program.js";
 
 const root = join(import.meta.dirname, "../..");
+const dist = join(root, "dist");
 
 test("what was built may be executed: a global installation of a checkout links to it", () => {
   expect(isExecutable(program)).toBe(true);
+});
+
+test("the program holds all that it imports, but what is no JavaScript", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "pl-alone-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  cpSync(dist, join(folder, "dist"), { recursive: true });
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(join(root, "node_modules/libsql"), join(folder, "node_modules/libsql"));
+  const env = { PATH: process.env["PATH"], HOME: folder };
+  const demo = await run(process.execPath, [join(folder, "dist/peerline.js"), "demo"], env);
+  expect(demo, demo.stderr).toMatchObject({ code: 0 });
+}, 60_000);
+
+test("the client for programs shares protobuf and grpc-js with whoever imports it", () => {
+  const text = readFileSync(join(dist, "index.js"), "utf8");
+  const specifiers = [...text.matchAll(/^import .*from "([^"]+)";$/gm)].map(
+    ([, name = ""]) => name,
+  );
+  const packages = specifiers
+    .filter((name) => !isBuiltin(name))
+    .map((name) => name.split("/", 2).join("/"));
+  expect([...new Set(packages)].toSorted()).toEqual(["@bufbuild/protobuf", "@grpc/grpc-js"]);
+});
+
+test("every package inside is named with a text of its licence", () => {
+  const entries = readFileSync(join(dist, "THIRD-PARTY-LICENSES.txt"), "utf8").split(
+    `${"-".repeat(72)}\n`,
+  );
+  const texts = new Map(
+    entries
+      .filter((entry) => entry.trim() !== "")
+      .map((entry) => {
+        const [, name = "", text = ""] = /^\s*(\S+) \S+ \(.+\)\n([^]*)$/.exec(entry) ?? [];
+        return [name, text];
+      }),
+  );
+  for (const name of ["@grpc/grpc-js", "@bufbuild/protobuf", "@js-sdsl/ordered-map", "pino"]) {
+    expect([...texts.keys()]).toContain(name);
+  }
+  for (const [name, text] of texts) expect(text, name).toMatch(/copyright|licen[cs]e/i);
 });
 
 test(

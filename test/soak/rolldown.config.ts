@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { defineConfig, type Plugin } from "rolldown";
-import program from "../../rolldown.config.js";
+import { program } from "../../rolldown.config.js";
 import { pruneIntervalMs, retentionMs } from "./limits.js";
 
 /** The program with a short retention, and what puts load on it, beside each other in dist/soak. */

@@ -29,15 +29,15 @@ export function installCopy(folder: string, version?: string): string {
 function restamp(installed: string, version: string): void {
   const manifest = join(installed, "package.json");
   const before = (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
-  const stated = `const VERSION = "${before}";`;
+  const stated = new RegExp(`(["'\`])${before.replaceAll(".", "\\.")}\\1`, "g");
   const dist = join(installed, "dist");
   const holders = readdirSync(dist, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".js"))
     .map((name) => join(dist, name))
-    .filter((path) => readFileSync(path, "utf8").includes(stated));
-  if (holders.length === 0) throw new Error(`the built program states no version as ${stated}`);
+    .filter((path) => readFileSync(path, "utf8").search(stated) !== -1);
+  if (holders.length === 0) throw new Error(`the built program states no version ${before}`);
   for (const path of [manifest, ...holders]) {
     const text = readFileSync(path, "utf8");
-    writeFileSync(path, text.replaceAll(`"${before}"`, `"${version}"`));
+    writeFileSync(path, text.replaceAll(stated, `"${version}"`));
   }
 }
