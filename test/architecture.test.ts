@@ -48,7 +48,7 @@ const packages: Record<string, RegExp> = {
   rpc: /^(@bufbuild\/protobuf(\/.*)?|@grpc\/grpc-js)$/,
   broker: /^(@bufbuild\/protobuf(\/.*)?|uuid)$/,
   store: /^(@bufbuild\/protobuf(\/.*)?|libsql)$/,
-  endpoint: /^(@bufbuild\/protobuf(\/.*)?)$/,
+  endpoint: /^(@bufbuild\/protobuf(\/.*)?|smol-toml)$/,
   daemon: /^(@bufbuild\/protobuf(\/.*)?|libsql|pino)$/,
   hosts: /^(jsonc-parser|smol-toml)$/,
   mcp: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|zod|uuid)$/,

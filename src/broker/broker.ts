@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { BrokerService, Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Clock } from "../clock.js";
+import { usualSettings, type BrokerSettings } from "../contract/settings.js";
 import { serve, type ServedService } from "../rpc/server.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "./broker-error.js";
@@ -39,14 +40,16 @@ export async function createBroker(options: {
   version: string;
   operatorToken: string;
   onStop: () => void;
+  /** What the operator has set, except what the store keeps. Default: the usual values. */
+  settings?: BrokerSettings;
 }): Promise<Broker> {
-  const { store, clock, log, version, operatorToken } = options;
+  const { store, clock, log, version, operatorToken, settings = usualSettings } = options;
   const directory = await Directory.load(store, clock);
   const sessions = new Sessions({ directory, clock, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
-  const retirement = new Retirement({ directory, sessions, clock, log });
-  const registrar = new Registrar({ directory, sessions, retirement, clock, log });
+  const retirement = new Retirement({ directory, sessions, clock, settings, log });
+  const registrar = new Registrar({ directory, sessions, retirement, clock, settings, log });
   const stopping = new AbortController();
   const expiry = new Expiry({ store, receipts, subscriptions, clock, log });
   const notices = new Notices({ store, directory, receipts, clock, log });
@@ -58,10 +61,11 @@ export async function createBroker(options: {
     receipts,
     subscriptions,
     streams: new Streams(clock),
-    storms: new Storms(clock),
+    storms: new Storms(clock, settings),
     expiry,
     stopping: stopping.signal,
     clock,
+    settings,
     log,
     version,
     brokerId: randomUUID(),

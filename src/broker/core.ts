@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.js";
+import type { BrokerSettings } from "../contract/settings.js";
 import type { Directory } from "./peers/directory.js";
 import type { Expiry } from "./delivery/expiry.js";
 import type { Receipts } from "./delivery/receipts.js";
@@ -23,6 +24,7 @@ export interface Core {
   /** Aborts when the broker stops, with the error for what is still open. */
   readonly stopping: AbortSignal;
   readonly clock: Clock;
+  readonly settings: BrokerSettings;
   readonly log: BrokerLog;
   /** The program's version. */
   readonly version: string;

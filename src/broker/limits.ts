@@ -12,6 +12,7 @@ import {
   maxPeersPageSize,
   maxTextBytes,
 } from "../contract/limits.js";
+import { settingNames, settings, type BrokerSettings } from "../contract/settings.js";
 import {
   maxCalls,
   maxCallsOfConnection,
@@ -39,9 +40,8 @@ export const maxConversationIdBytes = 128;
 /** Conversations remembered for one peer; the oldest binding is forgotten first. */
 export const maxConversationsPerPeer = 64;
 export const maxBaseNameBytes = 255;
-export const maxPeers = 10_000;
-/** From so many peers on, those that were never used make room for new ones. */
-export const nearMaxPeers = 9_000;
+/** The part of all peers that a broker may know from which on those never used make room for new ones. */
+export const nearMaxPeers = 0.9;
 /** How long a peer that was never used stays after it was last seen, and how many are removed at once. */
 export const unusedGraceMs = 10 * minuteMs;
 export const retirementBatch = 32;
@@ -92,10 +92,10 @@ export const maxNamesCompared = 200;
 /** Messages that are ended in one go when their peer is deleted. */
 export const deletionBatch = 256;
 
-/** Messages that one sender may send at once, and how many a second it regains. */
+/** Messages that an agent or a person may send at once, and how many a second it regains. */
 export const maxSendBurst = 600;
 export const sendsPerSecond = 10;
-/** Bytes of text and data that one sender may send at once, and how many a second it regains. */
+/** Bytes of text and data that it may send at once, and how many a second it regains. */
 export const maxSendBurstBytes = 8 * MiB;
 export const sendBytesPerSecond = 128 * KiB;
 /** Answers that may follow one another, each to the one before, within the window. */
@@ -126,8 +126,7 @@ export const maxExpiryWaitMs = 600_000;
 /** How long after its time a live session may still hold a message that it has not shown. */
 export const holderGraceMs = minuteMs;
 
-/** How long a peer may be unseen before it is retired, and how often that is looked at. */
-export const retireAfterMs = 90 * dayMs;
+/** How often the broker looks for peers that nobody has been for long. */
 export const retireIntervalMs = dayMs;
 
 /** Events that a reader of WatchMessages may lag behind. */
@@ -149,8 +148,8 @@ export const presenceGraceMs = 3000;
 /** After a start, how long a peer that was live waits for its former instance. */
 export const reclaimDelayMs = 1000;
 
-/** Every bound that a caller can meet, as GetServerInfo states them. */
-export function listLimits(store: Store): Limit[] {
+/** Every bound that a caller can meet, as GetServerInfo states them; `set` are those that the operator sets. */
+export function listLimits(store: Store, set: BrokerSettings): Limit[] {
   const own: [string, number, string][] = [
     ["text_bytes", maxTextBytes, "bytes of a message's text (UTF-8)"],
     ["data_bytes", maxDataBytes, "bytes of a message's data, encoded"],
@@ -160,15 +159,15 @@ export function listLimits(store: Store): Limit[] {
     [
       "send_burst",
       maxSendBurst,
-      "messages, one for each recipient, that one sender may send at once",
+      "messages, one for each recipient, that an agent or a person may send at once",
     ],
-    ["sends_per_second", sendsPerSecond, "messages a second that a sender may go on to send"],
+    ["sends_per_second", sendsPerSecond, "messages a second that it may go on to send"],
     [
       "send_burst_bytes",
       maxSendBurstBytes,
-      "bytes of text and data that one sender may send at once",
+      "bytes of text and data that an agent or a person may send at once",
     ],
-    ["send_bytes_per_second", sendBytesPerSecond, "bytes a second that a sender may go on to send"],
+    ["send_bytes_per_second", sendBytesPerSecond, "bytes a second that it may go on to send"],
     ["hops_per_minute", maxHops, "answers that may follow one another in a minute"],
     [
       "repeat_window_seconds",
@@ -188,7 +187,7 @@ export function listLimits(store: Store): Limit[] {
     ["page_token_bytes", maxPageTokenBytes, "bytes of a page token"],
     ["secret_bytes", maxSecretBytes, "bytes of a secret"],
     ["keyring", maxKeyring, "secrets in the keyring of one Register"],
-    ["peers", maxPeers, "peers of the broker"],
+    ...setLimits.map((name): [string, number, string] => [name, set[name], settings[name].what]),
     ["peer_burst", maxCreationBurst, "new peers that the broker makes at once"],
     [
       "peer_burst_of_connection",
@@ -243,6 +242,11 @@ export function listLimits(store: Store): Limit[] {
     ...storeLimits(store),
   ];
 }
+
+/** The settings that the store does not keep; it states its own. */
+const setLimits = settingNames.filter(
+  (name) => !["queue_messages", "queue_bytes", "mail_bytes"].includes(name),
+);
 
 function storeLimits(store: Store): Limit[] {
   return store.info.limits.map(({ name, maximum, description }) =>

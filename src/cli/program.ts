@@ -82,6 +82,7 @@ const commands: readonly (readonly [synopsis: string, summary: string, load: Loa
     "watch three agents work together, and the broker die under them",
     () => import("./commands/demo.js"),
   ],
+  ["config", "print what may be set of the broker", () => import("./commands/config.js")],
   ["mcp", "run one agent's MCP server (started by its host)", () => import("./commands/mcp.js")],
   [
     "broker",

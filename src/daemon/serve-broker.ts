@@ -6,12 +6,14 @@ import { describeFault } from "../broker/broker-error.js";
 import { createBroker } from "../broker/broker.js";
 import { systemClock } from "../clock.js";
 import type { Home } from "../endpoint/home.js";
+import { readBrokerSettings } from "../endpoint/broker-settings.js";
 import { openOperatorToken } from "../endpoint/secrets.js";
 import { VERSION } from "../endpoint/version.js";
 import { createHealth } from "../rpc/health.js";
 import { maxConnections } from "../rpc/limits.js";
 import { reflectionServices } from "../rpc/reflection.js";
 import { createServer } from "../rpc/server.js";
+import { storeLimitsOf } from "../store/limits.js";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.js";
 import { otherOpenFiles, stopGraceMs } from "./limits.js";
 import type { Shutdown } from "./shutdown.js";
@@ -31,11 +33,13 @@ export async function serveBroker(options: {
   onBroken: (words: string) => void;
 }): Promise<void> {
   const { home, logger, shutdown, askStop, onBroken } = options;
+  const settings = await readBrokerSettings(home.settingsPath);
   const operatorToken = await openOperatorToken(home);
 
   const store = await openSqliteStore({
     path: home.databasePath,
     clock: systemClock,
+    limits: storeLimitsOf(settings),
     onDefect: (error) => logger.error({ err: error }, "the store's housekeeping failed"),
     onDamage: (words) => logger.error({ damage: words }, "the store found damage"),
     // The next broker, which the agents start by themselves, finds out what is on the disk.
@@ -53,6 +57,7 @@ export async function serveBroker(options: {
     version: VERSION,
     operatorToken,
     onStop: () => askStop("StopBroker"),
+    settings,
     log: logger,
   });
   const health = createHealth();

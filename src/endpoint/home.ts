@@ -26,6 +26,8 @@ export interface Home {
   readonly databasePath: string;
   readonly logPath: string;
   readonly operatorTokenPath: string;
+  /** What the operator has set, where that is anything. */
+  readonly settingsPath: string;
   /** The secret of the person at the terminal, who is one peer. */
   readonly personSecretPath: string;
   /** A directory with one secret for each other peer. */
@@ -57,6 +59,7 @@ export function openHome(path: string): Home {
     databasePath: join(resolved, "peerline.db"),
     logPath: join(resolved, "broker.log"),
     operatorTokenPath: join(resolved, "operator.token"),
+    settingsPath: settingsPathIn(resolved),
     personSecretPath: join(resolved, "person.secret"),
     peersPath: join(resolved, "peers"),
     doorbellsPath: join(resolved, "doorbells"),
@@ -66,6 +69,10 @@ export function openHome(path: string): Home {
 /** Refuses a home whose socket would have too long a path, whether or not the home has been made. */
 export function checkHomePath(path: string): void {
   checkSocketPath(socketPathIn(resolveLinks(path)), "Set PEERLINE_HOME to a shorter path.");
+}
+
+export function settingsPathIn(home: string): string {
+  return join(home, "broker.toml");
 }
 
 function socketPathIn(home: string): string {
@@ -201,7 +208,7 @@ const folderForms: ReadonlyMap<string, RegExp> = new Map([
 
 /** Files of `Home`, with what is set aside, drafted or logged beside them; links in the place of its folders. */
 const ownName =
-  /^(?:(?:peerline\.db|lock\.db|broker\.(?:sock|log|pid|starting|failed)|operator\.token|person\.secret)(?:[.-].*)?|peers\.set-aside.*|peers|backups|doorbells)$/;
+  /^(?:(?:peerline\.db|lock\.db|broker\.(?:sock|log|pid|starting|failed|toml)|operator\.token|person\.secret)(?:[.-].*)?|peers\.set-aside.*|peers|backups|doorbells)$/;
 
 function entriesIn(path: string): Dirent[] | undefined {
   try {

@@ -45,3 +45,6 @@ export const versionTimeoutMs = 5_000;
 
 /** The end of the broker's log, in bytes: a start that fails again for the same reason is not told again. */
 export const toldLogBytes = 4096;
+
+/** What `broker.toml` may hold: settings and a page of comments. */
+export const maxSettingsBytes = 64 * 1024;

@@ -1,4 +1,5 @@
 import type { StoreInfo } from "../broker/store.js";
+import { settings, usualSettings, type BrokerSettings } from "../contract/settings.js";
 
 /** Bounds that every store keeps in the same way. */
 export interface StoreLimits {
@@ -20,13 +21,18 @@ export interface StoreLimits {
   readonly pruneIntervalMs: number;
 }
 
-export const storeLimits: StoreLimits = {
-  maxQueueMessages: 10_000,
-  maxQueueBytes: 64 * 1024 * 1024,
-  maxMailBytes: 1024 * 1024 * 1024,
-  retentionMs: 30 * 24 * 60 * 60 * 1000,
-  pruneIntervalMs: 10 * 60 * 1000,
-};
+/** The bounds that the operator has set. */
+export function storeLimitsOf(set: BrokerSettings): StoreLimits {
+  return {
+    maxQueueMessages: set.queue_messages,
+    maxQueueBytes: set.queue_bytes,
+    maxMailBytes: set.mail_bytes,
+    retentionMs: set.closed_messages_days * 24 * 60 * 60 * 1000,
+    pruneIntervalMs: 10 * 60 * 1000,
+  };
+}
+
+export const storeLimits: StoreLimits = storeLimitsOf(usualSettings);
 
 /** One sender may use one part in so many of what is free in a queue, or for all mail. */
 export const freeShare = 4;
@@ -42,23 +48,14 @@ export const maxBacklogSenders = 8;
 
 /** The bounds of a queue and of all mail, as GetServerInfo states them. */
 export function describeLimits(limits: StoreLimits): StoreInfo["limits"] {
-  return [
-    {
-      name: "queue_messages",
-      maximum: limits.maxQueueMessages,
-      description:
-        "messages that wait or are being handled in one queue; of one sender at most a quarter of what is free",
-    },
-    {
-      name: "queue_bytes",
-      maximum: limits.maxQueueBytes,
-      description:
-        "bytes of those messages, encoded; of one sender at most a quarter of what is free",
-    },
-    {
-      name: "mail_bytes",
-      maximum: limits.maxMailBytes,
-      description: `bytes of all messages that are kept, encoded, and ${deliveryBytes} for each recipient; of one sender at most a quarter of what is free`,
-    },
-  ];
+  const maxima = {
+    queue_messages: limits.maxQueueMessages,
+    queue_bytes: limits.maxQueueBytes,
+    mail_bytes: limits.maxMailBytes,
+  };
+  return (Object.keys(maxima) as (keyof typeof maxima)[]).map((name) => ({
+    name,
+    maximum: maxima[name],
+    description: settings[name].what,
+  }));
 }

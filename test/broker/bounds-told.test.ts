@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
 import type { StoreLimits } from "../../src/store/limits.js";
@@ -21,12 +22,20 @@ test.each<[string, string, Partial<StoreLimits>, (from: TestPeer) => Promise<unk
     {},
     (from) => sendUntilRefused(from, () => `${texts++}`.padEnd(16_000)),
   ],
+  ["RATE_LIMITED", "program_sends_per_second", {}, (from) => sendUntilRefused(from)],
+  [
+    "RATE_LIMITED",
+    "program_send_bytes_per_second",
+    {},
+    (from) => sendUntilRefused(from, () => `${texts++}`.padEnd(16_000)),
+  ],
   ["REPEATED_TEXT", "repeat_window_seconds", {}, (from) => sendUntilRefused(from, () => "again")],
   ["HOP_LIMIT", "hops_per_minute", {}, (from) => answerUntilRefused(from)],
 ])("%s names %s and its maximum as GetServerInfo does", async (reason, limit, limits, run) => {
   const clock = new StoppedClock();
   await using broker = await startTestBroker({ clock, store: openMemoryStore({ clock, limits }) });
-  const from = await broker.join({ name: "writer" });
+  const kind = limit.startsWith("program_") ? PeerKind.PROGRAM : PeerKind.AGENT;
+  const from = await broker.join({ name: "writer", kind });
   await broker.join({ name: "reader" });
   const stated = (await from.client.getServerInfo({})).limits.find(({ name }) => name === limit);
   const error = await run(from).catch((cause: unknown) => cause);

@@ -8,10 +8,10 @@ import {
   creationBurstOfNewcomers,
   maxCreationBurst,
   maxCreationBurstOfConnection,
-  maxPeers,
   maxSendBurst,
   unusedGraceMs,
 } from "../../src/broker/limits.js";
+import { usualSettings } from "../../src/contract/settings.js";
 import { Creations } from "../../src/broker/peers/creations.js";
 import { nearNames } from "../../src/broker/peers/names.js";
 import type { Store } from "../../src/broker/store.js";
@@ -27,6 +27,8 @@ import {
   startTestBroker,
   type TestBroker,
 } from "../support/test-broker.js";
+
+const { peers: maxPeers } = usualSettings;
 
 describe("one client without a credential", () => {
   const clock = new StoppedClock();

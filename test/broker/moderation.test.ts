@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Client } from "../../src/rpc/client.js";
-import { noticeDelayMs, retireAfterMs } from "../../src/broker/limits.js";
+import { noticeDelayMs } from "../../src/broker/limits.js";
+import { usualSettings } from "../../src/contract/settings.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { errorOf } from "../../src/rpc/status.js";
 import { openMemoryStore } from "../../src/store/memory/memory-store.js";
@@ -119,7 +120,7 @@ describe("a muted peer", () => {
       expect(moved.name).toBe("other");
       for (const { client } of [peer, idle, moved]) await client.unregister({});
     }
-    clock.advance(retireAfterMs + 1);
+    clock.advance(usualSettings.unseen_peers_days * 24 * 60 * 60_000 + 1);
     await using after = await startTestBroker({ clock, store });
     const { client } = await after.join({ name: "witness" });
     await eventually(async () => {

@@ -49,6 +49,9 @@ const advised: Record<FindingId, "nothing" | typeof carriedOut | { readonly word
   "broker-unseen": carriedOut,
   "broker-version": carriedOut,
   "broker-start-failed": { words: "the log says what to do" },
+  "broker-settings": "nothing",
+  "broker-settings-invalid": { words: "only its writer knows what the line should say" },
+  "broker-settings-unread": carriedOut,
   store: "nothing",
   "store-closed": { words: "what may go is the user's to choose" },
   "store-damaged": carriedOut,
@@ -103,6 +106,7 @@ const sites: Readonly<Record<string, number>> = {
   "check-lock.ts": 2,
   "check-program.ts": 2,
   "check-secrets.ts": 2,
+  "check-settings.ts": 1,
   "check-start.ts": 3,
 };
 

@@ -176,6 +176,14 @@ const ofBroker: readonly Trial[] = [
     },
   },
   {
+    name: "a broker that runs with earlier settings",
+    tries: ["broker-settings-unread"],
+    async setUp(machine) {
+      await machine.sendToSelf("mail-6");
+      await machine.write(`${home}/broker.toml`, "[limits]\npeers = 500 # MINE\n");
+    },
+  },
+  {
     name: "a broker of another version",
     tries: ["broker-version"],
     async setUp(machine) {

@@ -18,6 +18,7 @@ import {
   type SubscribeRequestSchema,
   type SubscribeResponse,
 } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { BrokerSettings } from "../../src/contract/settings.js";
 import { BrokerError, describeFault } from "../../src/broker/broker-error.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { createBroker, type Broker } from "../../src/broker/broker.js";
@@ -56,7 +57,7 @@ export interface TestPeer {
 }
 
 export async function startTestBroker(
-  options: { store?: Store; keepStore?: boolean; clock?: Clock } = {},
+  options: { store?: Store; keepStore?: boolean; clock?: Clock; settings?: BrokerSettings } = {},
 ): Promise<TestBroker> {
   const clock = options.clock ?? systemClock;
   const folder = await mkdtemp(join(tmpdir(), "pl-"));
@@ -79,6 +80,7 @@ export async function startTestBroker(
     version: "0.0.0-test",
     operatorToken,
     onStop,
+    ...(options.settings === undefined ? {} : { settings: options.settings }),
   });
   const server = createServer({
     services: [{ ...broker.service, impl: noting(broker.service.impl, unlisted) }],

@@ -198,9 +198,9 @@ export enum ErrorReason {
   INTERNAL = 23,
 
   /**
-   * RESOURCE_EXHAUSTED: the sender sends faster than `sends_per_second`, or more new
-   * peers are made than `peer_burst` allows; a `google.rpc.RetryInfo` says when it may
-   * go on.
+   * RESOURCE_EXHAUSTED: the sender sends faster than `sends_per_second`, or as a program
+   * faster than `program_sends_per_second`; or more new peers are made than `peer_burst`
+   * allows. A `google.rpc.RetryInfo` says when it may go on.
    *
    * @generated from enum value: ERROR_REASON_RATE_LIMITED = 24;
    */

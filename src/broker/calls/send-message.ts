@@ -53,7 +53,7 @@ export async function sendMessage(
   session.isSure = true;
   requireUnmuted(core, from);
   const wanted = readRecipients(request);
-  using reservation = core.storms.reserve(from.stored.peerId, wanted.length, bodyBytes(request));
+  using reservation = core.storms.reserve(from.stored, wanted.length, bodyBytes(request));
   const answered = await findAnswered(core, session, request, wanted);
   let recipients: PeerRecord[];
   try {

@@ -32,7 +32,7 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
     },
     dedupeWindow: durationFromMs(store.info.dedupeWindowMs),
     defaultExpiry: durationFromMs(defaultExpiresInMs),
-    limits: listLimits(store),
+    limits: listLimits(store, core.settings),
     onlinePeers: peers.filter((peer) => peer.online).length,
     knownPeers: peers.length,
     features: [...features],

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../../clock.js";
+import type { BrokerSettings } from "../../contract/settings.js";
 import { BrokerError } from "../broker-error.js";
 import {
   hopWindowMs,
@@ -11,7 +13,7 @@ import {
   sendBytesPerSecond,
   sendsPerSecond,
 } from "../limits.js";
-import { Rate } from "../rate.js";
+import { Rate, type RateLimit } from "../rate.js";
 
 /** A message among all: the id alone is chosen by its sender, and another may choose the same. */
 export interface MessageKey {
@@ -33,49 +35,46 @@ export interface Attempt extends MessageKey {
  */
 export class Storms {
   readonly #clock: Clock;
-  readonly #messages: Rate;
-  readonly #bytes: Rate;
+  /** Those of agents and persons, and those of programs. */
+  readonly #usual: Rates;
+  readonly #programs: Rates;
   /** Answers within the hop window, oldest first. */
   readonly #answers = new Map<string, { answers: string; atMs: number }>();
   /** Texts within the repeat window, oldest first: who said what to whom, and in which message. */
   readonly #said = new Map<string, { messageId: string; atMs: number }>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, set: BrokerSettings) {
     this.#clock = clock;
-    this.#messages = new Rate(clock, { burst: maxSendBurst, perSecond: sendsPerSecond });
-    this.#bytes = new Rate(clock, { burst: maxSendBurstBytes, perSecond: sendBytesPerSecond });
+    this.#usual = ratesOf(
+      clock,
+      "",
+      { burst: maxSendBurst, perSecond: sendsPerSecond },
+      { burst: maxSendBurstBytes, perSecond: sendBytesPerSecond },
+    );
+    this.#programs = ratesOf(
+      clock,
+      "program_",
+      { burst: set.program_send_burst, perSecond: set.program_sends_per_second },
+      { burst: set.program_send_burst_bytes, perSecond: set.program_send_bytes_per_second },
+    );
   }
 
   /**
-   * Takes a message to so many recipients, and its bytes, from what the sender may send; refuses what
+   * Takes a message to so many recipients, and its size in bytes, from what the sender may send; refuses what
    * is one too many. Disposing of it gives back what was not kept.
    */
-  reserve(from: string, recipients: number, bytes: number): Reservation {
-    const waitMs = this.#messages.waitMs(from, recipients);
-    if (waitMs > 0) {
-      throw tooOften(
-        ErrorReason.RATE_LIMITED,
-        `you sent ${maxSendBurst} messages in a burst, each recipient counting: at most ${sendsPerSecond} a second go on`,
-        waitMs,
-        { limit: "sends_per_second", maximum: String(sendsPerSecond) },
-      );
-    }
-    const bytesWaitMs = this.#bytes.waitMs(from, bytes);
-    if (bytesWaitMs > 0) {
-      throw tooOften(
-        ErrorReason.RATE_LIMITED,
-        `you sent ${maxSendBurstBytes} bytes in a burst: at most ${sendBytesPerSecond} a second go on`,
-        bytesWaitMs,
-        { limit: "send_bytes_per_second", maximum: String(sendBytesPerSecond) },
-      );
-    }
-    this.#messages.take(from, recipients);
-    this.#bytes.take(from, bytes);
+  reserve(from: Sender, recipients: number, size: number): Reservation {
+    const { messages, bytes } = from.kind === PeerKind.PROGRAM ? this.#programs : this.#usual;
+    const { peerId } = from;
+    messages.require(peerId, recipients);
+    bytes.require(peerId, size);
+    messages.take(peerId, recipients);
+    bytes.take(peerId, size);
     return new Reservation({
       admit: (attempt, to) => this.#admit(attempt, to),
       release: (kept) => {
-        this.#messages.giveBack(from, recipients - kept);
-        if (kept === 0) this.#bytes.giveBack(from, bytes);
+        messages.giveBack(peerId, recipients - kept);
+        if (kept === 0) bytes.giveBack(peerId, size);
       },
     });
   }
@@ -133,6 +132,55 @@ export class Storms {
       { field: "text", limit: "repeat_window_seconds", maximum: String(repeatWindowMs / 1000) },
     );
   }
+}
+
+/** Who sends; what it may send follows from its kind. */
+export interface Sender {
+  readonly peerId: string;
+  readonly kind: PeerKind;
+}
+
+/** What senders of one kind may send. */
+interface Rates {
+  readonly messages: SendRate;
+  readonly bytes: SendRate;
+}
+
+/** One bound on what each sender sends, with its name and words. */
+class SendRate extends Rate {
+  readonly #bound: RateLimit;
+  readonly #limit: string;
+  readonly #counted: string;
+
+  /** @param limit the name under which GetServerInfo states what comes back a second. */
+  constructor(clock: Clock, bound: RateLimit, limit: string, counted: string) {
+    super(clock, bound);
+    this.#bound = bound;
+    this.#limit = limit;
+    this.#counted = counted;
+  }
+
+  /** RATE_LIMITED where the sender has not so much left. */
+  require(peerId: string, amount: number): void {
+    const waitMs = this.waitMs(peerId, amount);
+    if (waitMs === 0) return;
+    const { burst, perSecond } = this.#bound;
+    throw tooOften(
+      ErrorReason.RATE_LIMITED,
+      `you sent ${burst} ${this.#counted}: at most ${perSecond} a second go on`,
+      waitMs,
+      { limit: this.#limit, maximum: String(perSecond) },
+    );
+  }
+}
+
+/** @param prefix begins the names of the bounds. */
+function ratesOf(clock: Clock, prefix: string, messages: RateLimit, bytes: RateLimit): Rates {
+  const counted = "messages in a burst, each recipient counting";
+  return {
+    messages: new SendRate(clock, messages, `${prefix}sends_per_second`, counted),
+    bytes: new SendRate(clock, bytes, `${prefix}send_bytes_per_second`, "bytes in a burst"),
+  };
 }
 
 interface Admitted {

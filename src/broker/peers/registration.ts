@@ -10,6 +10,7 @@ import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "../../clock.js";
 import { automaticName } from "../../contract/names.js";
+import type { BrokerSettings } from "../../contract/settings.js";
 import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";
 import type { BrokerLog } from "../core.js";
@@ -17,7 +18,7 @@ import type { Connection } from "../../rpc/server.js";
 import { Conversations } from "./conversations.js";
 import { Creations } from "./creations.js";
 import { refTo, type Directory, type PeerRecord } from "./directory.js";
-import { maxPeers, reclaimDelayMs, seenAgainMs } from "../limits.js";
+import { reclaimDelayMs, seenAgainMs } from "../limits.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";
@@ -53,6 +54,7 @@ export class Registrar {
   readonly #creations: Creations;
   readonly #retirement: Retirement;
   readonly #clock: Clock;
+  readonly #settings: BrokerSettings;
   readonly #log: BrokerLog;
   /** Peers that were live when the broker before this one ended, until their instance is back or the wait is over. */
   readonly #formerInstances = new Map<PeerRecord, string>();
@@ -66,6 +68,7 @@ export class Registrar {
     sessions: Sessions;
     retirement: Retirement;
     clock: Clock;
+    settings: BrokerSettings;
     log: BrokerLog;
   }) {
     this.#directory = options.directory;
@@ -73,6 +76,7 @@ export class Registrar {
     this.#creations = new Creations(options.clock);
     this.#retirement = options.retirement;
     this.#clock = options.clock;
+    this.#settings = options.settings;
     this.#conversations = new Conversations(options.directory.peers(), options.clock);
     this.#log = options.log;
     for (const peer of options.directory.peers()) {
@@ -264,12 +268,13 @@ export class Registrar {
 
   async #create(wish: Registration): Promise<PeerRecord> {
     await this.#retirement.makeRoom();
-    if (this.#directory.size >= maxPeers) {
+    const { peers } = this.#settings;
+    if (this.#directory.size >= peers) {
       throw new BrokerError(
         ErrorReason.LIMIT_REACHED,
-        `the broker knows ${maxPeers} peers: it takes no more until some are removed (\`peerline forget NAME\`)`,
+        `the broker knows ${peers} peers: it takes no more until some are removed (\`peerline forget NAME\`)`,
         {
-          metadata: { limit: "peers", maximum: String(maxPeers) },
+          metadata: { limit: "peers", maximum: String(peers) },
         },
       );
     }

@@ -1,15 +1,17 @@
 import type { Clock } from "../../clock.js";
+import type { BrokerSettings } from "../../contract/settings.js";
 import type { BrokerLog } from "../core.js";
 import type { Directory, PeerRecord } from "./directory.js";
 import {
   nearMaxPeers,
-  retireAfterMs,
   retireIntervalMs,
   retirementBatch,
   unusedGraceMs,
   usedPeerRestMs,
 } from "../limits.js";
 import type { Sessions } from "./sessions.js";
+
+const dayMs = 24 * 60 * 60_000;
 
 /**
  * Removes peers that had no session for long. When the broker knows almost as many peers as it takes,
@@ -20,16 +22,24 @@ export class Retirement {
   readonly #directory: Directory;
   readonly #sessions: Sessions;
   readonly #clock: Clock;
+  readonly #settings: BrokerSettings;
   readonly #log: BrokerLog;
   /** Peers that were found to be used when room was sought, and when that was. */
   readonly #used = new WeakMap<PeerRecord, number>();
   #timer: Disposable | undefined;
   #retiring: Promise<void> = Promise.resolve();
 
-  constructor(options: { directory: Directory; sessions: Sessions; clock: Clock; log: BrokerLog }) {
+  constructor(options: {
+    directory: Directory;
+    sessions: Sessions;
+    clock: Clock;
+    settings: BrokerSettings;
+    log: BrokerLog;
+  }) {
     this.#directory = options.directory;
     this.#sessions = options.sessions;
     this.#clock = options.clock;
+    this.#settings = options.settings;
     this.#log = options.log;
   }
 
@@ -44,7 +54,7 @@ export class Retirement {
    * unseen first. Call it in turn.
    */
   async makeRoom(): Promise<void> {
-    if (this.#directory.size < nearMaxPeers) return;
+    if (this.#directory.size < nearMaxPeers * this.#settings.peers) return;
     const now = this.#clock.now();
     const unused = [...this.#directory.peers()]
       .filter((peer) => !peer.online && peer.stored.lastSeenMs <= now - unusedGraceMs)
@@ -74,7 +84,7 @@ export class Retirement {
   }
 
   async #retire(inTurn: (work: () => Promise<void>) => Promise<void>): Promise<void> {
-    const unseenSinceMs = this.#clock.now() - retireAfterMs;
+    const unseenSinceMs = this.#clock.now() - this.#settings.unseen_peers_days * dayMs;
     // A copy: what cannot be removed is put back, at the end.
     const peers = [...this.#directory.peers()];
     for (const peer of peers) {

@@ -12,6 +12,7 @@ import { checkConfigFiles, checkFolderTrust, checkHosts, checkPlugins } from "./
 import { checkLock, checkStartClaim } from "./check-lock.js";
 import { checkProgram } from "./check-program.js";
 import { checkSecrets } from "./check-secrets.js";
+import { checkSettings } from "./check-settings.js";
 import { checkStart } from "./check-start.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
@@ -33,6 +34,7 @@ export const allChecks: readonly Check[] = [
   checkSecrets,
   checkDoorbells,
   checkBroker,
+  checkSettings,
   checkLock,
   checkBrokerLog,
   checkDatabase,
