@@ -65,6 +65,11 @@ export async function listPeers(operator: Operator, onlineOnly: boolean): Promis
   return peers;
 }
 
+/** What each peer is called by now, by its id. A message has the names of its time. */
+export async function namesNow(operator: Operator): Promise<ReadonlyMap<string, string>> {
+  return new Map((await listPeers(operator, false)).map(({ peerId, name }) => [peerId, name]));
+}
+
 /** How many messages wait for these peers, counted once for each. */
 export function countWaiting(peers: readonly Peer[]): number {
   return peers.reduce((sum, { waitingMessages }) => sum + Number(waitingMessages), 0);

@@ -152,7 +152,13 @@ test(
       expect((await terminal.run("send", "backend", "second")).stdout).toMatch(
         /^queued for backend/,
       );
-      expect((await terminal.run("log")).stdout.match(/│ second/g)).toHaveLength(1);
+      const { stdout } = await terminal.run("log");
+      expect(stdout.match(/│ second/g)).toHaveLength(1);
+      // The log has each name as it was, and says what its peer is called by now.
+      expect(stdout.match(/→ api .*api is backend now/g)).toHaveLength(1);
+      expect(stdout.match(/→ backend .*/g)).toEqual([expect.not.stringContaining(" now")]);
+      const [, id = ""] = /→ api .*\bid (\S+)/.exec(stdout) ?? [];
+      expect((await terminal.run("show", id)).stdout).toContain("api is backend now");
     } finally {
       channel.close();
     }

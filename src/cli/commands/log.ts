@@ -10,7 +10,7 @@ import {
   type FilterOptions,
 } from "../log-filter.js";
 import { lossNotes, retryLostBroker } from "../lost-broker.js";
-import { connectAsOperator, searchHistory } from "../operator.js";
+import { connectAsOperator, namesNow, searchHistory } from "../operator.js";
 import { printMoved, printRecord, writtenId } from "../print/message-lines.js";
 import { catchInterruption, type Define, type Shell } from "../shell.js";
 
@@ -58,7 +58,8 @@ async function log(shell: Shell, options: LogOptions): Promise<void> {
   await using operator = await connectAsOperator({ config: readConfig(), program });
   const filter = isFiltered(options) ? await openFilter(operator, options) : {};
   const { records, isCut } = await searchHistory(operator, number, filter);
-  for (const record of records) await printRecord(out, record, json);
+  const names = await namesNow(operator);
+  for (const record of records) await printRecord(out, record, { json, names });
   if (isCut) await shell.notes.lines(`Only the newest ${maxSearched} messages were looked at.`);
   else if (records.length === 0 && number > 0 && !json) {
     await out.lines(isFiltered(options) ? "No message fits." : "No message has been sent yet.");
@@ -80,6 +81,7 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
       async (onLive) => {
         await using operator = await connectAsOperator({ config, program, signal });
         const filter = isFiltered(options) ? await openFilter(operator, options) : undefined;
+        const names = await namesNow(operator);
         await followLog(operator, {
           progress,
           number,
@@ -91,7 +93,7 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
           onRecord: async (record) => {
             if (filter?.isWanted(record) === false) return;
             remember(shown, record.message);
-            await printRecord(out, record, json);
+            await printRecord(out, record, { json, names });
           },
           onMoved: async (moved) => {
             if (filter !== undefined && !shown.has(keyOf(moved))) return;
@@ -137,5 +139,6 @@ export async function showMessage(
   await using operator = await connectAsOperator({ config: readConfig(), program });
   const messageId = writtenId(id);
   const { record } = await operator.client.getMessage({ messageId }, { timeoutMs: callTimeoutMs });
-  if (record !== undefined) await printRecord(out, record, json);
+  const names = await namesNow(operator);
+  if (record !== undefined) await printRecord(out, record, { json, names });
 }

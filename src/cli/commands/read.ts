@@ -88,7 +88,7 @@ async function showMessages(
     const { message, delivery, redelivered, senderName } = held;
     if (json) await out.json(toJson(DeliverySchema, delivery, { alwaysEmitImplicit: true }));
     else {
-      const about = { redelivered, senderNow: senderName };
+      const about = { redelivered, names: new Map([[message.from?.peerId ?? "", senderName]]) };
       await out.lines(...messageLines(message, out, systemClock.now(), about), "");
     }
     line.mail.take(held);

@@ -24,18 +24,21 @@ import { clockTime, receiptPhrase, relativeTime } from "./words.js";
 export async function printRecord(
   out: Output,
   record: MessageRecord,
-  json: boolean,
+  { json, names }: { readonly json: boolean; readonly names: Names },
 ): Promise<void> {
   if (json) return printJson(out, { case: "accepted", value: record });
   const { message, receipts } = record;
   if (message === undefined) return;
   const nowMs = systemClock.now();
   await out.lines(
-    ...messageLines(message, out, nowMs),
+    ...messageLines(message, out, nowMs, { names }),
     ...receipts.flatMap((receipt) => whole(`  ${standing(receipt, out, nowMs)}`, out)),
     "",
   );
 }
+
+/** What peers are called by now, by their ids; of one that is not here nothing is told. */
+type Names = ReadonlyMap<string, string>;
 
 /** Prints that a receipt moved. */
 export async function printMoved(
@@ -80,13 +83,17 @@ export function messageLines(
   message: Message,
   { color, width }: Pick<Output, "color" | "width">,
   nowMs: number,
-  { redelivered = false, senderNow = "" } = {},
+  { redelivered = false, names = new Map() }: { redelivered?: boolean; names?: Names } = {},
 ): string[] {
   const { from, to, acceptTime, messageId, inReplyTo, threadId, urgency, text, data } = message;
-  const names = to.map(({ name }) => color.cyan(name)).join(", ");
+  const recipients = to.map(({ name }) => color.cyan(name)).join(", ");
   const facts = [`id ${shortId(messageId)}`];
-  // The name in front is the one it had.
-  if (senderNow !== "" && senderNow !== from?.name) facts.push(`${from?.name} is ${senderNow} now`);
+  // The names in front are those of its time.
+  const renamed = [from, ...to].flatMap((peer) => {
+    const now = names.get(peer?.peerId ?? "") ?? peer?.name;
+    return now === peer?.name ? [] : [`${peer?.name} is ${now} now`];
+  });
+  facts.push(...new Set(renamed));
   if (redelivered) facts.push("may have been shown before");
   if (inReplyTo !== "") facts.push(`answers ${shortId(inReplyTo)}`);
   // Where nobody named the thread, it has the id of a message.
@@ -94,7 +101,7 @@ export function messageLines(
   if (acceptTime !== undefined) facts.unshift(sentAt(timestampMs(acceptTime), nowMs));
   const mark = urgencyMarks(color)[urgency];
   return [
-    `${color.bold(color.cyan(from?.name))} → ${names}  ${mark ?? ""}${color.dim(facts.join(" · "))}`,
+    `${color.bold(color.cyan(from?.name))} → ${recipients}  ${mark ?? ""}${color.dim(facts.join(" · "))}`,
     ...guttered(
       peerText(from?.name === "@peerline" ? forTerminal(text) : text),
       `  ${color.dim("│")} `,

@@ -31,11 +31,15 @@ test("it says what it answers and how urgent it is", () => {
   );
 });
 
-test("it says what its sender is called by now", () => {
-  const [line] = messageLines(message({}), plain, nowMs, { senderNow: "storage" });
+test("it says what its sender and recipients are called by now", () => {
+  const names = new Map([
+    ["7", "storage"],
+    ["9", "frontend"],
+  ]);
+  const [line] = messageLines(message({}), plain, nowMs, { names });
   expect(line).toContain("data-layer → api, web");
-  expect(line).toContain("data-layer is storage now");
-  const [same] = messageLines(message({}), plain, nowMs, { senderNow: "data-layer" });
+  expect(line).toContain("data-layer is storage now · web is frontend now");
+  const [same] = messageLines(message({}), plain, nowMs, { names: new Map([["7", "data-layer"]]) });
   expect(same).not.toContain("now");
 });
 
@@ -98,8 +102,8 @@ function message(
 ) {
   return create(MessageSchema, {
     messageId: "0193b0c4-0000-7000-8000-00003f2a9c01",
-    from: { name: "data-layer" },
-    to: [{ name: "api" }, { name: "web" }],
+    from: { peerId: "7", name: "data-layer" },
+    to: [{ name: "api" }, { peerId: "9", name: "web" }],
     text: "UserResponse:\nremoved legacyId",
     threadId: "0193b0c4-0000-7000-8000-00003f2a9c01",
     acceptTime: timestampFromMs(nowMs - 180_000),
