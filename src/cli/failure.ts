@@ -100,6 +100,11 @@ function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
   return { sentence: `This is a defect of peerline. ${trace}`, exitCode: ExitCode.failure };
 }
 
+/** Why the broker refused a call; undefined of another error. */
+export function reasonOf(error: unknown): string | undefined {
+  return error instanceof RpcError ? error.findDetail(ErrorInfoSchema)?.reason : undefined;
+}
+
 /** What an error of the system was about. */
 function pathOf(error: unknown): string {
   const path = error instanceof Error && "path" in error ? error.path : undefined;

@@ -5,6 +5,9 @@ export const maxReconnectDelayMs = 5000;
 /** How long one unary call may take, in milliseconds. */
 export const callTimeoutMs = 10_000;
 
+/** How long `send` waits, in all, for what was sent before to have been long enough ago, in milliseconds. */
+export const maxTurnWaitMs = 10_000;
+
 /** How long a purge may take, in milliseconds: it goes through all that a peer sent. */
 export const purgeTimeoutMs = 120_000;
 

@@ -1,9 +1,8 @@
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { ReceiptState, Urgency, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../clock.js";
 import { isIdEnd } from "../contract/ids.js";
 import { RpcError } from "../rpc/error.js";
-import { CliError, explainRefusal } from "./failure.js";
+import { CliError, explainRefusal, reasonOf } from "./failure.js";
 import { callTimeoutMs } from "./limits.js";
 import type { HistoryQuery, Operator } from "./operator.js";
 import { writtenId } from "./print/message-lines.js";
@@ -76,8 +75,7 @@ async function inWordsOf<T>(option: string, call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {
-    if (!(error instanceof RpcError) || error.findDetail(ErrorInfoSchema) === undefined)
-      throw error;
+    if (!(error instanceof RpcError) || reasonOf(error) === undefined) throw error;
     throw new CliError("USAGE", explainRefusal(error, option), { cause: error });
   }
 }

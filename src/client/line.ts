@@ -413,8 +413,8 @@ function callOut<T>(listener: ((value: T) => void) | undefined, value: T): void 
   }
 }
 
-/** How long the broker asked to wait, because it makes only so many new peers at once. 0 if it did not ask. */
-function askedDelayMs(error: unknown): number {
+/** How long the broker asked to wait, for example because too much was sent. 0 if it did not ask. */
+export function askedDelayMs(error: unknown): number {
   if (!(error instanceof RpcError)) return 0;
   const delay = error.findDetail(RetryInfoSchema)?.retryDelay;
   return delay === undefined ? 0 : Math.min(durationMs(delay), maxAskedDelayMs);

@@ -1,7 +1,16 @@
 import { userInfo } from "node:os";
 import { expect, test } from "vitest";
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { maxSendBurst } from "../../src/broker/limits.js";
+import { inTurn } from "../../src/cli/commands/send.js";
+import { openPersonLine } from "../../src/cli/person.js";
+import { readConfig } from "../../src/endpoint/config.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
+import { Code, RpcError } from "../../src/rpc/error.js";
+import { program } from "../support/program.js";
 import { newSecret } from "../support/test-broker.js";
 import { Terminal } from "./terminal.js";
 
@@ -32,6 +41,40 @@ test("an unknown name is refused with the names that are near", async () => {
   const { code, stdout, stderr } = await terminal.run("send", `${me}x`, "hi");
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr).toContain(`did you mean ${me}`);
+});
+
+test("who sent too much waits its turn, where that is soon", { timeout: 60_000 }, async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  const config = readConfig({ PEERLINE_HOME: terminal.home });
+  await using line = openPersonLine({ config, program, receives: false });
+  const names = Array.from({ length: 40 }, (_, index) => `peer-${index}`);
+  const channel = openChannel(config.endpoint);
+  const anonymous = createClient(BrokerService, channel);
+  await Promise.all(names.map((name) => anonymous.register({ secret: newSecret(), name })));
+  channel.close();
+  const bursts = Array.from({ length: maxSendBurst / names.length }, (_, index) => index);
+  await Promise.all(bursts.map((index) => line.send(names, `burst ${index}`)));
+  await expect(line.send(names, "more")).rejects.toThrow(/in a burst.*try again in \d s/);
+  expect(await terminal.run("send", names.join(","), "and more")).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
+});
+
+test.each([
+  ["RATE_LIMITED", 60_000],
+  ["REPEATED_TEXT", 1000],
+])("what is refused as %s for %d ms is not waited for", async (reason, retryMs) => {
+  const info = create(ErrorInfoSchema, { reason });
+  const retry = create(RetryInfoSchema, { retryDelay: durationFromMs(retryMs) });
+  const refusal = new RpcError(Code.ResourceExhausted, "no", {
+    details: [
+      { schema: ErrorInfoSchema, message: info },
+      { schema: RetryInfoSchema, message: retry },
+    ],
+  });
+  await expect(inTurn(() => Promise.reject(refusal))).rejects.toBe(refusal);
 });
 
 test("text comes from stdin, and too much of it is refused", async () => {

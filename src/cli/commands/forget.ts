@@ -1,11 +1,9 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
-import { RpcError } from "../../rpc/error.js";
 import { ask } from "../ask.js";
-import { CliError } from "../failure.js";
+import { CliError, reasonOf } from "../failure.js";
 import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
 import { count, relativeTime } from "../print/words.js";
@@ -50,7 +48,7 @@ async function forget(shell: Shell, wanted: string, options: ForgetOptions): Pro
         : ` ${count(Number(ended), "message")} ended undelivered: the senders are told.`;
     await shell.out.lines(`Forgot ${deleted.peer?.name}.${more}`);
   } catch (error) {
-    throw isLive(error) ? stillLive(peer?.name ?? wanted) : error;
+    throw reasonOf(error) === "PEER_LIVE" ? stillLive(peer?.name ?? wanted) : error;
   }
 }
 
@@ -69,10 +67,6 @@ async function confirm(shell: Shell, peer: Peer): Promise<void> {
   }
   const answer = await ask(`Remove ${peer.name}? [y/N] `, process.stderr);
   if (answer !== "y" && answer !== "yes") throw new CliError("USAGE", "Nothing was removed.");
-}
-
-function isLive(error: unknown): boolean {
-  return error instanceof RpcError && error.findDetail(ErrorInfoSchema)?.reason === "PEER_LIVE";
 }
 
 function stillLive(name: string): CliError {

@@ -5,15 +5,17 @@ import {
   type SendResult,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { askedDelayMs } from "../../client/line.js";
 import { shortId } from "../../contract/ids.js";
 import { maxExpiresInMs, maxTextBytes } from "../../contract/limits.js";
 import { visibleLine } from "../../contract/peer-text.js";
+import { sleep, systemClock } from "../../clock.js";
 import { readConfig } from "../../endpoint/config.js";
 import { readUrgency } from "../../mcp/words.js";
 import { errorOf } from "../../rpc/status.js";
 import { commandLine } from "../doctor/advice.js";
-import { CliError, explainRefusal } from "../failure.js";
-import { maxQuotedCharacters } from "../limits.js";
+import { CliError, explainRefusal, reasonOf } from "../failure.js";
+import { maxQuotedCharacters, maxTurnWaitMs } from "../limits.js";
 import { openPersonLine } from "../person.js";
 import { writtenId } from "../print/message-lines.js";
 import { reachClause, stateLabel } from "../print/words.js";
@@ -83,13 +85,29 @@ async function send(shell: Shell, to: string, text: string, options: SendOptions
     program: shell.program,
     receives: false,
   });
-  const response = await line.send(recipients, words, {
+  const sendOptions = {
     inReplyTo: writtenId(options.replyTo ?? ""),
     threadId: options.thread ?? "",
     urgency: readUrgency(options.urgency),
     ...(options.expiresIn === undefined ? {} : { expiresInMs: options.expiresIn * 1000 }),
-  });
+  };
+  const response = await inTurn(() => line.send(recipients, words, sendOptions));
   await show(shell, response, options);
+}
+
+/** Sends, and again when the broker says that so much was sent before: it tells when more may be. */
+export async function inTurn<T>(send: () => Promise<T>): Promise<T> {
+  const deadlineMs = systemClock.monotonic() + maxTurnWaitMs;
+  for (;;) {
+    try {
+      return await send();
+    } catch (error) {
+      if (reasonOf(error) !== "RATE_LIMITED") throw error;
+      const waitMs = askedDelayMs(error);
+      if (waitMs === 0 || systemClock.monotonic() + waitMs > deadlineMs) throw error;
+      await sleep(waitMs);
+    }
+  }
 }
 
 function readRecipients(to: string): string[] {
