@@ -101,7 +101,7 @@ const sites: Readonly<Record<string, number>> = {
   "check-entries.ts": 2,
   "check-home-files.ts": 3,
   "check-home.ts": 1,
-  "check-hooks.ts": 3,
+  "check-hooks.ts": 4,
   "check-hosts.ts": 5,
   "check-lock.ts": 2,
   "check-program.ts": 2,

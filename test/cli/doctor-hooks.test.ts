@@ -212,7 +212,7 @@ describe("a host's hooks", () => {
       const { findings } = JSON.parse(stdout) as { findings: { id: string; fix?: string }[] };
       return findings.find(({ id }) => id === "hooks-program-missing")?.fix;
     };
-    expect(await fix()).toBe("npm install --global peerline");
+    expect(await fix()).toBe("In a clone of Peerline: npm ci && npm install --global .");
     await mkdir(join(other, "src"));
     expect(await fix()).toBe(`npm --prefix ${other} run build`);
   });

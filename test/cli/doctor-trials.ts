@@ -216,6 +216,25 @@ const ofProgram: readonly Trial[] = [
     },
   },
   {
+    name: "a program in the cache of a package runner, which then deletes it",
+    tries: ["host-unconfigured"],
+    program: cachedCopyOf,
+    path: (machine) => [machine.path("npm/bin")],
+    async setUp(machine) {
+      await copyProgram(machine, { to: cachedCopyOf(machine) });
+      // What is installed finds its dependencies here, and none is fetched.
+      await symlink(join(dirname(dirname(program)), "node_modules"), machine.path("node_modules"));
+      await machine.write(".cursor/mcp.json", withMine({}));
+    },
+    async person(machine) {
+      const cached = dirname(dirname(cachedCopyOf(machine)));
+      await rename(cached, machine.path("deleted"));
+      const copy = machine.path("npm/bin/peerline");
+      expect(await machine.run(process.execPath, [copy, "--version"])).toMatchObject({ code: 0 });
+      await rename(machine.path("deleted"), cached);
+    },
+  },
+  {
     name: "a program that lost the script of its hooks",
     tries: ["hooks-program-missing"],
     program: copyOf,
@@ -369,6 +388,11 @@ function copyOf(machine: DoctorMachine): string {
   return machine.path("other/dist/peerline.js");
 }
 
+/** The same as `npx` has it. */
+function cachedCopyOf(machine: DoctorMachine): string {
+  return machine.path(".npm/_npx/0a1b2c/node_modules/peerline/dist/peerline.js");
+}
+
 /** A server that answers `initialize`, and says that it is this one. */
 function answer(name: string, version: string): string {
   const result = { serverInfo: { name, version } };
@@ -378,10 +402,10 @@ function answer(name: string, version: string): string {
 /** Makes another installation, with a build that brings back the script of the hooks. */
 async function copyProgram(
   machine: DoctorMachine,
-  { version }: { version?: string } = {},
+  { version, to: copy = copyOf(machine) }: { version?: string; to?: string } = {},
 ): Promise<void> {
   const from = dirname(program);
-  const to = dirname(copyOf(machine));
+  const to = dirname(copy);
   await cp(from, to, { recursive: true });
   await symlink(join(dirname(from), "node_modules"), join(dirname(to), "node_modules"));
   const manifest = JSON.parse(await readFile(join(dirname(from), "package.json"), "utf8")) as {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { isFleetingPath } from "../../hosts/config-files/server-entry.js";
 import type { Scope } from "../../hosts/host.js";
 import type { EntryView } from "./check-entries.js";
@@ -56,6 +57,12 @@ export function reinstall(
   return local === undefined ? install : [commandLine(...local), ...install];
 }
 
+/** The command that puts this program on the search path; one that a package runner will delete, as a copy. */
+export function installGlobally(program: string): string {
+  const copied = isFleetingPath(program) ? ["--install-links", "--ignore-scripts"] : [];
+  return commandLine("npm", "install", "--global", ...copied, dirname(dirname(program)));
+}
+
 /** The commands that install Peerline into a host. A program that will be deleted is installed first. */
 export function installCommands(
   { self, program }: Pick<Evidence, "self" | "program">,
@@ -64,7 +71,7 @@ export function installCommands(
 ): string[] {
   const options = optionsOf(scope, force);
   return isFleetingPath(program)
-    ? ["npm install --global peerline", `peerline install ${host}${options}`]
+    ? [installGlobally(program), `peerline install ${host}${options}`]
     : [`${self} install ${host}${options}`];
 }
 

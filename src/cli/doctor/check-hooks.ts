@@ -32,10 +32,8 @@ function missingScript(view: HostView, evidence: Evidence): Finding[] {
   const subject = view.host.title;
   const seen = `the hooks in ${gone.path} run ${gone.script}, which is not there`;
   const own = scriptBeside(program);
-  const advice = advise([
-    ...(existsSync(own) ? [] : [restore(program)]),
-    ...(gone.script === own ? [] : reinstallHooks(view, evidence)),
-  ]);
+  const reinstall = gone.script === own ? [] : reinstallHooks(view, evidence);
+  const advice = existsSync(own) ? advise(reinstall) : restore(program, reinstall);
   return [{ id: "hooks-program-missing", severity: "problem", subject, seen, ...advice }];
 }
 
@@ -126,10 +124,13 @@ function reinstallHooks(view: HostView, evidence: Evidence): string[] {
   return installCommands(evidence, host.name, { scope, force: !isPlain });
 }
 
-/** The command that brings back what came with this program: by building it, or as a package. */
-function restore(program: string): string {
+/** Brings back what came with this program, and then does the rest. Where its clone is, only the user knows. */
+function restore(program: string, rest: readonly string[]): Pick<Finding, "fix" | "commands"> {
   const folder = dirname(dirname(program));
-  return existsSync(join(folder, "src"))
-    ? commandLine("npm", "--prefix", folder, "run", "build")
-    : "npm install --global peerline";
+  if (existsSync(join(folder, "src"))) {
+    return advise([commandLine("npm", "--prefix", folder, "run", "build"), ...rest]);
+  }
+  return {
+    fix: ["In a clone of Peerline: npm ci && npm install --global .", ...rest].join("; then "),
+  };
 }

@@ -1,10 +1,9 @@
 import { realpathSync } from "node:fs";
-import { dirname } from "node:path";
 import { isNodeTooOld, nodeVersion } from "../../endpoint/broker-command.js";
 import { findForbidden, findProgram } from "../../endpoint/find-program.js";
 import { openRegularFile } from "../../endpoint/regular-file.js";
 import { VERSION } from "../../endpoint/version.js";
-import { advise, commandLine } from "./advice.js";
+import { advise, commandLine, installGlobally } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { programVersion } from "./plain-start.js";
@@ -50,11 +49,6 @@ export async function checkProgram(
     ...advice,
   };
   return [self, other, ...(await checkNode(found, { config, places, signal }))];
-}
-
-/** The command that puts this program on the search path. */
-export function installGlobally(program: string): string {
-  return commandLine("npm", "install", "--global", dirname(dirname(program)));
 }
 
 /** The command that lets all execute a program; the file itself, where the search path has a link to it. */

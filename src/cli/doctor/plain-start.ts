@@ -3,6 +3,7 @@ import { basename, dirname, isAbsolute, join, sep } from "node:path";
 import { isNode } from "../../endpoint/broker-command.js";
 import { findProgram } from "../../endpoint/find-program.js";
 import { openRegularFile } from "../../endpoint/regular-file.js";
+import { isWithin } from "../../hosts/config-files/config-file.js";
 import type { FoundHook } from "../../hosts/doorbell/find-hooks.js";
 import { scriptBeside } from "../../hosts/doorbell/hook.js";
 import type { EntryView } from "./check-entries.js";
@@ -45,13 +46,16 @@ function isInstalled(path: string | undefined, project: string): boolean {
   return isOutside(path, project) && path !== undefined && programVersion(path) !== undefined;
 }
 
-/** Neither the path nor what it leads to is in the project: a link in it may lead elsewhere tomorrow. */
+/**
+ * Neither the path nor what it leads to is in the project: a link in it may lead elsewhere tomorrow. All is
+ * in the root, and whoever may write a file there owns the machine: of it nothing counts as brought along.
+ */
 function isOutside(path: string | undefined, project: string): boolean {
   try {
     if (path === undefined) return false;
-    const folders = [project, realpathSync(project)];
+    const folders = [project, realpathSync(project)].filter((folder) => folder !== sep);
     const paths = [path, realpathSync(path)];
-    return folders.every((folder) => paths.every((one) => !one.startsWith(folder + sep)));
+    return folders.every((folder) => paths.every((one) => !isWithin(one, folder)));
   } catch {
     return false;
   }

@@ -22,7 +22,7 @@ export function serverCommand(node: string, program: string): ServerCommand {
       throw new HostError(
         "PROGRAM_FLEETING",
         `${path} is in the cache of a package runner and will be deleted. ` +
-          "Install peerline (npm install --global peerline), then run `peerline install`.",
+          "Install peerline (in a clone: npm ci && npm install --global .), then run `peerline install`.",
       );
     }
   }
