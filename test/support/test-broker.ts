@@ -57,7 +57,14 @@ export interface TestPeer {
 }
 
 export async function startTestBroker(
-  options: { store?: Store; keepStore?: boolean; clock?: Clock; settings?: BrokerSettings } = {},
+  options: {
+    store?: Store;
+    keepStore?: boolean;
+    clock?: Clock;
+    settings?: BrokerSettings;
+    /** Bounds of its server, where the test is to meet them. */
+    server?: Pick<Parameters<typeof createServer>[0], "bounds" | "maxUnreadBytes">;
+  } = {},
 ): Promise<TestBroker> {
   const clock = options.clock ?? systemClock;
   const folder = await mkdtemp(join(tmpdir(), "pl-"));
@@ -85,6 +92,7 @@ export async function startTestBroker(
   const server = createServer({
     services: [{ ...broker.service, impl: noting(broker.service.impl, unlisted) }],
     describe: describeFault,
+    ...options.server,
     onDefect: (error) => void defects.push(error),
   });
   await server.listen(address);

@@ -2085,9 +2085,11 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  *
  * Notices: the broker tells a sender, in its queue, of its messages that expired or were
  * dead-lettered; those of one second make one notice. It comes from the nil UUID, named
- * `@peerline`. Its `data` has lists `undelivered` and `unconfirmed` (shown, and never
- * confirmed) of `{message_id, to, state}`; its `text` says the same. It cannot be
- * answered: `@peerline` is no peer, and a send to it fails with PEER_NOT_FOUND.
+ * `@peerline`. Its `data` has the list `undelivered` and, where there are such,
+ * `unconfirmed`: shown, and never confirmed. Each has at most 20 entries
+ * `{message_id, to, state}`, where `to` is a name and `state` is `expired` or
+ * `dead_lettered`. Its `text` says the same. A notice cannot be answered: `@peerline` is
+ * no peer, and a send to it fails with PEER_NOT_FOUND.
  *
  * To follow what there is, watch first, then list: the other way around, what happens in
  * between is missed. What both tell is the same by its ids.

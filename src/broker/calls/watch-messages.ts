@@ -53,7 +53,7 @@ export async function* watchMessages(
 function lagged(limit: string, maximum: number, unit: string): BrokerError {
   return new BrokerError(
     ErrorReason.LIMIT_REACHED,
-    `the reader fell more than ${maximum} ${unit} behind: list the messages, then watch again`,
+    `the reader fell more than ${maximum} ${unit} behind: watch again, then list the messages`,
     { metadata: { limit, maximum: String(maximum) } },
   );
 }

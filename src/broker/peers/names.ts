@@ -5,14 +5,14 @@ import type { PeerRecord } from "./directory.js";
 /** Whose each name is, and whose it was. */
 export class PeerNames {
   readonly #owners = new Map<string, PeerRecord>();
-  /** Who had a name before and has another now; who gave it up last is last. */
+  /** The peers that had a name before and have another now. The one that gave the name up last is last. */
   readonly #former = new Map<string, PeerRecord[]>();
 
   get(name: string): PeerRecord | undefined {
     return this.#owners.get(name);
   }
 
-  /** Who had the name before and is another peer than the one that has it now; the last one first. */
+  /** The peers that had the name before, without the one that has it now; the last one first. */
   formerOwners(name: string): PeerRecord[] {
     const owner = this.#owners.get(name);
     const former = this.#former.get(name) ?? [];
