@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { RpcError } from "../../src/rpc/error.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import type { StoreLimits } from "../../src/store/limits.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { startTestBroker, type TestPeer } from "../support/test-broker.js";

@@ -18,7 +18,7 @@ import type { Store } from "../../src/broker/store.js";
 import type { Connection } from "../../src/rpc/call-stream.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
 import { RpcError } from "../../src/rpc/error.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
   newSecret,

@@ -3,7 +3,7 @@ import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState, type Receipt } from "../../gen/peerline/v1/message_pb.js";
 import { defaultExpiresInMs, noticeDelayMs } from "../../src/broker/limits.js";
 import type { Clock } from "../../src/clock.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
   eventually,

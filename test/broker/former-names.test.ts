@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PeerKind, ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../src/clock.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { newSecret, reasonOf, startTestBroker, type TestBroker } from "../support/test-broker.js";
 
 const secret = newSecret();

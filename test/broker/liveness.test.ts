@@ -4,7 +4,7 @@ import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { presenceGraceMs } from "../../src/broker/limits.js";
 import { sleep, systemClock } from "../../src/clock.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { deferred } from "../rpc/deferred.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {

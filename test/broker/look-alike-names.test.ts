@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import type { Store } from "../../src/broker/store.js";
 import { systemClock } from "../../src/clock.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import {
   newSecret,
   reasonOf,

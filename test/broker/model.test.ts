@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { systemClock, type Clock } from "../../src/clock.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.js";
 import { workerUrl } from "../store/sqlite/built-worker.js";
 import { StoppedClock } from "../support/stopped-clock.js";

@@ -8,7 +8,7 @@ import { noticeDelayMs } from "../../src/broker/limits.js";
 import { usualSettings } from "../../src/contract/settings.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { errorOf } from "../../src/rpc/status.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
   eventually,

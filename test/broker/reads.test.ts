@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Outcome, PeerScope } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
   operatorToken,

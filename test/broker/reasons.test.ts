@@ -7,7 +7,7 @@ import { PeerKind, ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
 import { StoreError, type Store, type StoreErrorCode } from "../../src/broker/store.js";
 import { systemClock } from "../../src/clock.js";
 import type { StoreLimits } from "../../src/store/limits.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { reasonsOfAny, reasonsOfCalls } from "../support/listed-reasons.js";
 import {
   entryReason,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RegisterResponse } from "../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { maxCreationBurstOfConnection, reclaimDelayMs } from "../../src/broker/limits.js";
 import { systemClock } from "../../src/clock.js";
 import { StoppedClock } from "../support/stopped-clock.js";

@@ -15,7 +15,7 @@ import { StoreError } from "../../src/broker/store.js";
 import { systemClock } from "../../src/clock.js";
 import { Code, RpcError } from "../../src/rpc/error.js";
 import { methodPath } from "../../src/rpc/codec.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { openTestLine } from "../client/test-line.js";
 import { deferred } from "../rpc/deferred.js";
 import { asIs, openRawClient } from "../rpc/raw-client.js";

@@ -4,7 +4,7 @@ import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { settingNames, settings, usualSettings } from "../../src/contract/settings.js";
 import { RpcError } from "../../src/rpc/error.js";
 import { storeLimitsOf } from "../../src/store/limits.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { startTestBroker, type TestPeer } from "../support/test-broker.js";
 

@@ -3,7 +3,7 @@ import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { RpcError } from "../../src/rpc/error.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import {
   entryReason,

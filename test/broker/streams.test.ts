@@ -14,7 +14,7 @@ import { Directory } from "../../src/broker/peers/directory.js";
 import { Sessions, type Credential } from "../../src/broker/peers/sessions.js";
 import { sleep, systemClock } from "../../src/clock.js";
 import { Code } from "../../src/rpc/error.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { peer } from "../contract/store/peers.js";
 import {
   eventually,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { sleep, systemClock } from "../../src/clock.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { eventually, startTestBroker } from "../support/test-broker.js";
 
 const KiB = 1024;

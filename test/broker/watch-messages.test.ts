@@ -6,7 +6,7 @@ import { maxWatchLag, maxWatchLagBytes } from "../../src/broker/limits.js";
 import { Receipts } from "../../src/broker/delivery/receipts.js";
 import { watchMessages } from "../../src/broker/calls/watch-messages.js";
 import { systemClock } from "../../src/clock.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { reasonIn } from "../support/test-broker.js";
 

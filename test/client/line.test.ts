@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { LineState } from "../../src/client/line.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { systemClock } from "../../src/clock.js";
 import { eventually, reasonIn, startTestBroker } from "../support/test-broker.js";
 import { openTestLine } from "./test-line.js";

@@ -3,7 +3,7 @@ import { ConfirmedBy, ReceiptState, type Receipt } from "../../gen/peerline/v1/m
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { Line } from "../../src/client/line.js";
 import { StoppedClock } from "../support/stopped-clock.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { eventually, startTestBroker, type TestPeer } from "../support/test-broker.js";
 import { openTestLine } from "./test-line.js";
 

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { QueueReader, Store } from "../../src/broker/store.js";
 import { systemClock } from "../../src/clock.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { eventually, newSecret, operatorToken, startTestBroker } from "../support/test-broker.js";
 import { listStored } from "./broker-process.js";
 import { check, type StoredMessage, type ViolationKind } from "./checker.js";

@@ -5,7 +5,7 @@ import {
   maxCreationBurst,
   maxCreationBurstOfConnection,
 } from "../../src/broker/limits.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { eventually, newSecret, startTestBroker, type TestBroker } from "../support/test-broker.js";
 import { WithholdingProxy } from "../support/withholding-proxy.js";

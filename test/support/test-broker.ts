@@ -29,7 +29,7 @@ import { RpcError } from "../../src/rpc/error.js";
 import { createServer } from "../../src/rpc/server.js";
 import { errorOf } from "../../src/rpc/status.js";
 import { fieldReasons, reasonsOfAny, reasonsOfCalls } from "./listed-reasons.js";
-import { openMemoryStore } from "../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
 
 export const operatorToken = "operator-token-of-the-tests-0123456789";
 

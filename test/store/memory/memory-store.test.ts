@@ -1,4 +1,4 @@
-import { openMemoryStore } from "../../../src/store/memory/memory-store.js";
+import { openMemoryStore } from "./memory-store.js";
 import { defineStoreContract } from "../../contract/store-contract.js";
 
 defineStoreContract({

@@ -1,10 +1,10 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import type { QueuedMessage } from "../../broker/store.js";
-import type { Clock } from "../../clock.js";
-import { maxBacklogSenders } from "../limits.js";
-import type { OpenMail } from "../queue-readers.js";
-import type { Use } from "../room.js";
-import { climb, isWaiting, toReceipt } from "../stored-message.js";
+import type { QueuedMessage } from "../../../src/broker/store.js";
+import type { Clock } from "../../../src/clock.js";
+import { maxBacklogSenders } from "../../../src/store/limits.js";
+import type { OpenMail } from "../../../src/store/queue-readers.js";
+import type { Use } from "../../../src/store/room.js";
+import { climb, isWaiting, toReceipt } from "../../../src/store/stored-message.js";
 import type { Delivery } from "./message-table.js";
 
 /** The open deliveries of one peer. */

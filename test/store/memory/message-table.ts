@@ -15,9 +15,14 @@ import {
   type ExpiryKey,
   type ReceiptChange,
   type Store,
-} from "../../broker/store.js";
-import { deliveryBytes, type StoreLimits } from "../limits.js";
-import { mailProblem, queueProblem, type Shortage, shortageError } from "../room.js";
+} from "../../../src/broker/store.js";
+import { deliveryBytes, type StoreLimits } from "../../../src/store/limits.js";
+import {
+  mailProblem,
+  queueProblem,
+  type Shortage,
+  shortageError,
+} from "../../../src/store/room.js";
 import {
   climb,
   isOpen,
@@ -26,7 +31,7 @@ import {
   stamp,
   toReceipt,
   type StoredReceipt,
-} from "../stored-message.js";
+} from "../../../src/store/stored-message.js";
 import { Queue } from "./queue.js";
 
 /** One message with its deliveries. */

@@ -1,7 +1,7 @@
-import { StoreError, type Store, type StoredPeer } from "../../broker/store.js";
-import type { Clock } from "../../clock.js";
-import { describeLimits, storeLimits, type StoreLimits } from "../limits.js";
-import { QueueReaders } from "../queue-readers.js";
+import { StoreError, type Store, type StoredPeer } from "../../../src/broker/store.js";
+import type { Clock } from "../../../src/clock.js";
+import { describeLimits, storeLimits, type StoreLimits } from "../../../src/store/limits.js";
+import { QueueReaders } from "../../../src/store/queue-readers.js";
 import { findMessages, listMessages } from "./history.js";
 import { MessageTable } from "./message-table.js";
 import { openMail } from "./queue.js";

@@ -3,8 +3,8 @@ import {
   type MessageRecord,
   type PeerRef,
 } from "../../../gen/peerline/v1/message_pb.js";
-import type { HistoryPage, HistoryQuery, Store } from "../../broker/store.js";
-import { formatCursor, parseCursor } from "../history-cursor.js";
+import type { HistoryPage, HistoryQuery, Store } from "../../../src/broker/store.js";
+import { formatCursor, parseCursor } from "../../../src/store/history-cursor.js";
 import { isParticipant, toRecord, type Entry, type MessageTable } from "./message-table.js";
 
 export function findMessages(
