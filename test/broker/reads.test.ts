@@ -119,7 +119,21 @@ describe("ListPeers", () => {
   });
 
   test("refuses a page token of somebody else's making, and a scope that cannot be answered", async () => {
-    expect(await reasonOf(api.client.listPeers({ pageToken: "%%%" }))).toBe("FIELD_INVALID");
+    const { nextPageToken } = await api.client.listPeers({ pageSize: 1 });
+    expect(nextPageToken).not.toBe("");
+    const foreign = [
+      "%%%",
+      "!!",
+      "W10",
+      `${nextPageToken}!!`,
+      `!!${nextPageToken}`,
+      ` ${nextPageToken}`,
+    ];
+    for (const pageToken of foreign) {
+      expect(await reasonOf(api.client.listPeers({ pageSize: 1, pageToken }))).toBe(
+        "FIELD_INVALID",
+      );
+    }
     expect(
       await reasonOf(broker.client(operatorToken).listPeers({ scope: PeerScope.MACHINE })),
     ).toBe("FIELD_INVALID");
