@@ -65,11 +65,15 @@ const kindWords: Partial<Record<PeerKind, string>> = {
 /**
  * Whether a name is reserved. It may read as a role of a conversation, or as a word of a host or of
  * Peerline: then its text would weigh more than a peer's. Or it may mean nobody in particular, or
- * everybody. Dots, hyphens and underscores in a name, and a number behind it, change nothing:
- * `u-s-e-r`, `system_reminder.2`.
+ * everybody. Dots, hyphens and underscores in a name, and a number before or behind it, change nothing:
+ * `u-s-e-r`, `system_reminder.2`, `2system`. A name of several such words, and no other, weighs no less
+ * than each of them: `peerline-broker`.
  */
 function isReserved(name: string): boolean {
-  return reserved.has(name.replaceAll(/[._-]+/g, "").replace(/\d+$/, ""));
+  const words = name.split(/[._-]+/).map((word) => word.replaceAll(/^\d+|\d+$/g, ""));
+  const named = words.filter((word) => word !== "");
+  if (named.length === 0) return false;
+  return reserved.has(named.join("")) || named.every((word) => reserved.has(word));
 }
 
 /** Each without its hyphens. */

@@ -62,6 +62,11 @@ describe("a name that is asked for", () => {
     ["a__l.l", "is reserved"],
     [`u${"-".repeat(36)}ser`, "is reserved"],
     ["all", "is reserved"],
+    ["2system", "is reserved"],
+    ["42-user", "is reserved"],
+    ["3-u-s-e-r-3", "is reserved"],
+    ["peerline-broker", '"peerline-broker-agent" would do'],
+    ["Peerline Operator 2", "is reserved"],
   ])("%j is refused: %s", (text, problem) => {
     expect(readName(text).problem).toContain(problem);
   });

@@ -36,9 +36,10 @@ export type Peer = Message<"peerline.v1.Peer"> & {
    * length. Each run of anything else becomes a hyphen (`Back End` is `back-end`, `@api`
    * is `api`). Letters of other scripts are FIELD_INVALID. So are reserved names such as
    * `user`, `system`, `assistant`, `peerline` and `all`, also with dots, hyphens and
-   * underscores in them and a number behind: `u-s-e-r`, `sys.tem_2`. So is what looks
-   * like a UUID, or like its last 8 or more characters. A peer that has such a name
-   * already keeps it.
+   * underscores in them and a number before or behind: `u-s-e-r`, `sys.tem_2`. So is a
+   * name of several such words and no other: `peerline-broker`. So is what looks like a
+   * UUID, or like its last 8 or more characters. A peer that has such a name already
+   * keeps it.
    *
    * @generated from field: string name = 2;
    */
