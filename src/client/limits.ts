@@ -47,3 +47,6 @@ export const defaultCloseTimeoutMs = 5_000;
 /** How long mail that waits may fail to come before it is counted again, and how often in a row. */
 export const quietMs = 1_000;
 export const maxQuietLooks = 3;
+
+/** How deep the objects and arrays in the data of a message may be nested. */
+export const maxDataDepth = 64;

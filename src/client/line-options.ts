@@ -4,6 +4,7 @@ import type { Clock } from "../clock.js";
 import type { Connection } from "./attachment.js";
 import type { Identity } from "./identity.js";
 import type { LineState } from "./line.js";
+import { maxDataDepth } from "./limits.js";
 import type { Mail } from "./mail.js";
 
 export interface LineOptions {
@@ -41,7 +42,7 @@ export interface SendOptions {
   readonly threadId?: string;
   /** Default: normal. */
   readonly urgency?: Urgency;
-  /** The same in a form for programs: JSON, at most 16 KiB encoded. */
+  /** The same in a form for programs: JSON, at most 16 KiB encoded. A value that JSON lacks, such as NaN, is a TypeError. */
   readonly data?: JsonObject;
   /** How long it may wait unread, in milliseconds: 1 second to 365 days. Default: the broker's, 30 days. */
   readonly expiresInMs?: number;
@@ -50,8 +51,42 @@ export interface SendOptions {
 }
 
 export interface ReadOptions {
-  /** Whether to wait for what is still to come. Default: true; otherwise the loop ends when nothing waits. */
+  /**
+   * Whether to wait for what is still to come. Default: true; otherwise the loop ends when nothing waits. A
+   * message that was returned, and is not due again yet, is still to come: a later loop gets it.
+   */
   readonly waits?: boolean;
   /** Ends the loop when it aborts. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Refuses what protobuf would silently make something else of, such as NaN. @throws TypeError, which names the field */
+export function checkSend({ data, expiresInMs }: SendOptions): void {
+  if (expiresInMs !== undefined && !Number.isFinite(expiresInMs)) {
+    throw new TypeError("`expiresInMs` must be a finite number of milliseconds.");
+  }
+  if (data === undefined) return;
+  if (!isPlain(data)) throw new TypeError("`data` must be a plain object.");
+  checkJson("data", data, 0);
+}
+
+function checkJson(path: string, value: unknown, depth: number): void {
+  if (depth > maxDataDepth) {
+    throw new TypeError(`\`data\` must be at most ${maxDataDepth} objects and arrays deep.`);
+  }
+  if (value === null || typeof value === "string" || typeof value === "boolean") return;
+  if (typeof value === "number" && Number.isFinite(value)) return;
+  if (!Array.isArray(value) && !isPlain(value)) {
+    const form = "null, a boolean, a finite number, a string, an array or a plain object";
+    throw new TypeError(`\`${path}\` must be JSON: ${form}.`);
+  }
+  for (const [key, member] of Object.entries(value)) {
+    checkJson(`${path}.${key}`, member, depth + 1);
+  }
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

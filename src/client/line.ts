@@ -25,7 +25,7 @@ import {
   stoppedReconnectMs,
 } from "./limits.js";
 import { LineError, superseded, unreachable } from "./line-error.js";
-import type { LineOptions, ReadOptions, SendOptions } from "./line-options.js";
+import { checkSend, type LineOptions, type ReadOptions, type SendOptions } from "./line-options.js";
 import type { Mail } from "./mail.js";
 import { readMessages, type IncomingMessage } from "./messages.js";
 
@@ -104,8 +104,10 @@ export class Line implements AsyncDisposable {
   async send(
     to: string | readonly string[],
     text: string,
-    { signal, expiresInMs, messageId = uuidv7(), ...rest }: SendOptions = {},
+    options: SendOptions = {},
   ): Promise<SendMessageResponse> {
+    checkSend(options);
+    const { signal, expiresInMs, messageId = uuidv7(), ...rest } = options;
     const expiresIn = expiresInMs === undefined ? {} : { expiresIn: durationFromMs(expiresInMs) };
     const request = { ...rest, ...expiresIn, to: [to].flat(), text, messageId };
     return this.call((client, options) => client.sendMessage(request, options), signal);

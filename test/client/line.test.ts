@@ -55,6 +55,33 @@ test("a refusal is told as the broker said it, and not tried again", async () =>
   expect(reasonIn(refused)).toBe(ErrorReason[ErrorReason.PEER_NOT_FOUND]);
 });
 
+test("data that JSON cannot hold is refused by the name of its field, and nothing is sent", async () => {
+  await using broker = await startTestBroker();
+  await using ci = await openTestLine(broker.address, "ci", { receives: true });
+  const circle: Record<string, unknown> = {};
+  circle["self"] = circle;
+  const wrong: [unknown, string][] = [
+    [{ a: Number.NaN }, "`data.a` must be JSON"],
+    [{ a: [1, { b: Number.POSITIVE_INFINITY }] }, "`data.a.1.b` must be JSON"],
+    [{ a: undefined }, "`data.a` must be JSON"],
+    [{ when: new Date(0) }, "`data.when` must be JSON"],
+    [{ a: 10n }, "`data.a` must be JSON"],
+    [[1, 2], "`data` must be a plain object"],
+    ["text", "`data` must be a plain object"],
+    [circle, "`data` must be at most 64 objects and arrays deep"],
+  ];
+  for (const [data, words] of wrong) {
+    const sending = ci.line.send("ci", "hello", { data: data as never });
+    await expect(sending).rejects.toThrow(words);
+  }
+  const late = ci.line.send("ci", "hello", { expiresInMs: Number.NaN });
+  await expect(late).rejects.toThrow("`expiresInMs` must be a finite number");
+  const data = { a: [1, null, { b: "two" }], c: true, d: -1.5, e: Object.create(null) as {} };
+  await ci.line.send("ci", "hello", { data });
+  await eventually(() => expect(ci.line.mail.unread.count).toBe(1));
+  expect(ci.line.mail.inbox.list()[0]?.message.data).toEqual({ ...data, e: {} });
+});
+
 test("a call ends with its time, its signal, or trouble that lasts, and says why", async () => {
   const broker = await startTestBroker();
   await using ci = await openTestLine(broker.address, "ci", { callTimeoutMs: 300 });

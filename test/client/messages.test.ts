@@ -102,6 +102,25 @@ test("a throw returns the message, which comes again, marked; so does a break un
   await standsAt(api, id, ReceiptState.CONFIRMED);
 }, 20_000);
 
+test("a loop that does not wait ends before a returned message is due again; a later one gets it", async () => {
+  const clock = new StoppedClock();
+  await using broker = await startTestBroker({ clock, store: openMemoryStore({ clock }) });
+  await using ci = await openTestLine(broker.address, "ci");
+  const api = await broker.join({ name: "api" });
+  const id = await send(api, "one");
+  const failing = async (): Promise<void> => {
+    for await (const message of ci.line.messages({ waits: false })) throw new Error(message.text);
+  };
+  await expect(failing()).rejects.toThrow("one");
+  await eventually(async () => expect((await receiptOf(api, id))?.attempts).toBe(1));
+  expect(await readAll(ci.line)).toEqual([]);
+  clock.advance(60_000);
+  for await (const { text, redelivered } of ci.line.messages()) {
+    expect({ text, redelivered }).toEqual({ text: "one", redelivered: true });
+    break;
+  }
+});
+
 test("a message that is in its body when the line is lost is confirmed, and not shown again", async () => {
   await using broker = await startTestBroker();
   await using ci = await openTestLine(broker.address, "ci");
