@@ -2449,7 +2449,8 @@ export const BrokerService: GenService<{
   /**
    * Removes messages that a peer sent: those that were not presented yet, or all. What
    * a session holds already may still be shown. The sender is told in one notice of
-   * what was not presented; a watch of messages sees each as dead-lettered.
+   * what was not presented; a watch of messages sees each as dead-lettered. Nothing of
+   * it is kept: it is no dead letter that ListMessages shows or RedriveMessage finds.
    *
    * Credential: operator. Repeatable: yes. Errors: INVALID_ARGUMENT (FIELD_*,
    * PEER_AMBIGUOUS), NOT_FOUND (PEER_NOT_FOUND), RESOURCE_EXHAUSTED (STORE_FULL).
