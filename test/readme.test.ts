@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { userInfo } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DoctorMachine } from "./cli/doctor-machine.js";
 import { Started } from "./cli/terminal.js";
@@ -37,6 +37,34 @@ describe("the pages", () => {
     );
     const missing = [...named, ...linked].filter((path) => !existsSync(path));
     expect(missing.map((path) => relative(root, path))).toEqual([]);
+  });
+
+  test("the map of src names every folder there, and nothing that is not", () => {
+    const map = /^## Map\n+```\n(.*?)^```/ms.exec(readProjectFile("src/README.md"))?.[1] ?? "";
+    const rows = [...map.matchAll(/^(\S+\/) +(.*(?:\n +.*)*)$/gm)];
+    const folders = rows.map(([, folder = ""]) => folder);
+    const srcFolders = readdirSync(join(root, "src"), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `src/${name}/`);
+    expect(folders.filter((folder) => folder.startsWith("src/")).toSorted()).toEqual(
+      ["src/", ...srcFolders].toSorted(),
+    );
+    const named = rows.flatMap(([, folder = "", words = ""]) => [
+      folder,
+      ...[...words.matchAll(/[\w-]+(?:\/[\w-]+)*(?:\/|\.(?:ts|proto)\b)|\btest(?:\/[\w-]+)+/g)].map(
+        ([path]) => (path.startsWith("test/") ? path : join(folder, path)),
+      ),
+    ]);
+    expect(named.length).toBeGreaterThan(30);
+    const files = projectFiles(/./);
+    const missing = named.filter(
+      (path) =>
+        !existsSync(join(root, path)) &&
+        !files.some(
+          (file) => file.startsWith(dirname(path)) && file.endsWith(`/${basename(path)}`),
+        ),
+    );
+    expect(missing).toEqual([]);
   });
 
   test("the contract's page states every limit as the broker does", async () => {
