@@ -1,0 +1,116 @@
+/** How much is measured. Counts, not times, so that runs compare. */
+export interface Counts {
+  /** Times that floor, ours and rival take turns. */
+  readonly rounds: number;
+  /** Calls one after the other, in a round. */
+  readonly calls: number;
+  /** Calls of a tool, in a round: at most 60, since a sender may send 600 at once in all rounds. */
+  readonly toolCalls: number;
+  /** Exchanges between two adapters, in a round; and between two agents of a rival that takes a second each. */
+  readonly exchanges: number;
+  readonly rivalExchanges: number;
+  /** Messages of 64 senders together, in a round: at most 4,000, for the same reason. */
+  readonly concurrentSends: number;
+  /** Starts of each program. */
+  readonly starts: number;
+  /** Processes of each kind whose memory is read. */
+  readonly memories: number;
+  /** Messages after which the broker's memory is read; and those that 64 clients then send at full speed. */
+  readonly memoryMessages: number;
+  readonly fullSpeedMessages: number;
+  /** How long a broker rests until it is looked at whether it has given memory back. */
+  readonly restMs: number;
+  /** Sizes of the stores that are compared, in messages. */
+  readonly storeSizes: readonly number[];
+  readonly brokerStarts: number;
+  readonly growthCalls: number;
+  readonly hooks: number;
+}
+
+export type Mode = "trial" | "quick" | "full";
+
+/** Shows that each row can be measured; its figures mean nothing. */
+const trial: Counts = {
+  rounds: 1,
+  calls: 5,
+  toolCalls: 5,
+  exchanges: 2,
+  rivalExchanges: 1,
+  concurrentSends: 64,
+  starts: 1,
+  memories: 1,
+  memoryMessages: 64,
+  fullSpeedMessages: 64,
+  restMs: 100,
+  storeSizes: [1000, 2000],
+  brokerStarts: 1,
+  growthCalls: 2,
+  hooks: 2,
+};
+
+const quick: Counts = {
+  rounds: 4,
+  calls: 150,
+  toolCalls: 40,
+  exchanges: 20,
+  rivalExchanges: 2,
+  concurrentSends: 2000,
+  starts: 6,
+  memories: 1,
+  memoryMessages: 6000,
+  fullSpeedMessages: 6000,
+  restMs: 15_000,
+  storeSizes: [1000, 100_000],
+  brokerStarts: 3,
+  growthCalls: 50,
+  hooks: 30,
+};
+
+const full: Counts = {
+  rounds: 8,
+  calls: 400,
+  toolCalls: 60,
+  exchanges: 50,
+  rivalExchanges: 4,
+  concurrentSends: 4000,
+  starts: 20,
+  memories: 3,
+  memoryMessages: 24_000,
+  fullSpeedMessages: 12_000,
+  restMs: 60_000,
+  storeSizes: [1000, 100_000, 1_000_000],
+  brokerStarts: 8,
+  growthCalls: 100,
+  hooks: 100,
+};
+
+export const countsOf: Readonly<Record<Mode, Counts>> = { trial, quick, full };
+
+/** Bytes of each text; unique, since a repeated one is refused. */
+export const textBytes = 256;
+/** About what a send of such a text has, encoded: the floor carries as many. */
+export const requestBytes = 320;
+
+/** Processes of clients, and senders in each: 64 that send at the same time. */
+export const clientProcesses = 4;
+export const sendersOfProcess = 16;
+export const subscribers = 200;
+/** Who writes to all subscribers in a round. Each text counts 200 against the 600 that a sender may send at once. */
+export const broadcastSenders = 6;
+
+/** How long after its start, or its `initialize`, a process is left alone before its memory is read. */
+export const settleMs = 1500;
+/** Calls of tools after which an adapter's memory is read again. */
+export const memoryCalls = 200;
+
+/** Peers of a filled store: the same at each size, so that messages alone grow. */
+export const storePeers = 200;
+/** Of so many messages in a filled store one still waits; the others are confirmed. */
+export const waitingOneIn = 100;
+
+/** How long a process may take to end before it is killed. */
+export const endLimitMs = 10_000;
+/** Poll of a rival, over which its sends are spread. */
+export const rivalPollMs = 1000;
+/** Until a call that waits is taken to have been received. */
+export const waitingMs = 15;
