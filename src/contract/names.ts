@@ -1,4 +1,3 @@
-import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { isIdEnd, shortId } from "./ids.js";
 import { maxNameLength } from "./limits.js";
 
@@ -44,23 +43,10 @@ export function meantName(text: string): string | undefined {
   return fold(text).isCut ? undefined : readName(text).name;
 }
 
-/** The name that is made of a project's or a user's name when none is asked for. It never fails. */
-export function automaticName(text: string, kind: PeerKind): string {
-  const { name } = fold(text);
-  if (name === "") return "peer";
-  const word = kindWords[kind] ?? "program";
-  if (isIdEnd(name)) return withSuffix(shortId(name), word);
-  return isReserved(name) ? withSuffix(name, word) : name;
-}
-
-function withSuffix(name: string, suffix: string): string {
+/** The name with a word behind it, within the length of a name. */
+export function withSuffix(name: string, suffix: string): string {
   return `${name.slice(0, maxNameLength - suffix.length - 1)}-${suffix}`;
 }
-
-const kindWords: Partial<Record<PeerKind, string>> = {
-  [PeerKind.AGENT]: "agent",
-  [PeerKind.PERSON]: "person",
-};
 
 /**
  * Whether a name is reserved. It may read as a role of a conversation, or as a word of a host or of
@@ -69,7 +55,7 @@ const kindWords: Partial<Record<PeerKind, string>> = {
  * `u-s-e-r`, `system_reminder.2`, `2system`. A name of several such words, and no other, weighs no less
  * than each of them: `peerline-broker`.
  */
-function isReserved(name: string): boolean {
+export function isReserved(name: string): boolean {
   const words = name.split(/[._-]+/).map((word) => word.replaceAll(/^\d+|\d+$/g, ""));
   const named = words.filter((word) => word !== "");
   if (named.length === 0) return false;
@@ -93,7 +79,7 @@ export function meansEverybody(text: string): boolean {
 }
 
 /** The text in the form of a name, whether each of its letters is one that a name has, and whether it is cut. */
-function fold(text: string): { name: string; isWhole: boolean; isCut: boolean } {
+export function fold(text: string): { name: string; isWhole: boolean; isCut: boolean } {
   const plain = text
     // An invisible character does not divide a word.
     .replaceAll(/\p{Default_Ignorable_Code_Point}+/gu, "")

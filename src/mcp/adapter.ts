@@ -1,12 +1,3 @@
-import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import {
-  CancelledNotificationSchema,
-  isJSONRPCErrorResponse,
-  isJSONRPCRequest,
-  isJSONRPCResultResponse,
-  type CallToolResult,
-  type JSONRPCMessage,
-} from "@modelcontextprotocol/sdk/types.js";
 import type { Connection } from "../client/attachment.js";
 import { Line } from "../client/line.js";
 import { LineError } from "../client/line-error.js";
@@ -15,6 +6,7 @@ import type { Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { otherVersion } from "../endpoint/version.js";
+import { findHostProcess } from "../hosts/doorbell/box-folder.js";
 import { recogniseHost } from "../hosts/find-hosts.js";
 import { conversationId, sessionOf, type HostClient } from "../hosts/host.js";
 import { RpcError } from "../rpc/error.js";
@@ -25,26 +17,23 @@ import { callTimeoutMs, closeTimeoutMs } from "./limits.js";
 import { readParameters } from "./parameters.js";
 import { AgentMail } from "./presentations.js";
 import { AdapterError, explainRefusal } from "./refusal.js";
-import { serve, type HostStreams } from "./serve.js";
-import {
-  announce,
-  makeFailure,
-  makeResult,
-  createToolServer,
-  type CallExtra,
-} from "./tool-server.js";
+import type { Params, RequestId } from "./json-rpc.js";
+import { makeFailure, makeResult, type ToolResult } from "./result.js";
+import type { IncomingCall, ToolRunner, ToolServer } from "./tool-server.js";
+import { toolNamed } from "./tools/all-tools.js";
 import { UnansweredSends } from "./tools/send-message.js";
-import type { Tool } from "./tools/tool.js";
 import type { Waker } from "./waking.js";
 
-export interface AdapterOptions extends HostStreams {
+export interface AdapterOptions {
   readonly config: Config;
   /** Absolute path of the program, with which a broker is started. */
   readonly program: string;
   /** The agent's working directory; undefined where it was removed. */
   readonly cwd: string | undefined;
-  /** The process of the host. */
-  readonly hostPid: number;
+  /** The host's side. */
+  readonly server: ToolServer;
+  /** Takes one line for whoever looks into the host's log. */
+  readonly log: (line: string) => void;
 }
 
 /** What there is once the host has said who it is. */
@@ -55,50 +44,51 @@ interface Attached {
   readonly doorbells: Doorbells;
 }
 
-/** Serves one agent until its host closes a stream or `signal` aborts; resolves when everything has ended. */
-export async function serveAgent(options: AdapterOptions): Promise<void> {
-  const adapter = new Adapter(options);
-  await adapter.run();
-}
-
 /**
- * The host on one side, the broker on the other. The line begins when the host has been answered
- * and has said who it is, at the latest with the first call.
+ * Runs one agent's calls: the host on one side, the broker on the other. The line begins as soon as the host
+ * has said who it is, at the latest with the first call.
  */
-class Adapter {
+export class Adapter implements ToolRunner {
   readonly #options: AdapterOptions;
+  /** The process of the host. */
+  readonly #hostPid = findHostProcess();
   readonly #mail = new AgentMail(systemClock);
   readonly #unanswered = new UnansweredSends();
   readonly #known = new KnownPeers();
   #attached: Attached | undefined;
-  readonly #server: Server;
 
   constructor(options: AdapterOptions) {
     this.#options = options;
-    this.#server = createToolServer(
-      (tool, raw, extra) => {
-        const attached = this.#attach();
-        const call = () => this.#call(attached, tool, raw, extra);
-        return attached.doorbells.during(call, extra.signal);
-      },
-      { hasChannel: options.config.opensChannel },
-    );
+    if (options.server.client !== undefined) this.#attach();
   }
 
-  async run(): Promise<void> {
-    this.#server.oninitialized = () => void this.#attach();
-    await serve(this.#server, this.#options, {
-      received: (message) => this.#received(message),
-      written: (message) => this.#written(message),
-    });
+  began({ meta }: IncomingCall): void {
+    const { host } = this.#attach();
+    this.#mail.presentations.beginCall(this.#contextOf(host, meta));
+  }
+
+  async run(call: IncomingCall): Promise<ToolResult> {
+    const attached = this.#attach();
+    return attached.doorbells.during(() => this.#call(attached, call), call.signal);
+  }
+
+  written(id: RequestId): void {
+    this.#mail.presentations.written(id);
+  }
+
+  withdrawn(id: RequestId): void {
+    this.#mail.presentations.withdraw(id);
+  }
+
+  async close(): Promise<void> {
     await this.#attached?.line.close();
   }
 
   #attach(): Attached {
     if (this.#attached !== undefined) return this.#attached;
-    const { config, cwd, hostPid, log } = this.#options;
-    const client = this.#server.getClientVersion();
-    const host = recogniseHost(client?.name ?? "");
+    const { config, cwd, server, log } = this.#options;
+    const { name = "", version = "" } = server.client ?? {};
+    const host = recogniseHost(name);
     const doorbells = new Doorbells({
       mail: this.#mail,
       clock: systemClock,
@@ -109,12 +99,12 @@ class Adapter {
       contextNow: () =>
         host.sharesProcess ? this.#attached?.identity.conversationId : this.#conversationNow(),
     });
-    doorbells.meetAt({ home: config.home, hostPid, session: undefined });
+    doorbells.meetAt({ home: config.home, hostPid: this.#hostPid, session: undefined });
     const started = host.conversationOfProcess(config);
     if (started !== undefined) doorbells.assume(sessionOf(started));
     const identity = new AgentIdentity({
       config,
-      client: { name: host.name, version: client?.version ?? "" },
+      client: { name: host.name, version },
       cwd,
       conversationId: namedByHooks(host, doorbells) ?? started,
     });
@@ -142,7 +132,7 @@ class Adapter {
   }
 
   /** How the host's calls name the context that they come from. */
-  #contextOf(host: HostClient, meta: Readonly<Record<string, unknown>>): string | undefined {
+  #contextOf(host: HostClient, meta: Params): string | undefined {
     return host.conversationOfCall(meta) ?? this.#conversationNow();
   }
 
@@ -164,8 +154,8 @@ class Adapter {
   async #beConversation({ identity, line, doorbells }: Attached, named: string): Promise<void> {
     if (identity.conversationId !== undefined) return;
     await line.bind(named);
-    const { config, hostPid } = this.#options;
-    doorbells.meetAt({ home: config.home, hostPid, session: sessionOf(named) });
+    const { home } = this.#options.config;
+    doorbells.meetAt({ home, hostPid: this.#hostPid, session: sessionOf(named) });
   }
 
   #wakersOf(host: HostClient): Waker[] {
@@ -179,46 +169,30 @@ class Adapter {
     }
     const { channel } = host;
     if (this.#options.config.opensChannel && channel !== "none") {
-      wakers.push((line) => announce(this.#server, channel.notification(line)));
+      // A session that was not started with the channel drops the line, and says nothing.
+      wakers.push(async (line) => {
+        const { method, params } = channel.notification(line);
+        return (await this.#options.server.notify(method, params)) ? "sent" : "refused";
+      });
     }
     return wakers;
   }
 
-  /** Sees each message of the host before the server does: what counts is when it came. */
-  #received(message: JSONRPCMessage): void {
-    if (isJSONRPCRequest(message) && message.method === "tools/call") {
-      const { host } = this.#attach();
-      const { _meta = {} } = message.params ?? {};
-      this.#mail.presentations.beginCall(this.#contextOf(host, _meta));
-    }
-    const cancelled = CancelledNotificationSchema.safeParse(message).data?.params.requestId;
-    if (cancelled !== undefined) this.#mail.presentations.withdraw(cancelled);
-  }
-
-  #written(message: JSONRPCMessage): void {
-    if (isJSONRPCResultResponse(message)) this.#mail.presentations.written(message.id);
-    else if (isJSONRPCErrorResponse(message) && message.id !== undefined) {
-      this.#mail.presentations.withdraw(message.id);
-    }
-  }
-
   async #call(
     attached: Attached,
-    tool: Tool,
-    raw: Readonly<Record<string, unknown>>,
-    { requestId, signal, _meta = {}, sendNotification }: CallExtra,
-  ): Promise<CallToolResult> {
+    { id, tool, parameters: raw, meta, signal }: IncomingCall,
+  ): Promise<ToolResult> {
     const { host, identity, line, doorbells } = attached;
     const { presentations } = this.#mail;
-    const context = this.#contextOf(host, _meta);
+    const context = this.#contextOf(host, meta);
     void this.#tellPlace(attached);
     try {
       line.ended.throwIfAborted();
       const parameters = readParameters(tool, raw);
-      const named = host.conversationOfCall(_meta);
+      const named = host.conversationOfCall(meta);
       if (named === undefined) await this.#followHost();
       else await this.#beConversation(attached, named);
-      const facts = await tool.run(parameters, {
+      const facts = await toolNamed(tool.name).run(parameters, {
         line,
         identity,
         mail: this.#mail,
@@ -229,14 +203,14 @@ class Adapter {
         signal,
         whileWaiting: (wait) => doorbells.whileWaiting(wait),
         show: (pieces) => {
-          if (this.#contextOf(host, _meta) !== context) throw movedOn();
-          if (pieces.length > 0) presentations.show(requestId, context, pieces);
+          if (this.#contextOf(host, meta) !== context) throw movedOn();
+          if (pieces.length > 0) presentations.show(id, context, pieces);
         },
         reportProgress: async (elapsedMs, totalMs) => {
-          const { progressToken } = _meta;
-          if (progressToken === undefined) return;
+          const { progressToken } = meta;
+          if (progressToken === undefined || signal.aborted) return;
           const params = { progressToken, progress: elapsedMs, total: totalMs };
-          await sendNotification({ method: "notifications/progress", params });
+          await this.#options.server.notify("notifications/progress", params);
         },
       });
       return makeResult(facts, this.#mail.unread, identity.takeNote());

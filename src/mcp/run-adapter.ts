@@ -1,13 +1,11 @@
 import { Console } from "node:console";
 import { systemClock } from "../clock.js";
 import { workingDirectory, type Config } from "../endpoint/config.js";
-import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
-import { VERSION } from "../endpoint/version.js";
-import { findHostProcess } from "../hosts/doorbell/box-folder.js";
-import { serveAgent } from "./adapter.js";
+import { usualInstructions } from "./instructions.js";
 import { lingerMs } from "./limits.js";
-import { serveProblem, type HostStreams } from "./serve.js";
+import { serve, serveProblem, type HostStreams } from "./serve.js";
+import type { ToolServer } from "./tool-server.js";
 
 /**
  * Runs the MCP server of one agent on the process's own streams, until its host closes them or asks the
@@ -40,22 +38,41 @@ export async function runAdapter(options: {
       await serveProblem(config.message, streams);
       return 0;
     }
-    const cwd = workingDirectory();
-    if (cwd === undefined) writeLine(unknownDirectory);
-    if (process.stdin.isTTY) void greetTerminal({ config, program, log: writeLine });
-    await serveAgent({
-      config,
-      program,
-      cwd,
-      hostPid: findHostProcess(),
-      ...streams,
-    });
+    if (process.stdin.isTTY) {
+      const { greetTerminal } = await import("./greet-terminal.js");
+      void greetTerminal({ config, program, log: writeLine });
+    }
+    await serveAgent(config, program, streams);
     return 0;
   } finally {
     for (const name of endingSignals) process.off(name, end);
     // What a host no longer reads would keep the process from ending for ever.
     systemClock.after(lingerMs, () => process.exit());
   }
+}
+
+/** The host is answered from here; what needs a broker is loaded then. */
+async function serveAgent(config: Config, program: string, streams: HostStreams): Promise<void> {
+  const cwd = workingDirectory();
+  if (cwd === undefined) streams.log(unknownDirectory);
+  const experimental = config.opensChannel
+    ? (await import("./channel.js")).channelCapabilities
+    : undefined;
+  const options = {
+    instructions: usualInstructions,
+    experimental,
+    load: async (server: ToolServer) => {
+      const { Adapter } = await import("./adapter.js").catch(explainMissing);
+      return new Adapter({ config, program, cwd, server, log: streams.log });
+    },
+  };
+  await serve(options, streams);
+}
+
+function explainMissing(cause: unknown): never {
+  const sentence =
+    "Peerline's own files cannot be loaded, as after an upgrade: tell your user to restart this agent, so that it runs what is installed now.";
+  throw new Error(sentence, { cause });
 }
 
 const endingSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -70,24 +87,3 @@ function writeLine(text: string): void {
 
 /** In characters. */
 const maxLogLine = 1000;
-
-/** Tells a person who runs the server by hand what it is, and what it would connect to. */
-export async function greetTerminal(options: {
-  config: Config;
-  program: string;
-  log: (line: string) => void;
-}): Promise<void> {
-  const { config, program, log } = options;
-  log(
-    `MCP server ${VERSION}. Coding agents start it themselves, once \`peerline install\` has told them of it.`,
-  );
-  try {
-    const connection = await connectBroker({ config, program, start: false });
-    const { version } = connection.info;
-    await connection.close();
-    log(`broker ${version} runs at ${config.endpoint}.`);
-  } catch (error) {
-    log(error instanceof Error ? error.message : String(error));
-  }
-  log("waiting for an MCP client on standard input; Ctrl-C ends it.");
-}

@@ -1,13 +1,14 @@
 import {
+  asMessage,
   ErrorCode,
-  JSONRPCMessageSchema,
-  RequestIdSchema,
-  type JSONRPCMessage,
+  isObject,
+  isRequestId,
+  type Message,
   type RequestId,
-} from "@modelcontextprotocol/sdk/types.js";
+} from "./json-rpc.js";
 import { maxBatchAnswers, maxLineBytes } from "./limits.js";
 import type { Line } from "./line-reader.js";
-import { wrongParams } from "./parameters.js";
+import { wrongParams } from "./wrong-params.js";
 
 /** What has to be answered to a line that is no message. */
 export interface Refusal {
@@ -18,12 +19,12 @@ export interface Refusal {
 }
 
 /** A line as a message, or the errors that answer it; neither for a line that has nothing in it. */
-export function readLine(line: Line): { message?: JSONRPCMessage; refusals?: Refusal[] } {
+export function readLine(line: Line): { message?: Message; refusals?: Refusal[] } {
   if (line.tooLong !== undefined) {
     const { id = null, isRequest } = line.tooLong;
     // An answer to one of our requests is not answered.
     if (!isRequest && id !== null) return { refusals: [] };
-    return refused(id, ErrorCode.InvalidRequest, `the line has more than ${maxLineBytes} bytes`);
+    return refused(id, ErrorCode.invalidRequest, `the line has more than ${maxLineBytes} bytes`);
   }
   // A mark of the byte order is no part of a message, and some programs begin with one.
   const text = line.text.replace(/^\uFEFF/, "").trim();
@@ -32,12 +33,12 @@ export function readLine(line: Line): { message?: JSONRPCMessage; refusals?: Ref
   try {
     value = JSON.parse(text);
   } catch {
-    return refused(null, ErrorCode.ParseError, "the line is not JSON: write one message a line");
+    return refused(null, ErrorCode.parse, "the line is not JSON: write one message a line");
   }
   const wrong = wrongParams(value);
-  if (wrong !== undefined) return refused(wrong.id, ErrorCode.InvalidParams, wrong.sentence);
-  const message = JSONRPCMessageSchema.safeParse(value);
-  if (message.success) return { message: message.data };
+  if (wrong !== undefined) return refused(wrong.id, ErrorCode.invalidParams, wrong.sentence);
+  const message = asMessage(value);
+  if (message !== undefined) return { message };
   return { refusals: Array.isArray(value) ? refuseBatch(value) : refuseOne(value) };
 }
 
@@ -49,7 +50,7 @@ function refuseBatch(batch: readonly unknown[]): Refusal[] {
     .filter((id) => id !== null);
   return (ids.length === 0 ? [null] : ids).map((id) => ({
     id,
-    code: ErrorCode.InvalidRequest,
+    code: ErrorCode.invalidRequest,
     message: why,
   }));
 }
@@ -60,7 +61,7 @@ function refuseOne(value: unknown): Refusal[] {
   if (isAnswer) return [];
   const message =
     'this is no JSON-RPC 2.0 message: it needs jsonrpc "2.0", a method, params that are an object, and an id that is text or a whole number';
-  return [{ id: idOf(value), code: ErrorCode.InvalidRequest, message }];
+  return [{ id: idOf(value), code: ErrorCode.invalidRequest, message }];
 }
 
 function refused(id: Refusal["id"], code: number, message: string): { refusals: Refusal[] } {
@@ -68,9 +69,5 @@ function refused(id: Refusal["id"], code: number, message: string): { refusals: 
 }
 
 function idOf(value: unknown): RequestId | null {
-  return isObject(value) ? (RequestIdSchema.safeParse(value["id"]).data ?? null) : null;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject(value) && isRequestId(value["id"]) ? value["id"] : null;
 }

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
-import { automaticName, readName } from "../../src/contract/names.js";
+import { automaticName } from "../../src/contract/automatic-name.js";
+import { readName } from "../../src/contract/names.js";
 
 const form = /^[a-z0-9][a-z0-9._-]{0,39}$/;
 

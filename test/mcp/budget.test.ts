@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import { PassThrough } from "node:stream";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { describe, expect, test } from "vitest";
 import { Urgency } from "../../gen/peerline/v1/message_pb.js";
@@ -8,7 +9,9 @@ import { doorbellText } from "../../src/mcp/ring-schedule.js";
 import { maxNameLength } from "../../src/contract/limits.js";
 import { maxUnreadSenders } from "../../src/client/limits.js";
 import { makePage } from "../../src/mcp/page.js";
-import { makeResult, createToolServer } from "../../src/mcp/tool-server.js";
+import { usualInstructions } from "../../src/mcp/instructions.js";
+import { makeResult } from "../../src/mcp/result.js";
+import { serve } from "../../src/mcp/serve.js";
 import { allTools } from "../../src/mcp/tools/all-tools.js";
 import { held } from "../client/held.js";
 
@@ -40,7 +43,7 @@ describe("what a model reads in every session", () => {
     expect(definitions).toHaveLength(allTools.length);
     for (const [index, { description, parameters }] of allTools.entries()) {
       expect(definitions[index]).toContain(JSON.stringify(description));
-      for (const parameter of Object.values(parameters.shape)) {
+      for (const parameter of Object.values(parameters)) {
         expect(parameter.description).toBeTruthy();
         expect(definitions[index]).toContain(JSON.stringify(parameter.description));
       }
@@ -99,15 +102,28 @@ describe("what a doorbell costs", () => {
  * and `_meta` are for the host alone.
  */
 async function readServer(): Promise<{ definitions: string[]; instructions: string }> {
-  const [near, far] = InMemoryTransport.createLinkedPair();
-  const server = createToolServer(() => Promise.reject(new Error("no tool is called")), {
-    hasChannel: false,
-  });
+  const [input, output] = [new PassThrough(), new PassThrough()];
+  const serving = serve(
+    {
+      instructions: usualInstructions,
+      experimental: undefined,
+      load: () => Promise.reject(new Error("no tool is called")),
+    },
+    {
+      input,
+      output,
+      parentPid: () => process.ppid,
+      signal: new AbortController().signal,
+      log: () => {},
+    },
+  );
   const client = new Client({ name: "test-host", version: "1.2.3" });
-  await Promise.all([server.connect(far), client.connect(near)]);
+  // It reads and writes lines, on whichever side.
+  await client.connect(new StdioServerTransport(output, input));
   const { tools } = await client.listTools();
   const instructions = client.getInstructions() ?? "";
-  await client.close();
+  input.end();
+  await serving;
   const definitions = tools.map(({ name, description, inputSchema }) =>
     JSON.stringify({ name: prefix + name, description, input_schema: inputSchema }),
   );

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
-import { usualInstructions as instructions } from "../../src/mcp/tool-server.js";
+import { usualInstructions as instructions } from "../../src/mcp/instructions.js";
 import { allTools } from "../../src/mcp/tools/all-tools.js";
 import { sendMessage } from "../../src/mcp/tools/send-message.js";
 
@@ -29,7 +29,7 @@ describe("the manners that a model is told", () => {
 
   test("name no tool, parameter or state that does not exist", () => {
     const known = new Set([
-      ...allTools.flatMap(({ name, parameters }) => [name, ...Object.keys(parameters.shape)]),
+      ...allTools.flatMap(({ name, parameters }) => [name, ...Object.keys(parameters)]),
       ...words(ReceiptState),
       ...words(Reach),
     ]);

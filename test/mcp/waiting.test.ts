@@ -31,7 +31,8 @@ describe("get_messages with wait_ms", () => {
     const hosts = [
       // Without a sign of life from the call.
       { clientName: "claude-code", patienceMs: 30 * 60_000 },
-      { clientName: "codex-mcp-client", patienceMs: 300_000 },
+      // After that a program of its code mode yields, and its call's result may be lost.
+      { clientName: "codex-mcp-client", patienceMs: 30_000 },
       { clientName: "gemini-cli-mcp-client-peerline", patienceMs: 10 * 60_000 },
       { clientName: "some-other-host", patienceMs: 60_000 },
     ];
@@ -41,7 +42,7 @@ describe("get_messages with wait_ms", () => {
         raw.write(wait(3, { wait_ms: 86_400_000 }, "asked"));
         await eventually(() => expect(progressOf(raw)).not.toEqual([]), 15_000);
         const [{ progress, total }] = progressOf(raw);
-        expect(total, clientName).toBeGreaterThanOrEqual(45_000);
+        expect(total, clientName).toBeGreaterThanOrEqual(20_000);
         expect(total, clientName).toBeLessThan(patienceMs);
         expect(progress).toBeLessThan(total);
       }),

@@ -1,6 +1,6 @@
 import type { RegisterRequest } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind, type Profile } from "../../../gen/peerline/v1/peer_pb.js";
-import { automaticName } from "../../contract/names.js";
+import { automaticName } from "../../contract/automatic-name.js";
 import {
   boundBytes,
   boundCount,

@@ -9,7 +9,7 @@ import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "../../clock.js";
-import { automaticName } from "../../contract/names.js";
+import { automaticName } from "../../contract/automatic-name.js";
 import type { BrokerSettings } from "../../contract/settings.js";
 import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";

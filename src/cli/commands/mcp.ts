@@ -1,7 +1,6 @@
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
-import { reportFailure } from "../failure.js";
-import { Output } from "../print/output.js";
+import { runAdapter } from "../../mcp/run-adapter.js";
 import type { Define } from "../shell.js";
 
 export const define: Define = (command, shell) => {
@@ -33,9 +32,12 @@ Example, in a host's configuration:
  */
 export async function runMcp(program: string, args: readonly string[] = []): Promise<number> {
   try {
-    const { runAdapter } = await import("../../mcp/run-adapter.js");
     return await runAdapter({ config: settings(args), program });
   } catch (error) {
+    const [{ reportFailure }, { Output }] = await Promise.all([
+      import("../failure.js"),
+      import("../print/output.js"),
+    ]);
     return reportFailure(error, new Output(process.stderr));
   }
 }

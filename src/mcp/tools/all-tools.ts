@@ -15,3 +15,9 @@ export const allTools: readonly Tool[] = [
   setSummary,
   setName,
 ];
+
+export function toolNamed(name: string): Tool {
+  const tool = allTools.find((one) => one.name === name);
+  if (tool === undefined) throw new Error(`nothing runs the tool ${name}`);
+  return tool;
+}

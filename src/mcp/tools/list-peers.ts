@@ -1,12 +1,11 @@
-import { z } from "zod";
 import { PeerScope } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { peerText } from "../../contract/peer-text.js";
 import { otherOwnersNote } from "../known-peers.js";
-import { choice, flag } from "../lenient.js";
 import { maxListedPeers } from "../limits.js";
 import { AdapterError } from "../refusal.js";
 import { wireTime, kindWord, reachWord } from "../words.js";
+import { listPeersDefinition } from "./definitions.js";
 import { defineTool } from "./tool.js";
 
 const scopes = {
@@ -16,21 +15,9 @@ const scopes = {
   directory: PeerScope.DIRECTORY,
 } as const;
 
-export const listPeers = defineTool({
-  name: "list_peers",
-  title: "List agents",
-  description: `Lists the agents you can message, online first, at most ${maxListedPeers}: name, program, directory, branch, what each works on, when a message reaches it (reach) and how many it has not read (waiting). \`you\` is your own name.`,
-  isReadOnly: true,
-  isIdempotent: true,
-  parameters: z.strictObject({
-    scope: choice(["all", "machine", "repository", "directory"])
-      .optional()
-      .describe("all (default), or those on your machine, in your repository or directory"),
-    online_only: flag().optional().describe("true leaves out agents that are offline"),
-  }),
-  aliases: {},
-
-  async run({ scope = "all", online_only = false }, { line, identity, known, cwd, signal }) {
+export const listPeers = defineTool(
+  listPeersDefinition,
+  async ({ scope = "all", online_only = false }, { line, identity, known, cwd, signal }) => {
     if (cwd === undefined && (scope === "repository" || scope === "directory")) {
       throw new AdapterError(
         "BAD_PARAMETER",
@@ -59,7 +46,7 @@ export const listPeers = defineTool({
       ),
     };
   },
-});
+);
 
 function describePeer(peer: Peer, ownHost: string | undefined) {
   const { name, kind, profile, online, reach, waitingMessages } = peer;

@@ -1,24 +1,13 @@
-import { z } from "zod";
 import type { Receipt } from "../../../gen/peerline/v1/message_pb.js";
 import { shortId } from "../../contract/ids.js";
 import { peerText } from "../../contract/peer-text.js";
-import { messageId } from "../lenient.js";
 import { wireTime, evidenceWord, stateWord } from "../words.js";
+import { messageStatusDefinition } from "./definitions.js";
 import { defineTool } from "./tool.js";
 
-export const messageStatus = defineTool({
-  name: "message_status",
-  title: "See where a message stands",
-  description:
-    "Shows how far a message you sent or received has got with each recipient (state): queued (stored), leased (handed to its session), presented (in a result given to its program), confirmed (the program went on after that), answered; or expired, dead_lettered (given up: see reason).",
-  isReadOnly: true,
-  isIdempotent: true,
-  parameters: z.strictObject({
-    message_id: messageId(z.string().min(8)).describe("its id from send_message or get_messages"),
-  }),
-  aliases: { id: "message_id" },
-
-  async run(parameters, { line, known, signal }) {
+export const messageStatus = defineTool(
+  messageStatusDefinition,
+  async (parameters, { line, known, signal }) => {
     const request = { messageId: parameters.message_id };
     const { record } = await line.call(
       (client, options) => client.getMessage(request, options),
@@ -35,7 +24,7 @@ export const messageStatus = defineTool({
       receipts: receipts?.map(describeReceipt) ?? [],
     };
   },
-});
+);
 
 function describeReceipt(receipt: Receipt) {
   return {

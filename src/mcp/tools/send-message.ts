@@ -1,58 +1,18 @@
 import { createHash } from "node:crypto";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { v7 as uuidv7 } from "uuid";
-import { z } from "zod";
 import type { SendResult } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { shortId } from "../../contract/ids.js";
-import { choice, messageId, peers, text } from "../lenient.js";
 import { maxTextBytes } from "../../contract/limits.js";
 import { maxUnansweredSends } from "../limits.js";
 import { AdapterError, explainEntry } from "../refusal.js";
 import { readSeconds, reachWord, readUrgency, stateWord } from "../words.js";
+import { sendMessageDefinition } from "./definitions.js";
 import { defineTool } from "./tool.js";
 
-export const sendMessage = defineTool({
-  name: "send_message",
-  title: "Send a message to agents",
-  description:
-    "Sends a message to other agents, whatever program runs them. It is stored until they read it, also while they are away. The result says for each when it hears of the message (reach): wakes (now), next_turn, or stored (when it next asks or returns).",
-  isReadOnly: false,
-  isIdempotent: false,
-  parameters: z.strictObject({
-    to: peers().describe("the recipient's name as in list_peers, or a list of names"),
-    message: text(z.string().min(1)).describe(
-      `the text, at most ${maxTextBytes} bytes; put more into a file and send its path`,
-    ),
-    in_reply_to: messageId(z.string().min(1))
-      .optional()
-      .describe("the id of the message this answers"),
-    thread_id: text(z.string().min(1))
-      .optional()
-      .describe(
-        "a name for the exchange, of A-Z a-z 0-9 . _ : -; an answer joins its question's thread without",
-      ),
-    urgency: choice(["fyi", "normal", "interrupt"])
-      .optional()
-      .describe(
-        "fyi (wakes nobody, needs no answer), normal (default) or interrupt (you are blocked)",
-      ),
-    expires_in: z
-      .union([z.int().min(1), z.string().min(1)])
-      .optional()
-      .describe("how long it may wait unread: seconds, or 10m, 2h, 1d; default 30d"),
-  }),
-  aliases: {
-    to_id: "to",
-    peer_id: "to",
-    recipient: "to",
-    recipients: "to",
-    text: "message",
-    content: "message",
-    body: "message",
-    reply_to: "in_reply_to",
-  },
-
-  async run(parameters, { line, unanswered, known, signal }) {
+export const sendMessage = defineTool(
+  sendMessageDefinition,
+  async (parameters, { line, unanswered, known, signal }) => {
     const request = {
       to: [parameters.to].flat(),
       text: checkText(parameters.message),
@@ -71,7 +31,7 @@ export const sendMessage = defineTool({
     for (const { recipient } of results) known.show(recipient?.name ?? "", recipient?.peerId ?? "");
     return { message_id: shortId(messageId), recipients: results.map(describeRecipient) };
   },
-});
+);
 
 function checkText(text: string): string {
   const bytes = Buffer.byteLength(text);

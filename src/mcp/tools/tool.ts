@@ -1,27 +1,18 @@
-import type { z } from "zod";
 import type { Line } from "../../client/line.js";
 import type { Mail } from "../../client/mail.js";
 import type { HostClient } from "../../hosts/host.js";
 import type { AgentIdentity } from "../agent-identity.js";
 import type { KnownPeers } from "../known-peers.js";
 import type { ShownPiece } from "../presentations.js";
-import type { Facts } from "../tool-server.js";
+import type { Facts } from "../result.js";
+import type { ParameterSet, ToolDefinition, ValuesOf } from "./definitions.js";
 import type { UnansweredSends } from "./send-message.js";
 
 /** What the agent's host can call. */
-export interface Tool<Parameters extends z.ZodObject = z.ZodObject> {
-  readonly name: string;
-  readonly title: string;
-  /** For the model: what it does, and when to use it. */
-  readonly description: string;
-  /** It changes nothing that anyone could see. */
-  readonly isReadOnly: boolean;
-  /** Calling it again with the same parameters changes nothing more. */
-  readonly isIdempotent: boolean;
-  readonly parameters: Parameters;
-  /** Other names that models give the parameters. */
-  readonly aliases: Readonly<Record<string, keyof z.output<Parameters> & string>>;
-  run(parameters: z.output<Parameters>, call: ToolCall): Promise<Facts>;
+export interface Tool<
+  Parameters extends ParameterSet = ParameterSet,
+> extends ToolDefinition<Parameters> {
+  run(parameters: ValuesOf<Parameters>, call: ToolCall): Promise<Facts>;
 }
 
 /** What a tool has at hand for one call. */
@@ -49,6 +40,9 @@ export interface ToolCall {
 }
 
 /** Checks a tool's parts against each other, and lets it stand in a list with others. */
-export function defineTool<Parameters extends z.ZodObject>(tool: Tool<Parameters>): Tool {
-  return tool;
+export function defineTool<Parameters extends ParameterSet>(
+  definition: ToolDefinition<Parameters>,
+  run: Tool<Parameters>["run"],
+): Tool {
+  return { ...definition, run };
 }
