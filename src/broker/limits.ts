@@ -56,6 +56,12 @@ export const creationsPerSecond = 1;
 export const maxCreationBurstOfConnection = 64;
 export const creationsPerSecondOfConnection = 0.1;
 
+/**
+ * Secrets of a keyring that are hashed in one go, about a millisecond of work. A registration costs as much
+ * as one without a keyring, and that again for each so many secrets in it.
+ */
+export const secretsPerSlice = 256;
+
 /** Registrations and deletions of peers that may wait for their turn. */
 export const maxWaitingRegistrations = 1024;
 export const maxWaitingRegistrationsOfConnection = 256;

@@ -1,4 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { create } from "@bufbuild/protobuf";
+import { RegisterRequestSchema } from "../../gen/peerline/v1/broker_service_pb.js";
+import { readRegistration } from "../../src/broker/calls/registration-request.js";
+import { maxKeyring, secretsPerSlice } from "../../src/broker/limits.js";
 import type { Store } from "../../src/broker/store.js";
 import { deferred } from "../rpc/deferred.js";
 import { openStore } from "../store/sqlite/open-store.js";
@@ -44,6 +48,42 @@ test("hundreds of registrations of one peer at once keep nobody else waiting", a
   expect(created).toBe(true);
   expect(servedBefore).toBeLessThan(served / 2);
   expect((await broker.join({ secret: flooder.secret, instanceId: "1" })).name).toBe("flooder");
+});
+
+test("long keyrings over many connections keep no newcomer waiting", async () => {
+  const keyring = Array.from({ length: maxKeyring }, newSecret);
+  const honest = broker.client();
+  await honest.getServerInfo({});
+  let served = 0;
+  const underWay = deferred();
+  const calls = Array.from({ length: 30 }, async (_, index) => {
+    const call = broker.client().register({ keyring, instanceId: String(index) });
+    expect(await reasonOf(call)).toBe("PEER_NOT_FOUND");
+    served++;
+    underWay.resolve();
+  });
+  await underWay.promise;
+  const { created } = await honest.register({ secret: newSecret(), name: "honest" });
+  const servedBefore = served;
+  await Promise.all(calls);
+  expect(created).toBe(true);
+  expect(servedBefore).toBeLessThan(calls.length / 2);
+});
+
+test("a long keyring is read in slices, between which other work goes on", async () => {
+  const keyring = Array.from({ length: maxKeyring }, newSecret);
+  const request = create(RegisterRequestSchema, { keyring, instanceId: "1" });
+  let turns = 0;
+  let isRead = false;
+  const count = (): void => {
+    turns++;
+    if (!isRead) setImmediate(count);
+  };
+  setImmediate(count);
+  const { keyringHashes } = await readRegistration(request, () => undefined);
+  isRead = true;
+  expect(keyringHashes).toHaveLength(maxKeyring);
+  expect(turns).toBeGreaterThanOrEqual(maxKeyring / secretsPerSlice - 1);
 });
 
 async function revision(): Promise<number | undefined> {

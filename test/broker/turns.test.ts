@@ -19,8 +19,12 @@ function busyTurns() {
   const { promise, resolve: release } = deferred();
   void turns.run(() => promise);
   const done: string[] = [];
-  const run = (name: string, connection: Connection, signal = new AbortController().signal) =>
-    turns.run(async () => void done.push(name), { connection, signal });
+  const run = (
+    name: string,
+    connection: Connection,
+    signal = new AbortController().signal,
+    cost?: number,
+  ) => turns.run(async () => void done.push(name), { connection, signal }, cost);
   return { run, done, release };
 }
 
@@ -52,6 +56,22 @@ describe("turns", () => {
     // Who had one is behind who had none.
     await Promise.all([run("g5", greedy), run("n1", connect()), run("l2", late)]);
     expect(done.slice(-3)).toEqual(["g5", "n1", "l2"]);
+  });
+
+  test("go to what costs little, however many connections ask for what costs much", async () => {
+    const { run, done, release } = busyTurns();
+    const crowd = Array.from({ length: 300 }, connect);
+    const waiting = crowd.flatMap((connection) => [
+      run("dear", connection, undefined, 17),
+      run("dear", connection, undefined, 17),
+    ]);
+    const [honest, again] = [connect(), connect()];
+    waiting.push(run("cheap", honest), run("cheap", again), run("also dear", again, undefined, 17));
+    release();
+    await Promise.all(waiting);
+    expect(done.slice(0, 2)).toEqual(["cheap", "cheap"]);
+    // What costs as much as that of the crowd has its turn before the second round of that begins.
+    expect(done.indexOf("also dear")).toBe(302);
   });
 
   test("are waited for by so many of one connection, and the rest is told when to come back", async () => {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { RegisterRequest } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind, type Profile } from "../../../gen/peerline/v1/peer_pb.js";
 import { automaticName } from "../../contract/automatic-name.js";
@@ -16,6 +17,7 @@ import {
   maxKeyring,
   maxSecretBytes,
   minSecretBytes,
+  secretsPerSlice,
 } from "../limits.js";
 import { readProfile } from "../peers/profile.js";
 import { sha256 } from "../peers/sessions.js";
@@ -39,10 +41,10 @@ export interface Registration {
 }
 
 /** `nameOf` gives the name of the peer that has a secret. */
-export function readRegistration(
+export async function readRegistration(
   request: RegisterRequest,
   nameOf: (secretHash: string) => string | undefined,
-): Registration {
+): Promise<Registration> {
   const { secret, keyring, instanceId, conversationId, baseName } = request;
   boundCount("keyring", keyring.length, maxKeyring);
   if (keyring.length === 0) requireField("secret", secret);
@@ -55,7 +57,12 @@ export function readRegistration(
   boundBytes("conversation_id", conversationId, maxConversationIdBytes);
   matchField("conversation_id", conversationId, /^[A-Za-z0-9._:/-]*$/, "of A-Z a-z 0-9 . _ : / -");
   const secretHash = secret === "" ? "" : hashOf(secret);
-  const keyringHashes = keyring.map(hashOf);
+  const keyringHashes: string[] = [];
+  for (const other of keyring) {
+    keyringHashes.push(hashOf(other));
+    // Other calls go on beside a long keyring.
+    if (keyringHashes.length % secretsPerSlice === 0) await setImmediate();
+  }
   // A peer keeps a name that is reserved only now.
   const isKept = [secretHash, ...keyringHashes].some((hash) => nameOf(hash) === request.name);
   const name = request.name === "" || isKept ? request.name : requireName(request.name);

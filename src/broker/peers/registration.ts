@@ -18,7 +18,7 @@ import type { Connection } from "../../rpc/server.js";
 import { Conversations } from "./conversations.js";
 import { Creations } from "./creations.js";
 import { refTo, type Directory, type PeerRecord } from "./directory.js";
-import { reclaimDelayMs, seenAgainMs } from "../limits.js";
+import { reclaimDelayMs, secretsPerSlice, seenAgainMs } from "../limits.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";
@@ -89,8 +89,9 @@ export class Registrar {
   }
 
   async register(request: RegisterRequest, caller: Caller): Promise<RegisterResponse> {
+    const cost = 1 + request.keyring.length / secretsPerSlice;
     for (;;) {
-      const outcome = await this.#turns.run(() => this.#attempt(request, caller), caller);
+      const outcome = await this.#turns.run(() => this.#attempt(request, caller), caller, cost);
       if (outcome !== "wait for the former instance") return this.#respond(outcome);
       if (this.#formerInstances.size > 0) await this.#reclaimed.next(caller.signal);
     }
@@ -105,7 +106,7 @@ export class Registrar {
     const nameOf = (secretHash: string): string | undefined =>
       this.#directory.getBySecretHash(secretHash)?.stored.name;
     // In turn, since the hashes of a long keyring take their time.
-    const wish = { ...readRegistration(request, nameOf), connection };
+    const wish = { ...(await readRegistration(request, nameOf)), connection };
     const held = this.#heldPeers(wish);
     const own = this.#ownSession(wish, held);
     if (own !== undefined) return this.#returning(wish, held, own);

@@ -11,6 +11,7 @@ export interface Caller {
 }
 
 interface Waiting {
+  readonly cost: number;
   readonly begin: () => Promise<void>;
   readonly refuse: (reason: unknown) => void;
 }
@@ -18,24 +19,34 @@ interface Waiting {
 /**
  * Work that is done one piece after the other, so that two callers never choose the same peer.
  *
- * The next turn goes to the connection whose last turn is the longest ago. One that had no turn yet comes
- * before all others. So a connection that asks thousands of times at once delays each other one by one turn
- * at most. What waits is bounded, over each connection and in all. Where all places are taken, the
- * connection that has the most gives one up to a connection that has fewer.
+ * Each piece has a cost. The next turn goes to the connection that will have spent the least by it, and
+ * between equals to the one that has waited longer. A connection that comes for the first time, or
+ * again after a while, begins with what the others have spent by then. So a connection that asks
+ * thousands of times, or many connections that ask for dear work, delay a small piece by one turn at most.
+ * What waits is bounded, over each connection and in all. Where all places are taken, the connection that
+ * has the most gives one up to a connection that has fewer.
  */
 export class Turns {
   /** In the order in which they began to wait. */
   readonly #waiting = new Map<Connection, Waiting[]>();
-  readonly #lastTurns = new WeakMap<Connection, number>();
+  /** What the turns of each connection have cost, as told above. */
+  readonly #spent = new WeakMap<Connection, number>();
   #count = 0;
-  #turn = 0;
+  /** What the connection that has the turn, or had the last one, had spent before it. */
+  #begun = 0;
   #isServing = false;
 
   /**
    * Does the work in its turn and resolves to what it does. RATE_LIMITED where there is no place. Rejects
    * with the signal's reason when that aborts before the turn has come: the work is then not done.
+   *
+   * @param cost 1 for a small piece of work
    */
-  async run<T>(work: () => Promise<T>, { connection, signal }: Caller = ownCaller): Promise<T> {
+  async run<T>(
+    work: () => Promise<T>,
+    { connection, signal }: Caller = ownCaller,
+    cost = 1,
+  ): Promise<T> {
     signal.throwIfAborted();
     this.#makePlace(connection);
     return new Promise<T>((resolve, reject) => {
@@ -45,6 +56,7 @@ export class Turns {
       };
       const stay = (): void => signal.removeEventListener("abort", leave);
       const waiting: Waiting = {
+        cost,
         begin: async () => {
           stay();
           await work().then(resolve, reject);
@@ -67,7 +79,8 @@ export class Turns {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const [connection, waiting] = next;
       this.#remove(connection, waiting);
-      this.#lastTurns.set(connection, ++this.#turn);
+      this.#begun = this.#spentBy(connection);
+      this.#spent.set(connection, this.#begun + waiting.cost);
       await waiting.begin();
     }
     this.#isServing = false;
@@ -75,14 +88,19 @@ export class Turns {
 
   #next(): [Connection, Waiting] | undefined {
     let next: [Connection, Waiting] | undefined;
-    let longestAgo = Number.POSITIVE_INFINITY;
+    let least = Number.POSITIVE_INFINITY;
     for (const [connection, [first]] of this.#waiting) {
-      const lastTurn = this.#lastTurns.get(connection) ?? 0;
-      if (first === undefined || lastTurn >= longestAgo) continue;
+      if (first === undefined) continue;
+      const spent = this.#spentBy(connection) + first.cost;
+      if (spent >= least) continue;
       next = [connection, first];
-      longestAgo = lastTurn;
+      least = spent;
     }
     return next;
+  }
+
+  #spentBy(connection: Connection): number {
+    return Math.max(this.#begun, this.#spent.get(connection) ?? 0);
   }
 
   #makePlace(connection: Connection): void {
