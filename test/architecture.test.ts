@@ -182,6 +182,14 @@ test("the rules do no input or output of their own", () => {
   expect(io).toEqual([]);
 });
 
+test("a test with real hosts meets nothing that another, or its own first try, has left", () => {
+  const folder = join(root, "test/e2e/hosts");
+  const sharing = readdirSync(folder).filter((name) =>
+    /\bbeforeAll\b/.test(read(join(folder, name))),
+  );
+  expect(sharing).toEqual([]);
+});
+
 test("every folder is known", () => {
   const folders = new Set(sources.map((name) => name.split("/")[0]));
   expect([...folders].filter((folder) => !(folder !== undefined && folder in mayImport))).toEqual(

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
 import { isMissing } from "../../hosts/installed-hosts.js";
@@ -25,11 +25,11 @@ describe.skipIf(isMissing("codex"))("Codex", () => {
   let broker: BrokerHome;
   let model: ScriptedModel;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     broker = await startBrokerHome();
     model = await ScriptedModel.start();
   });
-  afterAll(async () => {
+  afterEach(async () => {
     await model[Symbol.asyncDispose]();
     await broker[Symbol.asyncDispose]();
   });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isMissing } from "../../hosts/installed-hosts.js";
 import type { ModelRecord } from "../../hosts/scripted-model/record.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
@@ -84,11 +84,11 @@ describe.skipIf(cannotOpen !== undefined || hosts.length === 0)(
     let broker: BrokerHome;
     let model: ScriptedModel;
 
-    beforeAll(async () => {
+    beforeEach(async () => {
       broker = await startBrokerHome();
       model = await ScriptedModel.start();
     });
-    afterAll(async () => {
+    afterEach(async () => {
       await model[Symbol.asyncDispose]();
       await broker[Symbol.asyncDispose]();
     });

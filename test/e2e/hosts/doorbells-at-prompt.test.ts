@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isMissing } from "../../hosts/installed-hosts.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
 import { startBrokerHome, type BrokerHome } from "../../support/program.js";
@@ -18,11 +18,11 @@ describe.skipIf(hosts.length === 0 || cannotOpen !== undefined)("mail that wakes
   let broker: BrokerHome;
   let model: ScriptedModel;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     broker = await startBrokerHome();
     model = await ScriptedModel.start();
   });
-  afterAll(async () => {
+  afterEach(async () => {
     await model[Symbol.asyncDispose]();
     await broker[Symbol.asyncDispose]();
   });

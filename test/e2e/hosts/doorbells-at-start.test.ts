@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isMissing } from "../../hosts/installed-hosts.js";
 import type { ModelRequest, Turn } from "../../hosts/scripted-model/model-request.js";
 import type { Step } from "../../hosts/scripted-model/script.js";
@@ -26,11 +26,11 @@ describe.skipIf(hosts.length === 0)("mail that waited for a host", () => {
   let broker: BrokerHome;
   let model: ScriptedModel;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     broker = await startBrokerHome();
     model = await ScriptedModel.start();
   });
-  afterAll(async () => {
+  afterEach(async () => {
     await model[Symbol.asyncDispose]();
     await broker[Symbol.asyncDispose]();
   });

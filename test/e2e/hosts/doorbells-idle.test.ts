@@ -1,5 +1,5 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
 import { isMissing } from "../../hosts/installed-hosts.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
@@ -34,11 +34,11 @@ describe.skipIf(hosts.length === 0)("mail that comes while a host is idle", () =
   let broker: BrokerHome;
   let model: ScriptedModel;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     broker = await startBrokerHome();
     model = await ScriptedModel.start();
   });
-  afterAll(async () => {
+  afterEach(async () => {
     await model[Symbol.asyncDispose]();
     await broker[Symbol.asyncDispose]();
   });
@@ -77,6 +77,8 @@ describe.skipIf(hosts.length === 0)("mail that comes while a host is idle", () =
         words.includes("Peerline: 1 unread "),
       );
       expect(doorbells).toHaveLength(1);
+      const message = record.context.filter((one) => one.text.includes(text));
+      expect(message).toMatchObject([{ role: "tool" }]);
       // Waking it was seen to work.
       await agent.isReachedBy(Reach.WAKES);
     },

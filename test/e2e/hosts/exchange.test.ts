@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { isMissing } from "../../hosts/installed-hosts.js";
 import { lastResult } from "../../hosts/scripted-model/model-request.js";
@@ -19,11 +19,11 @@ describe.skipIf(pairs.length === 0)("two real hosts", () => {
   let broker: BrokerHome;
   let model: ScriptedModel;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     broker = await startBrokerHome();
     model = await ScriptedModel.start();
   });
-  afterAll(async () => {
+  afterEach(async () => {
     await model[Symbol.asyncDispose]();
     await broker[Symbol.asyncDispose]();
   });
