@@ -268,7 +268,7 @@ export function entryReason({ error }: { error?: Status | undefined }): string |
 }
 
 /** Waits until `check` holds; fails with the last error after `timeoutMs`. */
-export async function eventually<T>(check: () => Promise<T> | T, timeoutMs = 5000): Promise<T> {
+export async function eventually<T>(check: () => Promise<T> | T, timeoutMs = 15_000): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {

@@ -22,6 +22,8 @@ export const claude: HostProgram = {
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
     CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL: "1",
     DISABLE_AUTOUPDATER: "1",
+    // For servers, before the first request: it is 5 seconds without, which a busy machine exceeds.
+    CLAUDE_CODE_MCP_STARTUP_WAIT_MS: "30000",
   }),
   once: (prompt) => ["-p", prompt],
   stay: [],

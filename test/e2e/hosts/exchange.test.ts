@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { isMissing } from "../../hosts/installed-hosts.js";
-import { lastResult } from "../../hosts/scripted-model/model-request.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
 import { startBrokerHome, type BrokerHome } from "../../support/program.js";
 import { Operator } from "../operator.js";
 import { allPrograms } from "./all-programs.js";
 import { maxRunMs } from "./limits.js";
+import { onMail } from "./on-mail.js";
 import { RealAgent } from "./real-agent.js";
 import { factsOf } from "./result-facts.js";
 
@@ -40,12 +40,10 @@ describe.skipIf(pairs.length === 0)("two real hosts", () => {
         broker,
         lines: [
           { call: "list_peers", args: {} },
-          { call: "get_messages", args: { wait_ms: 45_000 } },
-          (request) => {
-            const [asked] = factsOf(lastResult(request)).messages;
-            const args = { to: asked.from.name, message: answer, in_reply_to: asked.id };
+          onMail(({ id, from }) => {
+            const args = { to: from.name, message: answer, in_reply_to: id };
             return { call: "send_message", args };
-          },
+          }),
         ],
       });
       await using asker = await RealAgent.make(first, {
@@ -58,11 +56,10 @@ describe.skipIf(pairs.length === 0)("two real hosts", () => {
             return { call: "list_peers", args: {} };
           },
           { call: "send_message", args: { to: answerer.name, message: question } },
-          { call: "get_messages", args: { wait_ms: 45_000 } },
-          (request) => {
-            const [answered] = factsOf(lastResult(request)).messages;
-            return { call: "message_status", args: { message_id: answered.in_reply_to } };
-          },
+          onMail((answered) => ({
+            call: "message_status",
+            args: { message_id: answered.in_reply_to },
+          })),
         ],
       });
 
@@ -74,12 +71,12 @@ describe.skipIf(pairs.length === 0)("two real hosts", () => {
       // Peers' words came as results of tools, and no other way.
       expect(turnsWith(answerer, question)).toMatchObject([{ role: "tool" }]);
       expect(turnsWith(asker, answer)).toMatchObject([{ role: "tool" }]);
-      const [known, sent, , status] = asker.model.record.results.map(factsOf);
+      const [known, sent, ...others] = asker.model.record.results.map(factsOf);
       expect(known.peers).toContainEqual(
         expect.objectContaining({ name: answerer.name, client: second.client, online: true }),
       );
       expect(sent.recipients).toMatchObject([{ name: answerer.name, state: "queued" }]);
-      expect(status.receipts).toMatchObject([{ name: answerer.name, state: "answered" }]);
+      expect(others.at(-1).receipts).toMatchObject([{ name: answerer.name, state: "answered" }]);
       expect(await receipts(question)).toMatchObject([{ state: ReceiptState.ANSWERED }]);
       expect(await receipts(answer)).toMatchObject([
         { state: ReceiptState.CONFIRMED, confirmedBy: ConfirmedBy.NEXT_CALL },

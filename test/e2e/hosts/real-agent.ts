@@ -118,7 +118,11 @@ export class RealAgent implements AsyncDisposable {
 
   /** Runs the host with these arguments, to its end. */
   async run(...args: readonly string[]): Promise<void> {
-    await runToEnd([hostPath(this.#host.name), ...args], this.#start);
+    try {
+      await runToEnd([hostPath(this.#host.name), ...args], this.#start);
+    } finally {
+      this.model.record.throwFailure();
+    }
   }
 
   /**

@@ -27,11 +27,16 @@ export class ModelRecord {
     this.#arrivals.emit("change");
   }
 
+  /** Throws what went wrong in the script: a host may end as if nothing had. */
+  throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   /** Waits until the model is sent a turn that matches, and returns the first. */
   async seen(matches: (turn: Turn) => boolean, timeoutMs = maxWaitMs): Promise<Sighting> {
     using wait = new AbortScope([], timeoutMs);
     for (;;) {
-      if (this.#failure !== undefined) throw this.#failure;
+      this.throwFailure();
       for (const { turns, atMs } of this.#requests) {
         const turn = turns.find(matches);
         if (turn !== undefined) return { turn, atMs };

@@ -7,6 +7,8 @@ export interface ToolCall {
   /** Without what the host puts before the name. */
   readonly call: string;
   readonly args: Readonly<Record<string, unknown>>;
+  /** The line that gave it answers the next request too. */
+  readonly again?: true;
 }
 
 /** A step, or how it follows from what the model was sent; the model thinks until it is known. */
@@ -23,6 +25,8 @@ export class Script {
   /** After its last line the model ends each turn. */
   async next(request: ModelRequest): Promise<Step> {
     const line = this.#lines.shift() ?? { say: "Done." };
-    return typeof line === "function" ? line(request) : line;
+    const step = typeof line === "function" ? await line(request) : line;
+    if ("again" in step) this.#lines.unshift(line);
+    return step;
   }
 }
