@@ -64,7 +64,8 @@ export interface Store extends AsyncDisposable {
    * recipient within the dedupe window changes nothing and is a duplicate; with another fingerprint it
    * is MESSAGE_ID_REUSED for every recipient. A message that no recipient accepted is not kept. A
    * sender may have a quarter of what is free and one message, in a queue and of all that is kept. So
-   * there is room for others. New messages of one sender keep their order in each queue.
+   * there is room for others. New messages of one sender keep their order in each queue. A message for
+   * a reader that waits with credit may be LEASED in the same step. Its result says QUEUED all the same.
    */
   enqueue(draft: Draft, recipients: readonly PeerRef[]): Promise<EnqueueResult[]>;
 
@@ -227,7 +228,8 @@ export interface QueueReader {
   /**
    * The oldest open messages that this reader has not handed out, at most `maxMessages` and
    * `maxBytes` (of encoded messages; the first one is let through whatever its size). Empty when there
-   * is none now: `wake` then tells when that changes. Each is LEASED, durably, before it is returned.
+   * is none now: `wake` then tells when that changes, and the reader waits with this credit until then.
+   * Each is LEASED, durably, before it is returned.
    * Calls do not overlap. A message whose stored bytes are damaged is skipped, dead-lettered
    * and told to the listener.
    */

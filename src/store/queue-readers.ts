@@ -1,3 +1,4 @@
+import type { Receipt } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
 import type {
   AdvancedReceipt,
@@ -11,8 +12,8 @@ import type {
 export interface OpenMail {
   /**
    * Leases the oldest open messages at `position`, within the credit, and dead-letters damaged ones.
-   * `lastSeq` is that of the last message that it looked at; 0 when there was none. Takes, and changes
-   * that open a message again, happen in the order of their calls.
+   * `lastSeq` is that of the last message that it looked at; 0 when there was none. Takes, accepts, and
+   * changes that open a message again, happen and are answered in the order of their calls.
    */
   take(peerId: string, position: Position, credit: Credit): Promise<Taken>;
 
@@ -24,6 +25,8 @@ export interface Taken {
   readonly messages: QueuedMessage[];
   readonly damaged: readonly AdvancedReceipt[];
   readonly lastSeq: number;
+  /** It looked at every open message: none was left for want of credit. */
+  readonly isAll: boolean;
 }
 
 /** A reader has handed out every message up to `after`, except those that were `returned`. */
@@ -38,7 +41,22 @@ export interface Credit {
   readonly maxBytes: number;
 }
 
-/** The open readers of a store. A queue has at most one. */
+/** A reader's promise to hand out a message that is about to be stored, which is stored as leased then. */
+export interface Claim {
+  /** The message is stored. */
+  handOut(queued: QueuedMessage): void;
+  /** It was not stored now. */
+  release(): void;
+  /** Nobody knows whether it was stored: the reader looks for it. */
+  doubt(): void;
+}
+
+/**
+ * The open readers of a store. A queue has at most one.
+ *
+ * A message for a reader that waits with credit needs no `take`: it is stored as leased, and handed out as
+ * soon as that is durable. For that a store has to `claim` before each message that it stores.
+ */
 export class QueueReaders {
   readonly #mail: OpenMail;
   readonly #clock: Clock;
@@ -58,6 +76,21 @@ export class QueueReaders {
     return reader;
   }
 
+  /**
+   * To be called for each recipient, before a message is stored. With a claim the message is stored as
+   * leased, and the claim is settled. Without one the recipient's reader is to be woken afterwards.
+   */
+  claim(peerId: string, sizeBytes: number): Claim | undefined {
+    return this.#readers.get(peerId)?.claim(sizeBytes);
+  }
+
+  /** To be called with what was removed or closed: it is not handed out any more. */
+  withdraw(receipts: readonly Receipt[]): void {
+    for (const { recipient, seq } of receipts) {
+      if (recipient !== undefined) this.#readers.get(recipient.peerId)?.withdraw(seq);
+    }
+  }
+
   /** Tells the queue's reader, if there is one, of another message. */
   wake(peerId: string): void {
     this.#readers.get(peerId)?.wake();
@@ -70,9 +103,9 @@ export class QueueReaders {
    */
   reopening(peerId: string): (seq: number) => Promise<void> {
     const reader = this.#readers.get(peerId);
-    const reached = reader?.reached;
+    const reach = reader?.reopening();
     return async (seq) => {
-      if (reached !== undefined && seq <= (await reached)) reader?.offerAgain(seq);
+      if (reach !== undefined && seq <= (await reach())) reader?.offerAgain(seq);
       this.wake(peerId);
     };
   }
@@ -82,6 +115,11 @@ export class QueueReaders {
   }
 }
 
+/**
+ * A reader is *drained* when it has handed out, or claimed, every open message of its queue. Then it waits
+ * with the credit of the last `next`, and needs no look into the queue: what comes is claimed, and is
+ * *ready* once it is stored. A message that it does not claim, for want of credit, ends that.
+ */
 class Reader implements QueueReader {
   readonly #mail: OpenMail;
   readonly #clock: Clock;
@@ -90,8 +128,17 @@ class Reader implements QueueReader {
   readonly #onClose: () => void;
   readonly #returned = new Set<number>();
   readonly #delays = new Map<number, Disposable>();
+  /** Stored and leased, not handed out; in the order of the queue. */
+  readonly #ready: QueuedMessage[] = [];
+  readonly #claims = new Set<{ seq: number; readonly sizeBytes: number }>();
+  /** Of the credit of the last `next`, what is not claimed. */
+  #freeMessages = 0;
+  #freeBytes = 0;
+  #isDrained = false;
+  /** Something was stored without a claim since the last take began. */
+  #isBehind = false;
   #after = 0;
-  #reached = Promise.resolve(0);
+  #taking = Promise.resolve(0);
   #wakes = false;
   #closed = false;
 
@@ -109,27 +156,98 @@ class Reader implements QueueReader {
     this.#onClose = onClose;
   }
 
-  /** How far the reader is when the takes under way have ended. */
-  get reached(): Promise<number> {
-    return this.#reached;
+  /**
+   * Something else than a new message will be open again. Returns how far the reader was by then, takes
+   * and claims under way included; to be asked once it is open.
+   */
+  reopening(): () => Promise<number> {
+    this.#fallBehind();
+    const after = this.#after;
+    const taking = this.#taking;
+    const claims = [...this.#claims];
+    return async () => Math.max(after, await taking, ...claims.map(({ seq }) => seq));
+  }
+
+  claim(sizeBytes: number): Claim | undefined {
+    const fits = this.#freeMessages >= 1 && this.#freeBytes >= sizeBytes;
+    if (!this.#isDrained || !fits) {
+      this.#fallBehind();
+      return undefined;
+    }
+    this.#freeMessages -= 1;
+    this.#freeBytes -= sizeBytes;
+    const claim = { seq: 0, sizeBytes };
+    this.#claims.add(claim);
+    const settle = (): void => {
+      this.#claims.delete(claim);
+      this.wake();
+    };
+    return {
+      handOut: (queued) => {
+        claim.seq = Number(queued.receipt.seq);
+        this.#after = Math.max(this.#after, claim.seq);
+        this.#ready.push(queued);
+        settle();
+      },
+      release: settle,
+      doubt: () => {
+        this.#fallBehind();
+        settle();
+      },
+    };
+  }
+
+  withdraw(seq: bigint): void {
+    const index = this.#ready.findIndex(({ receipt }) => receipt.seq === seq);
+    if (index !== -1) this.#ready.splice(index, 1);
   }
 
   async next(credit: Credit): Promise<QueuedMessage[]> {
     if (this.#closed || credit.maxMessages < 1) return [];
-    const position = this.#position();
-    const taking = this.#mail.take(this.#peerId, position, credit);
-    this.#reached = taking.then(
-      ({ lastSeq }) => Math.max(position.after, lastSeq),
-      () => position.after,
+    if (this.#ready.length > 0) return this.#ready.splice(0, this.#countReady(credit));
+    this.#freeMessages = credit.maxMessages - this.#claims.size;
+    this.#freeBytes = [...this.#claims].reduce(
+      (free, one) => free - one.sizeBytes,
+      credit.maxBytes,
     );
-    const { messages, damaged, lastSeq } = await taking;
+    // Each claim wakes the reader once it is settled.
+    return this.#isDrained || this.#claims.size > 0 ? [] : this.#take(credit);
+  }
+
+  /** How many of those that are ready are within the credit. */
+  #countReady({ maxMessages, maxBytes }: Credit): number {
+    let bytes = 0;
+    const end = this.#ready.findIndex(({ sizeBytes }, index) => {
+      bytes += sizeBytes;
+      return index >= maxMessages || (index > 0 && bytes > maxBytes);
+    });
+    return end === -1 ? this.#ready.length : end;
+  }
+
+  async #take(credit: Credit): Promise<QueuedMessage[]> {
+    const position = this.#position();
+    this.#isBehind = false;
+    const taking = this.#mail.take(this.#peerId, position, credit);
+    this.#taking = taking.then(
+      ({ lastSeq }) => lastSeq,
+      () => 0,
+    );
+    const { messages, damaged, lastSeq, isAll } = await taking;
     // Nobody meets these again, so a closed reader's listener hears of them, too.
     if (damaged.length > 0) setImmediate(() => this.#tell(damaged));
     // If the reader was closed meanwhile, its leases go to the next reader.
     if (this.#closed) return [];
     for (const seq of position.returned) if (seq <= lastSeq) this.#returned.delete(seq);
     this.#after = Math.max(this.#after, lastSeq);
+    this.#isDrained = isAll && !this.#isBehind;
+    this.#freeMessages -= messages.length;
+    for (const { sizeBytes } of messages) this.#freeBytes -= sizeBytes;
     return messages;
+  }
+
+  #fallBehind(): void {
+    this.#isDrained = false;
+    this.#isBehind = true;
   }
 
   async backlog(): Promise<QueueBacklog> {
@@ -141,15 +259,16 @@ class Reader implements QueueReader {
     const returned = Number(seq);
     if (this.#closed || returned > this.#after) return;
     if (delayMs <= 0) return this.offerAgain(returned);
-    this.#withdraw(returned);
+    this.#recall(returned);
     const delay = this.#clock.after(delayMs, () => this.offerAgain(returned));
     this.#delays.set(returned, delay);
   }
 
   offerAgain(seq: number): void {
     if (this.#closed) return;
-    this.#withdraw(seq);
+    this.#recall(seq);
     this.#returned.add(seq);
+    this.#fallBehind();
     this.wake();
   }
 
@@ -176,7 +295,7 @@ class Reader implements QueueReader {
   }
 
   /** Forgets that the message was returned. */
-  #withdraw(seq: number): void {
+  #recall(seq: number): void {
     this.#delays.get(seq)?.[Symbol.dispose]();
     this.#delays.delete(seq);
     this.#returned.delete(seq);

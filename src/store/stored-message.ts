@@ -65,6 +65,11 @@ export function queuedReceipt(
   };
 }
 
+/** The receipt of a delivery that is handed to a reader. */
+export function leased(receipt: StoredReceipt, nowMs: number): StoredReceipt {
+  return climb(receipt, { state: ReceiptState.LEASED }, nowMs).receipt;
+}
+
 export function toReceipt(stored: StoredReceipt): Receipt {
   return create(ReceiptSchema, {
     recipient: create(PeerRefSchema, { peerId: stored.peerId, name: stored.peerName }),

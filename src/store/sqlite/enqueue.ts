@@ -1,5 +1,5 @@
 import type { StoreErrorCode } from "../../broker/store.js";
-import { queuedReceipt, type StoredReceipt } from "../stored-message.js";
+import { leased, queuedReceipt, type StoredReceipt } from "../stored-message.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import type { FreeSpace } from "./free-space.js";
 import type { EnqueueOutcome, NewMessage, Operations, Recipient } from "./operations.js";
@@ -90,11 +90,12 @@ export function enqueueOperation(
     id: number,
     { fromPeerId: senderPeerId, acceptTimeMs: queuedMs }: NewMessage,
     expireTimeMs: number,
-    { peerId, name: peerName }: Recipient,
+    { peerId, name: peerName, isLeased }: Recipient,
     sizeBytes: number,
   ): StoredReceipt {
     last.seq += 1;
-    const receipt = queuedReceipt({ seq: last.seq, peerId, peerName, queuedMs });
+    const queued = queuedReceipt({ seq: last.seq, peerId, peerName, queuedMs });
+    const receipt = isLeased ? leased(queued, queuedMs) : queued;
     insertDelivery({ ...receipt, id, senderPeerId, sizeBytes, expireTimeMs, redriven: 0 });
     insertParticipant.run({ peerId, id });
     return receipt;

@@ -61,9 +61,13 @@ export function openMailOperations(
       const damaged: AdvancedRow[] = [];
       let lastSeq = 0;
       let bytes = 0;
+      let isAll = true;
       for (const row of open(peerId, position)) {
         const exceeds = messages.length > 0 && bytes + row.sizeBytes > maxBytes;
-        if (messages.length >= maxMessages || exceeds) break;
+        if (messages.length >= maxMessages || exceeds) {
+          isAll = false;
+          break;
+        }
         lastSeq = row.seq;
         const body = quarantine.intactBody(row);
         const sound = soundDelivery(quarantine, row, () => body);
@@ -84,7 +88,7 @@ export function openMailOperations(
         messages.push({ body, receipt, redelivered });
         bytes += sound.sizeBytes;
       }
-      return { messages, damaged, lastSeq };
+      return { messages, damaged, lastSeq, isAll };
     },
 
     backlog(peerId, { after, returned }) {

@@ -122,6 +122,8 @@ export type NewMessage = Omit<MessageRow, "id">;
 export interface Recipient {
   readonly peerId: string;
   readonly name: string;
+  /** Its reader hands the message out as soon as it is stored: it is stored as LEASED. */
+  readonly isLeased: boolean;
 }
 
 export type EnqueueOutcome =
@@ -143,6 +145,7 @@ export interface Taken {
   readonly messages: readonly TakenRow[];
   readonly damaged: readonly AdvancedRow[];
   readonly lastSeq: number;
+  readonly isAll: boolean;
 }
 
 export interface TakenRow {

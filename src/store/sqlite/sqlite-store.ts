@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
+  type Message,
   type MessageRecord,
   MessageRecordSchema,
   MessageSchema,
@@ -18,7 +19,7 @@ import type { Clock } from "../../clock.js";
 import { formatCursor, parseCursor } from "../history-cursor.js";
 import { describeLimits } from "../limits.js";
 import { QueueReaders, type OpenMail } from "../queue-readers.js";
-import { stamp, toReceipt } from "../stored-message.js";
+import { isOpen, queuedReceipt, stamp, toReceipt } from "../stored-message.js";
 import { Calls, startWorker } from "./calls.js";
 import { Housekeeping } from "./housekeeping.js";
 import { maxDamagesTold, type SqliteLimits, sqliteLimits } from "./limits.js";
@@ -76,8 +77,8 @@ function storeOn(parts: {
   const mail: OpenMail = {
     async take(peerId, position, credit) {
       const taken = await calls.call("take", peerId, position, credit, clock.now());
-      const { messages, damaged, lastSeq } = taken;
-      return { messages: messages.map(toQueued), damaged: damaged.map(toAdvanced), lastSeq };
+      const { messages, damaged, ...progress } = taken;
+      return { messages: messages.map(toQueued), damaged: damaged.map(toAdvanced), ...progress };
     },
     backlog: (peerId, position) => calls.call("backlog", peerId, position),
   };
@@ -112,26 +113,51 @@ function storeOn(parts: {
 
     async enqueue(draft, recipients) {
       const acceptTimeMs = clock.now();
-      const body = toBinary(MessageSchema, stamp(draft, acceptTimeMs));
+      const stamped = stamp(draft, acceptTimeMs);
+      const body = toBinary(MessageSchema, stamped);
       const { messageId, threadId, fingerprint } = draft;
       const { peerId: fromPeerId, name: fromName } = draft.from;
-      const outcomes = await calls.call(
+      const claims = recipients.map(({ peerId }) => readers.claim(peerId, body.byteLength));
+      const enqueuing = calls.call(
         "enqueue",
         { fromPeerId, fromName, messageId, threadId, fingerprint, acceptTimeMs, body },
         acceptTimeMs + draft.expiresInMs,
-        recipients.map(({ peerId, name }) => ({ peerId, name })),
+        recipients.map(({ peerId, name }, index) => {
+          return { peerId, name, isLeased: claims[index] !== undefined };
+        }),
       );
-      for (const outcome of outcomes) {
-        if (outcome.ok && !outcome.duplicate) readers.wake(outcome.receipt.peerId);
+      let outcomes: EnqueueOutcome[];
+      try {
+        outcomes = await enqueuing;
+      } catch (error) {
+        for (const claim of claims) claim?.doubt();
+        throw error;
       }
-      return outcomes.map((outcome) => toEnqueueResult(outcome, body));
+      const known = outcomes.find((outcome) => outcome.ok && outcome.earlierBody !== undefined);
+      const earlierBody = known?.ok === true ? known.earlierBody : undefined;
+      const message = earlierBody === undefined ? stamped : fromBinary(MessageSchema, earlierBody);
+      const sizeBytes = (earlierBody ?? body).byteLength;
+      return outcomes.map((outcome, index) => {
+        const claim = claims[index];
+        if (!outcome.ok || outcome.duplicate) claim?.release();
+        else if (claim === undefined) readers.wake(outcome.receipt.peerId);
+        else {
+          const receipt = toReceipt(outcome.receipt);
+          claim.handOut({ message, receipt, sizeBytes, redelivered: false });
+        }
+        return toEnqueueResult(outcome, message);
+      });
     },
 
     openQueue: (peerId, listener) => readers.open(peerId, listener),
     countWaiting: (peerIds) => calls.call("countWaiting", peerIds),
 
-    advance: async (peerId, seq, change) =>
-      toAdvanced(await calls.call("advance", peerId, Number(seq), change, clock.now())),
+    async advance(peerId, seq, change) {
+      const row = await calls.call("advance", peerId, Number(seq), change, clock.now());
+      const advanced = toAdvanced(row);
+      if (!isOpen(row.receipt.state)) readers.withdraw([advanced.receipt]);
+      return advanced;
+    },
 
     async redrive(peerId, seq) {
       const offer = readers.reopening(peerId);
@@ -143,8 +169,10 @@ function storeOn(parts: {
     drop: (peerId, seq) => calls.call("drop", peerId, Number(seq)),
 
     async purge({ from, waiting, after }) {
-      const { removed, next } = await calls.call("purge", from, waiting, after);
-      return { removed: removed.map(toAdvanced), next };
+      const { removed: rows, next } = await calls.call("purge", from, waiting, after);
+      const removed = rows.map(toAdvanced);
+      readers.withdraw(removed.map(({ receipt }) => receipt));
+      return { removed, next };
     },
 
     async listExpired({ after, limit }) {
@@ -196,16 +224,18 @@ function fromPeerRow(row: PeerRow): StoredPeer {
   return { ...row, profile: fromBinary(ProfileSchema, row.profile), conversations, formerNames };
 }
 
-function toEnqueueResult(outcome: EnqueueOutcome, body: Uint8Array): EnqueueResult {
+/** Of a new message the receipt is the first one, also where a reader hands it out already. */
+function toEnqueueResult(outcome: EnqueueOutcome, message: Message): EnqueueResult {
   if (!outcome.ok) {
-    const { code, message, bound } = outcome;
-    return { ok: false, error: new StoreError(code, message, { bound }) };
+    const { code, message: words, bound } = outcome;
+    return { ok: false, error: new StoreError(code, words, { bound }) };
   }
+  const { duplicate, receipt } = outcome;
   return {
     ok: true,
-    duplicate: outcome.duplicate,
-    message: fromBinary(MessageSchema, outcome.earlierBody ?? body),
-    receipt: toReceipt(outcome.receipt),
+    duplicate,
+    message,
+    receipt: toReceipt(duplicate ? receipt : queuedReceipt(receipt)),
   };
 }
 

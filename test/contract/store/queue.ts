@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { Bell, silent } from "./bell.js";
-import { ample, bob, carol, draft, peerRef, send, sendFirst, texts } from "./drafts.js";
+import { accepted, ample, bob, carol, draft, peerRef, send, sendFirst, texts } from "./drafts.js";
 import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 
 export function defineQueueContract(technology: StoreTechnology): void {
@@ -118,6 +118,114 @@ export function defineQueueContract(technology: StoreTechnology): void {
       );
       expect(texts(bobs!)).toEqual(["both"]);
       expect(texts(carols!)).toEqual(["both", "one"]);
+    });
+  });
+
+  describe("a reader that waits with credit", () => {
+    test("gets a message that is leased with its acceptance, which says QUEUED", async () => {
+      const { store } = await openStore(technology);
+      const bell = new Bell();
+      const reader = store.openQueue(bob.peerId, bell);
+      expect(await reader.next(ample)).toEqual([]);
+      const sent = draft({ text: "1", to: [bob, carol] });
+      const [forBob, forCarol] = (await store.enqueue(sent, sent.to)).map(accepted);
+      expect(forBob?.receipt.state).toBe(ReceiptState.QUEUED);
+      expect(forBob?.receipt.leasedTime).toBeUndefined();
+      const stateOf = async (peerId: string, seq: bigint) =>
+        (await store.getReceipt(peerId, seq))?.receipt.state;
+      expect(await stateOf(bob.peerId, forBob!.receipt.seq)).toBe(ReceiptState.LEASED);
+      expect(await stateOf(carol.peerId, forCarol!.receipt.seq)).toBe(ReceiptState.QUEUED);
+      await bell.heard();
+      const [queued, ...others] = await reader.next(ample);
+      expect(others).toEqual([]);
+      expect(queued).toMatchObject({ redelivered: false, message: { text: "1" } });
+      expect(queued?.receipt.state).toBe(ReceiptState.LEASED);
+      expect(queued?.receipt.leasedTime).toBeDefined();
+      expect(await reader.next(ample)).toEqual([]);
+      expect(await reader.backlog()).toEqual({ unread: 0, senders: [] });
+    });
+
+    test("has a repeated message handed out once", async () => {
+      const { store } = await openStore(technology);
+      const reader = store.openQueue(bob.peerId, silent);
+      expect(await reader.next(ample)).toEqual([]);
+      const sent = draft({ text: "1" });
+      const repeats = [1, 2, 3].map(() => store.enqueue(sent, sent.to));
+      const [first, ...again] = (await Promise.all(repeats)).map(([result]) => accepted(result));
+      expect(first?.duplicate).toBe(false);
+      expect(again.map(({ duplicate }) => duplicate)).toEqual([true, true]);
+      expect(texts(await reader.next(ample))).toEqual(["1"]);
+      expect(await reader.next(ample)).toEqual([]);
+    });
+
+    test("gets no more by it than the credit, and the rest in order", async () => {
+      const { store } = await openStore(technology);
+      const reader = store.openQueue(bob.peerId, silent);
+      const two = { ...ample, maxMessages: 2 };
+      expect(await reader.next(two)).toEqual([]);
+      const sent = ["1", "2", "3", "4"];
+      const ids = await Promise.all(sent.map((text) => sendFirst(store, { text })));
+      const receipts = await Promise.all(ids.map(({ seq }) => store.getReceipt(bob.peerId, seq)));
+      const { LEASED, QUEUED } = ReceiptState;
+      expect(receipts.map((one) => one?.receipt.state)).toEqual([LEASED, LEASED, QUEUED, QUEUED]);
+      expect(texts(await reader.next({ ...ample, maxMessages: 1 }))).toEqual(["1"]);
+      expect(texts(await reader.next(ample))).toEqual(["2"]);
+      expect(texts(await reader.next(ample))).toEqual(["3", "4"]);
+      expect(await reader.next(ample)).toEqual([]);
+    });
+
+    test("meets what is larger than its credit for bytes after what fits", async () => {
+      const { store } = await openStore(technology);
+      const reader = store.openQueue(bob.peerId, silent);
+      expect(await reader.next({ maxMessages: 10, maxBytes: 1500 })).toEqual([]);
+      const sizes = ["small", "large".repeat(500), "tiny"];
+      await Promise.all(sizes.map((text) => send(store, { text })));
+      const read = [await reader.next(ample), await reader.next(ample)];
+      expect(read.map(texts)).toEqual([["small"], sizes.slice(1)]);
+    });
+
+    test("leaves to its successor what it had not handed out", async () => {
+      const { store } = await openStore(technology);
+      const first = store.openQueue(bob.peerId, silent);
+      expect(await first.next(ample)).toEqual([]);
+      await send(store, { text: "1" });
+      const sending = send(store, { text: "2" });
+      const second = store.openQueue(bob.peerId, silent);
+      await sending;
+      const messages = await second.next(ample);
+      expect(texts(messages)).toEqual(["1", "2"]);
+      expect(messages.map(({ redelivered }) => redelivered)).toEqual([true, true]);
+    });
+
+    test("does not hand out what was closed before", async () => {
+      const { store } = await openStore(technology);
+      const reader = store.openQueue(bob.peerId, silent);
+      expect(await reader.next(ample)).toEqual([]);
+      const { seq } = await sendFirst(store, { text: "1" });
+      await send(store, { text: "2" });
+      await store.advance(bob.peerId, seq, { state: ReceiptState.EXPIRED });
+      expect(texts(await reader.next(ample))).toEqual(["2"]);
+    });
+
+    test("meets a redriven message once, whatever it was given meanwhile", async () => {
+      const { store } = await openStore(technology);
+      const { seq } = await sendFirst(store, { text: "dead" });
+      await store.advance(bob.peerId, seq, { state: ReceiptState.DEAD_LETTERED });
+      const bell = new Bell();
+      const reader = store.openQueue(bob.peerId, bell);
+      expect(await reader.next(ample)).toEqual([]);
+      const read: string[] = [];
+      const sending = send(store, { text: "before" });
+      const redriving = store.redrive(bob.peerId, seq);
+      const later = send(store, { text: "after" });
+      while (read.length < 3) {
+        const messages = await reader.next(ample);
+        read.push(...texts(messages));
+        if (messages.length === 0) await bell.heard();
+      }
+      await Promise.all([sending, redriving, later]);
+      expect(read.toSorted()).toEqual(["after", "before", "dead"]);
+      expect(await reader.next(ample)).toEqual([]);
     });
   });
 

@@ -2,9 +2,10 @@ import { StoreError, type Store, type StoredPeer } from "../../../src/broker/sto
 import type { Clock } from "../../../src/clock.js";
 import { describeLimits, storeLimits, type StoreLimits } from "../../../src/store/limits.js";
 import { QueueReaders } from "../../../src/store/queue-readers.js";
+import { isOpen } from "../../../src/store/stored-message.js";
 import { findMessages, listMessages } from "./history.js";
 import { MessageTable } from "./message-table.js";
-import { openMail } from "./queue.js";
+import { lease, openMail } from "./queue.js";
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -70,7 +71,12 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
         const results = messages.enqueue(draft, recipients, clock.now());
         recipients.forEach(({ peerId }, index) => {
           const result = results[index];
-          if (result?.ok === true && !result.duplicate) readers.wake(peerId);
+          if (result?.ok !== true || result.duplicate) return;
+          const delivery = messages.delivery(peerId, Number(result.receipt.seq));
+          if (delivery === undefined) return;
+          const claim = readers.claim(peerId, delivery.entry.sizeBytes);
+          if (claim === undefined) readers.wake(peerId);
+          else claim.handOut(lease(delivery, clock.now()));
         });
         return results;
       }),
@@ -86,7 +92,11 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
       ),
 
     advance: (peerId, seq, change) =>
-      perform(() => messages.advance(peerId, Number(seq), change, clock.now())),
+      perform(() => {
+        const advanced = messages.advance(peerId, Number(seq), change, clock.now());
+        if (!isOpen(advanced.receipt.state)) readers.withdraw([advanced.receipt]);
+        return advanced;
+      }),
 
     redrive: (peerId, seq) =>
       perform(async () => {
@@ -98,7 +108,11 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
 
     drop: (peerId, seq) => perform(() => messages.drop(peerId, Number(seq))),
     purge: ({ from, waiting }) =>
-      perform(() => ({ removed: messages.purge(from, waiting), next: undefined })),
+      perform(() => {
+        const removed = messages.purge(from, waiting);
+        readers.withdraw(removed.map(({ receipt }) => receipt));
+        return { removed, next: undefined };
+      }),
     listExpired: (query) => perform(() => messages.listExpired(query, clock.now())),
     nextExpiryMs: () => perform(() => messages.expiries()[0]?.expireTimeMs),
     getReceipt: (peerId, seq) => perform(() => messages.getReceipt(peerId, Number(seq))),

@@ -145,7 +145,7 @@ export class MessageTable {
   }
 
   advance(peerId: string, seq: number, change: ReceiptChange, nowMs: number): AdvancedReceipt {
-    const delivery = this.#delivery(peerId, seq);
+    const delivery = this.delivery(peerId, seq);
     if (delivery === undefined) {
       throw new StoreError("NOT_FOUND", `The queue of ${peerId} has no message ${seq}.`);
     }
@@ -222,17 +222,17 @@ export class MessageTable {
   }
 
   getReceipt(peerId: string, seq: number): AdvancedReceipt | undefined {
-    const delivery = this.#delivery(peerId, seq);
+    const delivery = this.delivery(peerId, seq);
     return delivery && toAdvanced(delivery, false);
   }
 
-  #delivery(peerId: string, seq: number): Delivery | undefined {
+  delivery(peerId: string, seq: number): Delivery | undefined {
     const delivery = this.#bySeq.get(seq);
     return delivery?.receipt.peerId === peerId ? delivery : undefined;
   }
 
   #deadLetter(peerId: string, seq: number): Delivery {
-    const delivery = this.#delivery(peerId, seq);
+    const delivery = this.delivery(peerId, seq);
     if (delivery?.receipt.state === ReceiptState.DEAD_LETTERED) return delivery;
     throw new StoreError("NOT_FOUND", `The message ${seq} of ${peerId} is not dead-lettered.`);
   }

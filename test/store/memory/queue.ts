@@ -4,7 +4,7 @@ import type { Clock } from "../../../src/clock.js";
 import { maxBacklogSenders } from "../../../src/store/limits.js";
 import type { OpenMail } from "../../../src/store/queue-readers.js";
 import type { Use } from "../../../src/store/room.js";
-import { climb, isWaiting, toReceipt } from "../../../src/store/stored-message.js";
+import { isWaiting, leased, toReceipt } from "../../../src/store/stored-message.js";
 import type { Delivery } from "./message-table.js";
 
 /** The open deliveries of one peer. */
@@ -69,15 +69,19 @@ export function openMail(queueOf: (peerId: string) => Queue, clock: Clock): Open
       const messages: QueuedMessage[] = [];
       let lastSeq = 0;
       let bytes = 0;
+      let isAll = true;
       for (const delivery of queueOf(peerId).from(returned, after)) {
         const { sizeBytes } = delivery.entry;
         const exceeds = messages.length > 0 && bytes + sizeBytes > maxBytes;
-        if (messages.length >= maxMessages || exceeds) break;
+        if (messages.length >= maxMessages || exceeds) {
+          isAll = false;
+          break;
+        }
         messages.push(lease(delivery, clock.now()));
         lastSeq = delivery.receipt.seq;
         bytes += sizeBytes;
       }
-      return { messages, damaged: [], lastSeq };
+      return { messages, damaged: [], lastSeq, isAll };
     },
 
     async backlog(peerId, { returned, after }) {
@@ -96,9 +100,10 @@ export function openMail(queueOf: (peerId: string) => Queue, clock: Clock): Open
   };
 }
 
-function lease(delivery: Delivery, nowMs: number): QueuedMessage {
+/** Leases a delivery, and gives what its reader hands out. */
+export function lease(delivery: Delivery, nowMs: number): QueuedMessage {
   const redelivered = delivery.isRedriven || delivery.receipt.state !== ReceiptState.QUEUED;
-  delivery.receipt = climb(delivery.receipt, { state: ReceiptState.LEASED }, nowMs).receipt;
+  delivery.receipt = leased(delivery.receipt, nowMs);
   return {
     message: delivery.entry.message,
     receipt: toReceipt(delivery.receipt),
