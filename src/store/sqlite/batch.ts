@@ -4,9 +4,10 @@ import { isRefusedWrite, isStructural, type Outcome, toOutcome, toStoreError } f
 import type { Call, Operations } from "./operations.js";
 
 /**
- * Runs each batch of calls in one transaction, and each call in a savepoint, so that a call that fails is
- * undone alone. Outcomes leave only after COMMIT.
+ * Runs each batch of calls in one transaction. Outcomes leave only after COMMIT.
  *
+ * - A call may fail, for example at a receipt that is gone. The batch is undone and run again with each
+ *   call in a savepoint, so that the failed call is undone alone. Most batches need no savepoint.
  * - A batch may not fit on the disk. It is run again call by call, so that a message that has no room
  *   does not take the reports in its batch with it.
  * - A write may be refused for want of room: a quota, a bound on file sizes, a read-only disk.
@@ -39,34 +40,55 @@ export class Batches {
     const broken = this.#broken;
     if (broken !== undefined) return calls.map(() => toOutcome(broken));
     try {
-      return this.#transact(calls);
+      return this.#transact(calls, (call) => this.#perform(call));
+    } catch (error) {
+      return this.#isVoid(error)
+        ? this.#recover(calls, this.#explain(error))
+        : this.#runApart(calls);
+    }
+  }
+
+  /** Runs the batch again, in whose first run a call failed. */
+  #runApart(calls: readonly Call[]): Outcome[] {
+    try {
+      this.#database.exec("ROLLBACK");
+      return this.#transact(calls, (call) => this.#attempt(call));
     } catch (error) {
       return this.#recover(calls, this.#explain(error));
     }
   }
 
-  #transact(calls: readonly Call[]): Outcome[] {
+  #transact(calls: readonly Call[], run: (call: Call) => Outcome): Outcome[] {
     this.#database.exec("BEGIN");
-    const outcomes = calls.map((call) => this.#attempt(call));
+    const outcomes = calls.map(run);
     this.#database.exec("COMMIT");
     return outcomes;
+  }
+
+  #perform(call: Call): Outcome {
+    const perform = this.#operations[call.operation] as (...args: unknown[]) => unknown;
+    return { ok: true, value: perform(...call.args) };
   }
 
   /** Throws an error that makes the whole transaction void. */
   #attempt(call: Call): Outcome {
     this.#database.exec("SAVEPOINT call");
     try {
-      const perform = this.#operations[call.operation] as (...args: unknown[]) => unknown;
-      const value = perform(...call.args);
+      const outcome = this.#perform(call);
       this.#database.exec("RELEASE call");
-      return { ok: true, value };
+      return outcome;
     } catch (error) {
-      const code = toStoreError(error)?.code;
-      const isVoid = code === "FULL" || code === "UNAVAILABLE" || !this.#database.inTransaction;
-      if (isVoid || isStructural(error)) throw error;
+      if (this.#isVoid(error)) throw error;
       this.#database.exec("ROLLBACK TO call; RELEASE call");
       return toOutcome(error);
     }
+  }
+
+  /** Whether the error concerns more than the call that met it. */
+  #isVoid(error: unknown): boolean {
+    const code = toStoreError(error)?.code;
+    const isUndone = !this.#database.inTransaction;
+    return code === "FULL" || code === "UNAVAILABLE" || isUndone || isStructural(error);
   }
 
   #explain(error: unknown): unknown {
