@@ -3,12 +3,13 @@ import { otherVersion, VERSION } from "../../src/endpoint/version.js";
 
 const own = { ownsBroker: true, self: "peerline" };
 const elsewhere = { ownsBroker: false, self: "peerline" };
+const [major = 0, minor = 0] = VERSION.split(".").map(Number);
 
 test("a broker of this version is not worth a word", () => {
   expect(otherVersion(VERSION, own)).toBeUndefined();
 });
 
-test.each(["0.0.9", "0.1.0-rc.1", "0.0.10000", "", "nonsense"])(
+test.each(["0.0.9", `${VERSION}-rc.1`, "0.0.10000", "", "nonsense"])(
   "an older one, %j, is to be stopped",
   (version) => {
     expect(otherVersion(version, own)).toEqual({
@@ -21,14 +22,16 @@ test.each(["0.0.9", "0.1.0-rc.1", "0.0.10000", "", "nonsense"])(
   },
 );
 
-test.each(["0.2.0", "0.10.0", "1.0.0", "9.0.0-rc.1"])(
-  "beside a newer one, %j, this program is to be updated",
-  (version) => {
-    for (const options of [own, elsewhere]) {
-      expect(otherVersion(version, options)?.fix).toContain("Update this one");
-    }
-  },
-);
+test.each([
+  `${major}.${minor + 1}.0`,
+  `${major}.${minor + 10}.0`,
+  `${major + 1}.0.0`,
+  `${major + 9}.0.0-rc.1`,
+])("beside a newer one, %j, this program is to be updated", (version) => {
+  for (const options of [own, elsewhere]) {
+    expect(otherVersion(version, options)?.fix).toContain("Update this one");
+  }
+});
 
 test("what a broker calls its version is shown on one line, and not at any length", () => {
   const seen = otherVersion(`1\u001B[2J\n${"9".repeat(10_000)}`, own)?.seen ?? "";
