@@ -1,4 +1,4 @@
-import { seeNames } from "../contract/reasons.js";
+import { seeNames } from "../contract/names.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { LineError } from "../client/line-error.js";
 import { CodedError } from "../coded-error.js";

@@ -4,6 +4,9 @@ import { maxNameLength } from "./limits.js";
 /** The form of a name, for people. */
 export const nameForm = `1 to ${maxNameLength} of a-z, 0-9, dot, underscore and hyphen`;
 
+/** The end of the broker's sentence about an unknown name. Each client puts its own advice in its place. */
+export const seeNames = "list the peers to see their names";
+
 /** What becomes of a name that somebody asks for. */
 export type AskedName =
   | { readonly name: string; readonly problem?: undefined; readonly reserved?: undefined }

@@ -19,7 +19,7 @@ export interface Config {
   readonly ownsBroker: boolean;
   /** What a host says in a variable of its own. Children inherit it: it counts only when the client is that host. */
   readonly hostVariable: (name: string) => string | undefined;
-  /** The user opened the host's channel to this server: doorbells go there too. */
+  /** The user opened Claude Code's channel to this server: doorbells go there too. */
   readonly opensChannel: boolean;
   /** The whole environment of a broker that is started from here. */
   readonly brokerEnvironment: Readonly<Record<string, string>>;
@@ -118,12 +118,12 @@ function invalid(variable: string, value: string, sentence: string): EndpointErr
 
 /**
  * The part of an agent's environment that its broker gets. An agent's own holds API keys and its
- * session, and the broker outlives both, so this is a list of what may pass:
+ * conversation, and the broker outlives both, so this is a list of what may pass:
  *
  * - who and where the user is, the language and the time zone;
  * - `LD_LIBRARY_PATH`, without which some builds of Node do not start.
  *
- * TMPDIR is not among them: a host may remove its own with the session. NODE_OPTIONS is not either:
+ * TMPDIR is not among them: a host may remove its own with the conversation. NODE_OPTIONS is not either:
  * it would load an agent's code, or claim its debugger's port.
  */
 export function scrubEnvironment(env: NodeJS.ProcessEnv): Record<string, string> {

@@ -170,28 +170,28 @@ export interface HomeContents {
  * only has names like those of a home proves nothing. A link in it stands for itself.
  */
 export function lookIntoHome(path: string): HomeContents | undefined {
-  const entries = entriesIn(path);
-  if (entries === undefined) return undefined;
+  const children = entriesIn(path);
+  if (children === undefined) return undefined;
   const own: string[] = [];
   const others: string[] = [];
   let isHome = false;
-  for (const entry of entries) {
-    const entryPath = join(path, entry.name);
-    const form = folderForms.get(entry.name);
-    if (form === undefined || !entry.isDirectory()) {
-      isHome ||= entry.isFile() && marks.has(entry.name);
-      (ownName.test(entry.name) ? own : others).push(entryPath);
+  for (const child of children) {
+    const innerPath = join(path, child.name);
+    const form = folderForms.get(child.name);
+    if (form === undefined || !child.isDirectory()) {
+      isHome ||= child.isFile() && marks.has(child.name);
+      (ownName.test(child.name) ? own : others).push(innerPath);
       continue;
     }
-    const inside = entriesIn(entryPath) ?? [];
+    const inside = entriesIn(innerPath) ?? [];
     const strange = inside.filter(({ name }) => !form.test(name));
-    isHome ||= entry.name !== "doorbells" && strange.length < inside.length;
-    if (strange.length === 0) own.push(entryPath);
+    isHome ||= child.name !== "doorbells" && strange.length < inside.length;
+    if (strange.length === 0) own.push(innerPath);
     else
       own.push(
-        ...inside.filter((one) => !strange.includes(one)).map(({ name }) => join(entryPath, name)),
+        ...inside.filter((one) => !strange.includes(one)).map(({ name }) => join(innerPath, name)),
       );
-    others.push(...strange.map(({ name }) => join(entryPath, name)));
+    others.push(...strange.map(({ name }) => join(innerPath, name)));
   }
   return isHome ? { own, others } : undefined;
 }

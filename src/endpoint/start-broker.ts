@@ -65,13 +65,13 @@ function nextReport(
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });
-    // The parent's end of the channel is always closed at the end: by the broker's end or by startBroker.
+    // The parent's end of the pipe is always closed at the end: by the broker's end or by startBroker.
     child.once("disconnect", () => signal.removeEventListener("abort", abort));
     child.once("message", (report) => resolve(report as StartReport));
     child.on("error", (cause) => {
       reject(startFailed(`could not be started (${cause.message})`, home, cause));
     });
-    // The channel has been read to its end by now: no report was sent.
+    // The pipe has been read to its end by now: no report was sent.
     child.once("close", (exitCode, killedBy) => {
       const how = killedBy ?? `exit code ${exitCode}`;
       reject(startFailed(`ended before it listened (${how})`, home));
@@ -97,8 +97,8 @@ function noteFailure({ logPath }: Home, error: unknown): void {
     const end = log?.read(Math.max(0, size - toldLogBytes), toldLogBytes).toString() ?? "";
     if (end.includes(JSON.stringify(message))) return;
     const time = new Date(systemClock.now()).toISOString();
-    const entry = { level: "error", time, pid: process.pid, err: { code, message } };
-    const line = JSON.stringify({ ...entry, msg: "did not start" });
+    const fields = { level: "error", time, pid: process.pid, err: { code, message } };
+    const line = JSON.stringify({ ...fields, msg: "did not start" });
     writeRegularFile(logPath, `${line}\n`, "append");
   } catch {
     // The log cannot be written: who started it is told all the same.

@@ -1,6 +1,6 @@
 import type { EndpointErrorCode } from "./endpoint-error.js";
 
-/** What a broker's process tells the process that started it, once, over their channel. */
+/** What a broker's process tells the process that started it, once, over their pipe. */
 export type StartReport =
   /** It listens on the home's socket. */
   | { readonly state: "listening" }
@@ -23,7 +23,7 @@ export const brokerExit = {
 } as const;
 
 /**
- * Says how the start ended: to the process that started this one, if it waits on a channel, else to a
+ * Says how the start ended: to the process that started this one, if it waits on a pipe, else to a
  * person, as `sentence` on stderr. Neither need be there any more.
  */
 export async function reportStart(report: StartReport, sentence: string): Promise<void> {

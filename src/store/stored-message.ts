@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -9,7 +10,7 @@ import {
   ReceiptSchema,
   ReceiptState,
 } from "../../gen/peerline/v1/message_pb.js";
-import type { Draft, ReceiptChange } from "../broker/store.js";
+import { StoreError, type Draft, type ReceiptChange } from "../broker/store.js";
 
 /** The message that a draft becomes when it is accepted at `nowMs`. */
 export function stamp(draft: Draft, nowMs: number): Message {
@@ -152,4 +153,26 @@ function reached(
 
 function time(ms: number | null): Timestamp | undefined {
   return ms === null ? undefined : timestampFromMs(ms);
+}
+
+/**
+ * A cursor of history: the position of the last message seen, in the order of acceptance, and a checksum.
+ * By the checksum a cursor of another kind is refused.
+ */
+export function formatCursor(position: number): string {
+  return `${position.toString(36)}-${checksum(position)}`;
+}
+
+/** The position of the last message seen. An empty cursor is behind every message. */
+export function parseCursor(cursor: string): number {
+  if (cursor === "") return Number.MAX_SAFE_INTEGER;
+  const position = Number.parseInt(cursor, 36);
+  if (!Number.isSafeInteger(position) || formatCursor(position) !== cursor) {
+    throw new StoreError("INVALID_CURSOR", "The cursor is not one that this store gave out.");
+  }
+  return position;
+}
+
+function checksum(position: number): string {
+  return crc32(`history ${position}`).toString(36);
 }

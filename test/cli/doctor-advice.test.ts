@@ -112,7 +112,7 @@ const sites: Readonly<Record<string, number>> = {
 
 const mail = ["mail-1", "mail-2", "mail-3", "mail-4", "mail-5"];
 
-/** A home whose broker was killed: all of its mail is in the write-ahead log. */
+/** A home whose broker was killed: all of its mail is in the WAL. */
 let template: DoctorMachine;
 
 beforeAll(async () => {

@@ -35,7 +35,7 @@ test(
 );
 
 test(
-  "bits that flip in the write-ahead log cost what they hit, and are told from a torn write",
+  "bits that flip in the WAL cost what they hit, and are told from a torn write",
   { timeout: timeoutMs },
   async () => {
     const path = temporaryDatabase();

@@ -14,7 +14,7 @@ import { textOf } from "./text-of.js";
 const [, , path = "", workerUrl = ""] = process.argv;
 const acknowledged = openSync(join(dirname(path), "acknowledged"), "a", 0o600);
 
-// Enough that the write-ahead log is copied into the database and begun anew.
+// Enough that the WAL is copied into the database and begun anew.
 for (const sendersAtOnce of [1, 8]) {
   const store = await openSqliteStore({ path, clock: systemClock, workerUrl: new URL(workerUrl) });
   await Promise.all(

@@ -10,7 +10,7 @@ export interface Sample {
   readonly brokerDescriptors: number;
   readonly adapterRssMiB: number;
   readonly adapterDescriptors: number;
-  /** The database with its write-ahead log. */
+  /** The database with its WAL. */
   readonly databaseMiB: number;
   readonly accepted: number;
   readonly failed: number;

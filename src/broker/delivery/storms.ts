@@ -92,8 +92,8 @@ export class Storms {
     const undo = new Map<string, () => void>();
     to.forEach((peerId, index) => {
       if (refusals[index] !== undefined) return;
-      const entry = { messageId: attempt.messageId, atMs: now };
-      undo.set(peerId, addNew(this.#said, textKey(attempt, peerId), entry));
+      const said = { messageId: attempt.messageId, atMs: now };
+      undo.set(peerId, addNew(this.#said, textKey(attempt, peerId), said));
     });
     const { answers } = attempt;
     const undoAnswer =
@@ -234,12 +234,12 @@ export class Reservation implements Disposable {
   }
 }
 
-/** Adds an entry where there is none; returns what removes that very one. */
-function addNew<T>(entries: Map<string, T>, key: string, entry: T): () => void {
-  if (entries.has(key)) return () => {};
-  entries.set(key, entry);
+/** Adds a value where there is none; returns what removes that very one. */
+function addNew<T>(values: Map<string, T>, key: string, value: T): () => void {
+  if (values.has(key)) return () => {};
+  values.set(key, value);
   return () => {
-    if (entries.get(key) === entry) entries.delete(key);
+    if (values.get(key) === value) values.delete(key);
   };
 }
 

@@ -7,8 +7,7 @@ import { PeerSchema, Reach, type Peer } from "../../../gen/peerline/v1/peer_pb.j
 import type { Clock } from "../../clock.js";
 import type { Connection } from "../../rpc/server.js";
 import { isIdEnd } from "../../contract/ids.js";
-import { seeNames } from "../../contract/reasons.js";
-import { meansEverybody, meantName } from "../../contract/names.js";
+import { meansEverybody, meantName, seeNames } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import { maxFormerNames, maxNamesTold } from "../limits.js";
 import { PeerNames } from "./names.js";

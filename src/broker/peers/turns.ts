@@ -108,8 +108,8 @@ export class Turns {
     if (own >= maxWaitingRegistrationsOfConnection) throw tooMany();
     if (this.#count < maxWaitingRegistrations) return;
     let most: [Connection, Waiting[]] | undefined;
-    for (const entry of this.#waiting) {
-      if (entry[1].length > (most?.[1].length ?? own + 1)) most = entry;
+    for (const candidate of this.#waiting) {
+      if (candidate[1].length > (most?.[1].length ?? own + 1)) most = candidate;
     }
     const last = most?.[1].at(-1);
     if (most === undefined || last === undefined) throw tooMany();

@@ -28,7 +28,7 @@ export async function checkDatabase(evidence: Evidence): Promise<Finding[]> {
   return [{ ...finding, seen: fault, fix }];
 }
 
-/** The log first: a broker that starts meanwhile makes a new database, to which an old log must not belong. */
+/** The WAL first: a broker that starts meanwhile makes a new database, to which an old WAL must not belong. */
 function setAside(path: string) {
   const files = ["-wal", "-shm", "-journal", ""]
     .map((suffix) => path + suffix)
@@ -42,21 +42,21 @@ function setAside(path: string) {
 
 /**
  * What keeps a broker from opening a database as it is, as far as its first page shows; undefined for
- * nothing. That page is read as SQLite reads it: from the write-ahead log, and below that from the file.
+ * nothing. That page is read as SQLite reads it: from the WAL, and below that from the file.
  * It is not opened as a database: that would write.
  */
 export function faultOf(path: string): string | undefined {
   using file = openRegularFile(path);
-  using log = openRegularFile(`${path}-wal`);
-  const hasLog = log !== undefined && log.stats.size > logHeaderBytes;
+  using wal = openRegularFile(`${path}-wal`);
+  const hasWal = wal !== undefined && wal.stats.size > walHeaderBytes;
   if (file === undefined || file.stats.size === 0) {
-    return hasLog ? "it is gone or empty, and its write-ahead log is not" : undefined;
+    return hasWal ? "it is gone or empty, and its WAL is not" : undefined;
   }
-  const logged = hasLog ? pageOneInLog(log) : undefined;
+  const logged = hasWal ? pageOneInWal(wal) : undefined;
   if (logged === "unknown") return undefined;
   const head = logged ?? file.read(0, headBytes);
   return (
-    faultOfHead(head) ?? (!hasLog && isCut(head, file.stats.size) ? "it is cut short" : undefined)
+    faultOfHead(head) ?? (!hasWal && isCut(head, file.stats.size) ? "it is cut short" : undefined)
   );
 }
 
@@ -76,19 +76,19 @@ function isCut(head: Buffer, bytes: number): boolean {
 }
 
 /**
- * The head of the newest first page in a log; undefined where the log has none, unknown where it is too
+ * The head of the newest first page in a WAL; undefined where the WAL has none, unknown where it is too
  * long to be looked through. Frames of another salt were left by an earlier use of the file. Checksums are
  * the broker's to judge.
  */
-function pageOneInLog(log: RegularFile): Buffer | "unknown" | undefined {
-  const header = log.read(0, logHeaderBytes);
+function pageOneInWal(wal: RegularFile): Buffer | "unknown" | undefined {
+  const header = wal.read(0, walHeaderBytes);
   const frameBytes = frameHeaderBytes + header.readUInt32BE(8);
-  const frames = Math.floor((log.stats.size - logHeaderBytes) / frameBytes);
+  const frames = Math.floor((wal.stats.size - walHeaderBytes) / frameBytes);
   if (frames > maxLogFrames) return "unknown";
   let found: Buffer | undefined;
   for (let frame = 0; frame < frames; frame += 1) {
-    const start = logHeaderBytes + frame * frameBytes;
-    const bytes = log.read(start, frameHeaderBytes + headBytes);
+    const start = walHeaderBytes + frame * frameBytes;
+    const bytes = wal.read(start, frameHeaderBytes + headBytes);
     const isOfThisUse = bytes.subarray(8, 16).equals(header.subarray(16, 24));
     if (isOfThisUse && bytes.readUInt32BE(0) === 1) found = bytes.subarray(frameHeaderBytes);
   }
@@ -97,7 +97,7 @@ function pageOneInLog(log: RegularFile): Buffer | "unknown" | undefined {
 
 /** The file's header, and the number of cells of its root page. */
 const headBytes = 108;
-const logHeaderBytes = 32;
+const walHeaderBytes = 32;
 const frameHeaderBytes = 24;
 const magic = Buffer.from("SQLite format 3\0");
 const applicationId = Buffer.from("Peer");

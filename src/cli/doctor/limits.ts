@@ -34,7 +34,7 @@ export const endTimeoutMs = 1_000;
 /** What a started command may write, in bytes; the rest is not read. */
 export const maxStartBytes = 256 * 1024;
 
-/** Frames of a write-ahead log that are looked through: the log of a broker has some thousand. */
+/** Frames of a WAL that are looked through: that of a broker has some thousand. */
 export const maxLogFrames = 65_536;
 
 /** Looks at a home whose lock is held and whose socket nobody serves, and the time between two. */

@@ -64,7 +64,7 @@ function assertNoWal(path: string): void {
   // It is salvaged as the WAL of an empty file.
   withFile(path, "append", () => {});
   assertUnlocked(path);
-  throw damagedFile(path, "it is gone or empty, and its write-ahead log is not");
+  throw damagedFile(path, "it is gone or empty, and its WAL is not");
 }
 
 function open(path: string, steps: readonly Migration[]): Database.Database {

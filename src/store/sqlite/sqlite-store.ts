@@ -16,10 +16,16 @@ import {
   StoreError,
 } from "../../broker/store.js";
 import type { Clock } from "../../clock.js";
-import { formatCursor, parseCursor } from "../history-cursor.js";
 import { describeLimits } from "../limits.js";
 import { QueueReaders, type OpenMail } from "../queue-readers.js";
-import { isOpen, queuedReceipt, stamp, toReceipt } from "../stored-message.js";
+import {
+  formatCursor,
+  isOpen,
+  parseCursor,
+  queuedReceipt,
+  stamp,
+  toReceipt,
+} from "../stored-message.js";
 import { Calls, startWorker } from "./calls.js";
 import { Housekeeping } from "./housekeeping.js";
 import { maxDamagesTold, type SqliteLimits, sqliteLimits } from "./limits.js";

@@ -4,7 +4,7 @@ import {
   type PeerRef,
 } from "../../../gen/peerline/v1/message_pb.js";
 import type { HistoryPage, HistoryQuery, Store } from "../../../src/broker/store.js";
-import { formatCursor, parseCursor } from "../../../src/store/history-cursor.js";
+import { formatCursor, parseCursor } from "../../../src/store/stored-message.js";
 import { isParticipant, toRecord, type Entry, type MessageTable } from "./message-table.js";
 
 export function findMessages(

@@ -48,7 +48,7 @@ test("a call that fails harms none of its transaction", async () => {
   );
 });
 
-/** Commits in the write-ahead log, whose frames are described in https://www.sqlite.org/fileformat.html. */
+/** Commits in the WAL, whose frames are described in https://www.sqlite.org/fileformat.html. */
 function countCommits(path: string): number {
   const log = readFileSync(`${path}-wal`);
   const frameBytes = 24 + log.readUInt32BE(8);

@@ -41,7 +41,7 @@ test.each(["gone", "empty"])(
     const messages = await store.openQueue(bob.peerId, silent).next(ample10k);
     const stored = new Set(messages.map(({ message }) => message.messageId));
     expect(acceptedIds(lines).filter((id) => !stored.has(id))).toEqual([]);
-    expect(told).toEqual([expect.stringContaining("its write-ahead log is not")]);
+    expect(told).toEqual([expect.stringContaining("its WAL is not")]);
   },
 );
 

@@ -61,16 +61,16 @@ function compareSchema(
   const wanted = readSchema(model);
   model.close();
   const present = new Set(readSchema(database));
-  return wanted.every((entry) => present.has(entry)) ? undefined : "its schema has changed";
+  return wanted.every((item) => present.has(item)) ? undefined : "its schema has changed";
 }
 
 function readSchema(database: Database.Database): string[] {
   const rows = database
     .prepare(
-      "SELECT CAST(type || ' ' || name || ' ' || coalesce(sql, '') AS BLOB) AS entry FROM sqlite_schema",
+      "SELECT CAST(type || ' ' || name || ' ' || coalesce(sql, '') AS BLOB) AS item FROM sqlite_schema",
     )
-    .all() as { entry: ArrayBuffer | null }[];
-  return rows.map(({ entry }) => Buffer.from(entry ?? new ArrayBuffer(0)).toString());
+    .all() as { item: ArrayBuffer | null }[];
+  return rows.map(({ item }) => Buffer.from(item ?? new ArrayBuffer(0)).toString());
 }
 
 /** Whether tables that repeat what others hold agree with them. */

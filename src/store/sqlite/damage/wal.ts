@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { damagedFile } from "../failure.js";
 import { withFile } from "../store-file.js";
 
-/** The write-ahead log of a database (WAL). The format: https://www.sqlite.org/fileformat.html#the_write_ahead_log */
+/** The WAL of a database, its write-ahead log. The format: https://www.sqlite.org/fileformat.html#the_write_ahead_log */
 export interface Wal {
   readonly bytes: DataView;
   /** Whether its header is as it was written. */

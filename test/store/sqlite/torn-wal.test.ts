@@ -6,10 +6,10 @@ import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
 
 const sectorBytes = 512;
-/** Of the log and of a frame in it: https://www.sqlite.org/fileformat.html#the_write_ahead_log */
+/** Of the WAL and of a frame in it: https://www.sqlite.org/fileformat.html#the_write_ahead_log */
 const headerBytes = 32;
 const frameBytes = 24 + 4096;
-/** Of its own length a page of the database, and so of the log. */
+/** Of its own length a page of the database, and so of the WAL. */
 const long = "x".repeat(4000);
 
 test("what two power cuts tore is not taken for damage", async () => {
@@ -28,15 +28,15 @@ test("what two power cuts tore is not taken for damage", async () => {
 test("a header that was torn in the middle is not taken for the end of a transaction", async () => {
   const path = temporaryDatabase();
   await cutPower(path, { kept: ["kept"], torn: Array.from({ length: 60 }, () => long) });
-  const log = readFileSync(`${path}-wal`);
+  const wal = readFileSync(`${path}-wal`);
   // The first eight bytes of this frame are in another sector than the others. In place of that sector
   // stands what an earlier use of the file left: the end of a transaction, after which there were 66 pages.
   const at = headerBytes + (64 + 41) * frameBytes;
   expect(at % sectorBytes).toBe(sectorBytes - 8);
-  log.fill(0, at + 8 - sectorBytes, at);
-  log.writeUInt32BE(66, at);
-  log.writeUInt32BE(66, at + 4);
-  writeFileSync(`${path}-wal`, log);
+  wal.fill(0, at + 8 - sectorBytes, at);
+  wal.writeUInt32BE(66, at);
+  wal.writeUInt32BE(66, at + 4);
+  writeFileSync(`${path}-wal`, wal);
   const { served, told } = await open(path);
   expect(served).toEqual(["kept"]);
   expect(told).toEqual([]);
@@ -48,9 +48,9 @@ test("damage is told from what two power cuts tore, and costs what it hit", asyn
   const second = temporaryDatabase();
   await cutPower(second, { from: first, kept: ["kept 2"], torn: ["torn"] });
   // In the first frame, a page of which later ones hold newer versions.
-  const log = readFileSync(`${second}-wal`);
-  log.writeUInt8(log.readUInt8(1000) ^ 1, 1000);
-  writeFileSync(`${second}-wal`, log);
+  const wal = readFileSync(`${second}-wal`);
+  wal.writeUInt8(wal.readUInt8(1000) ^ 1, 1000);
+  writeFileSync(`${second}-wal`, wal);
 
   const { served, told } = await open(second);
   expect(served).toEqual(["kept 2", "kept 1"]);
