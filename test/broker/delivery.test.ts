@@ -331,6 +331,21 @@ describe("credit", () => {
     await stream.cancel();
   });
 
+  test("comes back with an answer, which ends the lease of what it answers", async () => {
+    const stream = await open(reader, { maxMessages: 1 });
+    const [first, second] = [await send("ready?"), await send("and now?")];
+    const asked = await stream.expect("delivery");
+    expect(asked.message?.messageId).toBe(first);
+    expect((await stream.expect("backlog")).unread).toBe(1n);
+    await reader.client.sendMessage({ to: ["sender"], text: "yes", inReplyTo: first });
+    const next = await stream.expect("delivery");
+    expect(next.message?.messageId).toBe(second);
+    expect(await stateOf(first)).toBe(ReceiptState.ANSWERED);
+    expect(await ack(asked, Outcome.RETURNED)).toBe("DELIVERY_STALE");
+    expect(await ack(asked, Outcome.CONFIRMED)).toBe(ReceiptState.ANSWERED);
+    await stream.cancel();
+  });
+
   test("refuses more than the greatest credit", async () => {
     const stream = reader.subscribe({ maxMessages: 1025 });
     expect(reasonIn(await stream.failure())).toBe("FIELD_INVALID");

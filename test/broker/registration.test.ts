@@ -428,6 +428,12 @@ describe("Register", () => {
   test.each([
     ["a short secret", { secret: "short" }, "FIELD_INVALID", "secret"],
     ["no secret at all", { secret: "" }, "FIELD_REQUIRED", "secret"],
+    [
+      "a keyring without a secret and without an instance id",
+      { secret: "", keyring: [newSecret()], instanceId: "" },
+      "FIELD_REQUIRED",
+      "instance_id",
+    ],
     ["a name of control characters", { name: "\u0007" }, "FIELD_INVALID", "name"],
     [
       "a name that is an id",
