@@ -1,13 +1,13 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { RequestOptions } from "@modelcontextprotocol/sdk/shared/protocol.js";
-import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import type { CallToolResult, JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { program } from "../support/program.js";
 
 /** One `peerline mcp` process, driven as a host drives it. */
 export class Agent implements AsyncDisposable {
   readonly client: Client;
-  readonly #transport: StdioClientTransport;
+  readonly #transport: OrderlyTransport;
   #log = "";
 
   constructor(options: AgentOptions) {
@@ -18,7 +18,7 @@ export class Agent implements AsyncDisposable {
       options.program ?? program,
       "mcp",
     ];
-    this.#transport = new StdioClientTransport({
+    this.#transport = new OrderlyTransport({
       command,
       args,
       cwd: options.cwd ?? options.home,
@@ -78,6 +78,17 @@ export class Agent implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client.close();
+  }
+}
+
+/** Writes no further message while the pipe is full: each of hundreds at once would listen for its drain. */
+class OrderlyTransport extends StdioClientTransport {
+  #sent = Promise.resolve();
+
+  override async send(message: JSONRPCMessage): Promise<void> {
+    const send = async () => super.send(message);
+    this.#sent = this.#sent.then(send, send);
+    return this.#sent;
   }
 }
 
