@@ -4,7 +4,6 @@ import { LineError } from "../client/line-error.js";
 import { CodedError } from "../coded-error.js";
 import { visibleText } from "../contract/peer-text.js";
 import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
-import { HostError } from "../hosts/config-files/host-error.js";
 import { RpcError } from "../rpc/error.js";
 import type { Output } from "./print/output.js";
 
@@ -86,13 +85,11 @@ function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
   if (raw instanceof LineError && raw.cause instanceof Error) return describe(raw.cause);
   const error = explainStorage(raw, pathOf(raw));
   if (error instanceof CliError) return { sentence: error.message, exitCode: error.exitCode };
-  if (error instanceof EndpointError) {
-    return error.code === "BROKER_UNREACHABLE"
-      ? { sentence: `${error.message} See \`peerline status\`.`, exitCode: ExitCode.noBroker }
-      : { sentence: error.message, exitCode: ExitCode.failure };
+  if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") {
+    const sentence = `${error.message} See \`peerline status\`.`;
+    return { sentence, exitCode: ExitCode.noBroker };
   }
-  if (error instanceof LineError) return { sentence: error.message, exitCode: ExitCode.failure };
-  if (error instanceof HostError) return { sentence: error.message, exitCode: ExitCode.failure };
+  if (error instanceof CodedError) return { sentence: error.message, exitCode: ExitCode.failure };
   if (error instanceof RpcError) {
     return { sentence: explainRefusal(error), exitCode: ExitCode.failure };
   }

@@ -6,7 +6,7 @@ import { CliError, explainRefusal, reasonOf } from "./failure.js";
 import { callTimeoutMs } from "./limits.js";
 import type { HistoryQuery, Operator } from "./operator.js";
 import { writtenId } from "./print/message-lines.js";
-import { writtenSpan } from "./written-span.js";
+import { writtenSpan } from "./shell.js";
 
 /** What the options of `log` say of the messages that are wanted. */
 export interface FilterOptions {

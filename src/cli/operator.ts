@@ -7,7 +7,7 @@ import {
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
-import type { Config } from "../endpoint/config.js";
+import { readConfig, type Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { hasHome, openHome } from "../endpoint/home.js";
 import { readOperatorToken } from "../endpoint/secrets.js";
@@ -22,14 +22,16 @@ export interface Operator extends AsyncDisposable {
   readonly info: GetServerInfoResponse;
 }
 
+/** Without a `config`, to the broker that the settings name. */
 export async function connectAsOperator(options: {
-  config: Config;
+  config?: Config;
   program: string;
   signal?: AbortSignal;
 }): Promise<Operator> {
-  const connection = await connectBroker({ ...options, start: false });
+  const config = options.config ?? readConfig();
+  const connection = await connectBroker({ ...options, config, start: false });
   try {
-    const { home, endpoint } = options.config;
+    const { home, endpoint } = config;
     // A broker elsewhere may answer where this home was never made.
     const token = hasHome(home) ? await readOperatorToken(openHome(home)) : undefined;
     if (token === undefined) {

@@ -22,7 +22,10 @@ export async function runProgram(argv: readonly string[], program: string): Prom
   }
 }
 
-type Load = () => Promise<{ readonly define: Define }>;
+type Load = () => Promise<Define | { readonly define: Define }>;
+
+const logs = () => import("./commands/log.js");
+const moderation = () => import("./commands/moderation.js");
 
 /** Every command, by its name and arguments, with what it does. Only the one that is asked for is loaded. */
 const commands: readonly (readonly [synopsis: string, summary: string, load: Load])[] = [
@@ -33,32 +36,20 @@ const commands: readonly (readonly [synopsis: string, summary: string, load: Loa
   [
     "log [-f]",
     "print the messages of all peers and where they stand",
-    async () => ({ define: (await import("./commands/log.js")).defineLog }),
+    async () => (await logs()).defineLog,
   ],
-  [
-    "show ID",
-    "print one message and where it stands",
-    async () => ({ define: (await import("./commands/log.js")).defineShow }),
-  ],
+  ["show ID", "print one message and where it stands", async () => (await logs()).defineShow],
   [
     "dead-letters",
     "list, put back or drop messages that were given up",
     () => import("./commands/dead-letters.js"),
   ],
-  [
-    "mute PEER",
-    "forbid a peer to send",
-    async () => ({ define: (await import("./commands/moderation.js")).defineMute }),
-  ],
-  [
-    "unmute PEER",
-    "let it send again",
-    async () => ({ define: (await import("./commands/moderation.js")).defineUnmute }),
-  ],
+  ["mute PEER", "forbid a peer to send", async () => (await moderation()).defineMute],
+  ["unmute PEER", "let it send again", async () => (await moderation()).defineUnmute],
   [
     "purge --from PEER",
     "remove what a peer sent and nobody has read",
-    async () => ({ define: (await import("./commands/moderation.js")).definePurge }),
+    async () => (await moderation()).definePurge,
   ],
   ["forget NAME", "remove a peer and what waits for it", () => import("./commands/forget.js")],
   ["stop", "stop the broker in good order", () => import("./commands/stop.js")],
@@ -109,7 +100,9 @@ async function defineProgram(argv: readonly string[], shell: Shell): Promise<Com
     const name = nameIn(synopsis);
     const command = root.command(name).summary(summary);
     // The command, or the one that `peerline help` is asked about.
-    if (argv.slice(0, 2).includes(name)) (await load()).define(command, shell);
+    if (!argv.slice(0, 2).includes(name)) continue;
+    const loaded = await load();
+    (typeof loaded === "function" ? loaded : loaded.define)(command, shell);
   }
   return root;
 }

@@ -3,7 +3,6 @@ import { readdir, rm, rmdir, unlink } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { Config } from "../endpoint/config.js";
 import { lookIntoHome, type HomeContents } from "../endpoint/home.js";
-import { ask } from "./ask.js";
 import { stopBroker } from "./commands/stop.js";
 import { lookAtBroker, type BrokerView } from "./doctor/broker-view.js";
 import { lookAtHome, type HomeView } from "./doctor/check-home.js";
@@ -12,7 +11,7 @@ import { CliError } from "./failure.js";
 import { countWaiting } from "./operator.js";
 import type { Output } from "./print/output.js";
 import { count } from "./print/words.js";
-import type { Shell } from "./shell.js";
+import { ask, type Shell } from "./shell.js";
 
 /** A home as it is before all of it is removed. */
 export interface PurgedHome {

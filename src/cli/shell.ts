@@ -1,7 +1,9 @@
+import { createInterface } from "node:readline/promises";
 import type { Readable } from "node:stream";
 import type { Command } from "commander";
 import type { UserPlaces } from "../endpoint/config.js";
 import { findProgram } from "../endpoint/find-program.js";
+import { readSeconds } from "../mcp/words.js";
 import { commandLine } from "./doctor/advice.js";
 import { CliError, ExitCode } from "./failure.js";
 import { Output } from "./print/output.js";
@@ -56,6 +58,32 @@ export function catchInterruption(): Interruption {
 }
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Asks the person at the terminal, and resolves to the answer in small letters. */
+export async function ask(question: string, output: NodeJS.WritableStream): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output });
+  try {
+    return (await terminal.question(question)).trim().toLowerCase();
+  } finally {
+    terminal.close();
+  }
+}
+
+/**
+ * Seconds from `45s`, `10m`, `2h` or `1d`; undefined from anything else. A bare number would be seconds to
+ * some and minutes to others.
+ */
+export function writtenSpan(text: string): number | undefined {
+  return /[smhd]\s*$/i.test(text) ? readSeconds(text) : undefined;
+}
+
+/** The same as the value of an option; USAGE where it is none, or more than `maxMs`. */
+export function readSpan(option: string, text: string, maxMs: number): number {
+  const seconds = writtenSpan(text) ?? 0;
+  if (seconds >= 1 && seconds * 1000 <= maxMs) return seconds;
+  const ways = `write 45s, 10m, 2h or 1d, from 1s to ${maxMs / 86_400_000}d`;
+  throw new CliError("USAGE", `${option} "${text}" is no time: ${ways}.`);
+}
 
 /**
  * All of a stream as text, without one line break at its end. USAGE when it exceeds `maxBytes`, which

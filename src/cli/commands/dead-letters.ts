@@ -1,8 +1,7 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../clock.js";
-import { readConfig } from "../../endpoint/config.js";
 import { callTimeoutMs, maxLogCount } from "../limits.js";
-import { connectAsOperator, namesNow, readHistory, type Operator } from "../operator.js";
+import { connectAsOperator, namesNow, readHistory } from "../operator.js";
 import { printRecord, writtenId } from "../print/message-lines.js";
 import { receiptPhrase } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
@@ -45,7 +44,7 @@ Examples:
 };
 
 async function list(shell: Shell, json: boolean): Promise<void> {
-  await using operator = await connect(shell);
+  await using operator = await connectAsOperator(shell);
   const records = await readHistory(operator, maxLogCount, { state: ReceiptState.DEAD_LETTERED });
   const names = await namesNow(operator);
   for (const record of records) await printRecord(shell.out, record, { json, names });
@@ -53,7 +52,7 @@ async function list(shell: Shell, json: boolean): Promise<void> {
 }
 
 async function redrive(shell: Shell, messageId: string, recipient: string): Promise<void> {
-  await using operator = await connect(shell);
+  await using operator = await connectAsOperator(shell);
   const request = { messageId, recipient };
   const { receipt } = await operator.client.redriveMessage(request, { timeoutMs: callTimeoutMs });
   if (receipt === undefined) return;
@@ -62,11 +61,7 @@ async function redrive(shell: Shell, messageId: string, recipient: string): Prom
 }
 
 async function drop(shell: Shell, messageId: string, recipient: string): Promise<void> {
-  await using operator = await connect(shell);
+  await using operator = await connectAsOperator(shell);
   await operator.client.dropMessage({ messageId, recipient }, { timeoutMs: callTimeoutMs });
   await shell.out.lines(`Dropped ${messageId}.`);
-}
-
-async function connect({ program }: Shell): Promise<Operator> {
-  return connectAsOperator({ config: readConfig(), program });
 }

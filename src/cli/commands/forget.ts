@@ -1,13 +1,11 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
-import { readConfig } from "../../endpoint/config.js";
-import { ask } from "../ask.js";
 import { CliError, reasonOf } from "../failure.js";
 import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
 import { count, relativeTime } from "../print/words.js";
-import type { Define, Shell } from "../shell.js";
+import { ask, type Define, type Shell } from "../shell.js";
 
 export const define: Define = (command, shell) => {
   command
@@ -34,7 +32,7 @@ interface ForgetOptions {
 }
 
 async function forget(shell: Shell, wanted: string, options: ForgetOptions): Promise<void> {
-  await using operator = await connectAsOperator({ config: readConfig(), program: shell.program });
+  await using operator = await connectAsOperator(shell);
   const limits = { timeoutMs: callTimeoutMs };
   const { peer } = await operator.client.getPeer({ peer: wanted }, limits);
   if (peer !== undefined && !options.yes) await confirm(shell, peer);

@@ -54,15 +54,16 @@ interface LogOptions extends FilterOptions {
 
 async function log(shell: Shell, options: LogOptions): Promise<void> {
   const { number, json = false } = options;
-  const { program, out } = shell;
-  await using operator = await connectAsOperator({ config: readConfig(), program });
+  await using operator = await connectAsOperator(shell);
   const filter = isFiltered(options) ? await openFilter(operator, options) : {};
   const { records, isCut } = await searchHistory(operator, number, filter);
   const names = await namesNow(operator);
-  for (const record of records) await printRecord(out, record, { json, names });
+  for (const record of records) await printRecord(shell.out, record, { json, names });
   if (isCut) await shell.notes.lines(`Only the newest ${maxSearched} messages were looked at.`);
   else if (records.length === 0 && number > 0 && !json) {
-    await out.lines(isFiltered(options) ? "No message fits." : "No message has been sent yet.");
+    await shell.out.lines(
+      isFiltered(options) ? "No message fits." : "No message has been sent yet.",
+    );
   }
 }
 
@@ -131,14 +132,10 @@ Examples:
     .action((id: string, { json = false }: { json?: boolean }) => showMessage(shell, id, json));
 };
 
-export async function showMessage(
-  { program, out }: Shell,
-  id: string,
-  json: boolean,
-): Promise<void> {
-  await using operator = await connectAsOperator({ config: readConfig(), program });
+export async function showMessage(shell: Shell, id: string, json: boolean): Promise<void> {
+  await using operator = await connectAsOperator(shell);
   const messageId = writtenId(id);
   const { record } = await operator.client.getMessage({ messageId }, { timeoutMs: callTimeoutMs });
   const names = await namesNow(operator);
-  if (record !== undefined) await printRecord(out, record, { json, names });
+  if (record !== undefined) await printRecord(shell.out, record, { json, names });
 }

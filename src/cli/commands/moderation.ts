@@ -1,13 +1,10 @@
 import { maxMuteMs } from "../../contract/limits.js";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { systemClock } from "../../clock.js";
-import { readConfig } from "../../endpoint/config.js";
-import { CliError } from "../failure.js";
 import { callTimeoutMs, purgeTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
 import { clockTime, count } from "../print/words.js";
-import type { Define, Shell } from "../shell.js";
-import { writtenSpan } from "../written-span.js";
+import { readSpan, type Define, type Shell } from "../shell.js";
 
 export const defineMute: Define = (command, shell) => {
   command
@@ -16,7 +13,9 @@ export const defineMute: Define = (command, shell) => {
         "`peerline purge` removes it.",
     )
     .argument("<peer>", "its name or id")
-    .option("--for <time>", "for how long: 10m, 2h, 1d", readTime)
+    .option("--for <time>", "for how long: 10m, 2h, 1d", (text) =>
+      readSpan("--for", text, maxMuteMs),
+    )
     .addHelpText(
       "after",
       `
@@ -27,8 +26,8 @@ Examples:
     .action((peer: string, options: { for?: number }) => mute(shell, peer, options.for));
 };
 
-async function mute({ program, out }: Shell, name: string, seconds?: number): Promise<void> {
-  await using operator = await connectAsOperator({ config: readConfig(), program });
+async function mute(shell: Shell, name: string, seconds?: number): Promise<void> {
+  await using operator = await connectAsOperator(shell);
   const duration = seconds === undefined ? {} : { duration: durationFromMs(seconds * 1000) };
   const request = { peer: name, ...duration };
   const { peer } = await operator.client.mutePeer(request, { timeoutMs: callTimeoutMs });
@@ -37,16 +36,7 @@ async function mute({ program, out }: Shell, name: string, seconds?: number): Pr
     muteEndTime === undefined
       ? `\`peerline unmute ${peer?.name}\``
       : clockTime(timestampMs(muteEndTime), systemClock.now());
-  await out.lines(`${peer?.name} may not send until ${until}.`);
-}
-
-function readTime(text: string): number {
-  const seconds = writtenSpan(text) ?? 0;
-  if (seconds >= 1 && seconds * 1000 <= maxMuteMs) return seconds;
-  throw new CliError(
-    "USAGE",
-    `--for "${text}" is no time: write 45s, 10m, 2h or 1d, from 1s to 365d.`,
-  );
+  await shell.out.lines(`${peer?.name} may not send until ${until}.`);
 }
 
 export const defineUnmute: Define = (command, shell) => {
@@ -57,10 +47,10 @@ export const defineUnmute: Define = (command, shell) => {
     .action((peer: string) => unmute(shell, peer));
 };
 
-async function unmute({ program, out }: Shell, name: string): Promise<void> {
-  await using operator = await connectAsOperator({ config: readConfig(), program });
+async function unmute(shell: Shell, name: string): Promise<void> {
+  await using operator = await connectAsOperator(shell);
   const { peer } = await operator.client.unmutePeer({ peer: name }, { timeoutMs: callTimeoutMs });
-  await out.lines(`${peer?.name} may send.`);
+  await shell.out.lines(`${peer?.name} may send.`);
 }
 
 export const definePurge: Define = (command, shell) => {
@@ -82,13 +72,13 @@ Examples:
 };
 
 async function purge(
-  { program, out }: Shell,
+  shell: Shell,
   { from: name, all = false }: { from: string; all?: boolean },
 ): Promise<void> {
-  await using operator = await connectAsOperator({ config: readConfig(), program });
+  await using operator = await connectAsOperator(shell);
   const request = { from: name, all };
   const options = { timeoutMs: purgeTimeoutMs };
   const { from, removedDeliveries } = await operator.client.purgeMessages(request, options);
   const removed = count(Number(removedDeliveries), all ? "message" : "unread message");
-  await out.lines(`Removed ${removed} from ${from?.name}, each recipient counting.`);
+  await shell.out.lines(`Removed ${removed} from ${from?.name}, each recipient counting.`);
 }

@@ -5,7 +5,6 @@ import stringWidth from "string-width";
 import { PeerKind, PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
 import { peerLine } from "../../contract/peer-text.js";
-import { readConfig } from "../../endpoint/config.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import { cut, table } from "../print/columns.js";
 import type { Output } from "../print/output.js";
@@ -34,16 +33,16 @@ interface PeersOptions {
   readonly json?: true;
 }
 
-async function peers({ program, out }: Shell, options: PeersOptions): Promise<void> {
-  await using operator = await connectAsOperator({ config: readConfig(), program });
+async function peers(shell: Shell, options: PeersOptions): Promise<void> {
+  await using operator = await connectAsOperator(shell);
   const found = await listPeers(operator, options.online ?? false);
   if (options.json) {
     const all = found.map((peer) => toJson(PeerSchema, peer, { alwaysEmitImplicit: true }));
-    await out.json({ peers: all });
+    await shell.out.json({ peers: all });
   } else if (found.length === 0) {
-    await out.lines(options.online ? "No peer is online." : "No peer is known yet.");
+    await shell.out.lines(options.online ? "No peer is online." : "No peer is known yet.");
   } else {
-    await out.lines(...peerLines(found, out, systemClock.now()));
+    await shell.out.lines(...peerLines(found, shell.out, systemClock.now()));
   }
 }
 

@@ -19,8 +19,7 @@ import { maxQuotedCharacters, maxTurnWaitMs } from "../limits.js";
 import { openPersonLine } from "../person.js";
 import { writtenId } from "../print/message-lines.js";
 import { reachClause, stateLabel } from "../print/words.js";
-import { readStdin, type Define, type Shell } from "../shell.js";
-import { writtenSpan } from "../written-span.js";
+import { readSpan, readStdin, type Define, type Shell } from "../shell.js";
 
 export const define: Define = (command, shell) => {
   shell.explainUsage = (code) => {
@@ -44,7 +43,9 @@ export const define: Define = (command, shell) => {
         .choices(["fyi", "normal", "interrupt"])
         .default("normal"),
     )
-    .option("--expires-in <time>", "how long it may wait: 45s, 10m, 2h, 1d", readExpiry)
+    .option("--expires-in <time>", "how long it may wait: 45s, 10m, 2h, 1d", (text) =>
+      readSpan("--expires-in", text, maxExpiresInMs),
+    )
     .option("--json", "print the contract's SendMessageResponse as one JSON object")
     .addHelpText(
       "after",
@@ -114,15 +115,6 @@ function readRecipients(to: string): string[] {
   const names = to.split(",").map((name) => name.trim());
   if (names.every((name) => name !== "")) return names;
   throw new CliError("USAGE", `"${to}" names no recipient: write one name, or several as api,web.`);
-}
-
-function readExpiry(text: string): number {
-  const seconds = writtenSpan(text) ?? 0;
-  if (seconds >= 1 && seconds * 1000 <= maxExpiresInMs) return seconds;
-  throw new CliError(
-    "USAGE",
-    `--expires-in "${text}" is no time to wait: write 45s, 10m, 2h or 1d, from 1s to 365d.`,
-  );
 }
 
 async function readText(shell: Shell, argument: string): Promise<string> {

@@ -5,7 +5,7 @@ import { syncFolder, writeDurably } from "../../durable-file.js";
 import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { readRegularFile } from "../../endpoint/regular-file.js";
 import { HostError } from "./host-error.js";
-import { maxConfigFileBytes } from "./limits.js";
+import { maxConfigFileBytes } from "../limits.js";
 
 /** A host's file as it was read. */
 export interface ConfigFile {

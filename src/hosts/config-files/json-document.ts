@@ -7,7 +7,7 @@ import {
   type ParseError,
 } from "jsonc-parser";
 import { HostError } from "./host-error.js";
-import { maxJsonDepth } from "./limits.js";
+import { maxJsonDepth } from "../limits.js";
 
 /** What a host's reader of JSON takes beside JSON. */
 export interface JsonDialect {
