@@ -17,21 +17,18 @@ export function checkDisk({ home }: Pick<Evidence, "home">): Finding[] {
 
 /** `freeFiles`: how many more files the disk takes; undefined where it has no such bound. */
 export function judge(folder: string, freeBytes: number, freeFiles: number | undefined): Finding {
+  const id = "disk";
   const free = `${Math.floor(freeBytes / 2 ** 20)} MiB are free`;
+  const bound = `messages are refused below ${reserveBytes / 2 ** 20} MiB`;
   const fix = `Free some room: du -x -h -d 2 ${folder} | sort -h | tail`;
-  if (freeFiles === 0) {
-    const seen = "the disk takes no more files";
-    return { id: "disk", severity: "problem", subject: folder, seen, fix };
+  if (freeFiles !== 0 && freeBytes >= scarceBytes) {
+    return { id, severity: "ok", subject: folder, seen: free };
   }
-  if (freeBytes < reserveBytes) {
-    const seen = `${free}: messages are refused below ${reserveBytes / 2 ** 20} MiB`;
-    return { id: "disk", severity: "problem", subject: folder, seen, fix };
+  if (freeFiles !== 0 && freeBytes >= reserveBytes) {
+    return { id, severity: "warning", subject: folder, seen: `${free}, and ${bound}`, fix };
   }
-  if (freeBytes < scarceBytes) {
-    const seen = `${free}, and messages are refused below ${reserveBytes / 2 ** 20} MiB`;
-    return { id: "disk", severity: "warning", subject: folder, seen, fix };
-  }
-  return { id: "disk", severity: "ok", subject: folder, seen: free };
+  const seen = freeFiles === 0 ? "the disk takes no more files" : `${free}: ${bound}`;
+  return { id, severity: "problem", subject: folder, seen, fix };
 }
 
 /**

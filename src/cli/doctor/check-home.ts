@@ -5,7 +5,7 @@ import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { maxSocketPathBytes } from "../../endpoint/limits.js";
 import { advise, commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
-import type { Finding, FindingId } from "./finding.js";
+import type { Finding } from "./finding.js";
 
 /** The home as it is found: unlike opening it, to look makes nothing and closes nothing. */
 export interface HomeView {
@@ -78,19 +78,14 @@ export function checkHome({ config, home }: Evidence): Finding[] {
   if (state === "usable" || state === "missing") {
     return [present(home), ...isLink(config.home), ...isElsewhere(config.home)];
   }
-  const { id, seen, advice } = troubles[state];
-  return [{ id, severity: "problem", subject: path, seen: seen(path), ...advice(path) }];
+  return [{ severity: "problem", subject: path, ...troubleOf(path, state) }];
 }
 
 function present({ path, state }: Evidence["home"]): Finding {
-  return state === "usable"
-    ? { id: "home", severity: "ok", subject: path, seen: "it is this user's alone" }
-    : {
-        id: "home-missing",
-        severity: "note",
-        subject: path,
-        seen: "it is not there yet: the first agent makes it",
-      };
+  if (state === "usable")
+    return { id: "home", severity: "ok", subject: path, seen: "it is this user's alone" };
+  const seen = "it is not there yet: the first agent makes it";
+  return { id: "home-missing", severity: "note", subject: path, seen };
 }
 
 function isLink(path: string): Finding[] {
@@ -106,55 +101,36 @@ function isElsewhere(path: string): Finding[] {
   return [{ id: "home-elsewhere", severity: "note", subject: path, seen }];
 }
 
-const anotherHome = () => ({ fix: "Set PEERLINE_HOME to a directory of your own, or unset it" });
-
-const closed = (path: string) => advise([commandLine("chmod", "700", path)]);
-
-const troubles: Record<
-  Exclude<HomeState, "usable" | "missing">,
-  {
-    id: FindingId;
-    seen: (path: string) => string;
-    advice: (path: string) => Pick<Finding, "fix" | "commands">;
-  }
-> = {
-  unmakeable: {
-    id: "home-unusable",
-    seen: () => "it is not there, and this user may not make it",
-    advice: anotherHome,
-  },
-  unreachable: {
-    id: "home-unusable",
-    seen: () =>
-      "it cannot be reached: something on its path is no directory, is closed, or leads nowhere",
-    advice: anotherHome,
-  },
-  "not-a-folder": {
-    id: "home-unusable",
-    seen: () => "it is not a directory",
-    advice: anotherHome,
-  },
-  "not-own": {
-    id: "home-own",
-    seen: () => "it belongs to another user",
-    advice: anotherHome,
-  },
-  open: {
-    id: "home-open",
-    seen: () => "other users may enter it: nothing of Peerline starts",
-    advice: closed,
-  },
-  locked: {
-    id: "home-unusable",
-    seen: () => "its owner may not read, write or enter it",
-    advice: closed,
-  },
-  "path-long": {
-    id: "home-path-long",
-    seen: (path) => {
+/** What is wrong with a home, and what to do about it. */
+function troubleOf(
+  path: string,
+  state: Exclude<HomeState, "usable" | "missing">,
+): Omit<Finding, "severity" | "subject"> {
+  const id = "home-unusable";
+  const anotherHome = { fix: "Set PEERLINE_HOME to a directory of your own, or unset it" };
+  const closed = advise([commandLine("chmod", "700", path)]);
+  switch (state) {
+    case "unmakeable":
+      return { id, seen: "it is not there, and this user may not make it", ...anotherHome };
+    case "unreachable": {
+      const why = "something on its path is no directory, is closed, or leads nowhere";
+      return { id, seen: `it cannot be reached: ${why}`, ...anotherHome };
+    }
+    case "not-a-folder":
+      return { id, seen: "it is not a directory", ...anotherHome };
+    case "not-own":
+      return { id: "home-own", seen: "it belongs to another user", ...anotherHome };
+    case "open": {
+      const seen = "other users may enter it: nothing of Peerline starts";
+      return { id: "home-open", seen, ...closed };
+    }
+    case "locked":
+      return { id, seen: "its owner may not read, write or enter it", ...closed };
+    case "path-long": {
       const bytes = Buffer.byteLength(join(path, "broker.sock"));
-      return `the socket's path has ${bytes} bytes, and may have ${maxSocketPathBytes}`;
-    },
-    advice: () => ({ fix: "Set PEERLINE_HOME to a shorter path, the same for all agents" }),
-  },
-};
+      const seen = `the socket's path has ${bytes} bytes, and may have ${maxSocketPathBytes}`;
+      const fix = "Set PEERLINE_HOME to a shorter path, the same for all agents";
+      return { id: "home-path-long", seen, fix };
+    }
+  }
+}
