@@ -2,7 +2,7 @@ import type { WatchMessagesResponse_ReceiptMoved } from "../../gen/peerline/v1/b
 import type { Message, MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import { Code, hasCode, RpcError } from "../rpc/error.js";
 import { maxLogCount, maxLogMemory } from "./limits.js";
-import { readHistory, type HistoryQuery, type Operator } from "./operator.js";
+import { searchHistory, type HistoryQuery, type Operator } from "./operator.js";
 
 /** What `log -f` has shown, over all its connections. */
 export interface LogProgress {
@@ -60,14 +60,15 @@ async function listNew(
 ): Promise<MessageRecord[]> {
   if (!progress.hasListed) {
     // The newest of all, to know from where on messages are new.
-    for (const record of await readHistory(operator, 1)) learn(progress, record);
-    const records = await readHistory(operator, number, query);
+    const newest = await searchHistory(operator, 1);
+    for (const record of newest.records) learn(progress, record);
+    const { records } = await searchHistory(operator, number, query);
     progress.hasListed = true;
     for (const record of records) learn(progress, record);
     return records;
   }
   // In the order of acceptance, and not by their times: the broker's clock may have been set back.
-  const records = await readHistory(operator, maxLogCount);
+  const { records } = await searchHistory(operator, maxLogCount);
   const oldestKnown = records.findIndex((record) => progress.known.has(keyOf(record.message)));
   return records.slice(oldestKnown + 1).filter((record) => learn(progress, record));
 }

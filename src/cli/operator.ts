@@ -97,7 +97,7 @@ export interface History {
 export async function searchHistory(
   operator: Operator,
   number: number,
-  { sinceMs = 0, isWanted, ...request }: HistoryQuery,
+  { sinceMs = 0, isWanted, ...request }: HistoryQuery = {},
 ): Promise<History> {
   // The same for each page: a page token is good for the same request only.
   const pageSize = isWanted ? maxHistoryPageSize : Math.min(number, maxHistoryPageSize);
@@ -117,15 +117,6 @@ export async function searchHistory(
     if (pageToken === "" || recent.length < page.records.length) break;
   }
   return { records: records.slice(0, number).toReversed(), isCut: false };
-}
-
-/** The newest `number` messages of all peers, newest last. */
-export async function readHistory(
-  operator: Operator,
-  number: number,
-  query: HistoryQuery = {},
-): Promise<MessageRecord[]> {
-  return (await searchHistory(operator, number, query)).records;
 }
 
 function acceptMs({ message }: MessageRecord): number {

@@ -1,7 +1,7 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../clock.js";
 import { callTimeoutMs, maxLogCount } from "../limits.js";
-import { connectAsOperator, namesNow, readHistory } from "../operator.js";
+import { connectAsOperator, namesNow, searchHistory } from "../operator.js";
 import { printRecord, writtenId } from "../print/message-lines.js";
 import { receiptPhrase } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
@@ -45,7 +45,8 @@ Examples:
 
 async function list(shell: Shell, json: boolean): Promise<void> {
   await using operator = await connectAsOperator(shell);
-  const records = await readHistory(operator, maxLogCount, { state: ReceiptState.DEAD_LETTERED });
+  const query = { state: ReceiptState.DEAD_LETTERED };
+  const { records } = await searchHistory(operator, maxLogCount, query);
   const names = await namesNow(operator);
   for (const record of records) await printRecord(shell.out, record, { json, names });
   if (records.length === 0 && !json) await shell.out.lines("There are no dead letters.");

@@ -4,14 +4,14 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { GetServerInfoResponse } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../../abort-scope.js";
+import { CodedError } from "../../coded-error.js";
 import { probeSocket } from "../../endpoint/broker-socket.js";
 import type { Config } from "../../endpoint/config.js";
 import { EndpointError, errnoOf } from "../../endpoint/endpoint-error.js";
 import { answerTimeoutMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secrets.js";
-import { RpcError } from "../../rpc/error.js";
-import { CliError } from "../failure.js";
-import { connectAsOperator, listPeers, readHistory } from "../operator.js";
+import { messageOf, RpcError } from "../../rpc/error.js";
+import { connectAsOperator, listPeers, searchHistory } from "../operator.js";
 import type { HomeView } from "./check-home.js";
 
 /** The broker as far as it can be seen. None is started for it. */
@@ -71,19 +71,15 @@ async function ask(options: {
 }): Promise<RunningBroker> {
   await using operator = await connectAsOperator(options);
   const peers = await listPeers(operator, false);
-  const [newest] = await readHistory(operator, 1);
-  const acceptTime = newest?.message?.acceptTime;
+  const { records } = await searchHistory(operator, 1);
+  const acceptTime = records[0]?.message?.acceptTime;
   const newestMs = acceptTime === undefined ? undefined : timestampMs(acceptTime);
   return { state: "running", info: operator.info, peers, newestMs };
 }
 
 /** Why it could not be asked. A defect is none of the reasons. */
 function reason(error: unknown): string {
-  const isExpected =
-    error instanceof EndpointError ||
-    error instanceof CliError ||
-    error instanceof RpcError ||
-    errnoOf(error) !== undefined;
-  if (isExpected) return (error as Error).message;
-  throw error;
+  if (error instanceof CodedError || error instanceof RpcError) return error.message;
+  if (errnoOf(error) === undefined) throw error;
+  return messageOf(error);
 }

@@ -3,7 +3,7 @@ import { basename, isAbsolute } from "node:path";
 import { readConfig, type Config, type UserPlaces } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { findProgram, isProgram } from "../../endpoint/find-program.js";
-import { isFleetingPath } from "../../hosts/config-files/server-entry.js";
+import { isFleetingPath, isObject } from "../../hosts/config-files/server-entry.js";
 import type { FoundEntry } from "../../hosts/find-hosts.js";
 import { advise, reinstall } from "./advice.js";
 import type { HostView } from "./check-hosts.js";
@@ -74,15 +74,9 @@ const runners = new Set(["npx", "bunx", "pnpx", "pnpm", "yarn", "npm"]);
 
 function stringsOf(env: unknown): Record<string, string> {
   const entries = Object.entries(isObject(env) ? env : {});
-  return Object.fromEntries(entries.filter((entry): entry is [string, string] => isText(entry[1])));
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string";
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return Object.fromEntries(
+    entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
 }
 
 /** The faults of an entry that can be seen without starting its command. */

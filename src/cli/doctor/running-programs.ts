@@ -45,7 +45,10 @@ async function look(pid: number, userHome: string): Promise<RunningProgram | und
   const program = words.at(-2) ?? "";
   if (!/^peerline(?:\.js)?$/.test(basename(program))) return undefined;
   if (verb !== "mcp" && verb !== "broker") return undefined;
-  const env = await environmentOf(folder);
+  const variables = await readWords(join(folder, "environ"));
+  const env: NodeJS.ProcessEnv = Object.fromEntries(
+    variables.map((line) => line.split(/=(.*)/s, 2)),
+  );
   // A home directory of its own is a world of its own: a container, a sandbox, a test.
   if (resolve(env.HOME ?? userInfo().homedir) !== resolve(userHome)) return undefined;
   const cwd = tryRead(() => readlinkSync(join(folder, "cwd")));
@@ -55,17 +58,6 @@ async function look(pid: number, userHome: string): Promise<RunningProgram | und
     program: resolved(resolve(cwd ?? "/", program)),
     cwd,
     socket: socketOf(readConfig(env)),
-  };
-}
-
-async function environmentOf(folder: string) {
-  const variables = await readWords(join(folder, "environ"));
-  const valueOf = (name: string) =>
-    variables.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
-  return {
-    HOME: valueOf("HOME"),
-    PEERLINE_HOME: valueOf("PEERLINE_HOME"),
-    PEERLINE_BROKER: valueOf("PEERLINE_BROKER"),
   };
 }
 

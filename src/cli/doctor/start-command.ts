@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { AbortScope } from "../../abort-scope.js";
 import { sleep } from "../../clock.js";
 import { VERSION } from "../../endpoint/version.js";
+import { valueAt } from "../../hosts/config-files/read-values.js";
 import { endTimeoutMs, startTimeoutMs, maxStartBytes } from "./limits.js";
 
 /** What became of a command that was started as an MCP server. */
@@ -106,20 +107,12 @@ export type Answer =
 
 /** Reads the standard output of an MCP server that was asked to initialize with the id 1. */
 export class AnswerReader {
-  readonly answer: Promise<Answer>;
   #resolve!: (answer: Answer) => void;
+  readonly answer = new Promise<Answer>((resolve) => (this.#resolve = resolve));
+  /** Bytes that were no JSON-RPC; what is not a whole line is not counted. */
+  noiseBytes = 0;
   #pending = Buffer.alloc(0);
   #readBytes = 0;
-  #noiseBytes = 0;
-
-  constructor() {
-    this.answer = new Promise((resolve) => (this.#resolve = resolve));
-  }
-
-  /** Bytes that were no JSON-RPC; what is not a whole line is not counted. */
-  get noiseBytes(): number {
-    return this.#noiseBytes;
-  }
 
   read(chunk: Buffer): void {
     this.#readBytes += chunk.length;
@@ -135,8 +128,8 @@ export class AnswerReader {
 
   #take(line: Buffer): void {
     const message = parse(line.toString());
-    if (message?.["jsonrpc"] !== "2.0") this.#reject(line.length);
-    else if (message["id"] === 1) this.#resolve(serverOf(message));
+    if (valueAt(message, "jsonrpc") !== "2.0") this.#reject(line.length);
+    else if (valueAt(message, "id") === 1) this.#resolve(serverOf(message));
   }
 
   /** A line without end is not the protocol's. */
@@ -146,27 +139,23 @@ export class AnswerReader {
   }
 
   #reject(bytes: number): void {
-    this.#noiseBytes += bytes;
-    this.#resolve({ kind: "noise", bytes: this.#noiseBytes });
+    this.noiseBytes += bytes;
+    this.#resolve({ kind: "noise", bytes: this.noiseBytes });
   }
 }
 
-function serverOf(message: Record<string, unknown>): Answer {
-  const result = objectOf(message["result"]);
-  const { name, version } = objectOf(result["serverInfo"]);
-  return { kind: "answered", name: textOf(name), version: textOf(version) };
+function serverOf(message: unknown): Answer {
+  const server = valueAt(message, "result", "serverInfo");
+  const [name, version] = [textOf(valueAt(server, "name")), textOf(valueAt(server, "version"))];
+  return { kind: "answered", name, version };
 }
 
-function parse(line: string): Record<string, unknown> | undefined {
+function parse(line: string): unknown {
   try {
-    return objectOf(JSON.parse(line));
+    return JSON.parse(line);
   } catch {
     return undefined;
   }
-}
-
-function objectOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 function textOf(value: unknown): string {

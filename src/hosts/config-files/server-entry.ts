@@ -110,6 +110,6 @@ function settingsOf(entry: object): Record<string, unknown> {
 
 type Entry = Readonly<Record<string, unknown>>;
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
