@@ -2,6 +2,8 @@ import { setMaxListeners } from "node:events";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import type { ShownMessage } from "../../mcp/page.js";
+import type { describeReceipt } from "../../mcp/tools/message-status.js";
 import { VERSION } from "../../endpoint/version.js";
 import { CliError } from "../failure.js";
 import { callTimeoutMs } from "../limits.js";
@@ -90,22 +92,8 @@ export interface Answers {
   readonly message_status: { readonly receipts?: readonly Standing[] };
 }
 
-export interface Standing {
-  readonly name?: string;
-  readonly state?: string;
-  readonly queued_at?: string;
-  readonly presented_at?: string;
-  readonly confirmed_at?: string;
-  readonly confirmed_by?: string;
-  readonly answered_at?: string;
-}
-
-export interface Mail {
-  readonly id?: string;
-  readonly from?: { readonly name?: string };
-  readonly text?: string;
-  readonly in_reply_to?: string;
-}
+export type Standing = Partial<ReturnType<typeof describeReceipt>>;
+export type Mail = Partial<ShownMessage>;
 
 function textOf(result: CallToolResult): string {
   return result.content.map((part) => (part.type === "text" ? part.text : "")).join(" ");

@@ -9,28 +9,22 @@ import { connectAsOperator, type Operator } from "../operator.js";
 import { stopBroker } from "../commands/stop.js";
 import { Agent } from "./agent.js";
 
+interface StageOptions {
+  readonly program: string;
+  readonly signal: AbortSignal;
+}
+
 /** A home of its own, the agents in it and the broker they start. Disposal ends them all and removes it. */
 export class Stage implements AsyncDisposable {
-  readonly #program: string;
-  readonly #signal: AbortSignal;
-  readonly #directory: string;
-  readonly #config: Config;
+  readonly #options: StageOptions & { directory: string; config: Config };
   readonly #agents = new Set<Agent>();
   #isEmpty = true;
 
-  private constructor(options: {
-    program: string;
-    signal: AbortSignal;
-    directory: string;
-    config: Config;
-  }) {
-    this.#program = options.program;
-    this.#signal = options.signal;
-    this.#directory = options.directory;
-    this.#config = options.config;
+  private constructor(options: StageOptions & { directory: string; config: Config }) {
+    this.#options = options;
   }
 
-  static async open(options: { program: string; signal: AbortSignal }): Promise<Stage> {
+  static async open(options: StageOptions): Promise<Stage> {
     const directory = await mkdtemp(join(tmpdir(), "peerline-demo-"));
     try {
       const config = readConfig({ PEERLINE_HOME: join(directory, "home") });
@@ -45,16 +39,11 @@ export class Stage implements AsyncDisposable {
 
   /** Starts an agent's MCP server, in a project of its own. The first one starts the broker. */
   async enter(name: string): Promise<Agent> {
-    const cwd = join(this.#directory, name);
+    const { directory, config, ...options } = this.#options;
+    const cwd = join(directory, name);
     await mkdir(cwd, { recursive: true });
     this.#isEmpty = false;
-    const agent = await Agent.start({
-      name,
-      program: this.#program,
-      home: this.#config.home,
-      cwd,
-      signal: this.#signal,
-    });
+    const agent = await Agent.start({ ...options, name, home: config.home, cwd });
     this.#agents.add(agent);
     return agent;
   }
@@ -66,11 +55,7 @@ export class Stage implements AsyncDisposable {
 
   /** A look at the broker that runs; it is not started. */
   async look<T>(ask: (operator: Operator) => Promise<T>): Promise<T> {
-    await using operator = await connectAsOperator({
-      config: this.#config,
-      program: this.#program,
-      signal: this.#signal,
-    });
+    await using operator = await connectAsOperator(this.#options);
     return await ask(operator);
   }
 
@@ -80,17 +65,17 @@ export class Stage implements AsyncDisposable {
       await Promise.all([...this.#agents].map((agent) => this.leave(agent)));
       if (!this.#isEmpty) await this.#endBroker();
     } finally {
-      await rm(this.#directory, { recursive: true, force: true });
+      await rm(this.#options.directory, { recursive: true, force: true });
     }
   }
 
   async #endBroker(): Promise<void> {
-    const options = { config: this.#config, program: this.#program };
+    const { config, program } = this.#options;
     try {
       // An agent that was ended early may have left a broker that is still starting. Starting one
       // waits for it.
-      await using connection = await connectBroker({ ...options, start: true });
-      await stopBroker(options).catch((error: unknown) => {
+      await using connection = await connectBroker({ config, program, start: true });
+      await stopBroker({ config, program }).catch((error: unknown) => {
         process.kill(connection.info.pid, "SIGKILL");
         throw error;
       });
