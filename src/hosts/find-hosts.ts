@@ -28,15 +28,12 @@ export function hostNamed(name: string): Host | undefined {
  * one host started from another's shell carries the other's variables.
  */
 export function recogniseHost(clientName: string): HostClient {
-  return allHosts.find((host) => host.isClient(clientName)) ?? unknownHost(clientName);
-}
-
-function unknownHost(name: string): HostClient {
-  return {
-    name,
-    isClient: (clientName) => clientName === name,
+  const unknown = {
     ...silentClient,
+    name: clientName,
+    isClient: (name: string) => name === clientName,
   };
+  return allHosts.find((host) => host.isClient(clientName)) ?? unknown;
 }
 
 /** An entry under Peerline's name in a file of a host. */

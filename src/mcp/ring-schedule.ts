@@ -10,6 +10,14 @@ import {
 } from "./limits.js";
 import type { AgentMail } from "./presentations.js";
 
+interface RingOptions {
+  readonly mail: AgentMail;
+  readonly clock: Clock;
+  /** Asked when the time has come: a doorbell that may not be rung then is not rung at all. */
+  mayRing(): boolean;
+  ring(): void;
+}
+
 /**
  * When a doorbell is rung for what is unread. The first is rung after a moment, in which more may come.
  * While nothing is read it is rung again after 30 s, then after twice as long each time, five times in all.
@@ -17,26 +25,14 @@ import type { AgentMail } from "./presentations.js";
  * mail counts as a doorbell, and puts the next one off.
  */
 export class RingSchedule {
-  readonly #mail: AgentMail;
-  readonly #clock: Clock;
-  readonly #mayRing: () => boolean;
-  readonly #ring: () => void;
+  readonly #options: RingOptions;
   #rings = 0;
   #known: ReadonlySet<string> = new Set();
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #timer: Disposable | undefined;
 
-  constructor(options: {
-    mail: AgentMail;
-    clock: Clock;
-    /** Asked when the time has come: a doorbell that may not be rung then is not rung at all. */
-    mayRing: () => boolean;
-    ring: () => void;
-  }) {
-    this.#mail = options.mail;
-    this.#clock = options.clock;
-    this.#mayRing = options.mayRing;
-    this.#ring = options.ring;
+  constructor(options: RingOptions) {
+    this.#options = options;
   }
 
   /** Doorbells rung for what is unread. */
@@ -55,7 +51,7 @@ export class RingSchedule {
       this.#timer ??= this.#ringIn(gatherMs);
       return;
     }
-    const news = this.#mail.inbox.list().filter((held) => !this.#known.has(held.key));
+    const news = this.#options.mail.inbox.list().filter((held) => !this.#known.has(held.key));
     const urgencies = news.map(({ message }) => message.urgency);
     if (urgencies.every((urgency) => urgency === Urgency.FYI)) return;
     this.#known = new Set([...this.#known, ...news.map(({ key }) => key)]);
@@ -63,7 +59,7 @@ export class RingSchedule {
       this.#cancel();
       this.#timer = this.#ringIn(gatherMs);
     } else {
-      const sinceMs = this.#clock.monotonic() - this.#toldAtMs;
+      const sinceMs = this.#options.clock.monotonic() - this.#toldAtMs;
       this.#timer ??= this.#ringIn(Math.max(gatherMs, this.#repeatMs() - sinceMs));
     }
   }
@@ -88,17 +84,17 @@ export class RingSchedule {
 
   #fire(): void {
     this.#timer = undefined;
-    if (!this.#mayRing()) return;
+    if (!this.#options.mayRing()) return;
     this.#rings = Math.min(this.#rings + 1, maxRings);
     this.#remember();
-    this.#ring();
+    this.#options.ring();
     this.#repeat();
   }
 
   /** What is unread now is no news any more. */
   #remember(): void {
-    this.#toldAtMs = this.#clock.monotonic();
-    this.#known = new Set(this.#mail.inbox.list().map(({ key }) => key));
+    this.#toldAtMs = this.#options.clock.monotonic();
+    this.#known = new Set(this.#options.mail.inbox.list().map(({ key }) => key));
   }
 
   #repeat(): void {
@@ -111,7 +107,7 @@ export class RingSchedule {
   }
 
   #ringIn(ms: number): Disposable {
-    return this.#clock.after(ms, () => this.#fire());
+    return this.#options.clock.after(ms, () => this.#fire());
   }
 
   #cancel(): void {

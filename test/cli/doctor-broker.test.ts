@@ -8,7 +8,7 @@ import type { RunningBroker } from "../../src/cli/doctor/broker-view.js";
 import { checkPeers } from "../../src/cli/doctor/check-agents.js";
 import { checkBroker, checkClock, checkStore } from "../../src/cli/doctor/check-broker.js";
 import { judge } from "../../src/cli/doctor/check-disk.js";
-import { checkSecrets } from "../../src/cli/doctor/check-secrets.js";
+import { checkSecrets } from "../../src/cli/doctor/check-home-files.js";
 import { gatherEvidence, type Evidence } from "../../src/cli/doctor/evidence.js";
 import { isTrouble, type Finding } from "../../src/cli/doctor/finding.js";
 import { reserveBytes } from "../../src/cli/doctor/limits.js";

@@ -5,10 +5,11 @@ import stringWidth from "string-width";
 import { PeerKind, PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
 import { peerLine } from "../../contract/peer-text.js";
+import { reachWord } from "../../mcp/words.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import { cut, table } from "../print/columns.js";
 import type { Output } from "../print/output.js";
-import { reachLabel, relativeTime } from "../print/words.js";
+import { relativeTime } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
 export const define: Define = (command, shell) => {
@@ -88,7 +89,7 @@ function cells(peer: Peer, color: Output["color"], nowMs: number): string[] {
   return [
     peer.online ? color.green("●") : color.dim("○"),
     peer.online ? color.bold(peer.name) : peer.name,
-    peer.muted ? color.yellow("muted") : reachLabel(peer.reach),
+    peer.muted ? color.yellow("muted") : reachWord(peer.reach).replace("_", " "),
     waiting > 0 ? color.yellow(String(waiting)) : "-",
     client(peer),
     place(peer),

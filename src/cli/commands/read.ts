@@ -5,7 +5,6 @@ import type { Line } from "../../client/line.js";
 import { LineError } from "../../client/line-error.js";
 import { oldestMessage } from "../../client/messages.js";
 import { systemClock } from "../../clock.js";
-import { readConfig } from "../../endpoint/config.js";
 import { CliError, ExitCode } from "../failure.js";
 import { lossNotes } from "../lost-broker.js";
 import { openPersonLine } from "../person.js";
@@ -41,11 +40,7 @@ interface ReadOptions {
 }
 
 async function read(shell: Shell, options: ReadOptions): Promise<void> {
-  await using line = openPersonLine({
-    config: readConfig(),
-    program: shell.program,
-    receives: true,
-  });
+  await using line = openPersonLine({ program: shell.program, receives: true });
   const shown = await showMessages(line, shell, options).catch((error: unknown) => {
     throw explain(error, line);
   });
@@ -57,7 +52,6 @@ async function watch(shell: Shell, options: ReadOptions): Promise<void> {
   const { signal } = interruption;
   const loss = lossNotes(shell);
   await using line = openPersonLine({
-    config: readConfig(),
     program: shell.program,
     receives: true,
     onState: (state) => {

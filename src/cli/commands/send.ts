@@ -10,7 +10,6 @@ import { shortId } from "../../contract/ids.js";
 import { maxExpiresInMs, maxTextBytes } from "../../contract/limits.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { sleep, systemClock } from "../../clock.js";
-import { readConfig } from "../../endpoint/config.js";
 import { readUrgency } from "../../mcp/words.js";
 import { errorOf } from "../../rpc/status.js";
 import { commandLine } from "../doctor/advice.js";
@@ -81,11 +80,7 @@ interface SendOptions {
 async function send(shell: Shell, to: string, text: string, options: SendOptions): Promise<void> {
   const recipients = readRecipients(to);
   const words = await readText(shell, text);
-  await using line = openPersonLine({
-    config: readConfig(),
-    program: shell.program,
-    receives: false,
-  });
+  await using line = openPersonLine({ program: shell.program, receives: false });
   const sendOptions = {
     inReplyTo: writtenId(options.replyTo ?? ""),
     threadId: options.thread ?? "",

@@ -96,15 +96,9 @@ export function checkEntries(evidence: Evidence): Finding[] {
 function disabled({ host }: HostView, { path, settings }: EntryView): Finding[] {
   const key = ["enabled", "disabled"].find((key) => settings[key] === (key === "disabled"));
   if (key === undefined) return [];
-  return [
-    {
-      id: "entry-disabled",
-      severity: "problem",
-      subject: host.title,
-      seen: `the entry in ${path} is switched off: ${key} = ${String(settings[key])}`,
-      fix: `Remove ${key} from it`,
-    },
-  ];
+  const seen = `the entry in ${path} is switched off: ${key} = ${String(settings[key])}`;
+  const fix = `Remove ${key} from it`;
+  return [{ id: "entry-disabled", severity: "problem", subject: host.title, seen, fix }];
 }
 
 function paths(evidence: Evidence, view: HostView, entry: EntryView): Finding[] {

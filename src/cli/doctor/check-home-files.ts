@@ -1,10 +1,12 @@
-import { lstatSync, readdirSync, statSync, type Stats } from "node:fs";
+import { existsSync, lstatSync, readdirSync, statSync, type Stats } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { errnoOf } from "../../endpoint/endpoint-error.js";
+import { maxSecrets, startClaimMs } from "../../endpoint/limits.js";
+import { readSecretFile } from "../../endpoint/secrets.js";
 import { isLeft, isUnvisited } from "../../hosts/doorbell/box-folder.js";
 import { count } from "../print/words.js";
-import { advise, commandLine } from "./advice.js";
+import { advise, asidePath, commandLine, quoted } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 import { maxHomeEntries } from "./limits.js";
@@ -16,33 +18,22 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
   const foreign = files.filter(({ stats }) => stats.uid !== process.getuid?.());
   const open = files.filter(({ stats }) => !stats.isSymbolicLink() && (stats.mode & 0o077) !== 0);
   const pipe = files.find(({ path, stats }) => isOutOfPlace(path, stats));
+  const id = "home-files";
   const findings: Finding[] = [];
   if (foreign[0] !== undefined) {
-    findings.push({
-      id: "home-files",
-      severity: "problem",
-      subject: foreign[0].path,
-      seen: `${foreign.length} of what is in the home belongs to another user, as after a start with sudo`,
-      ...advise([commandLine("sudo", "chown", "-Rh", userInfo().username, home.path)]),
-    });
+    const seen = `${foreign.length} of what is in the home belongs to another user, as after a start with sudo`;
+    const advice = advise([commandLine("sudo", "chown", "-Rh", userInfo().username, home.path)]);
+    findings.push({ id, severity: "problem", subject: foreign[0].path, seen, ...advice });
   }
   if (open[0] !== undefined) {
-    findings.push({
-      id: "home-files",
-      severity: "warning",
-      subject: open[0].path,
-      seen: `the modes of ${open.length} in the home would let others in, were the home open`,
-      ...advise([commandLine("chmod", "-R", "go-rwx", home.path)]),
-    });
+    const seen = `the modes of ${open.length} in the home would let others in, were the home open`;
+    const advice = advise([commandLine("chmod", "-R", "go-rwx", home.path)]);
+    findings.push({ id, severity: "warning", subject: open[0].path, seen, ...advice });
   }
   if (pipe !== undefined) {
-    findings.push({
-      id: "home-files",
-      severity: "problem",
-      subject: pipe.path,
-      seen: "it is a named pipe or a device: what reads it in the place of a file may wait for ever",
-      ...advise([commandLine("rm", pipe.path)]),
-    });
+    const seen = "it is a named pipe or a device: what reads it as a file may wait for ever";
+    const advice = advise([commandLine("rm", pipe.path)]);
+    findings.push({ id, severity: "problem", subject: pipe.path, seen, ...advice });
   }
   return findings;
 }
@@ -99,4 +90,60 @@ function unvisited(folder: string, boxes: readonly string[], hosts: Evidence["ho
   const fix =
     "Prompt each agent once; where this stays, restart its program, and let its MCP server be started without a wrapper";
   return [{ id: "doorbells-unvisited", severity: "note", subject: folder, seen, fix }];
+}
+
+/** The files that prove to the broker who is which peer. */
+export async function checkSecrets({ home, broker, nowMs }: Evidence): Promise<Finding[]> {
+  if (home.state !== "usable") return [];
+  const folder = join(home.path, "peers");
+  const paths = namesIn(folder)
+    .filter((name) => name.endsWith(".secret"))
+    .map((name) => join(folder, name));
+  const single = ["person.secret", "operator.token"]
+    .map((name) => join(home.path, name))
+    .filter((path) => existsSync(path));
+  const findings: Finding[] = [];
+  for (const path of [...single, ...paths.slice(0, maxSecrets)]) {
+    if ((await readSecretFile(path)) !== undefined || isFresh(path, nowMs)) continue;
+    const seen = "it holds no whole secret: it proves nothing to the broker any more";
+    // Somebody may still know how it goes on.
+    const advice = advise([commandLine("mv", path, asidePath(path))]);
+    findings.push({ id: "secrets", severity: "warning", subject: path, seen, ...advice });
+  }
+  if (paths.length > maxSecrets) {
+    const seen = `${count(paths.length, "secret")}, of which the newest ${maxSecrets} are used`;
+    findings.push({ id: "secrets", severity: "warning", subject: folder, seen, ...thin(folder) });
+  }
+  const peers = broker.state === "running" ? broker.peers.length : paths.length;
+  if (paths.length > peers) {
+    const seen = `${count(paths.length, "secret")} for ${count(peers, "peer")}: ${paths.length - peers} or more are of peers that are gone, and do no harm`;
+    findings.push({ id: "secrets", severity: "note", subject: folder, seen });
+  }
+  return findings;
+}
+
+/** Where there are no hard links, a secret has its name before its text. */
+function isFresh(path: string, nowMs: number): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && Math.abs(nowMs - stats.mtimeMs) < startClaimMs;
+}
+
+/** Sets the oldest aside, which are the proof of peers that may still have mail. */
+function thin(folder: string) {
+  const aside = asidePath(folder);
+  const oldest = `ls -t -- *.secret | tail -n +${maxSecrets + 1}`;
+  const move = `while IFS= read -r name; do mv -- "$name" ${quoted(`${aside}/`)}; done`;
+  return advise([
+    commandLine("mkdir", "-m", "700", aside),
+    `(${commandLine("cd", folder)} && ${oldest} | ${move})`,
+  ]);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
 }

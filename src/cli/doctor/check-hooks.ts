@@ -66,17 +66,16 @@ function untrusted(
 ): Finding[] {
   if (trust === "none") return [];
   const subject = host.title;
-  const fix = trust.way;
-  const findings: Finding[] = [];
-  if (untrustedHooks[0] !== undefined) {
-    const seen = `${count(untrustedHooks.length, "hook")} of ${hooks.length} in ${untrustedHooks[0].path} are not trusted as they are, and ${subject} does not run them`;
-    findings.push({ id: "hooks-untrusted", severity: "warning", subject, seen, fix });
-  }
-  if (plugin !== undefined && !isPluginTrusted) {
-    const seen = `hooks of its plugin are not trusted, and ${subject} does not run them`;
-    findings.push({ id: "hooks-untrusted", severity: "warning", subject, seen, fix });
-  }
-  return findings;
+  const [first] = untrustedHooks;
+  const some = `${count(untrustedHooks.length, "hook")} of ${hooks.length}`;
+  const whose = [
+    ...(first === undefined ? [] : [`${some} in ${first.path} are not trusted as they are`]),
+    ...(plugin === undefined || isPluginTrusted ? [] : ["hooks of its plugin are not trusted"]),
+  ];
+  return whose.map((which) => {
+    const seen = `${which}, and ${subject} does not run them`;
+    return { id: "hooks-untrusted", severity: "warning", subject, seen, fix: trust.way };
+  });
 }
 
 /** Whether only some of the hooks that `install` writes are there. The plugin has all. */

@@ -70,12 +70,6 @@ export function reachClause(reach: Reach): string {
   return reach === Reach.NEXT_TURN ? "seen at its next turn" : "stored until it asks for its mail";
 }
 
-/** The same in a table. */
-export function reachLabel(reach: Reach): string {
-  if (reach === Reach.WAKES) return "wakes";
-  return reach === Reach.NEXT_TURN ? "next turn" : "stored";
-}
-
 /** A moment on the local clock: `12:03:05`, with the date in front of it on any other day than today. */
 export function clockTime(timeMs: number, nowMs: number): string {
   const moment = new Date(timeMs);

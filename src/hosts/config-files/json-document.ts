@@ -42,12 +42,7 @@ export function parseDocument(path: string, text: string, dialect: JsonDialect):
   return { path, dialect, text: whole, root };
 }
 
-/** The values in a document, as JSON.parse makes them: of a name that stands twice the last, and no prototype set. */
-export function valuesOf({ root }: JsonDocument): unknown {
-  return valueOf(root);
-}
-
-/** The value of a node. */
+/** The value of a node, as JSON.parse makes it: of a name that stands twice the last, and no prototype set. */
 export function valueOf({ type, value, children = [] }: Node): unknown {
   if (type === "array") return children.map(valueOf);
   if (type !== "object") return value;

@@ -9,7 +9,6 @@ import {
   propertyOf,
   propertyValue,
   valueOf,
-  valuesOf,
   withoutMember,
   type JsonDialect,
   type JsonDocument,
@@ -38,13 +37,14 @@ export class JsonFile {
   /** What stands in the member's place; undefined where nothing does. */
   read(text: string | undefined, member: JsonMember): unknown {
     const document = this.#parse(text ?? "");
-    return memberOf(valuesOf(document), member);
+    return memberOf(valueOf(document.root), member);
   }
 
   /** The text with the member in it, in the place of what has its name. */
   put(text: string | undefined, member: JsonMember): string {
     const document = this.#parse(text ?? "");
-    if (isDeepStrictEqual(memberOf(valuesOf(document), member), member.value)) return text ?? "";
+    if (isDeepStrictEqual(memberOf(valueOf(document.root), member), member.value))
+      return text ?? "";
     const { container, missing } = this.#descend(document, member);
     const present = missing.length === 0 ? findNode(container, member) : undefined;
     const after =
@@ -58,7 +58,7 @@ export class JsonFile {
   /** The text without the member; undefined where the file held nothing else and was not there before. */
   remove(text: string, member: JsonMember, before: Before): string | undefined {
     const document = this.#parse(text);
-    const past = this.#parsePast(before);
+    const past = before === undefined ? undefined : valueOf(this.#parse(before ?? "").root);
     const { container, missing } = this.#descend(document, member);
     const present = missing.length === 0 ? findNode(container, member) : undefined;
     if (present === undefined) return text;
@@ -71,7 +71,7 @@ export class JsonFile {
   /** The text with another value for a part of the member, or without it; the member's other parts keep their bytes. */
   putPart(text: string, member: JsonMember, { list, value, isPart }: JsonPart): string {
     const document = this.#parse(text);
-    const expected = valuesOf(document);
+    const expected = valueOf(document.root);
     const values = (memberOf(expected, member) as Record<string, unknown> | undefined)?.[list];
     const { container } = this.#descend(document, member);
     const held = findNode(container, member);
@@ -82,7 +82,7 @@ export class JsonFile {
     const isCut = value === undefined;
     const after = isCut ? cutMember(document, nodes, part) : replaceNode(document, part, value);
     values.splice(values.findIndex(isPart), 1, ...(isCut ? [] : [value]));
-    if (!isDeepStrictEqual(valuesOf(this.#parse(after)), expected)) throw this.#uneditable();
+    if (!isDeepStrictEqual(valueOf(this.#parse(after).root), expected)) throw this.#uneditable();
     return finish(text, after);
   }
 
@@ -94,12 +94,6 @@ export class JsonFile {
 
   #parse(text: string): JsonDocument {
     return parseDocument(this.#path, text.replace(byteOrderMark, ""), this.#dialect);
-  }
-
-  /** The values of a past text, an object; undefined where they are not known. */
-  #parsePast(before: Before): unknown {
-    if (before === undefined) return undefined;
-    return valuesOf(this.#parse(before ?? ""));
   }
 
   /** The innermost object or array on the way to the member, and the names that are not there yet. */
@@ -120,8 +114,8 @@ export class JsonFile {
 
   /** The edited text has to say what it said before, except for the member. */
   #check(document: JsonDocument, after: string, member: JsonMember, value: unknown): void {
-    const past = valuesOf(document);
-    const present = valuesOf(this.#parse(after));
+    const past = valueOf(document.root);
+    const present = valueOf(this.#parse(after).root);
     if (!isDeepStrictEqual(memberOf(present, member), value)) throw this.#uneditable();
     if (!isDeepStrictEqual(withoutMember(present, member), withoutMember(past, member)))
       throw this.#uneditable();

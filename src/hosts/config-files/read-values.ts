@@ -1,7 +1,7 @@
 import { parse, TomlError } from "smol-toml";
 import { readConfigFile } from "./config-file.js";
 import { HostError } from "./host-error.js";
-import { parseDocument, valuesOf } from "./json-document.js";
+import { parseDocument, valueOf } from "./json-document.js";
 import { serverName } from "./server-entry.js";
 
 /**
@@ -12,7 +12,7 @@ export async function readValues(path: string): Promise<unknown> {
   const { text } = await readConfigFile(path);
   if (text === undefined) return undefined;
   if (path.endsWith(".toml")) return parseToml(path, text);
-  return valuesOf(parseDocument(path, text.replace(/^\uFEFF/, ""), lenient));
+  return valueOf(parseDocument(path, text.replace(/^\uFEFF/, ""), lenient).root);
 }
 
 const lenient = { comments: true, trailingCommas: true };
