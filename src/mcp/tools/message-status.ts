@@ -26,7 +26,7 @@ export const messageStatus = defineTool(
   },
 );
 
-function describeReceipt(receipt: Receipt) {
+export function describeReceipt(receipt: Receipt) {
   return {
     name: receipt.recipient?.name,
     state: stateWord(receipt.state),
