@@ -9,13 +9,11 @@ import {
   type Receipt,
 } from "../../../gen/peerline/v1/message_pb.js";
 import { shortId } from "../../contract/ids.js";
-import type { Clock } from "../../clock.js";
-import type { BrokerLog } from "../core.js";
+import type { Core } from "../core.js";
 import { purgedReason } from "../calls/moderation.js";
-import { refTo, type Directory, type PeerRecord } from "../peers/directory.js";
+import { refTo, type PeerRecord } from "../peers/directory.js";
 import { defaultExpiresInMs, maxEndsTold, noticeDelayMs } from "../limits.js";
-import type { Receipts } from "./receipts.js";
-import type { Draft, Store } from "../store.js";
+import type { Draft } from "../store.js";
 
 /** Who sends notices. No peer can have this id or name. */
 export const noticeSender: PeerRef = create(PeerRefSchema, {
@@ -28,35 +26,23 @@ interface End {
   readonly receipt: Receipt;
 }
 
+type Parts = Pick<Core, "store" | "directory" | "receipts" | "clock" | "log">;
+
 /**
  * Tells senders, in their own queues, which of their messages expired or were dead-lettered. Messages
  * that end within a moment make one notice. There is no notice about a notice. A broker that is killed
  * within that moment sends none; the receipts still tell.
  */
 export class Notices {
-  readonly #store: Store;
-  readonly #directory: Directory;
-  readonly #receipts: Receipts;
-  readonly #clock: Clock;
-  readonly #log: BrokerLog;
+  readonly #core: Parts;
   readonly #ends = new Map<string, End[]>();
   readonly #stopListening: () => void;
   #timer: Disposable | undefined;
   #telling: Promise<void> = Promise.resolve();
 
-  constructor(options: {
-    store: Store;
-    directory: Directory;
-    receipts: Receipts;
-    clock: Clock;
-    log: BrokerLog;
-  }) {
-    this.#store = options.store;
-    this.#directory = options.directory;
-    this.#receipts = options.receipts;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#stopListening = options.receipts.onEvent(({ event }) => {
+  constructor(core: Parts) {
+    this.#core = core;
+    this.#stopListening = core.receipts.onEvent(({ event }) => {
       if (event.case !== "receiptMoved") return;
       const { from, messageId, receipt } = event.value;
       if (from !== undefined && receipt !== undefined && isBadEnd(receipt.state)) {
@@ -78,7 +64,7 @@ export class Notices {
     const known = this.#ends.get(sender);
     if (known === undefined) this.#ends.set(sender, [end]);
     else known.push(end);
-    this.#timer ??= this.#clock.after(noticeDelayMs, () => this.#tellAll());
+    this.#timer ??= this.#core.clock.after(noticeDelayMs, () => this.#tellAll());
   }
 
   #tellAll(): void {
@@ -91,15 +77,15 @@ export class Notices {
   }
 
   async #tell(sender: string, ends: readonly End[]): Promise<void> {
-    const peer = this.#directory.get(sender);
+    const peer = this.#core.directory.get(sender);
     if (peer === undefined) return;
     try {
       const draft = draftNotice(peer, ends);
-      const [result] = await this.#store.enqueue(draft, draft.to);
-      if (result?.ok === true) this.#receipts.accepted(result.message, [result.receipt]);
+      const [result] = await this.#core.store.enqueue(draft, draft.to);
+      if (result?.ok === true) this.#core.receipts.accepted(result.message, [result.receipt]);
       else throw result?.error ?? new Error("the store did not answer");
     } catch (error) {
-      this.#log.warn(
+      this.#core.log.warn(
         { peer: peer.stored.name, err: error },
         "could not tell a sender of ended messages",
       );

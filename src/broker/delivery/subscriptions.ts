@@ -8,9 +8,8 @@ import {
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
-import type { Clock } from "../../clock.js";
-import type { BrokerLog } from "../core.js";
-import { refTo, type Directory } from "../peers/directory.js";
+import type { Core } from "../core.js";
+import { refTo } from "../peers/directory.js";
 import { invalidField, requireReach } from "../fields.js";
 import {
   defaultCreditBytes,
@@ -18,38 +17,21 @@ import {
   maxCreditBytes,
   maxCreditMessages,
 } from "../limits.js";
-import type { Receipts } from "./receipts.js";
-import type { Session, Sessions } from "../peers/sessions.js";
-import type { Store } from "../store.js";
+import type { Session } from "../peers/sessions.js";
 import { Subscription, type Unconfirmed } from "./subscription.js";
+
+type Parts = Pick<Core, "store" | "directory" | "sessions" | "receipts" | "clock" | "log">;
 
 /** The open streams: at most one for each peer. */
 export class Subscriptions {
-  readonly #store: Store;
-  readonly #directory: Directory;
-  readonly #sessions: Sessions;
-  readonly #receipts: Receipts;
-  readonly #clock: Clock;
-  readonly #log: BrokerLog;
+  readonly #core: Parts;
   readonly #open = new Map<string, Subscription>();
   readonly #unconfirmed = new Map<string, Unconfirmed>();
   #stopping = false;
 
-  constructor(options: {
-    store: Store;
-    directory: Directory;
-    sessions: Sessions;
-    receipts: Receipts;
-    clock: Clock;
-    log: BrokerLog;
-  }) {
-    this.#store = options.store;
-    this.#directory = options.directory;
-    this.#sessions = options.sessions;
-    this.#receipts = options.receipts;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#directory.onRename((peer) => {
+  constructor(core: Parts) {
+    this.#core = core;
+    core.directory.onRename((peer) => {
       const sender = refTo(peer);
       for (const subscription of this.#open.values()) subscription.renamed(sender);
     });
@@ -67,16 +49,13 @@ export class Subscriptions {
     const { peer } = session;
     const { peerId } = peer.stored;
     const subscription = new Subscription({
-      store: this.#store,
+      ...this.#core,
       session,
-      receipts: this.#receipts,
-      clock: this.#clock,
-      log: this.#log,
       credit,
       unconfirmed: this.#unconfirmedOf(peerId),
-      nameOf: (id) => this.#directory.get(id)?.stored.name,
+      nameOf: (id) => this.#core.directory.get(id)?.stored.name,
     });
-    this.#sessions.attach(session, subscription, reach);
+    this.#core.sessions.attach(session, subscription, reach);
     this.#open.set(peerId, subscription);
     try {
       this.#remember(session, session.instanceId);
@@ -86,12 +65,12 @@ export class Subscriptions {
       subscription.leave();
       if (this.#open.get(peerId) === subscription) this.#open.delete(peerId);
       const unregistered = subscription.closedFor === Closing_Reason.UNREGISTERED;
-      this.#sessions.detach(session, subscription, unregistered);
+      this.#core.sessions.detach(session, subscription, unregistered);
       if (!this.#stopping && session.stream === undefined) this.#remember(session, "");
       // A newer stream goes on with the same map.
       const isLast = !this.#open.has(peerId);
       if (isLast && this.#unconfirmed.get(peerId)?.size === 0) this.#unconfirmed.delete(peerId);
-      this.#log.info({ peer: peer.stored.name, epoch: session.epoch }, "stream closed");
+      this.#core.log.info({ peer: peer.stored.name, epoch: session.epoch }, "stream closed");
     }
   }
 
@@ -120,7 +99,7 @@ export class Subscriptions {
     session: Session,
     credit: { messages: number; bytes: number },
   ): Promise<SubscribeResponse> {
-    const peer = await this.#directory.describeOne(session.peer);
+    const peer = await this.#core.directory.describeOne(session.peer);
     const value = {
       peer,
       epoch: BigInt(session.epoch),
@@ -133,15 +112,15 @@ export class Subscriptions {
   /** Records, in the background, which instance is live, for a broker that has to start anew. */
   #remember(session: Session, instanceId: string): void {
     const { peer } = session;
-    const change = { instanceId, lastSeenMs: this.#clock.now() };
-    this.#directory
+    const change = { instanceId, lastSeenMs: this.#core.clock.now() };
+    this.#core.directory
       .updateIf(
         peer,
         (stored) => stored.epoch === session.epoch && stored.instanceId !== instanceId,
         change,
       )
       .catch((error: unknown) => {
-        this.#log.warn(
+        this.#core.log.warn(
           { peer: peer.stored.name, err: error },
           "could not record when the peer was seen",
         );

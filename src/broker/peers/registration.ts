@@ -8,21 +8,19 @@ import {
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { v7 as uuidv7 } from "uuid";
-import type { Clock } from "../../clock.js";
 import { automaticName } from "../../contract/automatic-name.js";
-import type { BrokerSettings } from "../../contract/settings.js";
 import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";
-import type { BrokerLog } from "../core.js";
+import type { Core } from "../core.js";
 import type { Connection } from "../../rpc/server.js";
 import { Conversations } from "./conversations.js";
 import { Creations } from "./creations.js";
-import { refTo, type Directory, type PeerRecord } from "./directory.js";
+import { refTo, type PeerRecord } from "./directory.js";
 import { reclaimDelayMs, secretsPerSlice, seenAgainMs } from "../limits.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";
-import { carry, type Session, type Sessions } from "./sessions.js";
+import { carry, type Session } from "./sessions.js";
 import type { StoredPeer } from "../store.js";
 import { Turns, type Caller } from "./turns.js";
 
@@ -44,18 +42,17 @@ interface Admission {
 
 type Outcome = Admission | "wait for the former instance";
 
+type Parts = Pick<Core, "directory" | "sessions" | "clock" | "settings" | "log"> & {
+  readonly retirement: Retirement;
+};
+
 /**
  * Chooses the peer of a caller and opens its session; the order is Register's in the contract. One
  * registration is made at a time, so that two callers never choose the same peer.
  */
 export class Registrar {
-  readonly #directory: Directory;
-  readonly #sessions: Sessions;
+  readonly #core: Parts;
   readonly #creations: Creations;
-  readonly #retirement: Retirement;
-  readonly #clock: Clock;
-  readonly #settings: BrokerSettings;
-  readonly #log: BrokerLog;
   /** Peers that were live when the broker before this one ended, until their instance is back or the wait is over. */
   readonly #formerInstances = new Map<PeerRecord, string>();
   /** Beats when that wait is over. */
@@ -63,26 +60,14 @@ export class Registrar {
   readonly #conversations: Conversations;
   readonly #turns = new Turns();
 
-  constructor(options: {
-    directory: Directory;
-    sessions: Sessions;
-    retirement: Retirement;
-    clock: Clock;
-    settings: BrokerSettings;
-    log: BrokerLog;
-  }) {
-    this.#directory = options.directory;
-    this.#sessions = options.sessions;
-    this.#creations = new Creations(options.clock);
-    this.#retirement = options.retirement;
-    this.#clock = options.clock;
-    this.#settings = options.settings;
-    this.#conversations = new Conversations(options.directory.peers(), options.clock);
-    this.#log = options.log;
-    for (const peer of options.directory.peers()) {
+  constructor(core: Parts) {
+    this.#core = core;
+    this.#creations = new Creations(core.clock);
+    this.#conversations = new Conversations(core.directory.peers(), core.clock);
+    for (const peer of core.directory.peers()) {
       if (peer.stored.instanceId !== "") this.#formerInstances.set(peer, peer.stored.instanceId);
     }
-    options.clock.after(reclaimDelayMs, () => {
+    core.clock.after(reclaimDelayMs, () => {
       this.#formerInstances.clear();
       this.#reclaimed.beat();
     });
@@ -104,7 +89,7 @@ export class Registrar {
 
   async #attempt(request: RegisterRequest, { connection }: Caller): Promise<Outcome> {
     const nameOf = (secretHash: string): string | undefined =>
-      this.#directory.getBySecretHash(secretHash)?.stored.name;
+      this.#core.directory.getBySecretHash(secretHash)?.stored.name;
     // In turn, since the hashes of a long keyring take their time.
     const wish = { ...(await readRegistration(request, nameOf)), connection };
     const held = this.#heldPeers(wish);
@@ -141,7 +126,7 @@ export class Registrar {
       return "wait for the former instance";
     // A move that is refused leaves the session as it was. So a new peer never has the name of the one left.
     const session = await this.#openOrCreate(wish, held, target);
-    this.#log.info(
+    this.#core.log.info(
       { from: own.peer.stored.name, to: session.peer.stored.name },
       "session moved to its conversation's peer",
     );
@@ -161,14 +146,14 @@ export class Registrar {
     const isBound =
       conversationId === session.conversationId &&
       (conversationId === "" || this.#conversations.boundTo(conversationId, held.keys()) === peer);
-    const lastSeenMs = this.#clock.now();
+    const lastSeenMs = this.#core.clock.now();
     const isNews =
       !isBound ||
       !equals(ProfileSchema, profile, peer.stored.profile) ||
       Math.abs(lastSeenMs - peer.stored.lastSeenMs) >= seenAgainMs;
     // A repeat costs no write.
     if (!isNews) return;
-    await this.#directory.updateEvenIfFull(peer, {
+    await this.#core.directory.updateEvenIfFull(peer, {
       profile,
       conversations: isBound
         ? peer.stored.conversations
@@ -184,13 +169,20 @@ export class Registrar {
    */
   async #leave(session: Session, connection: Connection): Promise<void> {
     const { peer, created } = session;
-    this.#sessions.close(session, Closing_Reason.UNREGISTERED, "moved to its conversation's peer");
+    this.#core.sessions.close(
+      session,
+      Closing_Reason.UNREGISTERED,
+      "moved to its conversation's peer",
+    );
     if (!created) return;
     try {
-      if (await this.#directory.removeUnused(peer)) this.#creations.giveBack(connection);
+      if (await this.#core.directory.removeUnused(peer)) this.#creations.giveBack(connection);
     } catch (error) {
       // The move is done. The peer stays until it is retired.
-      this.#log.warn({ err: error, peer: peer.stored.name }, "could not remove an unused peer");
+      this.#core.log.warn(
+        { err: error, peer: peer.stored.name },
+        "could not remove an unused peer",
+      );
     }
   }
 
@@ -199,10 +191,10 @@ export class Registrar {
    * that it holds.
    */
   #ownSession(wish: Registration, held: ReadonlyMap<PeerRecord, number>): Session | undefined {
-    const own = this.#directory.getBySecretHash(wish.secretHash);
+    const own = this.#core.directory.getBySecretHash(wish.secretHash);
     const bound = this.#conversations.boundTo(wish.conversationId, held.keys());
     for (const peer of [own, bound, ...held.keys()]) {
-      const session = peer && this.#sessions.ofPeer(peer);
+      const session = peer && this.#core.sessions.ofPeer(peer);
       if (session?.instanceId === wish.instanceId) return session;
     }
     return undefined;
@@ -213,7 +205,7 @@ export class Registrar {
     const bound = this.#conversations.boundTo(wish.conversationId, held.keys());
     if (bound !== undefined && this.#isFree(bound, wish)) return bound;
 
-    const named = this.#directory.names.get(wish.name);
+    const named = this.#core.directory.names.get(wish.name);
     if (named !== undefined && held.has(named) && this.#isFree(named, wish)) return named;
 
     const sameBase = [...held.keys()]
@@ -225,7 +217,7 @@ export class Registrar {
           stored.kind === wish.kind,
       )
       .filter(({ stored }) => stored.profile.root === wish.profile.root)
-      .filter((peer) => this.#sessions.liveOf(peer) === undefined)
+      .filter((peer) => this.#core.sessions.liveOf(peer) === undefined)
       .toSorted(
         (a, b) =>
           a.stored.number - b.stored.number || a.stored.createTimeMs - b.stored.createTimeMs,
@@ -239,7 +231,7 @@ export class Registrar {
         { metadata: { field: "secret" } },
       );
     }
-    const own = this.#directory.getBySecretHash(wish.secretHash);
+    const own = this.#core.directory.getBySecretHash(wish.secretHash);
     if (own !== undefined && !this.#isFree(own, wish)) {
       throw new BrokerError(
         ErrorReason.PEER_LIVE,
@@ -268,9 +260,9 @@ export class Registrar {
   }
 
   async #create(wish: Registration): Promise<PeerRecord> {
-    await this.#retirement.makeRoom();
-    const { peers } = this.#settings;
-    if (this.#directory.size >= peers) {
+    await this.#core.retirement.makeRoom();
+    const { peers } = this.#core.settings;
+    if (this.#core.directory.size >= peers) {
       throw new BrokerError(
         ErrorReason.LIMIT_REACHED,
         `the broker knows ${peers} peers: it takes no more until some are removed (\`peerline forget NAME\`)`,
@@ -279,8 +271,8 @@ export class Registrar {
         },
       );
     }
-    const now = this.#clock.now();
-    const { name, number } = this.#directory.names.free(wish.baseName);
+    const now = this.#core.clock.now();
+    const { name, number } = this.#core.directory.names.free(wish.baseName);
     const stored: StoredPeer = {
       peerId: uuidv7(),
       name,
@@ -298,8 +290,8 @@ export class Registrar {
       mutedUntilMs: this.#inheritedMuteMs(wish, name),
       revision: 1,
     };
-    const peer = await this.#directory.create(stored);
-    this.#log.info({ peer: name, peerId: stored.peerId }, "peer created");
+    const peer = await this.#core.directory.create(stored);
+    this.#core.log.info({ peer: name, peerId: stored.peerId }, "peer created");
     return peer;
   }
 
@@ -309,8 +301,8 @@ export class Registrar {
    */
   #inheritedMuteMs({ instanceId, conversationId, connection }: Registration, name: string): number {
     let mutedUntilMs = 0;
-    for (const peer of this.#directory.peers()) {
-      if (!this.#directory.isMuted(peer)) continue;
+    for (const peer of this.#core.directory.peers()) {
+      if (!this.#core.directory.isMuted(peer)) continue;
       const { stored, lastInstanceId, connections } = peer;
       const isSame =
         lastInstanceId === instanceId ||
@@ -318,7 +310,10 @@ export class Registrar {
         stored.conversations.some(({ id }) => id === conversationId);
       if (!isSame) continue;
       mutedUntilMs = Math.max(mutedUntilMs, stored.mutedUntilMs);
-      this.#log.info({ peer: name, muted: stored.name }, "peer created by a muted one, and muted");
+      this.#core.log.info(
+        { peer: name, muted: stored.name },
+        "peer created by a muted one, and muted",
+      );
     }
     return mutedUntilMs;
   }
@@ -329,7 +324,7 @@ export class Registrar {
     peer: PeerRecord,
     created: boolean,
   ): Promise<Session> {
-    const live = this.#sessions.liveOf(peer);
+    const live = this.#core.sessions.liveOf(peer);
     if (live?.instanceId === wish.instanceId) {
       await this.#keep(wish, held, live);
       return live;
@@ -338,13 +333,13 @@ export class Registrar {
     const isSure =
       this.#conversations.boundTo(wish.conversationId, held.keys()) === peer ||
       peer.stored.secretHash === wish.secretHash;
-    await this.#directory.updateEvenIfFull(peer, {
+    await this.#core.directory.updateEvenIfFull(peer, {
       kind: wish.kind,
       profile: mergeProfile(peer.stored.profile, wish.profile),
       epoch: peer.stored.epoch + 1,
       instanceId: wish.instanceId,
       conversations: this.#conversations.bind(peer, wish.conversationId),
-      lastSeenMs: this.#clock.now(),
+      lastSeenMs: this.#core.clock.now(),
     });
     this.#formerInstances.delete(peer);
     peer.lastInstanceId = wish.instanceId;
@@ -353,9 +348,9 @@ export class Registrar {
       // Not as superseded: the session that had the peer is of another conversation, and its client
       // registers anew.
       const detail = "the peer belongs to another conversation, which is back";
-      this.#sessions.close(live, Closing_Reason.UNREGISTERED, detail);
+      this.#core.sessions.close(live, Closing_Reason.UNREGISTERED, detail);
     }
-    return this.#sessions.open({
+    return this.#core.sessions.open({
       peer,
       instanceId,
       conversationId,
@@ -366,7 +361,7 @@ export class Registrar {
   }
 
   async #respond({ session, held, created, lost }: Admission): Promise<RegisterResponse> {
-    const peer = await this.#directory.describeOne(session.peer);
+    const peer = await this.#core.directory.describeOne(session.peer);
     return create(RegisterResponseSchema, {
       peer,
       sessionToken: session.token,
@@ -382,7 +377,7 @@ export class Registrar {
   #heldPeers(wish: Registration): Map<PeerRecord, number> {
     const held = new Map<PeerRecord, number>();
     for (const [index, hash] of [wish.secretHash, ...wish.keyringHashes].entries()) {
-      const peer = hash === "" ? undefined : this.#directory.getBySecretHash(hash);
+      const peer = hash === "" ? undefined : this.#core.directory.getBySecretHash(hash);
       if (peer !== undefined && !held.has(peer)) held.set(peer, index);
     }
     return held;
@@ -395,7 +390,7 @@ export class Registrar {
    */
   #isFree(peer: PeerRecord, wish: Registration): boolean {
     if (peer.stored.kind !== wish.kind && peer.stored.secretHash !== wish.secretHash) return false;
-    const live = this.#sessions.liveOf(peer);
+    const live = this.#core.sessions.liveOf(peer);
     if (live === undefined || live.instanceId === wish.instanceId) return true;
     if (wish.conversationId === "") return false;
     const isBound = peer.stored.conversations.some(({ id }) => id === wish.conversationId);

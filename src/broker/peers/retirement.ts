@@ -1,7 +1,5 @@
-import type { Clock } from "../../clock.js";
-import type { BrokerSettings } from "../../contract/settings.js";
-import type { BrokerLog } from "../core.js";
-import type { Directory, PeerRecord } from "./directory.js";
+import type { Core } from "../core.js";
+import type { PeerRecord } from "./directory.js";
 import {
   nearMaxPeers,
   retireIntervalMs,
@@ -9,9 +7,10 @@ import {
   unusedGraceMs,
   usedPeerRestMs,
 } from "../limits.js";
-import type { Sessions } from "./sessions.js";
 
 const dayMs = 24 * 60 * 60_000;
+
+type Parts = Pick<Core, "directory" | "sessions" | "clock" | "settings" | "log">;
 
 /**
  * Removes peers that had no session for long. When the broker knows almost as many peers as it takes,
@@ -19,33 +18,19 @@ const dayMs = 24 * 60 * 60_000;
  * with its name until that has ended.
  */
 export class Retirement {
-  readonly #directory: Directory;
-  readonly #sessions: Sessions;
-  readonly #clock: Clock;
-  readonly #settings: BrokerSettings;
-  readonly #log: BrokerLog;
+  readonly #core: Parts;
   /** Peers that were found to be used when room was sought, and when that was. */
   readonly #used = new WeakMap<PeerRecord, number>();
   #timer: Disposable | undefined;
   #retiring: Promise<void> = Promise.resolve();
 
-  constructor(options: {
-    directory: Directory;
-    sessions: Sessions;
-    clock: Clock;
-    settings: BrokerSettings;
-    log: BrokerLog;
-  }) {
-    this.#directory = options.directory;
-    this.#sessions = options.sessions;
-    this.#clock = options.clock;
-    this.#settings = options.settings;
-    this.#log = options.log;
+  constructor(core: Parts) {
+    this.#core = core;
   }
 
   /** Looks now, and then once a day; each removal `inTurn`, so that nobody returns to the peer meanwhile. */
   start(inTurn: (work: () => Promise<void>) => Promise<void>): void {
-    this.#timer = this.#clock.after(retireIntervalMs, () => this.start(inTurn));
+    this.#timer = this.#core.clock.after(retireIntervalMs, () => this.start(inTurn));
     this.#begin(inTurn);
   }
 
@@ -54,9 +39,9 @@ export class Retirement {
    * unseen first. Call it in turn.
    */
   async makeRoom(): Promise<void> {
-    if (this.#directory.size < nearMaxPeers * this.#settings.peers) return;
-    const now = this.#clock.now();
-    const unused = [...this.#directory.peers()]
+    if (this.#core.directory.size < nearMaxPeers * this.#core.settings.peers) return;
+    const now = this.#core.clock.now();
+    const unused = [...this.#core.directory.peers()]
       .filter((peer) => !peer.online && peer.stored.lastSeenMs <= now - unusedGraceMs)
       .filter((peer) => (this.#used.get(peer) ?? 0) <= now - usedPeerRestMs)
       .toSorted((a, b) => a.stored.lastSeenMs - b.stored.lastSeenMs);
@@ -78,15 +63,15 @@ export class Retirement {
       try {
         await this.#retire(inTurn);
       } catch (error) {
-        this.#log.warn({ err: error }, "could not retire peers");
+        this.#core.log.warn({ err: error }, "could not retire peers");
       }
     });
   }
 
   async #retire(inTurn: (work: () => Promise<void>) => Promise<void>): Promise<void> {
-    const unseenSinceMs = this.#clock.now() - this.#settings.unseen_peers_days * dayMs;
+    const unseenSinceMs = this.#core.clock.now() - this.#core.settings.unseen_peers_days * dayMs;
     // A copy: what cannot be removed is put back, at the end.
-    const peers = [...this.#directory.peers()];
+    const peers = [...this.#core.directory.peers()];
     for (const peer of peers) {
       const isUnseen = (): boolean => !peer.online && peer.stored.lastSeenMs <= unseenSinceMs;
       if (!isUnseen()) continue;
@@ -98,9 +83,9 @@ export class Retirement {
 
   /** False where the peer has mail or history. */
   async #remove(peer: PeerRecord): Promise<boolean> {
-    if (!(await this.#directory.removeUnused(peer))) return false;
-    this.#sessions.closeOf(peer, "the peer was retired");
-    this.#log.info({ peer: peer.stored.name }, "peer retired");
+    if (!(await this.#core.directory.removeUnused(peer))) return false;
+    this.#core.sessions.closeOf(peer, "the peer was retired");
+    this.#core.log.info({ peer: peer.stored.name }, "peer retired");
     return true;
   }
 }
