@@ -419,9 +419,10 @@ async function copyProgram(
   for (const file of await readdir(to, { recursive: true })) {
     if (!file.endsWith(".js")) continue;
     const text = await readFile(join(to, file), "utf8");
-    const quoted = JSON.stringify(manifest.version);
-    if (text.includes(quoted)) {
-      await writeFile(join(to, file), text.replaceAll(quoted, JSON.stringify(version)));
+    // A minifier may quote it otherwise than it was written.
+    const stated = new RegExp(`(["'\`])${manifest.version.replaceAll(".", "\\.")}\\1`, "g");
+    if (text.search(stated) !== -1) {
+      await writeFile(join(to, file), text.replaceAll(stated, JSON.stringify(version)));
     }
   }
 }
