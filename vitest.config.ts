@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // Tests start real processes and share two cores on a small machine.
-    maxWorkers: 2,
+    // Three on two cores: many tests wait, for the real processes that they start or for time.
+    maxWorkers: 3,
     execArgv: ["--max-old-space-size=2048"],
     // CI runs on a shared machine, where a process may be held up for seconds. What fails once is
     // printed, what fails twice fails.
