@@ -18,7 +18,7 @@ const common = {
  */
 export const program = defineConfig({
   ...common,
-  input: { peerline: "src/main.ts", "sqlite-worker": "src/store/sqlite/worker.ts" },
+  input: { peerline: "src/main.ts" },
   external: /^(?:libsql|@grpc\/proto-loader)(?:\/|$)/,
   plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt"), partsOfHosts(), inPlace()],
   output: {
@@ -40,6 +40,24 @@ export const program = defineConfig({
   },
 });
 
+/**
+ * The thread that holds the database, with what it needs and no more. What it loads it has for itself: in a
+ * file that it shared with the program it would hold grpc-js once more.
+ */
+const worker = defineConfig({
+  ...common,
+  input: "src/store/sqlite/worker.ts",
+  external: "libsql",
+  output: {
+    dir: "dist",
+    format: "esm",
+    minify: true,
+    cleanDir: false,
+    entryFileNames: "sqlite-worker.js",
+    codeSplitting: false,
+  },
+});
+
 /** What `import "peerline"` gives. It shares protobuf with whoever imports it, so that a message of one is one of the other. */
 const client = defineConfig({
   ...common,
@@ -54,7 +72,7 @@ const client = defineConfig({
   },
 });
 
-export default [program, client];
+export default [program, worker, client];
 
 /** Writes the licence text of each package that ends up in the bundle to one file of the output. */
 function licensesOfBundledPackages(fileName: string): Plugin {
@@ -131,11 +149,13 @@ function inPlace(): Plugin {
       chmodSync(join(dir, "peerline.js"), 0o755);
       for (const file of filesIn(dir)) {
         const name = relative(dir, file);
-        if (!(name in bundle) && name !== "index.js") rmSync(file);
+        if (!(name in bundle) && !ofOtherBuilds.has(name)) rmSync(file);
       }
     },
   };
 }
+
+const ofOtherBuilds = new Set(["sqlite-worker.js", "index.js"]);
 
 function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

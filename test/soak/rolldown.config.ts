@@ -8,6 +8,7 @@ export default defineConfig({
   ...program,
   input: {
     ...Object(program.input),
+    "sqlite-worker": "src/store/sqlite/worker.ts",
     soak: join(import.meta.dirname, "soak.ts"),
     agents: join(import.meta.dirname, "agents.ts"),
   },
