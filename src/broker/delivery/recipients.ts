@@ -55,6 +55,7 @@ export async function refuseStrangers(
   for (;;) {
     const found = resolve(core, wanted, answered);
     const doubtful = found.filter((one) => isDoubtful(core, request, one));
+    if (doubtful.length === 0) return;
     for (const one of doubtful) await refuseStranger(core, caller, one);
     if (isSame(found, resolve(core, wanted, answered))) return;
   }
@@ -68,14 +69,14 @@ function resolve(
   const { from, to = [] } = answered?.message ?? {};
   const participants = from === undefined ? to : [from, ...to];
   return wanted.map((text) => {
-    const asked = meantName(text);
+    const asked = participants.length === 0 ? undefined : meantName(text);
     const known = participants.find(({ name }) => name === text || name === asked);
     if (known !== undefined) {
       return { peer: core.directory.resolveKnown("to", known), name: undefined };
     }
     const peer = core.directory.resolve("to", text);
     const { name } = peer.stored;
-    return { peer, name: isIdEnd(text) && name !== text ? undefined : name };
+    return { peer, name: name !== text && isIdEnd(text) ? undefined : name };
   });
 }
 
