@@ -11,6 +11,8 @@ import type { Room } from "./room.js";
 import {
   deliverySelect,
   mailSelect,
+  type SettledRow,
+  settledSelect,
   type ReadDelivery,
   type ReadMail,
   type Statement,
@@ -26,16 +28,22 @@ export function receiptOperations(
   room: Room,
 ): ReceiptOperations {
   const mailAt = mailBySeq(statements);
+  const settledAt = statements.prepare<SettledRow>(
+    `${settledSelect} WHERE d.seq = :seq AND d.peer_id = :peerId`,
+  );
   const write = receiptWriter(statements);
 
   return {
-    /** A damaged message moves like any other, so that it can be settled. */
+    /** A damaged message moves like any other, so that it can be settled. Its body is read only where it is needed. */
     advance(peerId, seq, change, nowMs) {
-      const row = mailAt.one({ seq, peerId });
+      const row = settledAt.one({ seq, peerId });
       if (row === undefined) {
         throw new StoreError("NOT_FOUND", `The queue of ${peerId} has no message ${seq}.`);
       }
-      const sound = soundDelivery(quarantine, row, () => quarantine.intactBody(row));
+      const sound = soundDelivery(quarantine, row, () => {
+        const mail = mailAt.one({ seq, peerId });
+        return mail && quarantine.intactBody(mail);
+      });
       const { receipt, moved } = climb(receiptOf(sound), change, nowMs);
       const isSetAside = sound.isVoid && row.state !== ReceiptState.DEAD_LETTERED;
       write(sound, receipt);
@@ -155,15 +163,12 @@ export function receiptOf(row: StoredReceipt): StoredReceipt {
   return { seq, peerId, peerName, state, ...times, confirmedBy, attempts, reason };
 }
 
-/** The name and the message id stay empty where the message is gone. */
+/** The name and the message id are empty where the message is gone. */
 export function toAdvanced(
-  row: ReadMail,
+  { fromName, messageId }: Pick<ReadMail, "fromName" | "messageId">,
   { senderPeerId: fromPeerId }: DeliveryRow,
   receipt: StoredReceipt,
   moved: boolean,
 ): AdvancedRow {
-  const isGone = row.body === null;
-  const fromName = isGone ? "" : row.fromName;
-  const messageId = isGone ? "" : row.messageId;
   return { fromPeerId, fromName, messageId, receipt, moved };
 }

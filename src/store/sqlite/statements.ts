@@ -171,6 +171,13 @@ export const mailSelect = `SELECT ${selection(deliveryTable, "d")}, ${selection(
   "m",
 )} FROM delivery d LEFT JOIN message m ON m.id = d.message`;
 
+/** Deliveries with what a report tells of their messages, without the bodies. */
+export const settledSelect = `SELECT ${selection(deliveryTable, "d")}, ${selection(
+  { fields: messageTable.fields.filter(({ field }) => ["fromName", "messageId"].includes(field)) },
+  "m",
+)} FROM delivery d LEFT JOIN message m ON m.id = d.message`;
+
+export type SettledRow = ReadDelivery & Pick<ReadMessage, "fromName" | "messageId">;
 export type ReadPeer = ReadRow<typeof peerTable> & { readonly place: number };
 export type ReadMessage = ReadRow<typeof messageTable>;
 export type ReadDelivery = ReadRow<typeof deliveryTable>;
