@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { Bench } from "./bench-run.js";
+import { drawGrowth, drawLatencies } from "./draw.js";
 import { findBuilds } from "./build.js";
 import { countsOf, type Mode } from "./limits.js";
 import { isInstalled, readMailbox, rivals as knownRivals } from "./mailbox.js";
@@ -102,7 +103,15 @@ async function run(): Promise<number> {
   };
   console.log(toMarkdown(report));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);
+  if (values.svg !== undefined) draw(report, values.svg);
   return rows.some(({ unmeasured }) => unmeasured !== undefined) ? 1 : 0;
+}
+
+function draw(report: Report, folder: string): void {
+  const latencies = ["send", "delivery", "exchange", "tool.send_message"];
+  const grown = groups.find(({ name }) => name === "growth")?.rows.map(({ id }) => id) ?? [];
+  writeFileSync(join(folder, "latency.svg"), drawLatencies(report, latencies));
+  writeFileSync(join(folder, "growth.svg"), drawGrowth(report, grown));
 }
 
 /** The groups that have a row that is asked for, with those rows. */

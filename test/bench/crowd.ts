@@ -53,6 +53,7 @@ export class Crowd implements AsyncDisposable {
    */
   async deliver(count: number, inFlight = sendersOfProcess): Promise<number> {
     const share = count / clientProcesses;
+    await this.fleet.mark();
     const confirmed = this.fleet.all((process) =>
       process.do("expect", { count: share, state: "confirmed" }),
     );

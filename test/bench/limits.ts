@@ -4,13 +4,17 @@ export interface Counts {
   readonly rounds: number;
   /** Calls one after the other, in a round. */
   readonly calls: number;
-  /** Calls of a tool, in a round: at most 60, since a sender may send 600 at once in all rounds. */
+  /**
+   * Calls of a tool, and exchanges between two agents, in a round: one adapter makes all of them, and may
+   * send 600 messages at once. A rival may take a second for an exchange.
+   */
   readonly toolCalls: number;
-  /** Exchanges between two adapters, in a round; and between two agents of a rival that takes a second each. */
   readonly exchanges: number;
   readonly rivalExchanges: number;
-  /** Messages of 64 senders together, in a round: at most 4,000, for the same reason. */
+  /** Messages of 64 senders together, in a round: 38,400 in all rounds, for the same reason. */
   readonly concurrentSends: number;
+  /** Rounds of texts to all subscribers: at most 8, since a broker makes 256 new peers at once. */
+  readonly broadcastRounds: number;
   /** Starts of each program. */
   readonly starts: number;
   /** Processes of each kind whose memory is read. */
@@ -37,6 +41,7 @@ const trial: Counts = {
   exchanges: 2,
   rivalExchanges: 1,
   concurrentSends: 64,
+  broadcastRounds: 1,
   starts: 1,
   memories: 1,
   memoryMessages: 64,
@@ -49,12 +54,13 @@ const trial: Counts = {
 };
 
 const quick: Counts = {
-  rounds: 4,
-  calls: 150,
-  toolCalls: 40,
-  exchanges: 20,
-  rivalExchanges: 2,
-  concurrentSends: 2000,
+  rounds: 8,
+  calls: 75,
+  toolCalls: 25,
+  exchanges: 10,
+  rivalExchanges: 1,
+  concurrentSends: 1000,
+  broadcastRounds: 3,
   starts: 6,
   memories: 1,
   memoryMessages: 6000,
@@ -62,17 +68,18 @@ const quick: Counts = {
   restMs: 15_000,
   storeSizes: [1000, 100_000],
   brokerStarts: 3,
-  growthCalls: 50,
-  hooks: 30,
+  growthCalls: 25,
+  hooks: 15,
 };
 
 const full: Counts = {
-  rounds: 8,
-  calls: 400,
-  toolCalls: 60,
-  exchanges: 50,
-  rivalExchanges: 4,
-  concurrentSends: 4000,
+  rounds: 20,
+  calls: 200,
+  toolCalls: 15,
+  exchanges: 12,
+  rivalExchanges: 1,
+  concurrentSends: 1600,
+  broadcastRounds: 8,
   starts: 20,
   memories: 3,
   memoryMessages: 24_000,
@@ -80,8 +87,8 @@ const full: Counts = {
   restMs: 60_000,
   storeSizes: [1000, 100_000, 1_000_000],
   brokerStarts: 8,
-  growthCalls: 100,
-  hooks: 100,
+  growthCalls: 50,
+  hooks: 30,
 };
 
 export const countsOf: Readonly<Record<Mode, Counts>> = { trial, quick, full };
@@ -108,6 +115,9 @@ export const storePeers = 200;
 /** Of so many messages in a filled store one still waits; the others are confirmed. */
 export const waitingOneIn = 100;
 
+/** How long a load, and a call of an MCP server, may take until its row counts as not measured. */
+export const orderLimitMs = 300_000;
+export const callLimitMs = 60_000;
 /** How long a process may take to end before it is killed. */
 export const endLimitMs = 10_000;
 /** Poll of a rival, over which its sends are spread. */

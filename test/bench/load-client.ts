@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { Arrivals, type ArrivalState } from "./arrivals.js";
 import { BareClient } from "./bare-client.js";
 import { BenchPeer, brokerPid } from "./bench-peer.js";
 import { echoPaths } from "./echo-paths.js";
@@ -32,6 +33,36 @@ export class LoadClient {
     );
     stream.cancel();
     return timing;
+  }
+
+  /**
+   * Watches the bare server over so many connections. Each answers what comes with a call of its own, as a
+   * subscriber confirms: what `expect` waits for.
+   */
+  async watch(of: { address: string; connections: number }): Promise<void> {
+    const uses = Array.from({ length: of.connections }, (_, index) => `watch-${index}`);
+    await Promise.all(
+      uses.map(async (use) => {
+        const client = this.#connection(of.address, use);
+        const stream = client.stream(echoPaths.watch, Buffer.alloc(0));
+        stream.on("error", (error: Error) => this.#arrivals.failed(error));
+        await new Promise<void>((resolve) => stream.once("data", () => resolve()));
+        stream.on("data", () => {
+          this.#arrivals.seen();
+          client.call(echoPaths.echo, report).then(
+            () => this.#arrivals.confirmed(1),
+            (error: Error) => this.#arrivals.failed(error),
+          );
+        });
+      }),
+    );
+  }
+
+  /** Pushes through the bare server to all that watch. */
+  push(of: { address: string; bytes: number; count: number }): Promise<Timing> {
+    const pusher = this.#connection(of.address, "push");
+    const request = randomBytes(of.bytes);
+    return timeMany(of.count, of.count, () => pusher.call(echoPaths.push, request));
   }
 
   /** Registers peers over one connection, or each over its own. */
@@ -67,8 +98,13 @@ export class LoadClient {
     });
   }
 
-  /** Resolves when so many messages in all have been confirmed, or seen, since this was called. */
-  async expect(of: { count: number; state: "seen" | "confirmed" }): Promise<Timing> {
+  /** What comes from now on counts for `expect`. It has to be answered before anything is sent to be counted. */
+  mark(_of: object): void {
+    this.#arrivals.mark();
+  }
+
+  /** Resolves when so many messages in all have been confirmed, or seen, since the last `mark`. */
+  async expect(of: { count: number; state: ArrivalState }): Promise<Timing> {
     const beginMs = nowMs();
     await this.#arrivals.expect(of.count, of.state);
     return { latenciesMs: [], beginMs, endMs: nowMs() };
@@ -77,13 +113,14 @@ export class LoadClient {
   /** One message at a time, from its send to its sight on the recipient's stream. The next when it is confirmed. */
   exchange(of: { from: string; to: string; count: number; textBytes: number }): Promise<Timing> {
     const sender = this.#peer(of.from);
-    return timeMany(of.count, 1, ({ end }) =>
-      Promise.all([
+    return timeMany(of.count, 1, ({ end }) => {
+      this.#arrivals.mark();
+      return Promise.all([
         this.#arrivals.expect(1, "confirmed"),
         this.#arrivals.expect(1, "seen").then(end),
         sender.send([of.to], uniqueText(of.textBytes)),
-      ]),
-    );
+      ]);
+    });
   }
 
   /** From the opening of a stream to the sight of the message that waits. The stream is closed after each. */
@@ -138,43 +175,8 @@ export class LoadClient {
   }
 }
 
-/** Counts what comes to all receivers of a process. */
-class Arrivals {
-  readonly #expected = new Set<{ state: string; left: number; met: (error?: Error) => void }>();
-  #failure: Error | undefined;
-
-  async expect(count: number, state: "seen" | "confirmed"): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    const error = await new Promise<Error | undefined>((met) => {
-      if (count === 0) met(undefined);
-      else this.#expected.add({ state, left: count, met });
-    });
-    if (error !== undefined) throw error;
-  }
-
-  seen(): void {
-    this.#count("seen", 1);
-  }
-
-  confirmed(count: number): void {
-    this.#count("confirmed", count);
-  }
-
-  failed(error: Error): void {
-    this.#failure = error;
-    for (const { met } of this.#expected) met(error);
-  }
-
-  #count(state: string, count: number): void {
-    for (const expected of this.#expected) {
-      if (expected.state !== state) continue;
-      expected.left -= count;
-      if (expected.left > 0) continue;
-      this.#expected.delete(expected);
-      expected.met();
-    }
-  }
-}
+/** As many bytes as the report on one delivery has, about. */
+const report = Buffer.alloc(64);
 
 let texts = 0;
 

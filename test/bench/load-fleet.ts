@@ -15,6 +15,11 @@ export class LoadFleet implements AsyncDisposable {
     return Promise.all(this.processes.map(act));
   }
 
+  /** What comes from now on counts for `expect`. */
+  async mark(): Promise<void> {
+    await this.all((process) => process.do("mark", {}));
+  }
+
   /** Calls a second of the bare server, with as many at the same time as there are senders. */
   async echo(address: string, count: number): Promise<number> {
     const of = {

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { programFile } from "./build.js";
+import { orderLimitMs } from "./limits.js";
 import type { LoadClient } from "./load-client.js";
 
 export type LoadCommand = Exclude<keyof LoadClient, symbol>;
@@ -38,7 +39,10 @@ export class LoadProcess implements AsyncDisposable {
   ): Promise<Awaited<ReturnType<LoadClient[Command]>>> {
     const id = this.#orders++;
     return new Promise((resolve, reject) => {
+      const error = `no end within ${orderLimitMs / 1000} s`;
+      const limit = setTimeout(() => this.#settle({ id, error }), orderLimitMs);
       this.#waiting.set(id, ({ value, error }) => {
+        clearTimeout(limit);
         if (error === undefined) resolve(value as Awaited<ReturnType<LoadClient[Command]>>);
         else reject(new Error(`${command}: ${error}`));
       });

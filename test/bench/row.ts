@@ -39,6 +39,7 @@ export const subjects = {
   ours: "peerline",
   echo: "gRPC echo",
   relay: "gRPC relay",
+  relayed: "gRPC relay, a call back from each",
   sync: "write + fdatasync",
   bare: "bare MCP server",
   node: "node -e 0",

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { endLimitMs } from "./limits.js";
+import { callLimitMs, endLimitMs } from "./limits.js";
 import { nowMs } from "./timing.js";
 
 /** How a server is started, and where. */
@@ -62,7 +62,10 @@ export class StdioServer implements AsyncDisposable {
     const id = ++this.#id;
     const answer = new Promise<Answer>((resolve) => this.#waiting.set(id, resolve));
     this.#write({ id, method, params });
+    const late = `no answer within ${callLimitMs / 1000} s`;
+    const limit = setTimeout(() => this.#settle(id, { id, error: late }), callLimitMs);
     const { result, error } = await answer;
+    clearTimeout(limit);
     if (result === undefined) throw new Error(`${method} failed: ${JSON.stringify(error)}`);
     return result;
   }

@@ -101,6 +101,8 @@ function say(bare: StdioServer): Promise<unknown> {
   return bare.call("say", { to: "b", text: "x".repeat(textBytes) });
 }
 
+const goldenRatio = (Math.sqrt(5) - 1) / 2;
+
 /** Two agents of one mailbox. */
 class Pair implements AsyncDisposable {
   readonly name: string;
@@ -109,6 +111,7 @@ class Pair implements AsyncDisposable {
   readonly #exchanges: number;
   readonly #pollMs: number;
   #sent = 0;
+  #exchanged = 0;
 
   private constructor(
     name: string,
@@ -170,11 +173,10 @@ class Pair implements AsyncDisposable {
   }
 
   #exchange() {
-    let index = 0;
     return timeMany(this.#exchanges, 1, async ({ begin }) => {
       const received = this.#recipient.receive(30_000);
-      // Spread over the time between two polls, from the middle of each part.
-      const part = (index++ + 0.5) / this.#exchanges;
+      // Spread evenly over the time between two polls, however many there are.
+      const part = (this.#exchanged++ * goldenRatio) % 1;
       await sleep(waitingMs + part * this.#pollMs);
       begin();
       await Promise.all([this.#send(), received]);
