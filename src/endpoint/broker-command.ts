@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { promisify } from "node:util";
 import { EndpointError } from "./endpoint-error.js";
 import { findProgram, foldersIn, isProgram } from "./find-program.js";
-import { versionTimeoutMs } from "./limits.js";
+import { brokerNodeFlags, versionTimeoutMs } from "./limits.js";
 import { openRegularFile } from "./regular-file.js";
 
 /** What runs a broker: a file, and what stands before its own arguments. */
@@ -34,7 +34,7 @@ export async function chooseBrokerCommand(options: {
   const script = existsSync(program) ? program : findInstead(program, "peerline", folders);
   if (script !== program && !isForNode(script)) return { file: script, args: [] };
   // By its real path, as Node would name it: a link on PATH moves with the next upgrade.
-  const args = [script === program ? program : realpathSync(script)];
+  const args = [...brokerNodeFlags, script === program ? program : realpathSync(script)];
   if (isProgram(node)) return { file: node, args };
 
   const other = findInstead(node, "node", folders);

@@ -1,7 +1,9 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { chooseBrokerCommand } from "../../src/endpoint/broker-command.js";
+import { brokerNodeFlags } from "../../src/endpoint/limits.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
 const never = new AbortController().signal;
@@ -35,14 +37,14 @@ test("is this process's own, whatever is on PATH", async () => {
   write(own.program, script);
   write(join(bin, "node"), node("v24.0.0"));
   write(join(bin, "peerline"), script);
-  expect(await choose()).toEqual({ file: own.node, args: [own.program] });
+  expect(await choose()).toEqual({ file: own.node, args: [...brokerNodeFlags, own.program] });
 });
 
 test("is the peerline on PATH where the program is gone, on this process's Node", async () => {
   write(own.node, node("v22.0.0"));
   const installed = write(join(folder, "new-peerline.js"), script);
   symlinkSync(installed, join(bin, "peerline"));
-  expect(await choose()).toEqual({ file: own.node, args: [installed] });
+  expect(await choose()).toEqual({ file: own.node, args: [...brokerNodeFlags, installed] });
 });
 
 test("is a peerline that is no script for Node, as it is", async () => {
@@ -53,7 +55,7 @@ test("is a peerline that is no script for Node, as it is", async () => {
 test("is the node on PATH where this process's is gone", async () => {
   write(own.program, script);
   const other = write(join(bin, "node"), node("v20.19.0"));
-  expect(await choose()).toEqual({ file: other, args: [own.program] });
+  expect(await choose()).toEqual({ file: other, args: [...brokerNodeFlags, own.program] });
 });
 
 test.each(["v20.18.1", "v8.0.0", "nonsense"])("is no node on PATH that says %s", async (says) => {
@@ -80,4 +82,9 @@ test.each(["peerline", "node"])(
 test("looks in no folder that is relative to where it happens to run", async () => {
   write(own.node, node("v22.0.0"));
   await expect(choose(".:bin::")).rejects.toThrow("is gone");
+});
+
+test("gives each Node that runs here flags that it knows", () => {
+  const told = execFileSync(process.execPath, [...brokerNodeFlags, "-p", "1"]);
+  expect(told.toString()).toBe("1\n");
 });
