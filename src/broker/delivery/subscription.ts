@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   Closing_Reason,
+  DeliverySchema,
   SubscribeResponseSchema,
   type Ack,
   type SubscribeResponse,
@@ -17,6 +18,7 @@ import type { Clock } from "../../clock.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import { Pulse } from "../../pulse.js";
 import type { BrokerLog } from "../core.js";
+import { encodedOnce } from "./encoded-message.js";
 import { Leases } from "./leases.js";
 import { maxAheadBytes, maxDeliveryAttempts } from "../limits.js";
 import type { Receipts } from "./receipts.js";
@@ -274,14 +276,14 @@ export class Subscription implements SessionStream {
     const { redelivered } = queued;
     this.#sizes.push(queued.sizeBytes);
     this.#outboxBytes += queued.sizeBytes;
-    const value = {
+    const value = create(DeliverySchema, {
       deliveryId,
-      message,
       seq,
       attempts,
       redelivered,
       ...this.#presentSender(message),
-    };
+    });
+    value.$unknown = [encodedOnce(message)];
     this.#emit({ event: { case: "delivery", value } });
   }
 

@@ -53,7 +53,7 @@ export function enqueueOperation(
     const noRoom = freeSpace.problem();
     let id = earlier?.id;
     return recipients.map((recipient) => {
-      const known = id === undefined ? undefined : receiptOfRecipient(id, recipient, earlierBody);
+      const known = earlier && receiptOfRecipient(earlier.id, recipient, earlierBody);
       if (known !== undefined) return { ok: true, duplicate: true, receipt: known, earlierBody };
       if (expireMs <= message.acceptTimeMs) {
         const words = `The message ${message.messageId} has expired: send it under a new id.`;
