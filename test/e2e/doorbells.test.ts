@@ -7,10 +7,26 @@ import { readStamp } from "../../src/endpoint/process-stamp.js";
 import { boxOfProcess } from "../../src/hosts/doorbell/box-folder.js";
 import type { Agent } from "../mcp/agent.js";
 import { TestHome } from "../mcp/test-home.js";
+import { whyNot } from "../support/pid-namespace.js";
 import { eventually } from "../support/test-broker.js";
 
 const script = join(import.meta.dirname, "../../src/hosts/doorbell/doorbell.sh");
 const session = "0d9c1a52-7a64-4bd5-9f5f-6a3c0b9f1e11";
+
+/** Starts a command that the system gives no watch. */
+const withoutWatches = [
+  "unshare",
+  "--user",
+  "--map-root-user",
+  "sh",
+  "-c",
+  'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"',
+  "sh",
+];
+const cannotTakeWatches = whyNot(...withoutWatches, "true");
+if (cannotTakeWatches !== undefined) {
+  console.warn(`skipped: an agent without watches, because ${cannotTakeWatches}`);
+}
 
 /** An adapter of Claude Code, and the hooks that Claude Code would run: both for real. */
 describe("an adapter and the hooks of its host", () => {
@@ -101,6 +117,21 @@ describe("an adapter and the hooks of its host", () => {
     expect((await waiting).messages).toMatchObject([{ text: "second" }]);
     await eventually(async () => expect(await reach()).toBe("next_turn"));
   });
+
+  test.skipIf(cannotTakeWatches !== undefined)(
+    "hooks are heard where the system has no watch to give",
+    async () => {
+      // Of two agents of one host the hooks meet the newer.
+      await web[Symbol.asyncDispose]();
+      const env = { CLAUDE_CODE_SESSION_ID: session };
+      web = await home.start("web", { clientName: "claude-code", env, by: withoutWatches });
+      await web.facts("list_peers");
+      await api.facts("send_message", { to: "web", message: "first" });
+      await rung();
+      expect(hook("UserPromptSubmit")).toContain("1 unread from api");
+      await eventually(async () => expect(await reach()).toBe("next_turn"));
+    },
+  );
 
   test("a turn that ended after a result confirms what it showed", async () => {
     const { message_id } = await api.facts("send_message", { to: "web", message: "please look" });

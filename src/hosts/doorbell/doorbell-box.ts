@@ -1,4 +1,4 @@
-import { lstatSync, renameSync, rmSync, watch, type FSWatcher } from "node:fs";
+import { lstatSync, renameSync, rmSync, watch } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../clock.js";
 import {
@@ -9,7 +9,7 @@ import {
   openBox,
   type BoxKey,
 } from "./box-folder.js";
-import { bellBytes } from "./limits.js";
+import { bellBytes, unwatchedLookMs } from "./limits.js";
 import {
   createSmallFile,
   overwriteSmallFile,
@@ -39,7 +39,7 @@ export interface BoxListener {
 export class DoorbellBox {
   readonly #path: string;
   readonly #listener: BoxListener;
-  readonly #watcher: FSWatcher;
+  readonly #watch: Disposable;
   #isHung = false;
   #turnMs: number;
   #conversation: string | undefined;
@@ -49,13 +49,7 @@ export class DoorbellBox {
   static open(key: BoxKey, listener: BoxListener): DoorbellBox | undefined {
     const path = openBox(key);
     if (path === undefined) return undefined;
-    try {
-      return new DoorbellBox(path, listener);
-    } catch {
-      // The system's bound of watches is reached.
-      leaveBox(path);
-      return undefined;
-    }
+    return new DoorbellBox(path, listener);
   }
 
   private constructor(path: string, listener: BoxListener) {
@@ -63,8 +57,7 @@ export class DoorbellBox {
     this.#listener = listener;
     this.#turnMs = this.#readTurn()?.atMs ?? 0;
     this.#conversation = this.conversation;
-    this.#watcher = watch(path, { persistent: false }, () => this.#look());
-    this.#watcher.on("error", () => {});
+    this.#watch = watchFolder(path, () => this.#look());
   }
 
   /** The agent's next hook takes this line: at most `bellBytes` with its end. */
@@ -134,7 +127,7 @@ export class DoorbellBox {
   }
 
   close(): void {
-    this.#watcher.close();
+    this.#watch[Symbol.dispose]();
     this.takeDown();
     tellWaiter(this.#path, "");
     leaveBox(this.#path);
@@ -163,6 +156,27 @@ export class DoorbellBox {
     const word = text.trim();
     return word === "busy" || word === "idle" ? { word, atMs } : undefined;
   }
+}
+
+/** Calls `look` after each change in the folder; now and then where the system has no watch to give. */
+function watchFolder(path: string, look: () => void): Disposable {
+  try {
+    const watcher = watch(path, { persistent: false }, look).on("error", () => {});
+    return { [Symbol.dispose]: () => watcher.close() };
+  } catch {
+    // The user's other programs have all that the system gives them.
+    return repeat(look);
+  }
+}
+
+function repeat(look: () => void): Disposable {
+  const again = (): Disposable =>
+    systemClock.after(unwatchedLookMs, () => {
+      look();
+      timer = again();
+    });
+  let timer = again();
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
 }
 
 function isThere(path: string): boolean {

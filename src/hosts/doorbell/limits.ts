@@ -4,6 +4,9 @@ export const bellBytes = 256;
 /** A turn's word, a process's stamp or a conversation's name, and room for what a shell adds. */
 export const maxSmallFileBytes = 160;
 
+/** How often the folder of an agent is looked at where it cannot be watched. */
+export const unwatchedLookMs = 1000;
+
 /** Characters of a host's session id that may name a folder. */
 export const maxBoxName = 100;
 
