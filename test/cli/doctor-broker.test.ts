@@ -11,7 +11,7 @@ import { judge } from "../../src/cli/doctor/check-disk.js";
 import { checkSecrets } from "../../src/cli/doctor/check-home-files.js";
 import { gatherEvidence, type Evidence } from "../../src/cli/doctor/evidence.js";
 import { isTrouble, type Finding } from "../../src/cli/doctor/finding.js";
-import { reserveBytes } from "../../src/cli/doctor/limits.js";
+import { reserveBytes } from "../../src/cli/limits.js";
 import { takeLock } from "../../src/daemon/lock.js";
 import { readConfig, readUserPlaces } from "../../src/endpoint/config.js";
 import { openHome } from "../../src/endpoint/home.js";

@@ -2,7 +2,7 @@ import { cp, mkdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/pro
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { stampProcess } from "../../src/endpoint/process-stamp.js";
-import { newBoxMs } from "../../src/hosts/doorbell/limits.js";
+import { newBoxMs } from "../../src/hosts/limits.js";
 import { program } from "../support/program.js";
 import { DoctorMachine, install } from "./doctor-machine.js";
 

@@ -7,7 +7,7 @@ import { count, relativeTime } from "../print/words.js";
 import { commandLine } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { maxListed, staleMs } from "./limits.js";
+import { maxListed, staleMs } from "../limits.js";
 import { programVersion } from "./plain-start.js";
 import { socketOf, type RunningProgram } from "./running-programs.js";
 

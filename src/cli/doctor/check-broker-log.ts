@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { isAtRest, type Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { logTailBytes } from "./limits.js";
+import { logTailBytes } from "../limits.js";
 import { openRegularFile } from "../../endpoint/regular-file.js";
 
 /** Where no broker runs, its log says whether the last one could not start. */

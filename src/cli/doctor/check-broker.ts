@@ -7,7 +7,7 @@ import type { RunningBroker } from "./broker-view.js";
 import { endHolder, type LockHolder } from "./check-lock.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { clockToleranceMs } from "./limits.js";
+import { clockToleranceMs } from "../limits.js";
 import { socketOf } from "./running-programs.js";
 
 /** Whether a broker runs, answers, and is of this version. */

@@ -6,7 +6,7 @@ import { lastStart } from "./check-broker-log.js";
 import { lockHolder } from "./check-lock.js";
 import { isAtRest, type Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { maxLogFrames } from "./limits.js";
+import { maxLogFrames } from "../limits.js";
 
 /**
  * Where no broker can be asked, the head of the database says whether one could open it as it is. A broker

@@ -6,7 +6,7 @@ import { fileSystemOf } from "../../endpoint/file-system.js";
 import { nearestFolder } from "./check-home.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { reserveBytes, scarceBytes } from "./limits.js";
+import { reserveBytes, scarceBytes } from "../limits.js";
 
 /** The room on the home's disk, against what messages have to leave free. */
 export function checkDisk({ home }: Pick<Evidence, "home">): Finding[] {

@@ -9,7 +9,7 @@ import { count } from "../print/words.js";
 import { advise, asidePath, commandLine, quoted } from "./advice.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { maxHomeEntries } from "./limits.js";
+import { maxHomeEntries } from "../limits.js";
 
 /** What is in the home has to be this user's, and closed to others like the home itself. */
 export function checkHomeFiles({ home }: Evidence): Finding[] {

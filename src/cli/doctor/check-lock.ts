@@ -11,7 +11,7 @@ import type { BrokerView } from "./broker-view.js";
 import type { HomeView } from "./check-home.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { lockSettleLooks, lockSettleMs, maxLocksBytes } from "./limits.js";
+import { lockSettleLooks, lockSettleMs, maxLocksBytes } from "../limits.js";
 
 /** The lock of a home's broker. */
 export interface LockView {

@@ -6,7 +6,7 @@ import { isExpanded, type EntryView } from "./check-entries.js";
 import type { HostView } from "./check-hosts.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
-import { startTimeoutMs } from "./limits.js";
+import { startTimeoutMs } from "../limits.js";
 import { startCommand, type StartOutcome } from "./start-command.js";
 
 /** Whether what the entries name starts and answers: each command once, whatever number of hosts name it. */

@@ -8,7 +8,7 @@ import type { FoundHook } from "../../hosts/doorbell/find-hooks.js";
 import { scriptBeside } from "../../hosts/doorbell/hook.js";
 import type { EntryView } from "./check-entries.js";
 import type { Evidence } from "./evidence.js";
-import { maxManifestBytes } from "./limits.js";
+import { maxManifestBytes } from "../limits.js";
 
 /**
  * Whether an entry starts a Peerline of this machine, and nothing else: this program, `peerline` on the

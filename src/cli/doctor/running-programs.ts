@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { readRegularFile } from "../../endpoint/regular-file.js";
-import { maxProcessBytes } from "./limits.js";
+import { maxProcessBytes } from "../limits.js";
 
 /** An adapter or a broker that runs as this user. */
 export interface RunningProgram {

@@ -6,7 +6,7 @@ import { AbortScope } from "../../abort-scope.js";
 import { sleep } from "../../clock.js";
 import { VERSION } from "../../endpoint/version.js";
 import { valueAt } from "../../hosts/config-files/read-values.js";
-import { endTimeoutMs, startTimeoutMs, maxStartBytes } from "./limits.js";
+import { endTimeoutMs, startTimeoutMs, maxStartBytes } from "../limits.js";
 
 /** What became of a command that was started as an MCP server. */
 export type StartOutcome =

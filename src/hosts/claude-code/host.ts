@@ -6,7 +6,7 @@ import { pluginStatesIn, readValues, valueAt } from "../config-files/read-values
 import { jsonServers, serverEntry, serverName } from "../config-files/server-entry.js";
 import { findSetting } from "../doorbell/find-hooks.js";
 import { jsonHooks } from "../doorbell/json-hooks.js";
-import { hookSeconds } from "../doorbell/limits.js";
+import { hookSeconds } from "../limits.js";
 import { conversationId, ignored, type FoundPlugin, type Host, type HostHooks } from "../host.js";
 
 const settings = { timeout: hookSeconds };

@@ -11,7 +11,7 @@ import { tomlServers } from "../config-files/toml-servers.js";
 import { findSetting, type FoundHook } from "../doorbell/find-hooks.js";
 import type { HookTable } from "../doorbell/hook.js";
 import { jsonHooks } from "../doorbell/json-hooks.js";
-import { hookSeconds } from "../doorbell/limits.js";
+import { hookSeconds } from "../limits.js";
 import { conversationId, ignored, type Host, type HostHooks, type WakeResult } from "../host.js";
 
 const settings = { timeout: hookSeconds };

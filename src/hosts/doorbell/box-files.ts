@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openRegularFile, writeRegularFile } from "../../endpoint/regular-file.js";
-import { maxSmallFileBytes } from "./limits.js";
+import { maxSmallFileBytes } from "../limits.js";
 
 /**
  * Files that hooks of a host write too. They are opened without waiting and without following links, so

@@ -22,7 +22,7 @@ import {
   maxTakes,
   maxWrappers,
   newBoxMs,
-} from "./limits.js";
+} from "../limits.js";
 
 /** By what the hooks of a host find the folder of its agent. */
 export interface BoxKey {

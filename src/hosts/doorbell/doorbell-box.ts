@@ -9,7 +9,7 @@ import {
   openBox,
   type BoxKey,
 } from "./box-folder.js";
-import { bellBytes, unwatchedLookMs } from "./limits.js";
+import { bellBytes, unwatchedLookMs } from "../limits.js";
 import {
   createSmallFile,
   overwriteSmallFile,

@@ -7,7 +7,7 @@ import { readValues, valueAt } from "../config-files/read-values.js";
 import { jsonServers, serverEntry, serverName } from "../config-files/server-entry.js";
 import { findSetting } from "../doorbell/find-hooks.js";
 import { jsonHooks } from "../doorbell/json-hooks.js";
-import { hookSeconds } from "../doorbell/limits.js";
+import { hookSeconds } from "../limits.js";
 import type { FoundPlugin, Host, HostHooks, Trust } from "../host.js";
 
 /** In milliseconds here. */

@@ -1,7 +1,7 @@
 import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { maxSmallFileBytes } from "../../../src/hosts/doorbell/limits.js";
+import { maxSmallFileBytes } from "../../../src/hosts/limits.js";
 import { readSmallFile } from "../../../src/hosts/doorbell/box-files.js";
 import { temporaryDirectory } from "../../endpoint/temporary-directory.js";
 import { obstacles, obstruct } from "../../support/obstacles.js";

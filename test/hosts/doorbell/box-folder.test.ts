@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownRealm, stampProcess } from "../../../src/endpoint/process-stamp.js";
-import { foreignBoxMs } from "../../../src/hosts/doorbell/limits.js";
+import { foreignBoxMs } from "../../../src/hosts/limits.js";
 import { isLeft, isOwnBox, leaveBox, openBox } from "../../../src/hosts/doorbell/box-folder.js";
 
 describe("the folder of an agent", () => {
