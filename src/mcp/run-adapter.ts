@@ -3,6 +3,7 @@ import { systemClock } from "../clock.js";
 import { workingDirectory, type Config } from "../endpoint/config.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { usualInstructions } from "./instructions.js";
+import { keepHeapLight } from "./light-heap.js";
 import { lingerMs } from "./limits.js";
 import { serve, serveProblem, type HostStreams } from "./serve.js";
 import type { ToolServer } from "./tool-server.js";
@@ -18,6 +19,7 @@ export async function runAdapter(options: {
   program: string;
 }): Promise<number> {
   const { config, program } = options;
+  keepHeapLight();
   // Standard output is the protocol's alone, whatever a dependency may print.
   globalThis.console = new Console(process.stderr);
   // The host may close the log's pipe before it ends the process.
