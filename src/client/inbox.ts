@@ -3,7 +3,7 @@ import type { Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Message } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
 import { Pulse } from "../pulse.js";
-import { maxExpiryWaitMs, maxUnreadSenders } from "./limits.js";
+import { inboxMessages, maxExpiryWaitMs, maxUnreadSenders } from "./limits.js";
 
 /** A message that was delivered to this client and whose end the broker does not know yet. */
 export interface HeldMessage {
@@ -95,6 +95,11 @@ export class Inbox {
   tellBacklog(backlog: Unread): void {
     this.#backlog = backlog;
     this.#changes.beat();
+  }
+
+  /** Whether the broker has told of more, which comes as soon as there is room. */
+  get isFollowed(): boolean {
+    return this.#backlog.count > 0 && this.#messages.length < inboxMessages;
   }
 
   /** The messages here, oldest first. */

@@ -34,6 +34,12 @@ export const lingerMs = 300;
 /** Between two signs of life of a call that waits, where the host asked for them. */
 export const progressIntervalMs = 5_000;
 
+/**
+ * How long a page may wait for what the broker has told of. It comes within milliseconds: this is for a broker
+ * that is slow.
+ */
+export const fillPageMs = 1_000;
+
 /** Peers in one answer of list_peers. */
 export const maxListedPeers = 20;
 
@@ -42,6 +48,9 @@ export const maxUnansweredSends = 16;
 
 /** What a result needs besides its messages: the counts, the senders and a note. */
 export const resultEnvelopeBytes = 800;
+
+/** After a call: then it is looked whether the agent has switched to another branch. */
+export const placeDelayMs = 200;
 
 /** A small file of git that holds a path or the name of a branch. */
 export const maxGitFileBytes = 8 * KiB;

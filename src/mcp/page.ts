@@ -11,14 +11,18 @@ export interface Page {
   readonly pieces: readonly ShownPiece[];
 }
 
+export interface PageBounds {
+  /** As serialised. */
+  readonly maxBytes: number;
+  /** Messages. */
+  readonly limit: number;
+}
+
 /**
  * As many messages as fit into `maxBytes` of JSON, oldest first, at most `limit`. A message that is too
  * large for a page of its own comes in numbered parts, one a page.
  */
-export function makePage(
-  waiting: readonly HeldMessage[],
-  { maxBytes, limit }: { maxBytes: number; limit: number },
-): Page {
+export function makePage(waiting: readonly HeldMessage[], { maxBytes, limit }: PageBounds): Page {
   const messages: ShownMessage[] = [];
   const pieces: ShownPiece[] = [];
   let bytes = 0;

@@ -1,10 +1,11 @@
+import { setImmediate } from "node:timers/promises";
 import { AbortScope } from "../../abort-scope.js";
 import type { HeldMessage } from "../../client/inbox.js";
 import { sleep, systemClock } from "../../clock.js";
 import { isIdEnd } from "../../contract/ids.js";
 import { otherOwnersNote } from "../known-peers.js";
-import { progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
-import { makePage } from "../page.js";
+import { fillPageMs, progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
+import { makePage, type PageBounds } from "../page.js";
 import type { ShownPiece } from "../presentations.js";
 import type { Facts } from "../result.js";
 import { getMessagesDefinition } from "./definitions.js";
@@ -20,11 +21,13 @@ export const getMessages = defineTool(getMessagesDefinition, async (parameters, 
   // The host counts from the call's beginning.
   const restMs = Math.max(0, Math.ceil(startMs + waitMs - systemClock.monotonic()));
   await waitForMail(call, matches, parameters.from, restMs);
-  const waiting = call.mail.inbox.list().filter(matches);
-  const { messages, pieces } = makePage(waiting, {
+  const bounds = {
     maxBytes: call.host.maxResultBytes - resultEnvelopeBytes,
     limit: parameters.limit ?? Number.POSITIVE_INFINITY,
-  });
+  };
+  if (parameters.from === undefined) await fillPage(call, bounds);
+  const waiting = call.mail.inbox.list().filter(matches);
+  const { messages, pieces } = makePage(waiting, bounds);
   call.signal.throwIfAborted();
   call.show(pieces);
   const shown = pieces.filter((piece) => piece.isLast).length;
@@ -37,6 +40,28 @@ export const getMessages = defineTool(getMessagesDefinition, async (parameters, 
         : otherOwnersNote(noteSenders(call, pieces)),
   };
 });
+
+/**
+ * Waits, briefly, until what is here fills a page or nothing more is about to come: each short page would cost the
+ * agent a turn. What the page before showed makes room only when it has been written.
+ */
+async function fillPage({ mail, line, signal }: ToolCall, bounds: PageBounds): Promise<void> {
+  const { inbox } = mail;
+  using filling = new AbortScope([signal, line.ended], fillPageMs);
+  while (inbox.isFollowed && !isFull(inbox.list(), bounds)) {
+    const hasMore = await inbox.nextChange(filling.signal).then(
+      () => true,
+      () => false,
+    );
+    if (!hasMore) return;
+    // Several come together: the page is looked at once for all of them.
+    await setImmediate();
+  }
+}
+
+function isFull(waiting: readonly HeldMessage[], bounds: PageBounds): boolean {
+  return waiting.length >= bounds.limit || makePage(waiting, bounds).pieces.length < waiting.length;
+}
 
 /** Remembers whom the agent is shown; the names by which it knew others. */
 function noteSenders({ known }: ToolCall, pieces: readonly ShownPiece[]): string[] {

@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { inboxMessages } from "../../src/client/limits.js";
+import { TestHome } from "./test-home.js";
+
+test("500 messages that wait are read in 8 calls, oldest first, each once", async () => {
+  await using home = await TestHome.open();
+  const [reader, writer] = await home.startAll("reader", "writer");
+  const texts = Array.from({ length: 500 }, (_, index) => `message ${index}`);
+  await Promise.all(
+    texts.map((message) => writer.facts("send_message", { to: "reader", message })),
+  );
+  const pages: { text: string; redelivered?: true }[][] = [];
+  let unread: number;
+  do {
+    const result = await reader.facts("get_messages");
+    pages.push(result.messages);
+    unread = result.unread;
+  } while (unread > 0 && pages.length <= texts.length);
+  const read = pages.flat();
+  expect(read.map(({ text }) => text).toSorted()).toEqual(texts.toSorted());
+  expect(read.some(({ redelivered }) => redelivered)).toBe(false);
+  expect(pages.map(({ length }) => length)).toEqual([
+    ...Array.from({ length: 7 }, () => inboxMessages),
+    500 - 7 * inboxMessages,
+  ]);
+});
+
+test("a page that is full, or as long as was asked for, waits for no more", async () => {
+  await using home = await TestHome.open();
+  const [reader, writer] = await home.startAll("reader", "writer");
+  const long = "x".repeat(8_000);
+  await Promise.all(
+    Array.from({ length: inboxMessages + 6 }, (_, index) =>
+      writer.facts("send_message", { to: "reader", message: `${index} ${long}` }),
+    ),
+  );
+  const { messages: two } = await reader.facts("get_messages", { limit: 2 });
+  expect(two).toHaveLength(2);
+  const { messages, unread, more } = await reader.facts("get_messages");
+  expect(messages).toHaveLength(2);
+  expect({ unread, more }).toEqual({ unread: inboxMessages + 2, more: true });
+});
