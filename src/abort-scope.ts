@@ -37,7 +37,7 @@ export class AbortScope implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#end(undefined);
+    this.#end(disposed);
   }
 
   #timeUp(ms: number): void {
@@ -51,3 +51,6 @@ export class AbortScope implements Disposable {
     this.#controller.abort(reason);
   }
 }
+
+/** Why what is disposed of has aborted. One for all: each call makes such a piece of work, and an error costs more than the rest of it. */
+const disposed = new DOMException("The work is over.", "AbortError");

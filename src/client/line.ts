@@ -61,6 +61,7 @@ export class Line implements AsyncDisposable {
   #closing: Promise<void> | undefined;
   #receives: boolean;
   #reach = Reach.STORED;
+  #tellingReach: NodeJS.Immediate | undefined;
   /** One after the other. */
   #binding: Promise<void> = Promise.resolve();
   /** The registration with which a binding may move the line. */
@@ -178,7 +179,11 @@ export class Line implements AsyncDisposable {
   tellReach(reach: Reach): void {
     if (this.#reach === reach) return;
     this.#reach = reach;
-    if (this.#state.name === "live") void this.#tellReach(this.#state.attachment);
+    // What ends a wait has its answer to write first.
+    this.#tellingReach ??= setImmediate(() => {
+      this.#tellingReach = undefined;
+      if (this.#state.name === "live") void this.#tellReach(this.#state.attachment);
+    });
   }
 
   /**

@@ -13,7 +13,7 @@ import { RpcError } from "../rpc/error.js";
 import { AgentIdentity } from "./agent-identity.js";
 import { Doorbells } from "./doorbells.js";
 import { KnownPeers } from "./known-peers.js";
-import { callTimeoutMs, closeTimeoutMs } from "./limits.js";
+import { callTimeoutMs, closeTimeoutMs, placeDelayMs } from "./limits.js";
 import { readParameters } from "./parameters.js";
 import { AgentMail } from "./presentations.js";
 import { AdapterError, explainRefusal } from "./refusal.js";
@@ -56,6 +56,8 @@ export class Adapter implements ToolRunner {
   readonly #unanswered = new UnansweredSends();
   readonly #known = new KnownPeers();
   #attached: Attached | undefined;
+  /** The look at where the agent works that is to come. */
+  #place: Disposable | undefined;
 
   constructor(options: AdapterOptions) {
     this.#options = options;
@@ -81,6 +83,7 @@ export class Adapter implements ToolRunner {
   }
 
   async close(): Promise<void> {
+    this.#place?.[Symbol.dispose]();
     await this.#attached?.line.close();
   }
 
@@ -185,7 +188,7 @@ export class Adapter implements ToolRunner {
     const { host, identity, line, doorbells } = attached;
     const { presentations } = this.#mail;
     const context = this.#contextOf(host, meta);
-    void this.#tellPlace(attached);
+    this.#lookAtPlace(attached);
     try {
       line.ended.throwIfAborted();
       const parameters = readParameters(tool, raw);
@@ -220,7 +223,18 @@ export class Adapter implements ToolRunner {
     }
   }
 
-  /** A branch may have been switched since the last call. What cannot be told now is told with the next. */
+  /**
+   * A branch may have been switched since the last call: that is looked at after the answer, for calls in a row
+   * together.
+   */
+  #lookAtPlace(attached: Attached): void {
+    this.#place ??= systemClock.after(placeDelayMs, () => {
+      this.#place = undefined;
+      void this.#tellPlace(attached);
+    });
+  }
+
+  /** What cannot be told now is told with the next call. */
   async #tellPlace({ identity, line }: Attached): Promise<void> {
     await identity.profile
       .tellChange(async (place) => {

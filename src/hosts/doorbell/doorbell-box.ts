@@ -40,7 +40,7 @@ export class DoorbellBox {
   readonly #path: string;
   readonly #listener: BoxListener;
   readonly #watch: Disposable;
-  #isHung = false;
+  #isHung: boolean;
   #turnMs: number;
   #conversation: string | undefined;
   #assumed: string | undefined;
@@ -55,6 +55,8 @@ export class DoorbellBox {
   private constructor(path: string, listener: BoxListener) {
     this.#path = path;
     this.#listener = listener;
+    // One that was killed may have left it.
+    this.#isHung = isThere(join(path, "bell"));
     this.#turnMs = this.#readTurn()?.atMs ?? 0;
     this.#conversation = this.conversation;
     this.#watch = watchFolder(path, () => this.#look());
@@ -74,6 +76,8 @@ export class DoorbellBox {
 
   /** A hook that runs now finds nothing. */
   takeDown(): void {
+    // With each answer: what does not hang costs no look at the disk.
+    if (!this.#isHung) return;
     this.#isHung = false;
     try {
       if (isOwnBox(this.#path)) rmSync(join(this.#path, "bell"), { force: true });
