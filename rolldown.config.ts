@@ -20,7 +20,12 @@ export const program = defineConfig({
   ...common,
   input: { peerline: "src/main.ts" },
   external: /^(?:libsql|@grpc\/proto-loader)(?:\/|$)/,
-  plugins: [licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt"), partsOfHosts(), inPlace()],
+  plugins: [
+    withoutSchemaChecker(),
+    licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt"),
+    partsOfHosts(),
+    inPlace(),
+  ],
   output: {
     dir: "dist",
     format: "esm",
@@ -73,6 +78,24 @@ const client = defineConfig({
 });
 
 export default [program, worker, client];
+
+/**
+ * Leaves ajv out, which would be two fifths of what an agent's process loads before it answers its host. The SDK
+ * checks with it what a user has filled in, and results whose tool has a schema for them: Peerline has neither.
+ */
+function withoutSchemaChecker(): Plugin {
+  const id = "\0without-schema-checker";
+  return {
+    name: "without-schema-checker",
+    resolveId: (source) => (source.endsWith("/validation/ajv-provider.js") ? id : undefined),
+    load: (loaded) =>
+      loaded === id
+        ? `export class AjvJsonSchemaValidator {
+            getValidator() { throw new Error("this program has no checker of JSON Schema"); }
+          }`
+        : undefined,
+  };
+}
 
 /** Writes the licence text of each package that ends up in the bundle to one file of the output. */
 function licensesOfBundledPackages(fileName: string): Plugin {

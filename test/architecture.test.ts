@@ -51,7 +51,7 @@ const packages: Record<string, RegExp> = {
   endpoint: /^(@bufbuild\/protobuf(\/.*)?|smol-toml)$/,
   daemon: /^(@bufbuild\/protobuf(\/.*)?|libsql|pino)$/,
   hosts: /^(jsonc-parser|smol-toml)$/,
-  mcp: /^(@bufbuild\/protobuf(\/.*)?|uuid)$/,
+  mcp: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|zod|uuid)$/,
   cli: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|commander|picocolors|string-width|wrap-ansi|uuid)$/,
 };
 

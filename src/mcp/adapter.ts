@@ -1,3 +1,12 @@
+import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import {
+  CancelledNotificationSchema,
+  isJSONRPCErrorResponse,
+  isJSONRPCRequest,
+  isJSONRPCResultResponse,
+  type CallToolResult,
+  type JSONRPCMessage,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { Connection } from "../client/attachment.js";
 import { Line } from "../client/line.js";
 import { LineError } from "../client/line-error.js";
@@ -8,7 +17,13 @@ import { EndpointError } from "../endpoint/endpoint-error.js";
 import { otherVersion } from "../endpoint/version.js";
 import { findHostProcess } from "../hosts/doorbell/box-folder.js";
 import { recogniseHost } from "../hosts/find-hosts.js";
-import { conversationId, sessionOf, type HostClient } from "../hosts/host.js";
+import {
+  conversationId,
+  sessionOf,
+  type Channel,
+  type HostClient,
+  type WakeResult,
+} from "../hosts/host.js";
 import { RpcError } from "../rpc/error.js";
 import { AgentIdentity } from "./agent-identity.js";
 import { Doorbells } from "./doorbells.js";
@@ -17,11 +32,16 @@ import { callTimeoutMs, closeTimeoutMs, placeDelayMs } from "./limits.js";
 import { readParameters } from "./parameters.js";
 import { AgentMail } from "./presentations.js";
 import { AdapterError, explainRefusal } from "./refusal.js";
-import type { Params, RequestId } from "./json-rpc.js";
-import { makeFailure, makeResult, type ToolResult } from "./result.js";
-import type { IncomingCall, ToolRunner, ToolServer } from "./tool-server.js";
-import { toolNamed } from "./tools/all-tools.js";
-import { UnansweredSends } from "./tools/send-message.js";
+import type { TransportObserver } from "./stdio-transport.js";
+import { makeFailure, makeResult, type CallExtra } from "./tool-server.js";
+import type { ToolDefinition } from "./tools/definitions.js";
+import { getMessages } from "./tools/get-messages.js";
+import { listPeers } from "./tools/list-peers.js";
+import { messageStatus } from "./tools/message-status.js";
+import { sendMessage, UnansweredSends } from "./tools/send-message.js";
+import { setName } from "./tools/set-name.js";
+import { setSummary } from "./tools/set-summary.js";
+import type { Tool } from "./tools/tool.js";
 import type { Waker } from "./waking.js";
 
 export interface AdapterOptions {
@@ -30,8 +50,8 @@ export interface AdapterOptions {
   readonly program: string;
   /** The agent's working directory; undefined where it was removed. */
   readonly cwd: string | undefined;
-  /** The host's side. */
-  readonly server: ToolServer;
+  /** What answers the host. */
+  readonly server: Server;
   /** Takes one line for whoever looks into the host's log. */
   readonly log: (line: string) => void;
 }
@@ -44,11 +64,20 @@ interface Attached {
   readonly doorbells: Doorbells;
 }
 
+const tools: readonly Tool[] = [
+  listPeers,
+  sendMessage,
+  getMessages,
+  messageStatus,
+  setSummary,
+  setName,
+];
+
 /**
  * Runs one agent's calls: the host on one side, the broker on the other. The line begins as soon as the host
  * has said who it is, at the latest with the first call.
  */
-export class Adapter implements ToolRunner {
+export class Adapter implements TransportObserver {
   readonly #options: AdapterOptions;
   /** The process of the host. */
   readonly #hostPid = findHostProcess();
@@ -61,25 +90,38 @@ export class Adapter implements ToolRunner {
 
   constructor(options: AdapterOptions) {
     this.#options = options;
-    if (options.server.client !== undefined) this.#attach();
+    if (options.server.getClientVersion() !== undefined) this.#attach();
   }
 
-  began({ meta }: IncomingCall): void {
-    const { host } = this.#attach();
-    this.#mail.presentations.beginCall(this.#contextOf(host, meta));
+  /**
+   * Sees each message of the host before the server does: what counts is when it came. A call that came before the
+   * adapter was there proves nothing, for no result had been written.
+   */
+  received(message: JSONRPCMessage): void {
+    if (isJSONRPCRequest(message) && message.method === "tools/call") {
+      const { host } = this.#attach();
+      const { _meta = {} } = message.params ?? {};
+      this.#mail.presentations.beginCall(this.#contextOf(host, _meta));
+    }
+    const cancelled = CancelledNotificationSchema.safeParse(message).data?.params.requestId;
+    if (cancelled !== undefined) this.#mail.presentations.withdraw(cancelled);
   }
 
-  async run(call: IncomingCall): Promise<ToolResult> {
+  written(message: JSONRPCMessage): void {
+    if (isJSONRPCResultResponse(message)) this.#mail.presentations.written(message.id);
+    else if (isJSONRPCErrorResponse(message) && message.id !== undefined) {
+      this.#mail.presentations.withdraw(message.id);
+    }
+  }
+
+  async call(
+    tool: ToolDefinition,
+    raw: Readonly<Record<string, unknown>>,
+    extra: CallExtra,
+  ): Promise<CallToolResult> {
     const attached = this.#attach();
-    return attached.doorbells.during(() => this.#call(attached, call), call.signal);
-  }
-
-  written(id: RequestId): void {
-    this.#mail.presentations.written(id);
-  }
-
-  withdrawn(id: RequestId): void {
-    this.#mail.presentations.withdraw(id);
+    const call = () => this.#call(attached, toolOf(tool), raw, extra);
+    return attached.doorbells.during(call, extra.signal);
   }
 
   async close(): Promise<void> {
@@ -90,7 +132,7 @@ export class Adapter implements ToolRunner {
   #attach(): Attached {
     if (this.#attached !== undefined) return this.#attached;
     const { config, cwd, server, log } = this.#options;
-    const { name = "", version = "" } = server.client ?? {};
+    const { name = "", version = "" } = server.getClientVersion() ?? {};
     const host = recogniseHost(name);
     const doorbells = new Doorbells({
       mail: this.#mail,
@@ -135,7 +177,7 @@ export class Adapter implements ToolRunner {
   }
 
   /** How the host's calls name the context that they come from. */
-  #contextOf(host: HostClient, meta: Params): string | undefined {
+  #contextOf(host: HostClient, meta: Readonly<Record<string, unknown>>): string | undefined {
     return host.conversationOfCall(meta) ?? this.#conversationNow();
   }
 
@@ -173,29 +215,28 @@ export class Adapter implements ToolRunner {
     const { channel } = host;
     if (this.#options.config.opensChannel && channel !== "none") {
       // A session that was not started with the channel drops the line, and says nothing.
-      wakers.push(async (line) => {
-        const { method, params } = channel.notification(line);
-        return (await this.#options.server.notify(method, params)) ? "sent" : "refused";
-      });
+      wakers.push((line) => announce(this.#options.server, channel.notification(line)));
     }
     return wakers;
   }
 
   async #call(
     attached: Attached,
-    { id, tool, parameters: raw, meta, signal }: IncomingCall,
-  ): Promise<ToolResult> {
+    tool: Tool,
+    raw: Readonly<Record<string, unknown>>,
+    { requestId, signal, _meta = {}, sendNotification }: CallExtra,
+  ): Promise<CallToolResult> {
     const { host, identity, line, doorbells } = attached;
     const { presentations } = this.#mail;
-    const context = this.#contextOf(host, meta);
+    const context = this.#contextOf(host, _meta);
     this.#lookAtPlace(attached);
     try {
       line.ended.throwIfAborted();
       const parameters = readParameters(tool, raw);
-      const named = host.conversationOfCall(meta);
+      const named = host.conversationOfCall(_meta);
       if (named === undefined) await this.#followHost();
       else await this.#beConversation(attached, named);
-      const facts = await toolNamed(tool.name).run(parameters, {
+      const facts = await tool.run(parameters, {
         line,
         identity,
         mail: this.#mail,
@@ -206,14 +247,14 @@ export class Adapter implements ToolRunner {
         signal,
         whileWaiting: (wait) => doorbells.whileWaiting(wait),
         show: (pieces) => {
-          if (this.#contextOf(host, meta) !== context) throw movedOn();
-          if (pieces.length > 0) presentations.show(id, context, pieces);
+          if (this.#contextOf(host, _meta) !== context) throw movedOn();
+          if (pieces.length > 0) presentations.show(requestId, context, pieces);
         },
         reportProgress: async (elapsedMs, totalMs) => {
-          const { progressToken } = meta;
+          const { progressToken } = _meta;
           if (progressToken === undefined || signal.aborted) return;
           const params = { progressToken, progress: elapsedMs, total: totalMs };
-          await this.#options.server.notify("notifications/progress", params);
+          await sendNotification({ method: "notifications/progress", params });
         },
       });
       return makeResult(facts, this.#mail.unread, identity.takeNote());
@@ -254,6 +295,26 @@ export class Adapter implements ToolRunner {
     if (error instanceof RpcError) return explainRefusal(error).message;
     this.#options.log(`defect: ${error instanceof Error ? error.stack : String(error)}`);
     return "Peerline's MCP server failed: a defect, not your call. Your host's log of this server says why. Try once more, then tell your user.";
+  }
+}
+
+function toolOf({ name }: ToolDefinition): Tool {
+  const tool = tools.find((one) => one.name === name);
+  if (tool === undefined) throw new Error(`nothing runs the tool ${name}`);
+  return tool;
+}
+
+/** Puts a line into the host's channel of this server. */
+async function announce(
+  server: Server,
+  notification: ReturnType<Channel["notification"]>,
+): Promise<WakeResult> {
+  try {
+    await server.notification(notification);
+    return "sent";
+  } catch {
+    // The host has closed its end.
+    return "refused";
   }
 }
 

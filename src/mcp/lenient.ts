@@ -1,55 +1,27 @@
+import { z } from "zod";
+
 /**
- * Parameters as models write them. The schema is what the host is told. What reads a value makes the usual
- * other shapes fit, and takes nothing else. No library for schemas: hosts are told the tools before anything
- * is loaded, and each agent's process would hold it.
+ * Parameters as models write them. The schema inside is what the host is told; what is around it makes
+ * the usual other shapes fit it, and leaves anything else for the schema to refuse.
  */
-export interface Parameter<T = unknown> {
-  /** JSON Schema, without the description. */
-  readonly schema: Readonly<Record<string, unknown>>;
-  /** What it takes, in words. */
-  readonly description: string;
-  readonly isOptional: boolean;
-  /** What was meant; undefined where it can be nothing of this kind. */
-  readonly read: (value: unknown) => T | undefined;
-}
-
-export interface OptionalParameter<T = unknown> extends Parameter<T> {
-  readonly isOptional: true;
-}
-
-/** A parameter that may be left out. */
-export function optional<T>(parameter: Parameter<T>): OptionalParameter<T> {
-  return { ...parameter, isOptional: true };
-}
-
-function required<T>(
-  schema: Parameter["schema"],
-  description: string,
-  read: Parameter<T>["read"],
-): Parameter<T> {
-  return { schema, description, isOptional: false, read };
-}
 
 /** A number, also in text. */
-export function wholeNumber(minimum: number, description: string): Parameter<number> {
-  return required({ type: "integer", minimum }, description, (value) => {
-    const isInText = typeof value === "string" && /^\s*\d+\s*$/.test(value);
-    const number = isInText ? Number(value) : value;
-    return isWholeFrom(minimum, number) ? number : undefined;
-  });
-}
-
-function isWholeFrom(minimum: number, value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= minimum;
+export function wholeNumber(schema: z.ZodInt) {
+  return z.preprocess(
+    (value) => (typeof value === "string" && /^\s*\d+\s*$/.test(value) ? Number(value) : value),
+    schema,
+  );
 }
 
 /** True or false, also in text, as a word, or as 1 and 0. */
-export function flag(description: string): Parameter<boolean> {
-  return required({ type: "boolean" }, description, (value) => {
-    if (typeof value === "boolean") return value;
-    if (typeof value !== "string" && typeof value !== "number") return undefined;
-    return flagWords.get(String(value).trim().toLowerCase());
-  });
+export function flag() {
+  return z.preprocess(
+    (value) =>
+      typeof value === "string" || typeof value === "number"
+        ? (flagWords.get(String(value).trim().toLowerCase()) ?? value)
+        : value,
+    z.boolean(),
+  );
 }
 
 const flagWords = new Map([
@@ -58,42 +30,21 @@ const flagWords = new Map([
 ]);
 
 /** One of several words, in any case. */
-export function choice<const Word extends string>(
-  words: readonly Word[],
-  description: string,
-): Parameter<Word> {
-  return required({ type: "string", enum: words }, description, (value) => {
-    const word = typeof value === "string" ? value.trim().toLowerCase() : undefined;
-    return words.find((one) => one === word);
-  });
-}
-
-/** A time: seconds as a number, or text that says it. */
-export function duration(description: string): Parameter<number | string> {
-  const anyOf = [{ type: "integer", minimum: 1 }, textOf(1)];
-  return required({ anyOf }, description, (value) =>
-    isWholeFrom(1, value) ? value : textFrom(1, value),
+export function choice<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.preprocess(
+    (value) => (typeof value === "string" ? value.trim().toLowerCase() : value),
+    z.enum(words),
   );
 }
 
 /** Text, also as a number, as blocks of text, or as a structure, which is then its JSON. */
-export function text(minLength: number, description: string): Parameter<string> {
-  return required(textOf(minLength), description, (value) => textFrom(minLength, plainText(value)));
-}
-
-function textOf(minLength: number): Parameter["schema"] {
-  return { type: "string", ...(minLength === 0 ? {} : { minLength }) };
-}
-
-function textFrom(minLength: number, value: unknown): string | undefined {
-  return typeof value === "string" && value.length >= minLength ? value : undefined;
-}
-
-function plainText(value: unknown): unknown {
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
-  if (typeof value !== "object" || value === null) return value;
-  const blocks = [value].flat().map(textOfBlock);
-  return blocks.every((block) => block !== undefined) ? blocks.join("\n") : jsonOf(value);
+export function text(schema: z.ZodString) {
+  return z.preprocess((value) => {
+    if (typeof value === "number" || typeof value === "boolean") return String(value);
+    if (typeof value !== "object" || value === null) return value;
+    const blocks = [value].flat().map(textOfBlock);
+    return blocks.every((block) => block !== undefined) ? blocks.join("\n") : jsonOf(value);
+  }, schema);
 }
 
 /** The JSON of a value; undefined where it is nested too deep to be written. */
@@ -112,45 +63,40 @@ function textOfBlock(value: unknown): string | undefined {
 }
 
 /** The id of a message, also as a number where it has no letters, or marked as one. */
-export function messageId(minLength: number, description: string): Parameter<string> {
-  return required(textOf(minLength), description, (value) => {
+export function messageId(schema: z.ZodString) {
+  return z.preprocess((value) => {
     // A short id may begin with zeros.
-    if (typeof value === "number") {
-      return textFrom(minLength, String(value).padStart(shortIdLength, "0"));
-    }
+    if (typeof value === "number") return String(value).padStart(shortIdLength, "0");
     const id = memberOf(value, "id") ?? memberOf(value, "message_id") ?? value;
-    if (typeof id !== "string") return undefined;
-    return textFrom(minLength, id.trim().replace(/^(?:#|id[ :]+)\s*/i, ""));
-  });
+    return typeof id === "string" ? id.trim().replace(/^(?:#|id[ :]+)\s*/i, "") : id;
+  }, schema);
 }
 
 const shortIdLength = 8;
 
 /** A peer: its name, also with an @ or as it stands in a result, or its id. */
-export function peer(description: string): Parameter<string> {
-  return required(textOf(1), description, (value) => {
+export function peer(schema: z.ZodString) {
+  return z.preprocess((value) => {
     const one = Array.isArray(value) && value.length === 1 ? value[0] : value;
-    return textFrom(1, nameOf(one));
-  });
+    return nameOf(one);
+  }, schema);
 }
 
 /** One peer or several: also with commas, or as a list in text. */
-export function peers(description: string): Parameter<string | string[]> {
-  const anyOf = [textOf(1), { minItems: 1, type: "array", items: textOf(1) }];
-  return required({ anyOf }, description, (value) => {
-    const list = typeof value === "string" ? listInText(value) : value;
-    const names = namesIn([list].flat());
-    if (names === undefined || names.length === 0) return undefined;
-    return names.length === 1 && !Array.isArray(list) ? names[0] : names;
-  });
+export function peers() {
+  const name = z.string().min(1);
+  return z.preprocess(peersOf, z.union([name, z.array(name).min(1)]));
 }
 
-function namesIn(entries: readonly unknown[]): string[] | undefined {
+function peersOf(value: unknown): unknown {
+  const list = typeof value === "string" ? listInText(value) : value;
+  const entries = Array.isArray(list) ? list : [list];
   const names = entries
     .map(nameOf)
     .flatMap((name) => (typeof name === "string" ? name.split(",").map(nameOf) : [name]))
     .filter((name) => name !== "");
-  return names.every((name) => typeof name === "string") ? names : undefined;
+  if (names.length === 1 && !Array.isArray(list)) return names[0];
+  return names;
 }
 
 function listInText(value: string): unknown {

@@ -19,7 +19,7 @@ export const maxBatchAnswers = 64;
 /** Errors for what cannot be read that the host has not taken yet; more are not written. */
 export const maxWaitingRefusals = 64;
 
-/** After its greeting a host asks for the list of tools, which is answered before what runs them is loaded. */
+/** A host that was greeted asks for the list of tools: it has it before what runs them is loaded. */
 export const loadDelayMs = 50;
 
 /** A tool call's time to reach the broker and be answered by it, with all its retries. */

@@ -1,16 +1,17 @@
-import { jsonOf, type Parameter } from "./lenient.js";
+import { z } from "zod";
+import { jsonOf } from "./lenient.js";
 import { AdapterError } from "./refusal.js";
-import type { ParameterSet, ToolDefinition, ValuesOf } from "./tools/definitions.js";
+import type { ToolDefinition } from "./tools/definitions.js";
 
 /**
  * The parameters of a call, checked. Models guess names and types. Known other names are understood, in
  * any spelling (`inReplyTo`, `wait-ms`). Null counts as absent, and so does empty text for what may be
  * left out. What is wrong is answered with the parameter and the fix.
  */
-export function readParameters<Parameters extends ParameterSet>(
+export function readParameters<Parameters extends z.ZodObject>(
   tool: ToolDefinition<Parameters>,
   raw: Readonly<Record<string, unknown>>,
-): ValuesOf<Parameters> {
+): z.output<Parameters> {
   const given: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(unwrapped(tool, raw))) {
     const known = knownName(tool, name);
@@ -21,16 +22,9 @@ export function readParameters<Parameters extends ParameterSet>(
     }
     given[known] = value;
   }
-  const values: Record<string, unknown> = {};
-  for (const [name, parameter] of Object.entries<Parameter>(tool.parameters)) {
-    const isGiven = Object.hasOwn(given, name);
-    if (!isGiven && parameter.isOptional) continue;
-    const value = parameter.read(given[name]);
-    if (value === undefined) throw wrongValue(name, parameter, given);
-    values[name] = value;
-  }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value is one that its parameter has read
-  return values as ValuesOf<Parameters>;
+  const parsed = tool.parameters().safeParse(given);
+  if (!parsed.success) throw wrongValue(tool, given, parsed.error);
+  return parsed.data;
 }
 
 /** Some models wrap the parameters once more. */
@@ -53,7 +47,7 @@ function knownName(tool: ToolDefinition, name: string): string | undefined {
     .replaceAll("-", "_")
     .toLowerCase();
   for (const spelling of [name, snake]) {
-    if (Object.hasOwn(tool.parameters, spelling)) return spelling;
+    if (Object.hasOwn(tool.parameters().shape, spelling)) return spelling;
     if (Object.hasOwn(tool.aliases, spelling)) return tool.aliases[spelling];
   }
   return undefined;
@@ -64,24 +58,27 @@ function isNothing(value: unknown): boolean {
 }
 
 function mayBeAbsent(tool: ToolDefinition, name: string | undefined): boolean {
-  return name !== undefined && tool.parameters[name]?.isOptional === true;
+  const schema = name === undefined ? undefined : tool.parameters().shape[name];
+  return schema instanceof z.ZodOptional;
 }
 
 function unknownParameter(tool: ToolDefinition, name: string): AdapterError {
-  const known = Object.keys(tool.parameters);
+  const known = Object.keys(tool.parameters().shape);
   const list = known.length === 0 ? "takes no parameters" : `takes ${known.join(", ")}`;
   return bad(`\`${name}\` is not a parameter: ${tool.name} ${list}.`);
 }
 
 function wrongValue(
-  name: string,
-  { description }: Parameter,
+  tool: ToolDefinition,
   given: Readonly<Record<string, unknown>>,
+  error: z.ZodError,
 ): AdapterError {
+  const name = String(error.issues[0]?.path[0]);
+  const schema = tool.parameters().shape[name] as z.ZodType;
   const what = Object.hasOwn(given, name)
     ? `cannot be ${jsonOf(given[name])?.slice(0, 60) ?? "a structure nested this deep"}`
     : "is missing";
-  return bad(`\`${name}\` ${what}. It takes: ${description}`);
+  return bad(`\`${name}\` ${what}. It takes: ${schema.description}`);
 }
 
 function bad(sentence: string): AdapterError {

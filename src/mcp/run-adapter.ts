@@ -1,12 +1,13 @@
 import { Console } from "node:console";
+import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../clock.js";
 import { workingDirectory, type Config } from "../endpoint/config.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
-import { usualInstructions } from "./instructions.js";
-import { keepHeapLight } from "./light-heap.js";
-import { lingerMs } from "./limits.js";
+import { VERSION } from "../endpoint/version.js";
+import type { Adapter } from "./adapter.js";
+import { lingerMs, loadDelayMs } from "./limits.js";
 import { serve, serveProblem, type HostStreams } from "./serve.js";
-import type { ToolServer } from "./tool-server.js";
+import { createToolServer } from "./tool-server.js";
 
 /**
  * Runs the MCP server of one agent on the process's own streams, until its host closes them or asks the
@@ -40,10 +41,7 @@ export async function runAdapter(options: {
       await serveProblem(config.message, streams);
       return 0;
     }
-    if (process.stdin.isTTY) {
-      const { greetTerminal } = await import("./greet-terminal.js");
-      void greetTerminal({ config, program, log: writeLine });
-    }
+    if (process.stdin.isTTY) void greetTerminal({ config, program, log: writeLine });
     await serveAgent(config, program, streams);
     return 0;
   } finally {
@@ -53,22 +51,64 @@ export async function runAdapter(options: {
   }
 }
 
-/** The host is answered from here; what needs a broker is loaded then. */
+/**
+ * Makes the process hold little memory, since each agent has one of its own. Young objects keep the 2 MB
+ * that they begin with: by itself their space grows to 32 MB, with the garbage of a few large results. The
+ * first V8 that Peerline runs on also compiles early what runs a few times at the start; later ones wait.
+ */
+function keepHeapLight(): void {
+  setFlagsFromString("--semi-space-growth-factor=1");
+  const [v8 = 0] = process.versions.v8.split(".").map(Number);
+  // A later V8 does not know this one, and says so on standard error.
+  if (v8 < 12) setFlagsFromString("--interrupt-budget=1000000");
+}
+
+/**
+ * Answers the host from here. What needs a broker is loaded a moment after the host was greeted, so that it has the
+ * list of tools first, or with the first call. What cannot be loaded then is loaded for the next call, which says
+ * why where it cannot.
+ */
 async function serveAgent(config: Config, program: string, streams: HostStreams): Promise<void> {
   const cwd = workingDirectory();
   if (cwd === undefined) streams.log(unknownDirectory);
-  const experimental = config.opensChannel
-    ? (await import("./channel.js")).channelCapabilities
-    : undefined;
-  const options = {
-    instructions: usualInstructions,
-    experimental,
-    load: async (server: ToolServer) => {
-      const { Adapter } = await import("./adapter.js").catch(explainMissing);
-      return new Adapter({ config, program, cwd, server, log: streams.log });
-    },
+  const { log } = streams;
+  let adapter: Adapter | undefined;
+  let loading: Promise<Adapter> | undefined;
+  const load = async (): Promise<Adapter> => {
+    loading ??= import("./adapter.js").then(
+      ({ Adapter: Loaded }) => new Loaded({ config, program, cwd, server, log }),
+      explainMissing,
+    );
+    try {
+      return (adapter = await loading);
+    } catch (error) {
+      loading = undefined;
+      throw error;
+    }
   };
-  await serve(options, streams);
+  const server = createToolServer(
+    async (tool, parameters, extra) => (adapter ?? (await load())).call(tool, parameters, extra),
+    { experimental: config.opensChannel ? await channelCapabilities() : undefined },
+  );
+  let loadingAhead: Disposable | undefined;
+  server.oninitialized = () => {
+    loadingAhead ??= systemClock.after(loadDelayMs, () => void load().catch(() => {}));
+  };
+  await serve(server, streams, {
+    received: (message) => adapter?.received(message),
+    written: (message) => adapter?.written(message),
+  });
+  loadingAhead?.[Symbol.dispose]();
+  const loaded = await loading?.catch(() => undefined);
+  await loaded?.close();
+}
+
+/** What a server declares that has a channel of its host, before the host has said which one it is. */
+async function channelCapabilities(): Promise<Record<string, object>> {
+  const { allHosts } = await import("../hosts/all-hosts.js");
+  return Object.fromEntries(
+    allHosts.flatMap(({ channel }) => (channel === "none" ? [] : [[channel.capability, {}]])),
+  );
 }
 
 function explainMissing(cause: unknown): never {
@@ -89,3 +129,25 @@ function writeLine(text: string): void {
 
 /** In characters. */
 const maxLogLine = 1000;
+
+/** Tells a person who runs the server by hand what it is, and what it would connect to. */
+async function greetTerminal(options: {
+  config: Config;
+  program: string;
+  log: (line: string) => void;
+}): Promise<void> {
+  const { config, program, log } = options;
+  log(
+    `MCP server ${VERSION}. Coding agents start it themselves, once \`peerline install\` has told them of it.`,
+  );
+  try {
+    const { connectBroker } = await import("../endpoint/connect.js");
+    const connection = await connectBroker({ config, program, start: false });
+    const { version } = connection.info;
+    await connection.close();
+    log(`broker ${version} runs at ${config.endpoint}.`);
+  } catch (error) {
+    log(error instanceof Error ? error.message : String(error));
+  }
+  log("waiting for an MCP client on standard input; Ctrl-C ends it.");
+}

@@ -1,10 +1,11 @@
 import type { Readable, Writable } from "node:stream";
+import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import { EmptyResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { Unread } from "../client/inbox.js";
 import { systemClock } from "../clock.js";
 import { hostAnswerMs, hostCheckMs } from "./limits.js";
-import { makeFailure } from "./result.js";
-import { StdioTransport } from "./stdio-transport.js";
-import { ToolServer, type ToolServerOptions } from "./tool-server.js";
+import { StdioTransport, type TransportObserver } from "./stdio-transport.js";
+import { makeFailure, createToolServer } from "./tool-server.js";
 
 /** A host's side of an MCP server. */
 export interface HostStreams {
@@ -21,24 +22,28 @@ export interface HostStreams {
 
 /** Serves until the host closes a stream, `signal` aborts, or the host is gone. */
 export async function serve(
-  options: ToolServerOptions,
+  server: Server,
   { input, output, parentPid, signal, log }: HostStreams,
+  observer: TransportObserver,
 ): Promise<void> {
-  const transport = new StdioTransport(input, output, log);
-  const server = new ToolServer(transport, options);
-  signal.addEventListener("abort", transport.close);
-  if (signal.aborted) transport.close();
+  const transport = new StdioTransport(input, output, observer);
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's server is no EventTarget
+  server.onerror = (error) => log(error.message);
+  const close = (): void => void transport.close();
+  signal.addEventListener("abort", close);
+  if (signal.aborted) close();
+  await server.connect(transport);
   const stopWatching = watchHost({
     parentPid,
-    ask: (timeoutMs) => server.ping(timeoutMs),
+    ask: (timeout) => server.request({ method: "ping" }, EmptyResultSchema, { timeout }),
     onLost: () => {
       log("the host is gone: its process ended and it answers no ping");
-      transport.close();
+      close();
     },
   });
-  await server.run();
+  await transport.closed;
   stopWatching();
-  signal.removeEventListener("abort", transport.close);
+  signal.removeEventListener("abort", close);
 }
 
 /**
@@ -48,20 +53,13 @@ export async function serve(
 export async function serveProblem(problem: string, streams: HostStreams): Promise<void> {
   streams.log(problem);
   const sentence = `Peerline cannot be used here: ${problem} Tell your user: it is set where this MCP server is configured, or in the environment.`;
-  const runner = {
-    began: ignore,
-    run: async () => makeFailure(sentence, nothing),
-    written: ignore,
-    withdrawn: ignore,
-    close: async () => {},
-  };
-  const options = { instructions: sentence, experimental: undefined, load: async () => runner };
-  await serve(options, streams);
+  const server = createToolServer(async () => makeFailure(sentence, nothing), {
+    instructions: sentence,
+  });
+  await serve(server, streams, { received: () => {}, written: () => {} });
 }
 
 const nothing: Unread = { count: 0, senders: [] };
-
-function ignore(): void {}
 
 /**
  * Tells when the host is gone although nobody closed the adapter's streams: a process beside the adapter may

@@ -4,6 +4,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -33,6 +34,38 @@ test("the program holds all that it imports, but what is no JavaScript", async (
   const demo = await run(process.execPath, [join(folder, "dist/peerline.js"), "demo"], env);
   expect(demo, demo.stderr).toMatchObject({ code: 0 });
 }, 60_000);
+
+test("what answers an agent's host is one small file, with nothing in it that needs a broker", () => {
+  const bytes = startedWith("mcp").length;
+  expect(bytes).toBeGreaterThan(100_000);
+  expect(bytes).toBeLessThan(200_000);
+  const parts = {
+    "MCP's SDK": "io.modelcontextprotocol/related-task",
+    zod: "$ZodObject",
+    "grpc-js": "grpc-node-js",
+    protobuf: "google.protobuf",
+    ajv: "http://json-schema.org/draft-07/schema#/",
+  };
+  const held = (text: string) =>
+    Object.entries(parts).flatMap(([name, sign]) => (text.includes(sign) ? [name] : []));
+  expect(held(startedWith("mcp"))).toEqual(["MCP's SDK", "zod"]);
+  expect(held(startedWith("adapter"))).toEqual(["MCP's SDK", "zod", "grpc-js", "protobuf"]);
+});
+
+/** The text of a part of the program, with all that is loaded at once with it. */
+function startedWith(part: string): string {
+  const chunks = join(dist, "chunks");
+  const first = readdirSync(chunks).filter((name) => name.startsWith(`${part}-`));
+  const loaded = new Map<string, string>();
+  const load = (name: string): void => {
+    if (loaded.has(name)) return;
+    const text = readFileSync(join(chunks, name), "utf8");
+    loaded.set(name, text);
+    for (const [, other = ""] of text.matchAll(/(?:from|import)"\.\/([^"]+)"/g)) load(other);
+  };
+  for (const name of first) load(name);
+  return [...loaded.values()].join("\n");
+}
 
 test("the client for programs shares protobuf and grpc-js with whoever imports it", () => {
   const text = readFileSync(join(dist, "index.js"), "utf8");

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { PassThrough } from "node:stream";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { describe, expect, test } from "vitest";
 import { Urgency } from "../../gen/peerline/v1/message_pb.js";
@@ -9,10 +8,8 @@ import { doorbellText } from "../../src/mcp/ring-schedule.js";
 import { maxNameLength } from "../../src/contract/limits.js";
 import { maxUnreadSenders } from "../../src/client/limits.js";
 import { makePage } from "../../src/mcp/page.js";
-import { usualInstructions } from "../../src/mcp/instructions.js";
-import { makeResult } from "../../src/mcp/result.js";
-import { serve } from "../../src/mcp/serve.js";
-import { allTools } from "../../src/mcp/tools/all-tools.js";
+import { makeResult, createToolServer } from "../../src/mcp/tool-server.js";
+import { definitions as toolDefinitions } from "../../src/mcp/tools/definitions.js";
 import { held } from "../client/held.js";
 
 /**
@@ -40,10 +37,10 @@ describe("what a model reads in every session", () => {
 
   test("every tool is counted, with what its description and its parameters say", async () => {
     const { definitions } = await readServer();
-    expect(definitions).toHaveLength(allTools.length);
-    for (const [index, { description, parameters }] of allTools.entries()) {
+    expect(definitions).toHaveLength(toolDefinitions.length);
+    for (const [index, { description, parameters }] of toolDefinitions.entries()) {
       expect(definitions[index]).toContain(JSON.stringify(description));
-      for (const parameter of Object.values(parameters)) {
+      for (const parameter of Object.values(parameters().shape)) {
         expect(parameter.description).toBeTruthy();
         expect(definitions[index]).toContain(JSON.stringify(parameter.description));
       }
@@ -102,28 +99,13 @@ describe("what a doorbell costs", () => {
  * and `_meta` are for the host alone.
  */
 async function readServer(): Promise<{ definitions: string[]; instructions: string }> {
-  const [input, output] = [new PassThrough(), new PassThrough()];
-  const serving = serve(
-    {
-      instructions: usualInstructions,
-      experimental: undefined,
-      load: () => Promise.reject(new Error("no tool is called")),
-    },
-    {
-      input,
-      output,
-      parentPid: () => process.ppid,
-      signal: new AbortController().signal,
-      log: () => {},
-    },
-  );
+  const [near, far] = InMemoryTransport.createLinkedPair();
+  const server = createToolServer(() => Promise.reject(new Error("no tool is called")));
   const client = new Client({ name: "test-host", version: "1.2.3" });
-  // It reads and writes lines, on whichever side.
-  await client.connect(new StdioServerTransport(output, input));
+  await Promise.all([server.connect(far), client.connect(near)]);
   const { tools } = await client.listTools();
   const instructions = client.getInstructions() ?? "";
-  input.end();
-  await serving;
+  await client.close();
   const definitions = tools.map(({ name, description, inputSchema }) =>
     JSON.stringify({ name: prefix + name, description, input_schema: inputSchema }),
   );

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
-import { usualInstructions as instructions } from "../../src/mcp/instructions.js";
-import { allTools } from "../../src/mcp/tools/all-tools.js";
+import { usualInstructions as instructions } from "../../src/mcp/tool-server.js";
+import { definitions } from "../../src/mcp/tools/definitions.js";
 import { sendMessage } from "../../src/mcp/tools/send-message.js";
 
 const skill = readFileSync(join(import.meta.dirname, "../../src/hosts/skill/SKILL.md"), "utf8");
@@ -29,7 +29,7 @@ describe("the manners that a model is told", () => {
 
   test("name no tool, parameter or state that does not exist", () => {
     const known = new Set([
-      ...allTools.flatMap(({ name, parameters }) => [name, ...Object.keys(parameters)]),
+      ...definitions.flatMap(({ name, parameters }) => [name, ...Object.keys(parameters().shape)]),
       ...words(ReceiptState),
       ...words(Reach),
     ]);
@@ -38,7 +38,7 @@ describe("the manners that a model is told", () => {
       expect(named.length).toBeGreaterThan(5);
       expect(named.filter((name) => !known.has(name))).toEqual([]);
     }
-    for (const { name } of allTools) expect(instructions).toContain(name);
+    for (const { name } of definitions) expect(instructions).toContain(name);
   });
 
   test("explain every state and reach that a result can tell", () => {

@@ -10,7 +10,7 @@ import { setSummary } from "../../src/mcp/tools/set-summary.js";
 import type { Tool } from "../../src/mcp/tools/tool.js";
 
 test("send_message says of which signs a thread's name is", () => {
-  expect(sendMessage.parameters["thread_id"]?.description).toContain("A-Z a-z 0-9 . _ : -");
+  expect(sendMessage.parameters().shape["thread_id"]?.description).toContain("A-Z a-z 0-9 . _ : -");
 });
 
 describe("readParameters", () => {

@@ -119,6 +119,12 @@ describe("what the host writes and nobody can read is answered", () => {
       { capabilities: {} },
       "initialize: `protocolVersion` is missing: it must be text.",
     ],
+    [
+      "a capability that is none",
+      "initialize",
+      { ...initialize.params, capabilities: { experimental: { a: 5 } } },
+      "initialize: `capabilities.experimental.a` is not what the protocol allows there.",
+    ],
     ["facts about a ping", "ping", { _meta: 7 }, "ping: `_meta` must be an object, not a number."],
     ["facts about anything", "x/y", { _meta: [] }, "`_meta` must be an object, not a list."],
   ])("wrong params, in a sentence: %s", async (_what, method, params, message) => {

@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { RegisterRequest } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { PeerKind, type Profile } from "../../../gen/peerline/v1/peer_pb.js";
-import { automaticName } from "../../contract/automatic-name.js";
 import {
   boundBytes,
   boundCount,
@@ -19,6 +18,7 @@ import {
   minSecretBytes,
   secretsPerSlice,
 } from "../limits.js";
+import { automaticName } from "../peers/names.js";
 import { readProfile } from "../peers/profile.js";
 import { sha256 } from "../peers/sessions.js";
 

@@ -1,4 +1,7 @@
+import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
+import { isIdEnd, shortId } from "../../contract/ids.js";
 import { maxNameLength } from "../../contract/limits.js";
+import { fold, isReserved, withSuffix } from "../../contract/names.js";
 import { maxNamesCompared, maxNamesTold } from "../limits.js";
 import type { PeerRecord } from "./directory.js";
 
@@ -52,6 +55,20 @@ export class PeerNames {
     }
   }
 }
+
+/** The name that is made of a project's or a user's name when none is asked for. It never fails. */
+export function automaticName(text: string, kind: PeerKind): string {
+  const { name } = fold(text);
+  if (name === "") return "peer";
+  const word = kindWords[kind] ?? "program";
+  if (isIdEnd(name)) return withSuffix(shortId(name), word);
+  return isReserved(name) ? withSuffix(name, word) : name;
+}
+
+const kindWords: Partial<Record<PeerKind, string>> = {
+  [PeerKind.AGENT]: "agent",
+  [PeerKind.PERSON]: "person",
+};
 
 /** When the peer gave the name up. */
 export function untilMs(peer: PeerRecord, name: string): number {

@@ -8,7 +8,6 @@ import {
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { v7 as uuidv7 } from "uuid";
-import { automaticName } from "../../contract/automatic-name.js";
 import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
@@ -17,6 +16,7 @@ import { Conversations } from "./conversations.js";
 import { Creations } from "./creations.js";
 import { refTo, type PeerRecord } from "./directory.js";
 import { reclaimDelayMs, secretsPerSlice, seenAgainMs } from "../limits.js";
+import { automaticName } from "./names.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";

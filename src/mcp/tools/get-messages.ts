@@ -7,7 +7,7 @@ import { otherOwnersNote } from "../known-peers.js";
 import { fillPageMs, progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
 import { makePage, type PageBounds } from "../page.js";
 import type { ShownPiece } from "../presentations.js";
-import type { Facts } from "../result.js";
+import type { Facts } from "../tool-server.js";
 import { getMessagesDefinition } from "./definitions.js";
 import { defineTool, type ToolCall } from "./tool.js";
 

@@ -1,18 +1,19 @@
+import type { z } from "zod";
 import type { Line } from "../../client/line.js";
 import type { Mail } from "../../client/mail.js";
 import type { HostClient } from "../../hosts/host.js";
 import type { AgentIdentity } from "../agent-identity.js";
 import type { KnownPeers } from "../known-peers.js";
 import type { ShownPiece } from "../presentations.js";
-import type { Facts } from "../result.js";
-import type { ParameterSet, ToolDefinition, ValuesOf } from "./definitions.js";
+import type { Facts } from "../tool-server.js";
+import type { ToolDefinition } from "./definitions.js";
 import type { UnansweredSends } from "./send-message.js";
 
 /** What the agent's host can call. */
 export interface Tool<
-  Parameters extends ParameterSet = ParameterSet,
+  Parameters extends z.ZodObject = z.ZodObject,
 > extends ToolDefinition<Parameters> {
-  run(parameters: ValuesOf<Parameters>, call: ToolCall): Promise<Facts>;
+  run(parameters: z.output<Parameters>, call: ToolCall): Promise<Facts>;
 }
 
 /** What a tool has at hand for one call. */
@@ -40,7 +41,7 @@ export interface ToolCall {
 }
 
 /** Checks a tool's parts against each other, and lets it stand in a list with others. */
-export function defineTool<Parameters extends ParameterSet>(
+export function defineTool<Parameters extends z.ZodObject>(
   definition: ToolDefinition<Parameters>,
   run: Tool<Parameters>["run"],
 ): Tool {
