@@ -61,7 +61,8 @@ export class Line implements AsyncDisposable {
   #closing: Promise<void> | undefined;
   #receives: boolean;
   #reach = Reach.STORED;
-  #tellingReach: NodeJS.Immediate | undefined;
+  /** The reach is about to be told. */
+  #tellsReach = false;
   /** One after the other. */
   #binding: Promise<void> = Promise.resolve();
   /** The registration with which a binding may move the line. */
@@ -180,8 +181,10 @@ export class Line implements AsyncDisposable {
     if (this.#reach === reach) return;
     this.#reach = reach;
     // What ends a wait has its answer to write first.
-    this.#tellingReach ??= setImmediate(() => {
-      this.#tellingReach = undefined;
+    if (this.#tellsReach) return;
+    this.#tellsReach = true;
+    setImmediate(() => {
+      this.#tellsReach = false;
       if (this.#state.name === "live") void this.#tellReach(this.#state.attachment);
     });
   }
