@@ -34,14 +34,13 @@ import { AgentMail } from "./presentations.js";
 import { AdapterError, explainRefusal } from "./refusal.js";
 import type { TransportObserver } from "./stdio-transport.js";
 import { makeFailure, makeResult, type CallExtra } from "./tool-server.js";
-import type { ToolDefinition } from "./tools/definitions.js";
 import { getMessages } from "./tools/get-messages.js";
 import { listPeers } from "./tools/list-peers.js";
 import { messageStatus } from "./tools/message-status.js";
 import { sendMessage, UnansweredSends } from "./tools/send-message.js";
 import { setName } from "./tools/set-name.js";
 import { setSummary } from "./tools/set-summary.js";
-import type { Tool } from "./tools/tool.js";
+import type { Tool, ToolDefinition } from "./tools/definitions.js";
 import type { Waker } from "./waking.js";
 
 export interface AdapterOptions {

@@ -7,7 +7,7 @@ import { messageStatus } from "../../src/mcp/tools/message-status.js";
 import { sendMessage } from "../../src/mcp/tools/send-message.js";
 import { setName } from "../../src/mcp/tools/set-name.js";
 import { setSummary } from "../../src/mcp/tools/set-summary.js";
-import type { Tool } from "../../src/mcp/tools/tool.js";
+import type { Tool } from "../../src/mcp/tools/definitions.js";
 
 test("send_message says of which signs a thread's name is", () => {
   expect(sendMessage.parameters().shape["thread_id"]?.description).toContain("A-Z a-z 0-9 . _ : -");

@@ -8,8 +8,7 @@ import { fillPageMs, progressIntervalMs, resultEnvelopeBytes } from "../limits.j
 import { makePage, type PageBounds } from "../page.js";
 import type { ShownPiece } from "../presentations.js";
 import type { Facts } from "../tool-server.js";
-import { getMessagesDefinition } from "./definitions.js";
-import { defineTool, type ToolCall } from "./tool.js";
+import { defineTool, getMessagesDefinition, type ToolCall } from "./definitions.js";
 
 export const getMessages = defineTool(getMessagesDefinition, async (parameters, call) => {
   const waitMs = Math.min(parameters.wait_ms ?? 0, call.host.maxWaitMs);

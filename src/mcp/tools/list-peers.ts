@@ -5,8 +5,7 @@ import { otherOwnersNote } from "../known-peers.js";
 import { maxListedPeers } from "../limits.js";
 import { AdapterError } from "../refusal.js";
 import { wireTime, kindWord, reachWord } from "../words.js";
-import { listPeersDefinition } from "./definitions.js";
-import { defineTool } from "./tool.js";
+import { defineTool, listPeersDefinition } from "./definitions.js";
 
 const scopes = {
   all: PeerScope.ALL,

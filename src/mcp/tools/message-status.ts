@@ -2,8 +2,7 @@ import type { Receipt } from "../../../gen/peerline/v1/message_pb.js";
 import { shortId } from "../../contract/ids.js";
 import { peerText } from "../../contract/peer-text.js";
 import { wireTime, evidenceWord, stateWord } from "../words.js";
-import { messageStatusDefinition } from "./definitions.js";
-import { defineTool } from "./tool.js";
+import { defineTool, messageStatusDefinition } from "./definitions.js";
 
 export const messageStatus = defineTool(
   messageStatusDefinition,

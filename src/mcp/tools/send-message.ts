@@ -7,8 +7,7 @@ import { maxTextBytes } from "../../contract/limits.js";
 import { maxUnansweredSends } from "../limits.js";
 import { AdapterError, explainEntry } from "../refusal.js";
 import { readSeconds, reachWord, readUrgency, stateWord } from "../words.js";
-import { sendMessageDefinition } from "./definitions.js";
-import { defineTool } from "./tool.js";
+import { defineTool, sendMessageDefinition } from "./definitions.js";
 
 export const sendMessage = defineTool(
   sendMessageDefinition,

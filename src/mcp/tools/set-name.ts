@@ -1,8 +1,7 @@
 import { readName } from "../../contract/names.js";
 import { explainSpelling } from "../agent-identity.js";
 import { AdapterError } from "../refusal.js";
-import { setNameDefinition } from "./definitions.js";
-import { defineTool } from "./tool.js";
+import { defineTool, setNameDefinition } from "./definitions.js";
 
 export const setName = defineTool(
   setNameDefinition,

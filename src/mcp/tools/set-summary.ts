@@ -1,5 +1,4 @@
-import { setSummaryDefinition } from "./definitions.js";
-import { defineTool } from "./tool.js";
+import { defineTool, setSummaryDefinition } from "./definitions.js";
 
 export const setSummary = defineTool(
   setSummaryDefinition,
