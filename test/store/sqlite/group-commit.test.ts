@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { bob, carol, draft, send } from "../../contract/store/drafts.js";
+import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import { silent } from "../../contract/store/bell.js";
+import { ample, bob, carol, draft, send } from "../../contract/store/drafts.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
 
@@ -23,6 +25,21 @@ test("what is sent during a commit waits for it, together", async () => {
   });
   await Promise.all(senders);
   expect(countCommits(path) - before).toBeLessThanOrEqual(50);
+});
+
+test("a message for a reader that waits is one transaction until it is reported on", async () => {
+  const path = temporaryDatabase();
+  const store = await openStore(path);
+  const reader = store.openQueue(bob.peerId, silent);
+  expect(await reader.next(ample)).toEqual([]);
+  const before = countCommits(path);
+  for (let sent = 0; sent < 5; sent += 1) {
+    await send(store);
+    const [queued] = await reader.next(ample);
+    await store.advance(bob.peerId, queued?.receipt.seq ?? 0n, { state: ReceiptState.CONFIRMED });
+    expect(await reader.next(ample)).toEqual([]);
+  }
+  expect(countCommits(path) - before).toBe(10);
 });
 
 test("a call that fails harms none of its transaction", async () => {
