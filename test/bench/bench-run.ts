@@ -23,7 +23,8 @@ export class Bench {
   readonly samples = new Samples();
   /** What readers of the figures have to know, beside them. */
   readonly notes: string[] = [];
-  readonly #signal: AbortSignal;
+  /** The run is called off. */
+  readonly signal: AbortSignal;
   readonly #tell: (words: string) => void;
 
   constructor(options: {
@@ -42,21 +43,21 @@ export class Bench {
     this.node = options.node;
     this.wanted = new Set(options.wanted);
     this.stores = options.stores;
-    this.#signal = options.signal;
+    this.signal = options.signal;
     this.#tell = options.tell;
   }
 
   /** Counts from 0; ends with an error when the run is called off. */
   *rounds(count: number = this.counts.rounds): Generator<number> {
     for (let round = 0; round < count; round++) {
-      this.#signal.throwIfAborted();
+      this.signal.throwIfAborted();
       yield round;
     }
   }
 
   /** Tells whoever waits how far it is. */
   tell(words: string): void {
-    this.#signal.throwIfAborted();
+    this.signal.throwIfAborted();
     this.#tell(words);
   }
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem, type as systemName } from "node:os";
 import { join, resolve } from "node:path";
 import { execFileSync } from "node:child_process";
@@ -108,6 +108,7 @@ async function run(): Promise<number> {
 }
 
 function draw(report: Report, folder: string): void {
+  mkdirSync(folder, { recursive: true });
   const latencies = ["send", "delivery", "exchange", "tool.send_message"];
   const grown = groups.find(({ name }) => name === "growth")?.rows.map(({ id }) => id) ?? [];
   writeFileSync(join(folder, "latency.svg"), drawLatencies(report, latencies));

@@ -54,8 +54,8 @@ const trial: Counts = {
 };
 
 const quick: Counts = {
-  rounds: 8,
-  calls: 75,
+  rounds: 6,
+  calls: 80,
   toolCalls: 25,
   exchanges: 10,
   rivalExchanges: 1,
@@ -63,9 +63,9 @@ const quick: Counts = {
   broadcastRounds: 3,
   starts: 6,
   memories: 1,
-  memoryMessages: 6000,
-  fullSpeedMessages: 6000,
-  restMs: 15_000,
+  memoryMessages: 4000,
+  fullSpeedMessages: 4000,
+  restMs: 10_000,
   storeSizes: [1000, 100_000],
   brokerStarts: 3,
   growthCalls: 25,

@@ -103,7 +103,7 @@ async function fill(bench: Bench, folder: string, size: number): Promise<string>
       String(storePeers),
       String(textBytes),
     ];
-    const { stdout } = await promisify(execFile)(bench.node, args);
+    const { stdout } = await promisify(execFile)(bench.node, args, { signal: bench.signal });
     await rename(draft, file);
     const { seconds } = JSON.parse(stdout) as { seconds: number };
     bench.notes.push(

@@ -13,7 +13,7 @@ export const oneAtATime: RowGroup = {
       id: "send",
       title: "durable SendMessage, one at a time, gRPC",
       unit: "ms",
-      how: "A bare client sends 256 bytes to a peer that is away. The echo carries a request of the same size, from the same process.",
+      how: "A bare client sends 256 bytes to a peer that is away. The echo carries a request of the same size, from a process of the same code.",
       targets: [{ over: subjects.echo, atMost: 2.5 }],
     },
     {
