@@ -1,9 +1,6 @@
 import type { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import {
   CancelledNotificationSchema,
-  isJSONRPCErrorResponse,
-  isJSONRPCRequest,
-  isJSONRPCResultResponse,
   type CallToolResult,
   type JSONRPCMessage,
 } from "@modelcontextprotocol/sdk/types.js";
@@ -97,18 +94,21 @@ export class Adapter implements TransportObserver {
    * adapter was there proves nothing, for no result had been written.
    */
   received(message: JSONRPCMessage): void {
-    if (isJSONRPCRequest(message) && message.method === "tools/call") {
+    if (!("method" in message)) return;
+    const { presentations } = this.#mail;
+    if (message.method === "tools/call") {
       const { host } = this.#attach();
       const { _meta = {} } = message.params ?? {};
-      this.#mail.presentations.beginCall(this.#contextOf(host, _meta));
+      presentations.beginCall(this.#contextOf(host, _meta));
+    } else if (message.method === "notifications/cancelled") {
+      const { requestId } = CancelledNotificationSchema.parse(message).params;
+      if (requestId !== undefined) presentations.withdraw(requestId);
     }
-    const cancelled = CancelledNotificationSchema.safeParse(message).data?.params.requestId;
-    if (cancelled !== undefined) this.#mail.presentations.withdraw(cancelled);
   }
 
   written(message: JSONRPCMessage): void {
-    if (isJSONRPCResultResponse(message)) this.#mail.presentations.written(message.id);
-    else if (isJSONRPCErrorResponse(message) && message.id !== undefined) {
+    if ("result" in message) this.#mail.presentations.written(message.id);
+    else if ("error" in message && message.id !== undefined) {
       this.#mail.presentations.withdraw(message.id);
     }
   }
