@@ -1,29 +1,28 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, onTestFinished, test } from "vitest";
-import { run } from "../support/program.js";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { cannotRead } from "../support/process-reading.js";
+import { run } from "../support/program.js";
 import type { Report } from "./report.js";
 
 const root = join(import.meta.dirname, "../..");
 // In short, only some rows; all of them on request.
 const only = process.env["PEERLINE_BENCH_ROWS"] ?? "send,hook";
 
+beforeAll(async () => {
+  const rolldown = join(root, "node_modules/rolldown/bin/cli.mjs");
+  const config = join(import.meta.dirname, "rolldown.config.ts");
+  await promisify(execFile)(process.execPath, [rolldown, "-c", config], { cwd: root });
+});
+
 test.skipIf(cannotRead !== undefined)(
   `measures the rows ${only}, and tells them as a page and as JSON ${cannotRead ?? ""}`,
   async () => {
-    const folder = await mkdtemp(join(tmpdir(), "pl-"));
-    onTestFinished(() => rm(folder, { recursive: true, force: true }));
-    const json = join(folder, "bench.json");
-    const rolldown = join(root, "node_modules/rolldown/bin/cli.mjs");
-    const config = join(import.meta.dirname, "rolldown.config.ts");
-    await promisify(execFile)(process.execPath, [rolldown, "-c", config], { cwd: root });
-    const bench = join(import.meta.dirname, "build/bench.js");
-    const args = [bench, "--trial", "--only", only, "--json", json];
-    const { code, stdout, stderr } = await run(process.execPath, args, process.env);
+    const json = join(await temporaryFolder(), "bench.json");
+    const { code, stdout, stderr } = await bench("--only", only, "--json", json);
     expect(code, stderr).toBe(0);
 
     const { mode, rows } = JSON.parse(await readFile(json, "utf8")) as Report;
@@ -41,3 +40,29 @@ test.skipIf(cannotRead !== undefined)(
   },
   120_000,
 );
+
+test("says in words what it cannot use", async () => {
+  const rival = join(await temporaryFolder(), "rival.json");
+  await writeFile(rival, JSON.stringify({ name: "a rival" }));
+  for (const [args, words] of [
+    [["--only", "nothing"], "no row is named nothing"],
+    [["--dist", "/nowhere"], "/nowhere/peerline.js is missing"],
+    [["--rival", rival], "at command"],
+    [["--speed"], "--speed"],
+  ] as const) {
+    const { code, stdout, stderr } = await bench(...args);
+    expect(stderr).toContain(words);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  }
+});
+
+function bench(...args: string[]) {
+  const file = join(import.meta.dirname, "build/bench.js");
+  return run(process.execPath, [file, "--trial", ...args], process.env);
+}
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "pl-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}

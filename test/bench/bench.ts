@@ -18,7 +18,7 @@ Measures the built product beside the least that could do the same (the floor) a
 take instead (a rival). They take turns in rounds, so that compare the ratios and not the times.
 The page goes to standard output, what is under way to standard error.
 
-  --quick          less than 2 minutes instead of less than 15
+  --quick          some 2 minutes instead of some 15, on a machine that is free
   --trial          a few calls of each: whether it can be measured; the figures mean nothing
   --only ROWS      only these rows, by id, by the words of an id before a dot, or by group; commas between
   --list           prints the rows and measures nothing
@@ -31,7 +31,7 @@ The page goes to standard output, what is under way to standard error.
   --rival FILE     a rival, described as JSON as in mailbox.ts; may be repeated
 
 Exit codes: 0, also where a target is missed; 1 where a row could not be measured, which it names; 2 for
-arguments that it does not know.
+arguments that it cannot use.
 `;
 
 const { values } = readArguments();
@@ -41,6 +41,21 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 }
 const mode: Mode = values.trial ? "trial" : values.quick ? "quick" : "full";
 process.exitCode = values.list ? list() : await run();
+
+/** What is to be measured; undefined, and told, where it cannot be. */
+function prepare() {
+  try {
+    const chosen = choose(values.only);
+    if (chosen.length === 0) throw new Error(`no row is named ${values.only}: see --list`);
+    const rivals = [...knownRivals, ...values.rival.map(readMailbox)];
+    const builds = findBuilds(join(import.meta.dirname, "../../../dist"), values.dist);
+    const node = resolve(values.node);
+    return { chosen, rivals, builds, node, version: versionOf(node) };
+  } catch (error) {
+    console.error((error as Error).message);
+    return undefined;
+  }
+}
 
 function readArguments() {
   try {
@@ -72,18 +87,14 @@ function list(): number {
 }
 
 async function run(): Promise<number> {
-  const chosen = choose(values.only);
-  if (chosen.length === 0) {
-    console.error(`no row is named ${values.only}: see --list`);
-    return 2;
-  }
-  const rivals = [...knownRivals, ...values.rival.map(readMailbox)];
-  const builds = findBuilds(join(import.meta.dirname, "../../../dist"), values.dist);
+  const prepared = prepare();
+  if (prepared === undefined) return 2;
+  const { chosen, rivals, builds, node, version } = prepared;
   const bench = new Bench({
     counts: countsOf[mode],
     builds,
     rivals: rivals.filter(isInstalled),
-    node: resolve(values.node),
+    node,
     wanted: chosen.flatMap(({ rows }) => rows.map(({ id }) => id)),
     stores: values.stores === undefined ? undefined : resolve(values.stores),
     signal: controller.signal,
@@ -95,7 +106,7 @@ async function run(): Promise<number> {
   const report: Report = {
     date: new Date().toISOString().slice(0, 16).replace("T", " "),
     mode,
-    machine: describeMachine(bench.node, loadBefore),
+    machine: describeMachine(version, loadBefore),
     builds: builds.map(({ label }) => label),
     rivalsNotInstalled: rivals.filter((rival) => !isInstalled(rival)).map(({ name }) => name),
     notes: bench.notes,
@@ -142,15 +153,19 @@ async function measure(group: RowGroup, bench: Bench): Promise<RowReport[]> {
   return reportRows(group, bench.samples, { mode, builds: labels, failure });
 }
 
-function describeMachine(node: string, loadBefore: number): Report["machine"] {
+function describeMachine(version: string, loadBefore: number): Report["machine"] {
   return {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 1024 ** 3),
     system: `${systemName()} ${release()}`,
-    node: execFileSync(node, ["--version"]).toString().trim(),
+    node: version,
     load: [loadBefore, loadNow()],
   };
+}
+
+function versionOf(node: string): string {
+  return execFileSync(node, ["--version"]).toString().trim();
 }
 
 function loadNow(): number {

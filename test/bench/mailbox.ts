@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
+import { z } from "zod";
 import type { Build } from "./build.js";
 import { environmentOf } from "./broker.js";
 import { type ServerCommand, StdioServer } from "./stdio-server.js";
@@ -15,20 +16,22 @@ import { type ServerCommand, StdioServer } from "./stdio-server.js";
  * - `{to}`, `{text}`, `{waitMs}` and `{limit}`, in parameters only: those of the call. A parameter that is
  *   nothing but one of them has its type.
  */
-export interface Mailbox {
-  readonly name: string;
-  /** The program and its arguments. Where the program is not on PATH, the mailbox is not installed. */
-  readonly command: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly send: ToolUse;
-  readonly receive: ToolUse;
-  readonly list: ToolUse;
-}
+export type Mailbox = Readonly<z.infer<typeof mailboxSchema>>;
 
-export interface ToolUse {
-  readonly tool: string;
-  readonly parameters: Readonly<Record<string, unknown>>;
-}
+const toolUse = z.strictObject({
+  tool: z.string().min(1),
+  parameters: z.record(z.string(), z.unknown()),
+});
+
+const mailboxSchema = z.strictObject({
+  name: z.string().min(1),
+  /** The program and its arguments. Where the program is not on PATH, the mailbox is not installed. */
+  command: z.array(z.string()).min(1),
+  environment: z.record(z.string(), z.string()),
+  send: toolUse,
+  receive: toolUse,
+  list: toolUse,
+});
 
 /** The product, described as its rivals are. */
 export function peerlineMailbox(build: Build): Mailbox {
@@ -74,9 +77,12 @@ export const rivals: readonly Mailbox[] = [
   },
 ];
 
-/** A rival described in a file, as JSON. */
+/** A rival described in a file, as JSON. Throws what is wrong with it. */
 export function readMailbox(path: string): Mailbox {
-  return JSON.parse(readFileSync(path, "utf8")) as Mailbox;
+  const { data, error } = mailboxSchema.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  if (error !== undefined)
+    throw new Error(`${path} describes no rival:\n${z.prettifyError(error)}`);
+  return data;
 }
 
 export function isInstalled({ command: [program = ""] }: Mailbox): boolean {
@@ -143,7 +149,7 @@ export class MailboxAgent implements AsyncDisposable {
     return this.server[Symbol.asyncDispose]();
   }
 
-  #use({ tool, parameters }: ToolUse, words: Words): Promise<unknown> {
+  #use({ tool, parameters }: z.infer<typeof toolUse>, words: Words): Promise<unknown> {
     return this.server.call(tool, fill(parameters, words) as object);
   }
 }
