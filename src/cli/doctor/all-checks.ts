@@ -1,7 +1,7 @@
 import { errnoOf } from "../../endpoint/endpoint-error.js";
 import { checkAdapters, checkHomes, checkPeers } from "./check-agents.js";
 import { checkBrokerLog } from "./check-broker-log.js";
-import { checkBroker, checkClock, checkStore } from "./check-broker.js";
+import { checkBroker, checkClock, checkSettings, checkStore } from "./check-broker.js";
 import { checkDatabase } from "./check-database.js";
 import { checkDisk, checkWriting } from "./check-disk.js";
 import { checkEntries } from "./check-entries.js";
@@ -11,7 +11,6 @@ import { checkHooks } from "./check-hooks.js";
 import { checkConfigFiles, checkFolderTrust, checkHosts, checkPlugins } from "./check-hosts.js";
 import { checkLock, checkStartClaim } from "./check-lock.js";
 import { checkProgram } from "./check-program.js";
-import { checkSettings } from "./check-settings.js";
 import { checkStart } from "./check-start.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
