@@ -3,6 +3,7 @@ import {
   Closing_Reason,
   type GetServerInfoResponse,
   type RegisterResponse,
+  type Started,
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
@@ -86,7 +87,7 @@ export class Attachment {
             this.#mail.open(
               async (acks, signal) => (await this.client.ackMessages({ acks }, { signal })).results,
             );
-            this.#waiting = Number(event.value.peer?.waitingMessages ?? 0);
+            this.#waiting = openMessages(event.value);
             catchUp = this.#clock.after(catchUpMs, onLive);
             break;
           case "delivery":
@@ -114,4 +115,9 @@ export class Attachment {
       this.#mail.close();
     }
   }
+}
+
+/** A broker of before does not count what was presented and never confirmed. */
+function openMessages({ openMessages: open, peer }: Started): number {
+  return Math.max(Number(open), Number(peer?.waitingMessages ?? 0));
 }

@@ -47,6 +47,26 @@ test("shows what comes, presented while the body runs, and confirmed when it is 
   await loop;
 });
 
+test("a loop that does not wait gets what an earlier process presented and did not finish", async () => {
+  await using broker = await startTestBroker();
+  const api = await broker.join({ name: "api" });
+  const first = await openTestLine(broker.address, "ci");
+  const id = await send(api, "only half done");
+  for await (const message of first.line.messages({ waits: false })) {
+    await standsAt(api, message.id, ReceiptState.PRESENTED);
+    break;
+  }
+  expect(await receiptOf(api, id)).toMatchObject({ state: ReceiptState.PRESENTED });
+  await first[Symbol.asyncDispose]();
+
+  await using second = await openTestLine(broker.address, "ci", { secret: first.secret });
+  const texts: string[] = [];
+  for await (const { text, redelivered } of second.line.messages({ waits: false })) {
+    texts.push(`${text} ${redelivered}`);
+  }
+  expect(texts).toEqual(["only half done true"]);
+});
+
 test("several loops share the messages: each is shown by one", async () => {
   await using broker = await startTestBroker();
   await using ci = await openTestLine(broker.address, "ci");

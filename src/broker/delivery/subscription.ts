@@ -98,6 +98,11 @@ export class Subscription implements SessionStream {
     });
   }
 
+  /** How many messages the stream may hand out now. */
+  async countOpen(): Promise<number> {
+    return (await translateStoreErrors(() => this.#reader.backlog())).unread;
+  }
+
   /** The events, until the stream ends or `signal` aborts. Leaving ends the stream. */
   async *events(signal: AbortSignal): AsyncGenerator<SubscribeResponse> {
     const abort = (): void => this.leave();

@@ -59,7 +59,7 @@ export class Subscriptions {
     this.#open.set(peerId, subscription);
     try {
       this.#remember(session, session.instanceId);
-      yield await this.#started(session, credit);
+      yield await this.#started(session, credit, await subscription.countOpen());
       yield* subscription.events(signal);
     } finally {
       subscription.leave();
@@ -98,6 +98,7 @@ export class Subscriptions {
   async #started(
     session: Session,
     credit: { messages: number; bytes: number },
+    open: number,
   ): Promise<SubscribeResponse> {
     const peer = await this.#core.directory.describeOne(session.peer);
     const value = {
@@ -105,6 +106,7 @@ export class Subscriptions {
       epoch: BigInt(session.epoch),
       maxMessages: credit.messages,
       maxBytes: BigInt(credit.bytes),
+      openMessages: BigInt(open),
     };
     return create(SubscribeResponseSchema, { event: { case: "started", value } });
   }
