@@ -28,7 +28,7 @@ export async function forEachHost(
   if (hosts.length === 0) {
     throw new CliError(
       "NO_HOST",
-      "No coding agent was found on this machine. Name the one you want.",
+      `No coding agent was found on this machine. Name the one you want: ${allHosts.map(({ name }) => name).join(", ")}.`,
     );
   }
   for (const host of hosts) {

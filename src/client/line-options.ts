@@ -1,6 +1,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Urgency } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
+import { isUuid } from "../contract/ids.js";
 import type { Connection } from "./attachment.js";
 import type { Identity } from "./identity.js";
 import type { LineState } from "./line.js";
@@ -61,8 +62,11 @@ export interface ReadOptions {
 }
 
 /** Refuses what protobuf would silently make something else of, such as NaN. @throws TypeError, which names the field */
-export function checkSend({ data, expiresInMs }: SendOptions): void {
-  if (expiresInMs !== undefined && !Number.isFinite(expiresInMs)) {
+export function checkSend({ data, expiresInMs, messageId }: SendOptions): void {
+  if (messageId !== undefined && (typeof messageId !== "string" || !isUuid(messageId))) {
+    throw new TypeError("`messageId` must be a UUID in lower case; leave it out for a new one.");
+  }
+  if (expiresInMs !== undefined && !Number.isSafeInteger(Math.round(expiresInMs))) {
     throw new TypeError("`expiresInMs` must be a finite number of milliseconds.");
   }
   if (data === undefined) return;
@@ -80,7 +84,10 @@ function checkJson(path: string, value: unknown, depth: number): void {
     const form = "null, a boolean, a finite number, a string, an array or a plain object";
     throw new TypeError(`\`${path}\` must be JSON: ${form}.`);
   }
-  for (const [key, member] of Object.entries(value)) {
+  const members = Array.isArray(value)
+    ? [...(value as unknown[])].entries()
+    : Object.entries(value);
+  for (const [key, member] of members) {
     checkJson(`${path}.${key}`, member, depth + 1);
   }
 }

@@ -19,7 +19,8 @@ export const settings = {
   program_send_burst: {
     table: "limits",
     usual: 600,
-    least: 1,
+    // A message may have so many recipients, each counting.
+    least: 256,
     most: 1_000_000,
     what: "messages, one for each recipient, that a program may send at once",
   },

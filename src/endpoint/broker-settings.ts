@@ -84,11 +84,14 @@ function readValue(path: string, name: SettingName, value: unknown): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) {
     return value;
   }
-  const shown = JSON.stringify(value, (_, one: unknown) =>
-    typeof one === "bigint" ? String(one) : one,
-  );
-  const words = `is ${(shown ?? "nothing").slice(0, 40)}: use a whole number from ${least} to ${most}`;
+  const words = `is ${shown(value)}: use a whole number from ${least} to ${most}`;
   throw invalid(path, `${table}.${name}`, words);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 40));
+  if (["number", "bigint", "boolean"].includes(typeof value)) return String(value);
+  return Array.isArray(value) ? "a list" : "a table or a time";
 }
 
 function invalid(path: string, place: string, sentence: string): EndpointError {

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readBrokerSettings } from "../../src/endpoint/broker-settings.js";
 import { Terminal } from "./terminal.js";
 
 test("config prints every setting, its value, and what the broker that runs has not read yet", async () => {
@@ -14,7 +15,7 @@ test("config prints every setting, its value, and what the broker that runs has 
   await terminal.run("read");
   await writeFile(file, "[limits]\nprogram_send_burst = 5000\n");
   const edited = await terminal.run("config");
-  expect(edited.stdout).toMatch(/program_send_burst = +5000 +usually 600 /);
+  expect(edited.stdout).toMatch(/program_send_burst = +5000 +# usually 600; messages/);
   expect(edited.stdout).toMatch(/has not read this yet \(program_send_burst\): run/);
   expect(await terminal.json("config")).toMatchObject({
     path: file,
@@ -30,6 +31,9 @@ test("config prints every setting, its value, and what the broker that runs has 
   });
   const doctor = await terminal.run("doctor");
   expect(doctor.stdout).toContain("has not read it yet: program_send_burst");
+  // What it prints may be the file.
+  await writeFile(file, edited.stdout);
+  expect((await readBrokerSettings(file)).program_send_burst).toBe(5000);
 
   await terminal.run("stop");
   await terminal.run("read");

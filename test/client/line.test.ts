@@ -66,6 +66,7 @@ test("data that JSON cannot hold is refused by the name of its field, and nothin
     [{ a: undefined }, "`data.a` must be JSON"],
     [{ when: new Date(0) }, "`data.when` must be JSON"],
     [{ a: 10n }, "`data.a` must be JSON"],
+    [{ a: Object.assign([], { length: 2 }) }, "`data.a.0` must be JSON"],
     [[1, 2], "`data` must be a plain object"],
     ["text", "`data` must be a plain object"],
     [circle, "`data` must be at most 64 objects and arrays deep"],

@@ -36,11 +36,13 @@ test.each([
   ["[limits]\n__proto__ = 5", "limits.__proto__ is no setting"],
   ["[limits]\npeers = '5'", 'limits.peers is "5": use a whole number from 16 to 100000'],
   ["[limits]\npeers = 1.5", "limits.peers is 1.5: use a whole number"],
-  ["[limits]\npeers = nan", "limits.peers is null: use a whole number"],
+  ["[limits]\npeers = nan", "limits.peers is NaN: use a whole number"],
   ["[limits]\npeers = 5", "limits.peers is 5: use a whole number"],
   ["[limits]\npeers = -1", "limits.peers is -1: use a whole number"],
-  ["[limits]\npeers = 9223372036854775807", 'limits.peers is "9223372036854775807": use a whole'],
-  ["[limits]\npeers = [50]", "limits.peers is [50]: use a whole number"],
+  ["[limits]\npeers = 9223372036854775807", "limits.peers is 9223372036854775807: use a whole"],
+  ["[limits]\npeers = [50]", "limits.peers is a list: use a whole number"],
+  [`[limits]\npeers${".a".repeat(15_000)} = 1`, "limits.peers is a table or a time: use a whole"],
+  ["[limits]\nprogram_send_burst = 255", "use a whole number from 256 to 1000000"],
   [`# ${"x".repeat(65 * 1024)}`, "has more than 65536 bytes"],
 ])("%j is refused by its place", async (text, words) => {
   const file = newFile();

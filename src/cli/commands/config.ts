@@ -61,11 +61,12 @@ async function showSettings(shell: Shell, json: boolean): Promise<void> {
   await shell.out.lines(...describe(shell, path, values, inForce));
 }
 
-/** What the broker that runs keeps to; undefined where none runs. */
+/** What the home's broker keeps to; undefined where none runs. */
 async function askBroker(
   config: Config,
   program: string,
 ): Promise<ReadonlyMap<string, number> | undefined> {
+  if (!config.ownsBroker) return undefined;
   try {
     await using operator = await connectAsOperator({ config, program });
     return settingsInForce(operator.info);
@@ -99,15 +100,15 @@ function describe(
   const changed = inForce === undefined ? [] : notYetInForce(values, inForce);
   const rows = (names: readonly SettingName[]): string[] =>
     table(
-      names.map((name) => [
-        `${name} =`,
-        String(values[name]),
-        color.dim(values[name] === settings[name].usual ? "" : `usually ${settings[name].usual}`),
-        color.dim(settings[name].what),
-      ]),
+      names.map((name) => {
+        const { usual, what } = settings[name];
+        const isUsual = values[name] === usual;
+        const note = `# ${isUsual ? "" : `usually ${usual}; `}${what}`;
+        return [`${name} =`, String(values[name]), color.dim(note)];
+      }),
     );
   return [
-    ...wrap(color.dim(`# ${path}`), width),
+    color.dim(`# ${path}`),
     ...tables.flatMap((name) => [
       "",
       `[${name}]`,
@@ -118,11 +119,9 @@ function describe(
       : [
           "",
           ...wrap(
-            color.yellow(
-              `The broker that runs has not read this yet (${changed.join(", ")}): run \`peerline stop\`; agents that run start it again.`,
-            ),
-            width,
-          ),
+            `The broker that runs has not read this yet (${changed.join(", ")}): run \`peerline stop\`; agents that run start it again.`,
+            width - 2,
+          ).map((line) => color.yellow(`# ${line}`)),
         ]),
   ];
 }

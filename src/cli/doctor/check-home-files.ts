@@ -2,6 +2,7 @@ import { existsSync, lstatSync, readdirSync, statSync, type Stats } from "node:f
 import { userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { errnoOf } from "../../endpoint/endpoint-error.js";
+import { settingsPathIn } from "../../endpoint/home.js";
 import { maxSecrets, startClaimMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secrets.js";
 import { isLeft, isUnvisited } from "../../hosts/doorbell/box-folder.js";
@@ -16,7 +17,10 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
   if (home.state !== "usable") return [];
   const files = filesOf(home.path);
   const foreign = files.filter(({ stats }) => stats.uid !== process.getuid?.());
-  const open = files.filter(({ stats }) => !stats.isSymbolicLink() && (stats.mode & 0o077) !== 0);
+  // What the operator has written holds no secret.
+  const isOpen = ({ path, stats }: (typeof files)[number]): boolean =>
+    !stats.isSymbolicLink() && (stats.mode & 0o077) !== 0 && path !== settingsPathIn(home.path);
+  const open = files.filter(isOpen);
   const pipe = files.find(({ path, stats }) => isOutOfPlace(path, stats));
   const id = "home-files";
   const findings: Finding[] = [];
@@ -26,7 +30,7 @@ export function checkHomeFiles({ home }: Evidence): Finding[] {
     findings.push({ id, severity: "problem", subject: foreign[0].path, seen, ...advice });
   }
   if (open[0] !== undefined) {
-    const seen = `the modes of ${open.length} in the home would let others in, were the home open`;
+    const seen = `the modes of ${count(open.length, "file")} in the home would let others in, were the home open`;
     const advice = advise([commandLine("chmod", "-R", "go-rwx", home.path)]);
     findings.push({ id, severity: "warning", subject: open[0].path, seen, ...advice });
   }
