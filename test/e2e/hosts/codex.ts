@@ -34,14 +34,22 @@ export const codexWithPlainTools: HostProgram = {
   settings: (place) => settings(place, { model: "scripted" }),
 };
 
-function settings({ project, modelUrl }: AgentPlace, model: object) {
+/** With the second that it gives a server before the first turn, where nobody has set more. */
+export const codexWithUsualPatience: HostProgram = {
+  ...codexWithPlainTools,
+  settings: (place) => settings(place, { model: "scripted" }, {}),
+};
+
+// For servers, before the first turn: it is about a second without, which a busy machine exceeds.
+const patience = { mcp_optional_startup_grace_ms: 30_000 };
+
+function settings({ project, modelUrl }: AgentPlace, model: object, grace: object = patience) {
   return {
     ".codex/config.toml": stringify({
       ...model,
       model_provider: "scripted",
       check_for_update_on_startup: false,
-      // For servers, before the first turn: it is about a second without, which a busy machine exceeds.
-      mcp_optional_startup_grace_ms: 30_000,
+      ...grace,
       model_providers: {
         scripted: {
           name: "scripted",
