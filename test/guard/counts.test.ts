@@ -1,0 +1,199 @@
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { createClient, openChannel } from "../../src/rpc/client.js";
+import { readWal } from "../../src/store/sqlite/damage/wal.js";
+import { Agent } from "../mcp/agent.js";
+import { initialize, RawAgent } from "../mcp/raw-agent.js";
+import { cannotRead, readProcess } from "../support/process-reading.js";
+import { startBrokerHome, type BrokerHome } from "../support/program.js";
+import { eventually, newSecret } from "../support/test-broker.js";
+import { CountingProxy } from "./counting-proxy.js";
+
+/**
+ * What the product costs, in counts that do not depend on how fast or busy the machine is. Each bound is a
+ * little above what is measured, so that a change which costs more is seen. Who makes it cheaper lowers it.
+ */
+describe("what is loaded", () => {
+  test("an agent's process answers its host before it loads what needs a broker", async () => {
+    const loaded = await loadedFiles((agent) => agent.write(initialize));
+    expect(loaded.files.length).toBeLessThanOrEqual(3);
+    expect(loaded.bytes).toBeLessThan(190_000);
+  });
+
+  test("all that it ever needs is a few files more", async () => {
+    const loaded = await loadedFiles((agent) => {
+      agent.write(initialize, { jsonrpc: "2.0", id: 2, method: "tools/list" });
+    });
+    expect(loaded.files.length).toBeLessThanOrEqual(8);
+    expect(loaded.bytes).toBeLessThan(720_000);
+  });
+});
+
+describe("what a message costs", () => {
+  let home: BrokerHome;
+  let sending: CountingProxy;
+  let reading: CountingProxy;
+  let sender: Agent;
+  let reader: Agent;
+
+  beforeEach(async () => {
+    home = await startBrokerHome();
+    sending = await CountingProxy.start(home.socket, join(home.path, "sending.sock"));
+    reading = await CountingProxy.start(home.socket, join(home.path, "reading.sock"));
+    [sender, reader] = await Promise.all([start("sender", sending), start("reader", reading)]);
+    // Whatever is told once is told.
+    await Promise.all([sender, reader].map((agent) => agent.facts("list_peers")));
+    await sender.facts("send_message", { to: "reader", message: "first" });
+    await sender.facts("list_peers");
+    expect((await reader.facts("get_messages", { wait_ms: 5_000 })).messages).toHaveLength(1);
+    await reader.facts("list_peers");
+    await settled();
+  });
+  afterEach(async () => {
+    for (const one of [sender, reader, sending, reading, home]) await one[Symbol.asyncDispose]();
+  });
+
+  const messages = 20;
+
+  test("one call and one commit for each that is sent, and a few for a page of them", async () => {
+    const before = sending.counts;
+    const commits = commitsOf(home);
+    for (let index = 0; index < messages; index++) {
+      await sender.facts("send_message", { to: "reader", message: `message ${index}` });
+    }
+    await settled();
+    expect(sending.counts.calls - before.calls).toBe(messages);
+    expect((sending.counts.bytes - before.bytes) / messages).toBeLessThan(500);
+    // It is accepted and leased in one.
+    expect(commitsOf(home) - commits).toBeLessThanOrEqual(messages + 3);
+
+    const reads = reading.counts;
+    const reports = commitsOf(home);
+    expect((await reader.facts("get_messages")).messages).toHaveLength(messages);
+    await reader.facts("get_messages");
+    await settled();
+    // Presented, and confirmed.
+    expect(reading.counts.calls - reads.calls).toBeLessThanOrEqual(3);
+    expect((reading.counts.bytes - reads.bytes) / messages).toBeLessThan(300);
+    expect(commitsOf(home) - reports).toBeLessThanOrEqual(4);
+  });
+
+  async function start(name: string, proxy: CountingProxy): Promise<Agent> {
+    const env = { PEERLINE_NAME: name, PEERLINE_BROKER: `unix:${proxy.path}` };
+    return new Agent({ home: home.path, env }).start();
+  }
+
+  /** Waits until nothing goes over either way any more. */
+  async function settled(): Promise<void> {
+    let last = "";
+    await eventually(async () => {
+      const before = last;
+      await delay(150);
+      last = JSON.stringify([sending.counts, reading.counts]);
+      expect(last).toBe(before);
+    });
+  }
+});
+
+/** Transactions in the database's log, which is not begun anew within so few. */
+function commitsOf({ path }: BrokerHome): number {
+  const frames = readWal(join(path, "peerline.db"))?.frames ?? [];
+  return frames.filter(({ commitPages }) => commitPages > 0).length;
+}
+
+describe.skipIf(cannotRead !== undefined)("what rest costs", () => {
+  test("neither the broker nor an agent's process wakes without a cause", async () => {
+    await using home = await startBrokerHome();
+    await using agent = await new Agent({ home: home.path }).start();
+    await agent.facts("list_peers");
+    const broker = await brokerPid(home);
+    await delay(2_000);
+    const pids = [broker, agent.pid];
+    const perSecond: number[][] = [];
+    for (let second = 0; second < 5; second++) {
+      const before = pids.map(wakesOf);
+      await delay(1_000);
+      perSecond.push(pids.map((pid, index) => wakesOf(pid) - (before[index] ?? 0)));
+    }
+    // Memory is tidied up now and then, by all threads at once: what comes again and again is in each second.
+    for (const index of pids.keys()) {
+      expect(Math.min(...perSecond.map((wakes) => wakes[index] ?? 0))).toBeLessThanOrEqual(3);
+    }
+  });
+
+  test("ten thousand messages that wait leave a broker small", { timeout: 60_000 }, async () => {
+    await using home = await startBrokerHome();
+    const names = Array.from({ length: 20 }, (_, index) => `reader-${index}`);
+    const channel = openChannel(`unix:${home.socket}`);
+    onTestFinished(() => channel.close());
+    const register = async (name: string) => {
+      const { sessionToken } = await createClient(BrokerService, channel).register({
+        secret: newSecret(),
+        name,
+      });
+      const headers = () => ({ authorization: `Bearer ${sessionToken}` });
+      return createClient(BrokerService, channel, { headers });
+    };
+    for (const name of names) await register(name);
+    let stored = 0;
+    for (let writer = 0; stored < 10_000; writer++) {
+      const client = await register(`writer-${writer}`);
+      const sends = Array.from({ length: 25 }, (_, index) =>
+        client.sendMessage({ to: names, text: `message ${index} of ${writer}` }),
+      );
+      for (const { results } of await Promise.all(sends)) {
+        stored += results.filter(({ error }) => error === undefined).length;
+      }
+    }
+    const { rssMiB } = readProcess(await brokerPid(home));
+    expect(rssMiB).toBeLessThan(200);
+  });
+});
+
+/** How often any thread of a process has gone to rest by itself. */
+function wakesOf(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const counts = threads.map((thread) => {
+    const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
+    return Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(status)?.[1]);
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+async function brokerPid({ socket }: BrokerHome): Promise<number> {
+  const channel = openChannel(`unix:${socket}`);
+  try {
+    return (await createClient(BrokerService, channel).getServerInfo({})).pid;
+  } finally {
+    channel.close();
+  }
+}
+
+/** The program's own files that the process has loaded by its end, which comes when it has nothing more to load. */
+async function loadedFiles(begin: (agent: RawAgent) => void) {
+  const folder = await mkdtemp(join(tmpdir(), "pl-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  // Where no broker is, none is started.
+  const env = { NODE_V8_COVERAGE: folder, PEERLINE_BROKER: `unix:${folder}/none.sock` };
+  await using agent = new RawAgent(folder, env);
+  begin(agent);
+  await agent.answer(1);
+  agent.child.stdin.end();
+  await agent.end();
+  const reports = readdirSync(folder).filter((name) => name.startsWith("coverage-"));
+  const scripts = reports.flatMap(
+    (name) =>
+      (JSON.parse(readFileSync(join(folder, name), "utf8")) as { result: { url: string }[] })
+        .result,
+  );
+  const files = scripts
+    .filter(({ url }) => url.startsWith("file:"))
+    .map(({ url }) => fileURLToPath(url));
+  return { files, bytes: files.reduce((sum, file) => sum + statSync(file).size, 0) };
+}
