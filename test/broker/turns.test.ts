@@ -74,6 +74,45 @@ describe("turns", () => {
     expect(done.indexOf("also dear")).toBe(302);
   });
 
+  test.each([
+    { cost: 1 + 1 / 256, withinTurns: 5 },
+    { cost: 2, withinTurns: 8 },
+    { cost: 17, withinTurns: 60 },
+  ])(
+    "come to what costs $cost, however many new connections come all the time",
+    async ({ cost, withinTurns }) => {
+      const { run, done, release } = busyTurns();
+      const served = run("victim", connect(), undefined, cost);
+      // Two wait at any time, and each turn brings a new connection.
+      const ask = async (): Promise<void> => {
+        while (!done.includes("victim") && done.length < 1000) await run("new", connect());
+      };
+      const crowd = [ask(), ask()];
+      release();
+      await Promise.all([served, ...crowd]);
+      expect(done.indexOf("victim")).toBeLessThan(withinTurns);
+    },
+  );
+
+  test("come soon to what costs little, also where dear work is under way and more of it comes", async () => {
+    const { run, done, release } = busyTurns();
+    const dear = async (): Promise<void> => {
+      while (!done.includes("cheap") && done.length < 1000)
+        await run("dear", connect(), undefined, 17);
+    };
+    const crowd = Array.from({ length: 100 }, dear);
+    let cheap: Promise<void> | undefined;
+    let before = 0;
+    const late = run("trigger", connect(), undefined, 17).then(() => {
+      before = done.length;
+      cheap = run("cheap", connect());
+    });
+    release();
+    await Promise.all([late, ...crowd]);
+    await cheap;
+    expect(done.indexOf("cheap") - before).toBeLessThan(15);
+  });
+
   test("are waited for by so many of one connection, and the rest is told when to come back", async () => {
     const { run, release } = busyTurns();
     const greedy = connect();

@@ -2187,8 +2187,10 @@ export const BrokerService: GenService<{
    * (`peer_burst` of GetServerInfo). Or too many calls wait (`waiting_registrations`). A
    * call that fails leaves the session that the instance has.
    *
-   * One call is carried out at a time: next comes the connection that was served the
-   * longest ago. New peers are made first for connections over which none was made yet.
+   * One call is carried out at a time. The connections whose calls wait share the turns
+   * equally, by what a call costs: a long `keyring` costs more. No call waits for ever,
+   * however many others come. New peers are made first for connections over which none
+   * was made yet.
    *
    * When the broker knows almost as many peers as it takes, those that never sent or
    * received anything, have no stream and were not seen for ten minutes make room.

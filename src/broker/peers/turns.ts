@@ -12,6 +12,8 @@ export interface Caller {
 
 interface Waiting {
   readonly cost: number;
+  /** The share that each connection had been given when it began to wait. */
+  readonly since: number;
   readonly begin: () => Promise<void>;
   readonly refuse: (reason: unknown) => void;
 }
@@ -19,21 +21,26 @@ interface Waiting {
 /**
  * Work that is done one piece after the other, so that two callers never choose the same peer.
  *
- * Each piece has a cost. The next turn goes to the connection that will have spent the least by it, and
- * between equals to the one that has waited longer. A connection that comes for the first time, or
- * again after a while, begins with what the others have spent by then. So a connection that asks
- * thousands of times, or many connections that ask for dear work, delay a small piece by one turn at most.
+ * Each piece has a cost. The connections that wait share the turns equally, by cost (weighted fair
+ * queueing). A piece is due when a fair share would have paid for it: its start and its cost. It starts
+ * when it begins to wait, or when what its connection asked for before is paid. The next turn goes to the
+ * piece that is due first, and between equals to the connection that has waited longer.
+ *
+ * So a small piece has its turn before dear ones that came with it, however many connections ask for
+ * those. Each turn makes the share of those that wait greater, and what comes later starts from there. So
+ * no piece waits for ever, also where new connections come all the time.
+ *
  * What waits is bounded, over each connection and in all. Where all places are taken, the connection that
  * has the most gives one up to a connection that has fewer.
  */
 export class Turns {
   /** In the order in which they began to wait. */
   readonly #waiting = new Map<Connection, Waiting[]>();
-  /** What the turns of each connection have cost, as told above. */
-  readonly #spent = new WeakMap<Connection, number>();
+  /** When what each connection has been given is paid. */
+  readonly #paid = new WeakMap<Connection, number>();
   #count = 0;
-  /** What the connection that has the turn, or had the last one, had spent before it. */
-  #begun = 0;
+  /** What each connection was given if it has waited all the time: the cost of each turn, shared by those that waited. */
+  #share = 0;
   #isServing = false;
 
   /**
@@ -57,6 +64,7 @@ export class Turns {
       const stay = (): void => signal.removeEventListener("abort", leave);
       const waiting: Waiting = {
         cost,
+        since: this.#share,
         begin: async () => {
           stay();
           await work().then(resolve, reject);
@@ -78,9 +86,9 @@ export class Turns {
     this.#isServing = true;
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const [connection, waiting] = next;
+      this.#share += waiting.cost / this.#waiting.size;
+      this.#paid.set(connection, this.#due(connection, waiting));
       this.#remove(connection, waiting);
-      this.#begun = this.#spentBy(connection);
-      this.#spent.set(connection, this.#begun + waiting.cost);
       await waiting.begin();
     }
     this.#isServing = false;
@@ -91,16 +99,17 @@ export class Turns {
     let least = Number.POSITIVE_INFINITY;
     for (const [connection, [first]] of this.#waiting) {
       if (first === undefined) continue;
-      const spent = this.#spentBy(connection) + first.cost;
-      if (spent >= least) continue;
+      const due = this.#due(connection, first);
+      if (due >= least) continue;
       next = [connection, first];
-      least = spent;
+      least = due;
     }
     return next;
   }
 
-  #spentBy(connection: Connection): number {
-    return Math.max(this.#begun, this.#spent.get(connection) ?? 0);
+  /** When the first piece of a connection is due. */
+  #due(connection: Connection, { since, cost }: Waiting): number {
+    return Math.max(since, this.#paid.get(connection) ?? 0) + cost;
   }
 
   #makePlace(connection: Connection): void {
