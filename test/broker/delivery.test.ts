@@ -222,6 +222,25 @@ describe("delivery", () => {
     await again.cancel();
   });
 
+  test("takes no late report on a delivery of the session's former stream for one on its new delivery", async () => {
+    const id = await send("hello");
+    const former = await open();
+    const first = await former.expect("delivery");
+    await former.cancel();
+    const stream = await open();
+    const second = await stream.expect("delivery");
+    expect(second.deliveryId).not.toBe(first.deliveryId);
+    for (const outcome of [Outcome.PRESENTED, Outcome.CONFIRMED, Outcome.REJECTED]) {
+      expect(await ack(first, outcome)).toBe("DELIVERY_STALE");
+    }
+    // The former delivery was given back with its stream, as this report says: it changes nothing.
+    expect(await ack(first, Outcome.RETURNED)).toBe(ReceiptState.LEASED);
+    expect(await ack(second, Outcome.CONFIRMED)).toBe(ReceiptState.CONFIRMED);
+    const receipt = (await sender.client.getMessage({ messageId: id })).record?.receipts[0];
+    expect(receipt).toMatchObject({ state: ReceiptState.CONFIRMED, attempts: 0 });
+    await stream.cancel();
+  });
+
   test("takes no mail for read because a client forgot to say what became of it", async () => {
     const stream = await open();
     const id = await send("hello");

@@ -4,6 +4,7 @@ import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.j
 import type { Clock } from "../../clock.js";
 import { cleanLine, invalidField } from "../fields.js";
 import { maxDeliveryAttempts, maxReturnDelayMs, returnDelayMs } from "../limits.js";
+import type { Session } from "../peers/sessions.js";
 import type { Receipts } from "./receipts.js";
 import type { QueuedMessage, QueueReader } from "../store.js";
 
@@ -35,9 +36,8 @@ export class Leases {
   readonly #reader: QueueReader;
   readonly #receipts: Receipts;
   readonly #clock: Clock;
+  readonly #session: Session;
   readonly #peerId: string;
-  readonly #epoch: number;
-  #attempts = 0;
   #usedMessages = 0;
   #usedBytes = 0;
 
@@ -45,14 +45,13 @@ export class Leases {
     reader: QueueReader;
     receipts: Receipts;
     clock: Clock;
-    peerId: string;
-    epoch: number;
+    session: Session;
   }) {
     this.#reader = options.reader;
     this.#receipts = options.receipts;
     this.#clock = options.clock;
-    this.#peerId = options.peerId;
-    this.#epoch = options.epoch;
+    this.#session = options.session;
+    this.#peerId = options.session.peer.stored.peerId;
   }
 
   /** What of the credit is used by messages that are leased and not presented. */
@@ -63,9 +62,10 @@ export class Leases {
   begin(queued: QueuedMessage): Lease {
     const { seq, state } = queued.receipt;
     const { expireTime, from } = queued.message;
-    const key = { peerId: this.#peerId, epoch: this.#epoch, seq, attempt: ++this.#attempts };
+    const { epoch } = this.#session;
+    const attempt = ++this.#session.deliveryCount;
     const lease = {
-      deliveryId: formatDeliveryId(key),
+      deliveryId: formatDeliveryId({ peerId: this.#peerId, epoch, seq, attempt }),
       seq,
       sizeBytes: queued.sizeBytes,
       fromPeerId: from?.peerId ?? "",
@@ -204,7 +204,7 @@ export interface DeliveryKey {
   readonly peerId: string;
   readonly epoch: number;
   readonly seq: bigint;
-  /** Tells attempts of one session apart. */
+  /** Tells attempts of one session apart, whichever of its streams made them. */
   readonly attempt: number;
 }
 

@@ -89,13 +89,7 @@ export class Subscription implements SessionStream {
       },
     });
     const { receipts, clock, session } = options;
-    this.#leases = new Leases({
-      reader: this.#reader,
-      receipts,
-      clock,
-      peerId,
-      epoch: session.epoch,
-    });
+    this.#leases = new Leases({ reader: this.#reader, receipts, clock, session });
   }
 
   /** How many messages the stream may hand out now. */

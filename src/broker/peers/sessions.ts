@@ -23,6 +23,8 @@ export interface Session {
   isSure: boolean;
   /** The peer was created for this session. */
   readonly created: boolean;
+  /** How many deliveries its streams have made: each has a number of its own. */
+  deliveryCount: number;
   /** The open stream, if any. */
   stream: SessionStream | undefined;
   /**
@@ -117,6 +119,7 @@ export class Sessions {
       ...facts,
       token: randomBytes(32).toString("base64url"),
       epoch: peer.stored.epoch,
+      deliveryCount: 0,
       stream: undefined,
       connections: new Map(),
       ended: new AbortController(),
