@@ -96,7 +96,7 @@ export class Adapter implements TransportObserver {
   received(message: JSONRPCMessage): void {
     if (!("method" in message)) return;
     const { presentations } = this.#mail;
-    if (message.method === "tools/call") {
+    if (message.method === "tools/call" && "id" in message) {
       const { host } = this.#attach();
       const { _meta = {} } = message.params ?? {};
       presentations.beginCall(this.#contextOf(host, _meta));
