@@ -49,4 +49,22 @@ describe("a host that does not read what it is answered", () => {
     ]);
     await eventually(async () => expect(await state()).toBe("presented"));
   });
+
+  test("confirms nothing by a call that wants no answer", async () => {
+    const { message_id } = await sender.facts("send_message", { to: "reader", message: "hello" });
+    const state = async (): Promise<string> =>
+      (await sender.facts("message_status", { message_id })).receipts[0].state;
+    reader.write(toolCall(3, "get_messages", { wait_ms: 5000 }));
+    await reader.answer(3);
+    await eventually(async () => expect(await state()).toBe("presented"));
+    const { id: _, ...notification } = toolCall(4, "list_peers");
+    reader.write(notification, { jsonrpc: "2.0", id: 5, method: "ping" });
+    await reader.answer(5);
+    // A report would take some milliseconds.
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    expect(await state()).toBe("presented");
+
+    reader.write(toolCall(6, "list_peers"));
+    await eventually(async () => expect(await state()).toBe("confirmed"));
+  });
 });
