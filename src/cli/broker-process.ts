@@ -81,6 +81,7 @@ export async function waitForProcessEnd(
 
 /** A home's lock as it is found. What holds it is loaded on demand: an agent's process never does. */
 export async function lookAtHomeLock(path: string): Promise<LockState> {
-  const { lookAtLock } = await import("../daemon/lock.js");
+  const { loadLock } = await import("../daemon/load-lock.js");
+  const { lookAtLock } = await loadLock();
   return lookAtLock(path);
 }

@@ -6,7 +6,7 @@ import { noteHolder } from "../endpoint/process-stamp.js";
 import { brokerExit, reportStart } from "../endpoint/start-report.js";
 import { noteStartFailure } from "../endpoint/start-turn.js";
 import { VERSION } from "../endpoint/version.js";
-import { takeLock } from "./lock.js";
+import { loadLock } from "./load-lock.js";
 
 /**
  * Runs the broker of a home until it is asked to stop, and returns the process's exit code. Where
@@ -22,6 +22,7 @@ export async function runBroker(options: {
   let home: Home | undefined;
   try {
     home = openOwnHome(options.config);
+    const { takeLock } = await loadLock();
     const lock = takeLock(home.lockPath);
     if (lock === undefined) {
       await reportStart({ state: "held" }, `A broker already serves ${home.path}.`);
