@@ -45,7 +45,7 @@ export interface FoundEntry {
   readonly removal?: readonly string[];
   /** What it is beside what `install` writes. */
   readonly kind: ConfigEntry["kind"];
-  /** As it stands in the file. */
+  /** As it stands in the file; undefined of a leftover. */
   readonly server: unknown;
 }
 
@@ -70,7 +70,8 @@ export async function findEntries(host: Host, options: Options): Promise<FoundEn
       const entry = await read();
       // In the user's home the project's file may be the user's.
       const isSeen = entry.scope === "project" && entries.some((one) => one.path === path);
-      if (entry.server !== undefined && !isSeen) entries.push({ ...entry, path });
+      const isThere = entry.server !== undefined || entry.kind === "leftover";
+      if (isThere && !isSeen) entries.push({ ...entry, path });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       if (!broken.has(path)) broken.set(path, error);

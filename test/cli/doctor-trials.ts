@@ -287,6 +287,15 @@ const ofHosts: readonly Trial[] = [
     },
   },
   {
+    name: "a tool that Codex's user always allows, without the entry",
+    tries: ["entry-leftover", "entry-leftover"],
+    async setUp(machine) {
+      const allowed = `[mcp_servers.peerline.tools.send_message]\napproval_mode = "approve"\n`;
+      await machine.write(".codex/config.toml", `x = 1 # MINE\n\n${allowed}`);
+      await machine.write("shop/.codex/config.toml", `x = 1 # MINE\n\n${allowed}`);
+    },
+  },
+  {
     name: "entries whose command does not answer as it should",
     tries: ["entry-noise", "entry-ended", "entry-foreign", "entry-version", "entry-node"],
     async setUp(machine) {

@@ -20,6 +20,36 @@ test("uninstall says what stays, and how all of it goes", async () => {
   expect(stdout).toMatch(/`\S.* uninstall --purge` removes all of it\.\n$/);
 });
 
+describe("a tool that Codex's user always allows", () => {
+  const allowed = `\n[mcp_servers.peerline.tools.send_message]\napproval_mode = "approve"\n`;
+
+  test("goes with the entry, without --force", async () => {
+    await using machine = await DoctorMachine.make({ ".codex/config.toml": `model = "x"\n` });
+    await machine.peerline("install", "codex");
+    const config = await machine.read(".codex/config.toml");
+    await machine.write(".codex/config.toml", config + allowed);
+    expect(await machine.peerline("install", "codex", "--trust")).toMatchObject({ code: 0 });
+    expect(await machine.read(".codex/config.toml")).toContain("tools.send_message]");
+    expect(await machine.peerline("uninstall", "codex")).toMatchObject({ code: 0, stderr: "" });
+    expect(await machine.read(".codex/config.toml")).toBe(`model = "x"\n`);
+  });
+
+  test.each([
+    ["the user's file", ".codex/config.toml", []],
+    ["the project's file", "shop/.codex/config.toml", ["--scope", "project"]],
+  ])("alone in %s is named by doctor, and goes", async (_name, file, scope) => {
+    await using machine = await DoctorMachine.make({ [file]: `model = "x"\n${allowed}` });
+    const uninstall = ["uninstall", "codex", ...scope];
+    expect(await machine.finding("entry-leftover")).toMatchObject({
+      severity: "problem",
+      seen: expect.stringContaining(machine.path(file)),
+      commands: [expect.stringMatching(new RegExp(`${uninstall.join(" ")}$`))],
+    });
+    expect(await machine.peerline(...uninstall)).toMatchObject({ code: 0, stderr: "" });
+    expect(await machine.read(file)).toBe(`model = "x"\n`);
+  });
+});
+
 describe("uninstall --purge", () => {
   test("stops the broker, and leaves the machine as it was before peerline came", async () => {
     await using machine = await DoctorMachine.make({ ".claude.json": "{}" });

@@ -3,7 +3,7 @@ import { findForbidden, findProgram } from "../../endpoint/find-program.js";
 import { allHosts } from "../../hosts/all-hosts.js";
 import { HostError } from "../../hosts/config-files/host-error.js";
 import { findHooks, findHooksSwitch, type FoundHook } from "../../hosts/doorbell/find-hooks.js";
-import { findEntries, findHosts, findPlugin } from "../../hosts/find-hosts.js";
+import { findEntries, findHosts, findPlugin, type FoundEntry } from "../../hosts/find-hosts.js";
 import type { FoundPlugin, HooksSwitch, HookTrust, Host, Trust } from "../../hosts/host.js";
 import { advise, commandLine, installCommands, installGlobally, removal } from "./advice.js";
 import { viewEntry, type EntryView } from "./check-entries.js";
@@ -16,6 +16,8 @@ import { isPlainStart } from "./plain-start.js";
 export interface HostView {
   readonly host: Host;
   readonly entries: readonly EntryView[];
+  /** What the host added to entries that are gone. */
+  readonly leftovers: readonly FoundEntry[];
   readonly hooks: readonly FoundHook[];
   /** Hooks that the host does not run before its user allows it. */
   readonly untrustedHooks: readonly FoundHook[];
@@ -42,7 +44,8 @@ export async function lookAtHosts(options: Options): Promise<HostView[]> {
   const views: HostView[] = [];
   for (const host of allHosts) {
     const view = await lookAtHost(host, options);
-    if (present.has(host) || view.entries.length > 0 || view.broken.length > 0) views.push(view);
+    const isTold = [view.entries, view.leftovers, view.broken].some(({ length }) => length > 0);
+    if (present.has(host) || isTold) views.push(view);
   }
   return views;
 }
@@ -67,7 +70,10 @@ async function lookAtHost(host: Host, options: Options): Promise<HostView> {
   const trust = host.hooks === "none" ? "none" : host.hooks.trust;
   return {
     host,
-    entries: found.entries.map((entry) => viewEntry(entry, places)),
+    entries: found.entries
+      .filter(({ kind }) => kind !== "leftover")
+      .map((entry) => viewEntry(entry, places)),
+    leftovers: found.entries.filter(({ kind }) => kind === "leftover"),
     hooks,
     hooksSwitch: await attempt(() => findHooksSwitch(host, { places, project, hooks }), undefined),
     isPluginTrusted: await attempt(
@@ -117,6 +123,7 @@ function judge(view: HostView, evidence: Evidence): Finding[] {
       .filter((entry) => !known.includes(entry))
       .map((entry) => strange(view, entry, evidence)),
     ...twice(view, used, evidence),
+    ...view.leftovers.map((leftover) => left(view, leftover, evidence)),
   ];
   const places = [
     ...known.map(placeOf),
@@ -154,6 +161,17 @@ function strange(view: HostView, entry: EntryView, evidence: Evidence): Finding 
       installCommands(evidence, view.host.name, { scope: "project", force: true }),
       "that puts this program in its place, and keeps a copy",
     ),
+  };
+}
+
+function left({ host }: HostView, { path, scope }: FoundEntry, { self }: Evidence): Finding {
+  const option = scope === "project" ? " --scope project" : "";
+  return {
+    id: "entry-leftover",
+    severity: "problem",
+    subject: host.title,
+    seen: `${path} holds which tools of peerline it allows, but no entry for peerline: ${host.title} may refuse the whole file`,
+    ...advise([`${self} uninstall ${host.name}${option}`]),
   };
 }
 

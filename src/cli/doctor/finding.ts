@@ -58,6 +58,7 @@ export const groups = {
   "host-unconfigured": "Hosts",
   "config-broken": "Hosts",
   "entry-ignored": "Hosts",
+  "entry-leftover": "Hosts",
   "entry-twice": "Hosts",
   "entry-strange": "Hosts",
   "entry-disabled": "Hosts",

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { AbortScope } from "../../abort-scope.js";
 import { workingDirectory, type UserPlaces } from "../../endpoint/config.js";
 import { pluginStatesIn, readValues, valueAt } from "../config-files/read-values.js";
-import { serverEntry } from "../config-files/server-entry.js";
+import { serverEntry, type ServerFile } from "../config-files/server-entry.js";
 import { tomlServers } from "../config-files/toml-servers.js";
 import { findSetting, type FoundHook } from "../doorbell/find-hooks.js";
 import type { HookTable } from "../doorbell/hook.js";
@@ -67,7 +67,7 @@ export const codex: Host = {
       tool_timeout_sec: 300,
     };
     const trusted = { ...entry, default_tools_approval_mode: "approve" };
-    const file = tomlServers(join(folder, "config.toml"), "mcp_servers");
+    const file = serversOf(join(folder, "config.toml"));
     const named = serverEntry(file, { entry, trusted, trust });
     if (!isHooked) return [named];
     const dialect = { comments: false, trailingCommas: false };
@@ -158,6 +158,11 @@ export async function isPluginTrusted({ hooks }: HookTable, places: UserPlaces):
 export async function pluginsOf(places: UserPlaces): Promise<string[]> {
   const plugins = valueAt(await readValues(configOf(places)), "plugins");
   return pluginStatesIn(plugins).flatMap(([name, isOn]) => (isOn ? [name] : []));
+}
+
+function serversOf(path: string): ServerFile {
+  // It keeps there which tools its user always allows. Without the server it refuses the whole file.
+  return tomlServers(path, "mcp_servers", { additions: ["tools"] });
 }
 
 export function configOf(places: UserPlaces): string {

@@ -21,6 +21,8 @@ export type Before = string | null | undefined;
 export interface ConfigEntry {
   readonly kind:
     | "absent"
+    /** The server is gone, and what the host added to it is there. A host may refuse the whole file for that. */
+    | "leftover"
     /** As this program, or the README, writes it. */
     | "own"
     /** It starts Peerline, and somebody added to it. */

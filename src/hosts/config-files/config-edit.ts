@@ -53,7 +53,7 @@ export async function planInstall(change: ConfigChange, options: PlanOptions): P
     found: kind,
     before: before ?? null,
     madeFolder,
-    isOthers: !keep && record?.afterSha256 !== sha256(file.text ?? ""),
+    isOthers: !keep && kind !== "leftover" && record?.afterSha256 !== sha256(file.text ?? ""),
     replaced: record?.replaced,
   };
 }

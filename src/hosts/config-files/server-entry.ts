@@ -40,11 +40,15 @@ const fleeting = /[/\\](?:_npx|dlx(?:-[^/\\]*)?|bunx-[^/\\]*)[/\\]/;
 /** A file of a host that names servers, with Peerline's place in it; no text is no file. */
 export interface ServerFile {
   readonly path: string;
-  /** What is under Peerline's name; undefined where nothing is. */
+  /** What is under Peerline's name, except for what the host adds there itself; undefined where nothing is. */
   read(text: string | undefined): unknown;
+  /** Whether only what the host added is under Peerline's name. */
+  isLeftover(text: string | undefined): boolean;
   /** A server as people write it in such a file. */
   show(server: object): string;
+  /** What the host added stays. */
   put(text: string | undefined, server: object): string;
+  /** What the host added goes too. */
   remove(text: string, before: Before): string | undefined;
 }
 
@@ -62,6 +66,7 @@ export function serverEntry(
   return {
     path: file.path,
     entry(text): ConfigEntry {
+      if (file.isLeftover(text)) return { kind: "leftover", shown: "" };
       const server = file.read(text);
       const shown = isObject(server) ? file.show(server) : (JSON.stringify(server) ?? "");
       return { kind: entryKind(server, [entry, trusted]), shown, server };
@@ -81,6 +86,7 @@ export function jsonServers(path: string, servers: string, dialect: JsonDialect)
   return {
     path,
     read: (text) => file.read(text, member()),
+    isLeftover: () => false,
     show: (server) => JSON.stringify(server, null, 2),
     put: (text, server) => file.put(text, member(server)),
     remove: (text, before) => file.remove(text, member(), before),

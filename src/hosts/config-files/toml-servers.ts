@@ -2,13 +2,32 @@ import { isDeepStrictEqual } from "node:util";
 import { stringify } from "smol-toml";
 import { HostError } from "./host-error.js";
 import { parseToml } from "./read-values.js";
-import { serverName, type ServerFile } from "./server-entry.js";
+import { isObject, serverName, type ServerFile } from "./server-entry.js";
 
 type Table = Record<string, unknown>;
 
-/** Peerline's table in a TOML file with one table of servers, of this name. */
-export function tomlServers(path: string, servers: string): ServerFile {
-  const read = (text = "") => tableOf(parseToml(path, text), servers);
+/**
+ * Peerline's table in a TOML file with one table of servers, of this name.
+ *
+ * @param options.additions keys of the table that the host writes by itself, when its user allows something.
+ */
+export function tomlServers(
+  path: string,
+  servers: string,
+  { additions = [] }: { additions?: readonly string[] } = {},
+): ServerFile {
+  /** The server, and apart from it what the host added. */
+  const read = (text = "") => {
+    const table = tableOf(parseToml(path, text), servers);
+    if (!isObject(table)) return { server: table, added: {} };
+    const own: Table = {};
+    const added: Table = {};
+    for (const [key, value] of Object.entries(table)) {
+      (additions.includes(key) ? added : own)[key] = value;
+    }
+    const isAlone = isDeepStrictEqual(own, {}) && !isDeepStrictEqual(added, {});
+    return { server: isAlone ? undefined : own, added };
+  };
   /** The edited text has to say what it said before, except for the table. */
   const checked = (text: string, after: string, table: object | undefined): string => {
     const past = parseToml(path, text);
@@ -26,11 +45,16 @@ export function tomlServers(path: string, servers: string): ServerFile {
   };
   return {
     path,
-    read,
+    read: (text) => read(text).server,
+    isLeftover(text) {
+      const { server, added } = read(text);
+      return server === undefined && !isDeepStrictEqual(added, {});
+    },
     show: (server) => stringify(server).trimEnd(),
     // Between two comments, at the end or where the table was.
-    put(text = "", table) {
-      const present = read(text);
+    put(text = "", server) {
+      const present = tableOf(parseToml(path, text), servers);
+      const table = { ...server, ...read(text).added };
       if (isDeepStrictEqual(present, table)) return text;
       const { head, tail } =
         present === undefined ? { head: text, tail: "" } : splitAtTable(text, servers);
@@ -76,6 +100,7 @@ function splitAtTable(text: string, servers: string): { head: string; tail: stri
       place = "after";
       pending = [];
     } else if (ownHeader.test(line)) {
+      if (place === "after" && tail.at(-1)?.trim() === "") tail.pop();
       place = "within";
       pending = [];
     } else if (place === "within" && !content.startsWith("[")) {

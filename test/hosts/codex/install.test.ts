@@ -1,3 +1,4 @@
+import { parse } from "smol-toml";
 import { describe, expect, test } from "vitest";
 import { codex } from "../../../src/hosts/codex/host.js";
 import { changesOf, serverChange, testRoundTrip } from "../round-trip.js";
@@ -90,6 +91,62 @@ describe("Codex", () => {
     const { kind, shown } = serverChange(codex).entry(text);
     expect([kind, shown]).toEqual(["edited", expect.stringContaining(`PEERLINE_NAME = "api"`)]);
     expect(serverChange(codex).remove(text, undefined)).toBe("");
+  });
+
+  describe("what Codex adds when its user always allows a tool", () => {
+    const allowed = `[mcp_servers.peerline.tools.send_message]\napproval_mode = "approve"\n`;
+
+    test.each([
+      ["at the end", `model = "x"\n\n${block}\n${allowed}`],
+      ["between the two comments", `model = "x"\n\n${block.replace("# <<<", `\n${allowed}# <<<`)}`],
+      ["before the entry", `model = "x"\n\n${allowed}\n${block}`],
+      [
+        "in the entry itself",
+        `model = "x"\n\n${block.replace("# <<<", `tools.send_message.approval_mode = "approve"\n# <<<`)}`,
+      ],
+    ])("%s stays while the entry is replaced, and goes with it", (_name, text) => {
+      const change = serverChange(codex, { program: "/srv/peerline.js" });
+      expect(change.entry(text).kind).toBe("own");
+      const after = change.put(text);
+      expect(change.put(after)).toBe(after);
+      expect(parse(after)).toEqual({
+        model: "x",
+        mcp_servers: {
+          peerline: {
+            command: "/usr/bin/node",
+            args: ["/srv/peerline.js", "mcp"],
+            env_vars: ["PEERLINE_NAME", "PEERLINE_HOME", "PEERLINE_BROKER", "CODEX_HOME"],
+            tool_timeout_sec: 300,
+            tools: { send_message: { approval_mode: "approve" } },
+          },
+        },
+      });
+      for (const installed of [text, after]) {
+        expect(change.remove(installed, undefined)).toBe(`model = "x"\n`);
+      }
+    });
+
+    test("stays beside an entry that it allows to call all tools", () => {
+      const trusted = serverChange(codex, { trust: true }).put(undefined);
+      expect(serverChange(codex).put(`${trusted}\n${allowed}`)).toBe(`${trusted}\n${allowed}`);
+    });
+
+    test("does not hide what somebody added", () => {
+      const text = `${oneLiner}enabled = false\n\n${allowed}`;
+      const { kind, shown } = serverChange(codex).entry(text);
+      expect([kind, shown]).toEqual(["edited", expect.not.stringContaining("approval_mode")]);
+      expect(serverChange(codex).put(text)).toContain(`approval_mode = "approve"`);
+    });
+
+    test("alone is a leftover, which goes and does not come back", () => {
+      const text = `model = "x"\n\n${allowed}`;
+      const change = serverChange(codex);
+      expect(change.entry(text)).toMatchObject({ kind: "leftover" });
+      expect(change.remove(text, undefined)).toBe(`model = "x"\n`);
+      expect(parse(change.put(text))).toMatchObject({
+        mcp_servers: { peerline: { tools: { send_message: { approval_mode: "approve" } } } },
+      });
+    });
   });
 
   test("tables that Codex wrote between the two comments stay", () => {
