@@ -15,10 +15,10 @@ import { statusOf } from "../../rpc/status.js";
 import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { parseDeliveryId } from "../delivery/leases.js";
+import { isGone } from "../delivery/receipts.js";
 import { boundBytes, boundCount, invalidField, requireField } from "../fields.js";
 import { maxDeliveryIdBytes, maxReasonBytes } from "../limits.js";
 import type { Session } from "../peers/sessions.js";
-import { StoreError } from "../store.js";
 
 /** Carries out reports, one by one; each is durable when its entry answers. */
 export async function ackMessages(
@@ -39,7 +39,7 @@ async function answer(core: Core, session: Session, ack: Ack): Promise<AckResult
     return create(AckResultSchema, { deliveryId, state: await report(core, session, ack) });
   } catch (error) {
     // Retention may forget a message while it is reported on.
-    const known = error instanceof StoreError && error.code === "NOT_FOUND" ? notFound() : error;
+    const known = isGone(error) ? notFound() : error;
     if (!(known instanceof BrokerError)) throw known;
     return create(AckResultSchema, { deliveryId, error: statusOf(known) });
   }

@@ -17,10 +17,11 @@ import {
 } from "../../../gen/peerline/v1/message_pb.js";
 import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
+import { isGone } from "../delivery/receipts.js";
 import { invalidField } from "../fields.js";
 import { maxNamesTold } from "../limits.js";
 import { findMessage } from "./find-message.js";
-import { StoreError, type ExpiryKey } from "../store.js";
+import type { ExpiryKey } from "../store.js";
 
 /** Puts a dead-lettered message back into its queue. */
 export async function redriveMessage(
@@ -119,7 +120,7 @@ async function unlessGone<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw error instanceof StoreError && error.code === "NOT_FOUND" ? notDead([]) : error;
+    throw isGone(error) ? notDead([]) : error;
   }
 }
 

@@ -79,15 +79,20 @@ async function endMail(core: Core, peer: PeerRecord): Promise<number> {
     if (open.length === 0) return count;
     const ended = await Promise.all(open.map((seq) => endDelivery(core, peerId, seq)));
     count += ended.filter(
-      ({ moved, receipt }) => moved && receipt.presentedTime === undefined,
+      (end) => end?.moved === true && end.receipt.presentedTime === undefined,
     ).length;
   }
 }
 
-async function endDelivery(core: Core, peerId: string, seq: bigint): Promise<AdvancedReceipt> {
+/** Resolves to undefined where the message is gone. */
+async function endDelivery(
+  core: Core,
+  peerId: string,
+  seq: bigint,
+): Promise<AdvancedReceipt | undefined> {
   const known = await core.receipts.get(peerId, seq);
   const wasPresented = known?.receipt.presentedTime !== undefined;
-  return core.receipts.advance(peerId, seq, {
+  return core.receipts.advanceIfKept(peerId, seq, {
     state: ReceiptState.DEAD_LETTERED,
     reason: wasPresented
       ? "presented and never confirmed; its recipient was deleted"

@@ -70,7 +70,8 @@ export class Expiry {
         ) {
           lookAgainMs = this.#core.clock.now() + expiryRetryMs;
         } else {
-          await this.#core.receipts.advance(key.peerId, key.seq, { state: ReceiptState.EXPIRED });
+          const change = { state: ReceiptState.EXPIRED };
+          await this.#core.receipts.advanceIfKept(key.peerId, key.seq, change);
           this.#core.subscriptions.settle(key.peerId, key.seq);
         }
       }

@@ -5,7 +5,7 @@ import type { Clock } from "../../clock.js";
 import { cleanLine, invalidField } from "../fields.js";
 import { maxDeliveryAttempts, maxReturnDelayMs, returnDelayMs } from "../limits.js";
 import type { Session } from "../peers/sessions.js";
-import type { Receipts } from "./receipts.js";
+import { isGone, type Receipts } from "./receipts.js";
 import type { QueuedMessage, QueueReader } from "../store.js";
 
 /** A delivery under way: handed to the session's stream, not settled. */
@@ -190,7 +190,13 @@ export class Leases {
     seq: bigint,
     change: { state: ReceiptState; confirmedBy?: ConfirmedBy; reason?: string },
   ): Promise<ReceiptState> {
-    return (await this.#receipts.advance(this.#peerId, seq, change)).receipt.state;
+    try {
+      return (await this.#receipts.advance(this.#peerId, seq, change)).receipt.state;
+    } catch (error) {
+      // Nobody settles what is gone: its credit would never come back.
+      if (isGone(error)) this.end(seq);
+      throw error;
+    }
   }
 
   #giveCredit(lease: Lease): void {

@@ -10,7 +10,7 @@ import type {
   Receipt,
 } from "../../../gen/peerline/v1/message_pb.js";
 import { translateStoreErrors } from "../broker-error.js";
-import type { AdvancedReceipt, ReceiptChange, Store } from "../store.js";
+import { StoreError, type AdvancedReceipt, type ReceiptChange, type Store } from "../store.js";
 
 type Listener = (event: WatchMessagesResponse) => void;
 
@@ -27,6 +27,23 @@ export class Receipts {
     const advanced = await translateStoreErrors(() => this.#store.advance(peerId, seq, change));
     if (advanced.moved) this.moved(advanced.from, advanced.messageId, advanced.receipt);
     return advanced;
+  }
+
+  /**
+   * As `advance`. Resolves to undefined where the message is gone: a purge or retention may forget it between
+   * the look at it and what is done with it.
+   */
+  async advanceIfKept(
+    peerId: string,
+    seq: bigint,
+    change: ReceiptChange,
+  ): Promise<AdvancedReceipt | undefined> {
+    try {
+      return await this.advance(peerId, seq, change);
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
   }
 
   /** Puts a dead letter back into its queue. NOT_FOUND stays the store's. */
@@ -65,4 +82,9 @@ export class Receipts {
     const response = create(WatchMessagesResponseSchema, event);
     for (const listener of this.#listeners) listener(response);
   }
+}
+
+/** The store has forgotten the message. */
+export function isGone(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "NOT_FOUND";
 }

@@ -120,12 +120,16 @@ export class Subscription implements SessionStream {
 
   /** Carries out a report on a delivery of this stream; undefined when it holds no such lease. */
   async report(seq: bigint, ack: Ack): Promise<ReceiptState | undefined> {
-    const state = await this.#leases.report(seq, ack);
-    if (state === undefined) return undefined;
-    // The stream may have ended meanwhile, and left the message among the unconfirmed.
-    if (state > ReceiptState.PRESENTED) this.#unconfirmed.delete(seq);
-    this.#fill();
-    return state;
+    try {
+      const state = await this.#leases.report(seq, ack);
+      if (state === undefined) return undefined;
+      // The stream may have ended meanwhile, and left the message among the unconfirmed.
+      if (state > ReceiptState.PRESENTED) this.#unconfirmed.delete(seq);
+      return state;
+    } finally {
+      // A report that failed may have given credit back too.
+      this.#fill();
+    }
   }
 
   /** The stream holds the message under a lease. */
@@ -247,20 +251,23 @@ export class Subscription implements SessionStream {
     }
   }
 
-  /** Hands a message over, unless it has expired or failed too often. */
+  /** Hands a message over, unless it has expired, failed too often or is gone. */
   async #offer(queued: QueuedMessage): Promise<void> {
     const { peerId } = this.#session.peer.stored;
     const { message, receipt } = queued;
     const { seq } = receipt;
     if (message.expireTime !== undefined && timestampMs(message.expireTime) <= this.#clock.now()) {
       // What was presented before does not expire: it is offered again.
-      const expired = await this.#receipts.advance(peerId, seq, { state: ReceiptState.EXPIRED });
-      if (expired.receipt.state !== ReceiptState.PRESENTED) return;
+      const change = { state: ReceiptState.EXPIRED };
+      const expired = await this.#receipts.advanceIfKept(peerId, seq, change);
+      if (expired?.receipt.state !== ReceiptState.PRESENTED) return;
     }
     const attempts = await this.#countUnconfirmed(seq, receipt.attempts);
+    if (attempts === undefined) return;
     if (attempts >= maxDeliveryAttempts) {
       const reason = `${attempts} failed attempts; the last: presented and never confirmed`;
-      await this.#receipts.advance(peerId, seq, { state: ReceiptState.DEAD_LETTERED, reason });
+      const change = { state: ReceiptState.DEAD_LETTERED, reason };
+      if ((await this.#receipts.advanceIfKept(peerId, seq, change)) === undefined) return;
       this.#log.warn(
         { peer: this.#session.peer.stored.name, seq: String(seq) },
         "message dead-lettered",
@@ -292,14 +299,18 @@ export class Subscription implements SessionStream {
     return { sender: create(PeerRefSchema, { peerId: from.peerId, name }) };
   }
 
-  /** A presentation that was never confirmed is a failed attempt, once another instance gets the message. */
-  async #countUnconfirmed(seq: bigint, attempts: number): Promise<number> {
+  /**
+   * A presentation that was never confirmed is a failed attempt, once another instance gets the message.
+   * Resolves to the failed attempts, or to undefined where the message is gone.
+   */
+  async #countUnconfirmed(seq: bigint, attempts: number): Promise<number | undefined> {
     const presentedBy = this.#unconfirmed.get(seq);
     if (presentedBy === undefined) return attempts;
     this.#unconfirmed.delete(seq);
     if (presentedBy === this.#session.instanceId) return attempts;
     const { peerId } = this.#session.peer.stored;
-    return (await this.#receipts.advance(peerId, seq, { failedAttempt: true })).receipt.attempts;
+    const counted = await this.#receipts.advanceIfKept(peerId, seq, { failedAttempt: true });
+    return counted?.receipt.attempts;
   }
 
   async #tellBacklog(creditLeft: boolean): Promise<void> {
