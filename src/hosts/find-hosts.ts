@@ -65,7 +65,12 @@ interface Options {
 export async function findEntries(host: Host, options: Options): Promise<FoundEntries> {
   const entries: FoundEntry[] = [];
   const broken = new Map<string, HostError>();
-  for (const { path, read } of [...installPlaces(host, options), ...otherPlacesOf(host, options)]) {
+  const places = [
+    ...installPlaces(host, options),
+    ...additionsOf(host, options),
+    ...otherPlacesOf(host, options),
+  ];
+  for (const { path, read } of places) {
     try {
       const entry = await read();
       // In the user's home the project's file may be the user's.
@@ -105,6 +110,16 @@ export async function findPlugin(
   { places, project }: Pick<Options, "places" | "project">,
 ): Promise<FoundPlugin | undefined> {
   return find === "none" ? undefined : find(places, project);
+}
+
+function additionsOf(host: Host, { places }: Options): Place[] {
+  return host.additions(places).map((change) => ({
+    path: change.path,
+    read: async () => {
+      const { kind } = change.entry((await readConfigFile(change.path)).text);
+      return { scope: "user", kind, server: undefined };
+    },
+  }));
 }
 
 function otherPlacesOf(host: Host, { places, project }: Options): Place[] {

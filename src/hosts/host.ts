@@ -15,6 +15,8 @@ export interface Host extends HostClient {
   traces(places: UserPlaces): readonly string[];
   /** The changes to its files that name Peerline's server there: to one file at most one. */
   changes(options: InstallOptions): readonly ConfigChange[];
+  /** Changes to other files of the user's, which take out what the host added to the entry and put nothing. */
+  additions(places: UserPlaces): readonly ConfigChange[];
   /** Where else people write servers. */
   otherPlaces(places: UserPlaces, project: string): readonly OtherPlace[];
   /** The host can be told in a file that it need not ask before it calls a tool. */

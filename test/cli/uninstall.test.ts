@@ -34,7 +34,24 @@ describe("a tool that Codex's user always allows", () => {
     expect(await machine.read(".codex/config.toml")).toBe(`model = "x"\n`);
   });
 
+  test("goes from the files of profiles too, where no server is in them", async () => {
+    const mine = `[mcp_servers.peerline]\ncommand = "mine"\n`;
+    await using machine = await DoctorMachine.make({
+      ".codex/dark.config.toml": `model = "x"\n${allowed}`,
+      ".codex/mine.config.toml": mine,
+      ".codex/broken.config.toml": "model = \n",
+    });
+    await machine.peerline("install", "codex");
+    await expect(machine.finding("entry-leftover")).rejects.toThrow("0 findings");
+    const { code, stdout, stderr } = await machine.peerline("uninstall", "codex");
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain(machine.path(".codex/dark.config.toml"));
+    expect(await machine.read(".codex/dark.config.toml")).toBe(`model = "x"\n`);
+    expect(await machine.read(".codex/mine.config.toml")).toBe(mine);
+  });
+
   test.each([
+    ["a profile's file", ".codex/dark.config.toml", []],
     ["the user's file", ".codex/config.toml", []],
     ["the project's file", "shop/.codex/config.toml", ["--scope", "project"]],
   ])("alone in %s is named by doctor, and goes", async (_name, file, scope) => {

@@ -141,8 +141,13 @@ async function uninstallFrom(
 ): Promise<void> {
   const edits: ConfigEdit[] = [];
   const within = task.scope === "project" ? task.project : undefined;
-  for (const change of host.changes(task)) {
-    edits.push(await planUninstall(change, { backups, force: task.force, within }));
+  const plan = { backups, force: task.force, within };
+  for (const change of host.changes(task)) edits.push(await planUninstall(change, plan));
+  // Those beside an entry that stays belong to it.
+  if (task.scope === "user" && edits.every(({ found }) => found !== "foreign")) {
+    for (const change of host.additions(task.places)) {
+      edits.push(await planUninstall(change, plan));
+    }
   }
   const { out } = shell;
   const pending = edits.filter(({ file, after }) => file.text !== after);

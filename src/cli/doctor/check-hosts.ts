@@ -73,7 +73,7 @@ async function lookAtHost(host: Host, options: Options): Promise<HostView> {
     entries: found.entries
       .filter(({ kind }) => kind !== "leftover")
       .map((entry) => viewEntry(entry, places)),
-    leftovers: found.entries.filter(({ kind }) => kind === "leftover"),
+    leftovers: leftoversIn(found.entries),
     hooks,
     hooksSwitch: await attempt(() => findHooksSwitch(host, { places, project, hooks }), undefined),
     isPluginTrusted: await attempt(
@@ -88,6 +88,12 @@ async function lookAtHost(host: Host, options: Options): Promise<HostView> {
     ),
     broken: [...broken.values()],
   };
+}
+
+/** What stands beside an entry of the user's may be in other files of the user's. */
+function leftoversIn(entries: readonly FoundEntry[]): FoundEntry[] {
+  const isTold = entries.some(({ scope, kind }) => scope === "user" && kind !== "leftover");
+  return entries.filter(({ scope, kind }) => kind === "leftover" && (scope !== "user" || !isTold));
 }
 
 async function untrustedOf(

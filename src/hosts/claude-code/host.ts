@@ -77,6 +77,7 @@ export const claudeCode: Host = {
     ];
     return others.length === 0 ? [named] : [named, jointChange(own, others)];
   },
+  additions: () => [],
   otherPlaces(places, project) {
     const folder = folderOf(places);
     const read = ["settings.json", "settings.local.json"];

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { realpathSync } from "node:fs";
+import { readdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { AbortScope } from "../../abort-scope.js";
 import { workingDirectory, type UserPlaces } from "../../endpoint/config.js";
 import { pluginStatesIn, readValues, valueAt } from "../config-files/read-values.js";
-import { serverEntry, type ServerFile } from "../config-files/server-entry.js";
+import { addition, serverEntry, type ServerFile } from "../config-files/server-entry.js";
 import { tomlServers } from "../config-files/toml-servers.js";
 import { findSetting, type FoundHook } from "../doorbell/find-hooks.js";
 import type { HookTable } from "../doorbell/hook.js";
@@ -74,6 +74,8 @@ export const codex: Host = {
     const path = join(folder, "hooks.json");
     return [named, jsonHooks({ path, dialect, table: hooks, server })];
   },
+  // It writes to the active profile's file what its user always allows.
+  additions: (places) => profilesIn(folderOf(places)).map((path) => addition(serversOf(path))),
   otherPlaces(places, project) {
     const folders = [folderOf(places), join(project, ".codex")];
     const files = ["config.toml", "mcp.json"];
@@ -158,6 +160,16 @@ export async function isPluginTrusted({ hooks }: HookTable, places: UserPlaces):
 export async function pluginsOf(places: UserPlaces): Promise<string[]> {
   const plugins = valueAt(await readValues(configOf(places)), "plugins");
   return pluginStatesIn(plugins).flatMap(([name, isOn]) => (isOn ? [name] : []));
+}
+
+/** The files of the user's profiles, which count after `config.toml`. */
+function profilesIn(folder: string): string[] {
+  try {
+    const names = readdirSync(folder).filter((name) => name.endsWith(".config.toml"));
+    return names.map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
 }
 
 function serversOf(path: string): ServerFile {

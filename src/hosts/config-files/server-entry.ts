@@ -79,6 +79,20 @@ export function serverEntry(
   };
 }
 
+/** The change that takes out what a host added where no server is, and puts nothing. */
+export function addition(file: ServerFile): ConfigChange {
+  return {
+    path: file.path,
+    entry(text): ConfigEntry {
+      // A file that says nothing of Peerline is not read: it may be broken.
+      const isLeftover = text?.includes(serverName) === true && file.isLeftover(text);
+      return { kind: isLeftover ? "leftover" : "absent", shown: "" };
+    },
+    put: (text = "") => text,
+    remove: (text, before) => file.remove(text, before),
+  };
+}
+
 /** Peerline's place in a JSON file with one object of servers, of this name. */
 export function jsonServers(path: string, servers: string, dialect: JsonDialect): ServerFile {
   const file = new JsonFile(path, dialect);

@@ -17,6 +17,7 @@ export const cursor: Host = {
     const entry = { command: server.command, args: server.args };
     return [serverEntry(file, { entry, trust: false })];
   },
+  additions: () => [],
   otherPlaces: ({ home }, project) =>
     ignored(
       "servers",

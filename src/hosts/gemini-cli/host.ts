@@ -72,6 +72,7 @@ export const geminiCli: Host = {
     if (!isHooked) return [named];
     return [jointChange(path, [named, jsonHooks({ path, dialect, table: hooks, server })])];
   },
+  additions: () => [],
   otherPlaces: () => [],
   trustable: true,
   nextStep: () =>

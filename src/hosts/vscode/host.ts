@@ -19,6 +19,7 @@ export const vsCode: Host = {
     const entry = { type: "stdio", command: server.command, args: server.args };
     return [serverEntry(file, { entry, trust: false })];
   },
+  additions: () => [],
   otherPlaces: ({ settings }, project) =>
     ignored("mcpServers", [
       join(settings, "Code", "User", "mcp.json"),

@@ -51,6 +51,7 @@ export const zed: Host = {
     if (!isHooked) return [named];
     return [named, jsonHooks({ path: join(folder, "hooks.json"), dialect, table: hooks, server })];
   },
+  additions: () => [],
   otherPlaces: ({ home }, project) => [
     { path: join(home, ".zed/old.json"), within: ["servers"], use: "ignored" },
     {
