@@ -148,6 +148,8 @@ describe("a host that goes from conversation to conversation", () => {
       "you go on as proj, which another conversation was before: the 2 messages that wait were sent to it before you came",
     );
     expect(await taker.read()).toHaveLength(2);
+    // Confirms them.
+    await taker.agent.facts("list_peers");
 
     const resumed = await open({ started: "a" });
     const told = await resumed.agent.facts("list_peers");

@@ -174,13 +174,19 @@ function watchFolder(path: string, look: () => void): Disposable {
 }
 
 function repeat(look: () => void): Disposable {
+  let isOver = false;
   const again = (): Disposable =>
     systemClock.after(unwatchedLookMs, () => {
       look();
-      timer = again();
+      if (!isOver) timer = again();
     });
   let timer = again();
-  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+  return {
+    [Symbol.dispose]() {
+      isOver = true;
+      timer[Symbol.dispose]();
+    },
+  };
 }
 
 function isThere(path: string): boolean {
