@@ -40,6 +40,8 @@ describe("an adapter and the hooks of its host", () => {
       clientName: "claude-code",
       env: { CLAUDE_CODE_SESSION_ID: session },
     });
+    // Of two agents of one process, the hooks meet the one that was there first.
+    await eventually(() => expect(existsSync(box()) && ownerOf(box())).toBe(web.pid));
     api = await home.start("api");
     await eventually(async () => {
       const { peers } = await api.facts("list_peers");
