@@ -26,3 +26,6 @@ export const maxHistoryPageSize = 200;
 
 /** How long a peer may be muted for. */
 export const maxMuteMs = 365 * dayMs;
+
+/** Bytes that one more recipient of a message takes, about: its receipt and its entries in indices. */
+export const deliveryBytes = 512;

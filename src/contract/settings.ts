@@ -1,3 +1,5 @@
+import { deliveryBytes } from "./limits.js";
+
 const MiB = 1024 * 1024;
 
 /** What an operator may set of a broker: a whole number within its bounds. */
@@ -71,7 +73,7 @@ export const settings = {
     usual: 1024 * MiB,
     least: 4 * MiB,
     most: 1024 * 1024 * MiB,
-    what: "bytes of all messages that are kept, encoded, and 512 for each recipient; of one sender at most a quarter of what is free",
+    what: `bytes of all messages that are kept, encoded, and ${deliveryBytes} for each recipient; of one sender at most a quarter of what is free`,
   },
   closed_messages_days: {
     table: "retention",

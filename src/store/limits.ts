@@ -37,9 +37,6 @@ export const storeLimits: StoreLimits = storeLimitsOf(usualSettings);
 /** One sender may use one part in so many of what is free in a queue, or for all mail. */
 export const freeShare = 4;
 
-/** Bytes that one more recipient of a message takes, about: its receipt and its entries in indices. */
-export const deliveryBytes = 512;
-
 /** Messages that one call of `purge` looks at in a store on a disk. */
 export const purgeSliceMessages = 100;
 

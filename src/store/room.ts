@@ -1,5 +1,6 @@
 import { type Bound, StoreError, type StoreErrorCode } from "../broker/store.js";
-import { deliveryBytes, freeShare, type StoreLimits } from "./limits.js";
+import { deliveryBytes } from "../contract/limits.js";
+import { freeShare, type StoreLimits } from "./limits.js";
 
 /** How much of a bound is used, by one sender and by all. */
 export interface Use {

@@ -2,7 +2,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test, vi } from "vitest";
 import { MessageSchema, type PeerRef, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { Draft, EnqueueResult, Store } from "../../../src/broker/store.js";
-import { deliveryBytes } from "../../../src/store/limits.js";
+import { deliveryBytes } from "../../../src/contract/limits.js";
 import { accepted, alice, carol, draft, peerRef, send, sendFirst } from "./drafts.js";
 import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 

@@ -16,7 +16,8 @@ import {
   type ReceiptChange,
   type Store,
 } from "../../../src/broker/store.js";
-import { deliveryBytes, type StoreLimits } from "../../../src/store/limits.js";
+import { deliveryBytes } from "../../../src/contract/limits.js";
+import type { StoreLimits } from "../../../src/store/limits.js";
 import {
   mailProblem,
   queueProblem,

@@ -1,5 +1,5 @@
 import Database from "libsql";
-import { deliveryBytes } from "../../limits.js";
+import { deliveryBytes } from "../../../contract/limits.js";
 import { damagedFile } from "../failure.js";
 import { maxCheckedBytes, maxKey } from "../limits.js";
 import type { Migration } from "../schema.js";
