@@ -26,11 +26,7 @@ afterEach(() => broker[Symbol.asyncDispose]());
 
 test("hundreds of registrations of one peer at once keep nobody else waiting", async () => {
   const flooder = await broker.join({ name: "flooder", instanceId: "1" });
-  const honest = broker.client();
-  await honest.getServerInfo({});
-  let served = 0;
-  const underWay = deferred();
-  const calls = Array.from({ length: 600 }, async (_, index) => {
+  const { before, served } = await registerBeside(600, async (index) => {
     const conversationId = `codex:${index}`;
     const call = flooder.client.register({
       secret: flooder.secret,
@@ -38,36 +34,21 @@ test("hundreds of registrations of one peer at once keep nobody else waiting", a
       conversationId,
     });
     // Those that find no place are refused.
-    if ((await reasonOf(call)) !== "RATE_LIMITED") served++;
-    underWay.resolve();
+    return (await reasonOf(call)) !== "RATE_LIMITED";
   });
-  await underWay.promise;
-  const { created } = await honest.register({ secret: newSecret(), name: "honest" });
-  const servedBefore = served;
-  await Promise.all(calls);
-  expect(created).toBe(true);
-  expect(servedBefore).toBeLessThan(served / 2);
+  expect(before).toBeLessThan(served / 2);
   expect((await broker.join({ secret: flooder.secret, instanceId: "1" })).name).toBe("flooder");
 });
 
 test("long keyrings over many connections keep no newcomer waiting", async () => {
   const keyring = Array.from({ length: maxKeyring }, newSecret);
-  const honest = broker.client();
-  await honest.getServerInfo({});
-  let served = 0;
-  const underWay = deferred();
-  const calls = Array.from({ length: 30 }, async (_, index) => {
+  const count = 30;
+  const { before } = await registerBeside(count, async (index) => {
     const call = broker.client().register({ keyring, instanceId: String(index) });
     expect(await reasonOf(call)).toBe("PEER_NOT_FOUND");
-    served++;
-    underWay.resolve();
+    return true;
   });
-  await underWay.promise;
-  const { created } = await honest.register({ secret: newSecret(), name: "honest" });
-  const servedBefore = served;
-  await Promise.all(calls);
-  expect(created).toBe(true);
-  expect(servedBefore).toBeLessThan(calls.length / 2);
+  expect(before).toBeLessThan(count / 2);
 });
 
 test("a long keyring is read in slices, between which other work goes on", async () => {
@@ -131,3 +112,27 @@ test("a peer that is deleted twice at once is gone once, and leaves nothing behi
     true,
   );
 });
+
+/**
+ * Makes so many calls at once, and registers a newcomer when the first was answered. Resolves to how many
+ * were served, as each call says of itself, before the newcomer was and in all.
+ */
+async function registerBeside(
+  count: number,
+  call: (index: number) => Promise<boolean>,
+): Promise<{ before: number; served: number }> {
+  const honest = broker.client();
+  await honest.getServerInfo({});
+  let served = 0;
+  const underWay = deferred();
+  const calls = Array.from({ length: count }, async (_, index) => {
+    if (await call(index)) served++;
+    underWay.resolve();
+  });
+  await underWay.promise;
+  const { created } = await honest.register({ secret: newSecret(), name: "honest" });
+  const before = served;
+  await Promise.all(calls);
+  expect(created).toBe(true);
+  return { before, served };
+}
