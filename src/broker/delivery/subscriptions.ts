@@ -59,7 +59,7 @@ export class Subscriptions {
     this.#open.set(peerId, subscription);
     try {
       this.#remember(session, session.instanceId);
-      yield await this.#started(session, credit, await subscription.countOpen());
+      yield await this.#started(session, credit, subscription);
       yield* subscription.events(signal);
     } finally {
       subscription.leave();
@@ -98,9 +98,13 @@ export class Subscriptions {
   async #started(
     session: Session,
     credit: { messages: number; bytes: number },
-    open: number,
+    subscription: Subscription,
   ): Promise<SubscribeResponse> {
-    const peer = await this.#core.directory.describeOne(session.peer);
+    // Both are read in one turn of the store.
+    const [peer, open] = await Promise.all([
+      this.#core.directory.describeOne(session.peer),
+      subscription.countOpen(),
+    ]);
     const value = {
       peer,
       epoch: BigInt(session.epoch),
