@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { inboxMessages } from "../../src/client/limits.js";
+import { eventually } from "../support/test-broker.js";
+import type { Agent } from "./agent.js";
 import { TestHome } from "./test-home.js";
 
 test("500 messages that wait are read in 8 calls, oldest first, each once", async () => {
@@ -9,6 +11,7 @@ test("500 messages that wait are read in 8 calls, oldest first, each once", asyn
   await Promise.all(
     texts.map((message) => writer.facts("send_message", { to: "reader", message })),
   );
+  await seesWaiting(reader, texts.length);
   const pages: { text: string; redelivered?: true }[][] = [];
   let unread: number;
   do {
@@ -34,9 +37,17 @@ test("a page that is full, or as long as was asked for, waits for no more", asyn
       writer.facts("send_message", { to: "reader", message: `${index} ${long}` }),
     ),
   );
+  await seesWaiting(reader, inboxMessages + 6);
   const { messages: two } = await reader.facts("get_messages", { limit: 2 });
   expect(two).toHaveLength(2);
   const { messages, unread, more } = await reader.facts("get_messages");
   expect(messages).toHaveLength(2);
   expect({ unread, more }).toEqual({ unread: inboxMessages + 2, more: true });
 });
+
+/** What was accepted is on its way to its reader for some moments more: it has heard of all of it. */
+async function seesWaiting(reader: Agent, count: number): Promise<void> {
+  await eventually(async () =>
+    expect((await reader.facts("get_messages", { peek: true })).unread).toBe(count),
+  );
+}
