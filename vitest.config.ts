@@ -10,8 +10,9 @@ export default defineConfig({
     // printed, what fails twice fails.
     retry: process.env["CI"] === undefined ? 0 : 1,
     // A test that asserts nothing, or returns before it does, fails.
-    expect: { requireAssertions: true },
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // What is waited for is waited for as long as a machine may take that is ten times as slow.
+    expect: { requireAssertions: true, poll: { timeout: 60_000 } },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

@@ -5,10 +5,10 @@ import { Outcome, type PeerScope } from "../../gen/peerline/v1/broker_service_pb
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { PeerKind, ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
 import { StoreError, type Store, type StoreErrorCode } from "../../src/broker/store.js";
-import { systemClock } from "../../src/clock.js";
 import type { StoreLimits } from "../../src/store/limits.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import { reasonsOfAny, reasonsOfCalls } from "../support/listed-reasons.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import {
   entryReason,
   newSecret,
@@ -34,6 +34,8 @@ interface Scene {
 type Provoke = (scene: Scene) => Promise<unknown>;
 
 const twins = "0000cafe";
+/** It stands still: no burst comes back, however long the calls that use it up take. */
+const clock = new StoppedClock();
 const send = (from: TestPeer, more: object = {}): Promise<{ messageId: string }> =>
   from.client.sendMessage({ to: ["web"], text: randomUUID(), ...more });
 
@@ -332,7 +334,7 @@ test.each(
   if (`${call} ${reason}` === "Register LIMIT_REACHED") {
     for (let number = 3; number <= 10_000; number++) await store.createPeer(peer(number));
   }
-  await using broker = await startTestBroker({ store });
+  await using broker = await startTestBroker({ store, clock });
   const scene = {
     broker,
     operator: broker.client(operatorToken),
@@ -363,7 +365,7 @@ function entryReasonIn(answer: unknown): string {
 
 /** A store that can be told to fail, with two peers whose ids have one ending. */
 async function placeStore(limits: Partial<StoreLimits>, failures: Failures): Promise<Store> {
-  const store = openMemoryStore({ clock: systemClock, limits });
+  const store = openMemoryStore({ clock, limits });
   for (const number of [1, 2]) await store.createPeer(peer(number));
   const guard = <T extends object>(target: T): T =>
     new Proxy(target, {
@@ -383,7 +385,7 @@ async function placeStore(limits: Partial<StoreLimits>, failures: Failures): Pro
 
 function peer(number: number): Parameters<Store["createPeer"]>[0] {
   const part = String(number).padStart(4, "0");
-  const now = systemClock.now();
+  const now = clock.now();
   return {
     peerId: `019a0000-0000-7000-8000-${part}${number < 3 ? twins : part.repeat(2)}`,
     name: `twin-${number}`,

@@ -82,7 +82,7 @@ describe("a client that comes back", () => {
     await eventually(() => expect(triesMs.length).toBeGreaterThan(3));
     await using second = await startTestBroker({ store });
     ({ address } = second);
-    await eventually(() => expect(ci.line.state).toBe("live"), 10_000);
+    await eventually(() => expect(ci.line.state).toBe("live"));
     expect(ci.line.peer?.peerId).toBe(before?.peerId);
     expect(states).toEqual(["live", "attaching", "live"]);
     // Each wait is at least half of what it would be without chance: 100 and 200 ms.

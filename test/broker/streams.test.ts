@@ -12,7 +12,7 @@ import {
 } from "../../src/broker/limits.js";
 import { Directory } from "../../src/broker/peers/directory.js";
 import { Sessions, type Credential } from "../../src/broker/peers/sessions.js";
-import { sleep, systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/clock.js";
 import { Code } from "../../src/rpc/error.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import { peer } from "../contract/store/peers.js";
@@ -52,7 +52,6 @@ describe("streams that nobody reads", () => {
     const { client } = await broker.join({ name: "flood" });
     const streams = Array.from({ length: 60 }, () => client.watchPeers({})[Symbol.asyncIterator]());
     await Promise.all(streams.map((stream) => stream.next()));
-    await sleep(100);
     const ends = await Promise.all(
       streams.map(async (stream) => {
         try {
@@ -105,8 +104,7 @@ describe("streams that nobody reads", () => {
     const stream = reader.subscribe({ maxMessages: 1024, maxBytes: BigInt(16 * KiB * KiB) });
     await stream.expect("started");
     await stream.expect("delivery");
-    await sleep(300);
-    const leased = await countLeased(broker);
+    const leased = await steadyLeased(broker);
     expect(leased).toBeGreaterThan(1);
     expect(leased * 15 * KiB).toBeLessThan(4 * maxAheadBytes);
     for (let index = 1; index < count; index++) {
@@ -125,7 +123,7 @@ describe("streams that nobody reads", () => {
     }
     const older = reader.subscribe({ maxMessages: 1024, maxBytes: BigInt(16 * KiB * KiB) });
     await older.expect("started");
-    await sleep(300);
+    await steadyLeased(broker);
     const newer = reader.subscribe({ maxMessages: 1024, maxBytes: BigInt(16 * KiB * KiB) });
     await newer.expect("started");
     // What was on its way still comes; what only waited in the broker does not.
@@ -201,6 +199,18 @@ async function openStream(streams: Streams, caller: Credential, kind: StreamKind
 
 async function* endless(): AsyncGenerator<number> {
   for (let index = 0; ; index++) yield index;
+}
+
+/** How many messages are leased, once no more are: the stream that takes them waits for its reader. */
+async function steadyLeased(broker: TestBroker): Promise<number> {
+  let leased = 0;
+  return eventually(async () => {
+    const before = leased;
+    leased = await countLeased(broker);
+    expect(leased).toBeGreaterThan(1);
+    expect(leased, "until no more are leased").toBe(before);
+    return leased;
+  });
 }
 
 async function countLeased(broker: TestBroker): Promise<number> {

@@ -33,8 +33,16 @@ async function call(method: string, data: object, token?: string): Promise<Recor
   return JSON.parse(result.stdout) as Record<string, never>;
 }
 
-async function register(name: string): Promise<string> {
-  return (await call("Register", { secret: newSecret(), name }))["sessionToken"] ?? "";
+/** A new peer, with the name that it got: a second try meets the peers of the first. */
+async function register(wanted: string): Promise<{ name: string; token: string }> {
+  const { peer, sessionToken } = (await call("Register", {
+    secret: newSecret(),
+    name: wanted,
+  })) as {
+    peer?: { name: string };
+    sessionToken?: string;
+  };
+  return { name: peer?.name ?? "", token: sessionToken ?? "" };
 }
 
 test("lists and describes the services over reflection", async () => {
@@ -48,7 +56,7 @@ test("lists and describes the services over reflection", async () => {
 
 test("subscribes in one terminal and acknowledges from another", async () => {
   const [sender, reader] = [await register("sender"), await register("reader")];
-  const header = ["-H", `authorization: Bearer ${reader}`];
+  const header = ["-H", `authorization: Bearer ${reader.token}`];
   await using stream = new Running(
     buf,
     args(...header, "-d", "{}", `${service}/Subscribe`),
@@ -61,18 +69,18 @@ test("subscribes in one terminal and acknowledges from another", async () => {
     return JSON.parse(text) as Record<string, Record<string, string>>;
   };
   expect(await event()).toHaveProperty("started");
-  await call("SendMessage", { to: ["reader"], text: "hello" }, sender);
+  await call("SendMessage", { to: [reader.name], text: "hello" }, sender.token);
   const deliveryId = (await event())["delivery"]?.["deliveryId"];
   const acked = await call(
     "AckMessages",
     { acks: [{ deliveryId, outcome: "OUTCOME_CONFIRMED" }] },
-    reader,
+    reader.token,
   );
   expect(acked).toEqual({ results: [{ deliveryId, state: "RECEIPT_STATE_CONFIRMED" }] });
 });
 
 test("is told what is wrong", async () => {
-  const token = await register("curious");
+  const { token } = await register("curious");
   await expect(call("SendMessage", { to: ["nobody"], text: "x" }, token)).rejects.toThrow(
     'no peer is named \\\"nobody\\\"',
   );

@@ -56,9 +56,12 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
   };
 
   test("registers, sends, subscribes in one process and acknowledges from another", async () => {
-    const [name, alice = ""] = (await peer(newSecret(), "register", "alice")).output.split(" ");
-    const [, bob = ""] = (await peer(newSecret(), "register", "bob")).output.split(" ");
-    expect(name).toBe("alice");
+    // A second try meets the peers of the first, which have the names that are asked for.
+    const register = async (name: string) =>
+      (await peer(newSecret(), "register", name)).output.split(" ");
+    const [name, alice = ""] = await register("alice");
+    const [bobName = "", bob = ""] = await register("bob");
+    expect(name).toMatch(/^alice(-\d+)?$/);
 
     await using subscription = new Running(
       python,
@@ -66,7 +69,7 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
       environment,
     );
     expect(await subscription.line()).toBe("started");
-    const sent = await peer(alice, "send", "bob", "héllo");
+    const sent = await peer(alice, "send", bobName, "héllo");
     expect(sent.output).toMatch(/^[0-9a-f-]{36} RECEIPT_STATE_(QUEUED|LEASED)$/);
     const [, deliveryId = "", text] = (await subscription.line()).split(" ");
     expect(text).toBe("héllo");
@@ -102,14 +105,14 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
             client.getMessage({ messageId }, options),
           );
           expect(record?.receipts).toMatchObject([{ state: ReceiptState.ANSWERED }]);
-        }, 20_000);
+        });
       }
     };
     try {
       await api.ready();
       const shown: string[] = [];
       await using first = start();
-      await eventually(() => send("one"), 20_000);
+      await eventually(() => send("one"));
       await answered();
       process.kill(await brokerPid(), "SIGKILL");
       for (const text of ["two", "three", "four"]) await send(text);

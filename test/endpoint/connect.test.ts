@@ -69,7 +69,7 @@ test("refuses a home that is unusable", async () => {
   });
 });
 
-test("gives up on a process that listens and does not answer", { timeout: 30_000 }, async () => {
+test("gives up on a process that listens and does not answer", async () => {
   const socket = await listenSilently();
   const config = readConfig({ PEERLINE_BROKER: `unix:${socket}` });
   await expect(connectBroker({ config, program, start: false })).rejects.toMatchObject({

@@ -7,6 +7,7 @@ import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { lookIntoHome } from "../../src/endpoint/home.js";
 import { connect } from "../../src/endpoint/open-line.js";
 import { program } from "../support/program.js";
+import { eventually } from "../support/test-broker.js";
 
 let home: string;
 
@@ -44,8 +45,10 @@ test("a program starts the broker, and is the same peer again, with a secret of 
     const { pid } = await again.call((client, options) => client.getServerInfo({}, options));
     await again.close();
     process.kill(pid, "SIGTERM");
+    // It writes to its home until then.
+    await eventually(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"));
   }
-}, 30_000);
+});
 
 test("what cannot be used is refused at once, and named", async () => {
   await expect(connect({ name: "system" }, program)).rejects.toMatchObject({

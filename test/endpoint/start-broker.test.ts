@@ -101,10 +101,10 @@ test("an abort ends the wait, not the broker", async () => {
   const { signal } = controller;
   const started = startBroker({ home, program, environment: {}, signal });
   started.catch(() => {});
-  await expect.poll(() => contentsOf(home, "pid"), { timeout: 20_000 }).toBeDefined();
+  await expect.poll(() => contentsOf(home, "pid")).toBeDefined();
   controller.abort(new Error("enough"));
   await expect(started).rejects.toThrow("enough");
-  await expect.poll(() => contentsOf(home, "outlived"), { timeout: 20_000 }).toBeDefined();
+  await expect.poll(() => contentsOf(home, "outlived")).toBeDefined();
 });
 
 /** A home, and a program that stands for a broker. It must end by itself. */

@@ -61,7 +61,7 @@ describe("a client that connects thousands of times", () => {
         const { descriptors } = readProcess(pid);
         expect(descriptors).toBeLessThan(most + otherDescriptors);
         expect(sockets.filter(({ destroyed }) => destroyed).length).toBeGreaterThanOrEqual(beyond);
-      }, 30_000);
+      });
       const full = readProcess(pid);
       console.log(
         `connections: the broker has ${before.rssMiB.toFixed(0)} MiB before and ${full.rssMiB.toFixed(0)} MiB with ${full.descriptors} descriptors`,
@@ -81,7 +81,7 @@ describe("a client that connects thousands of times", () => {
       for (const socket of sockets) socket.destroy();
       await eventually(() => {
         expect(readProcess(pid).descriptors).toBeLessThan(before.descriptors + 10);
-      }, 30_000);
+      });
       for (const { agent } of honest) await agent.expectAllKept();
       expect(await defectsIn(home.path)).toEqual([]);
     },

@@ -32,7 +32,7 @@ export class SubscriberProcess implements AsyncDisposable {
     const subscriber = new SubscriberProcess(child);
     await eventually(() => {
       if (!subscriber.lines.includes("online")) throw new Error(`${name} is not online`);
-    }, 20_000);
+    });
     return subscriber;
   }
 

@@ -3,6 +3,7 @@ import type { Connection } from "../../src/rpc/server.js";
 import { aborted } from "./aborted.js";
 import { collect } from "./collect.js";
 import { openEcho, startEcho } from "./echo-server.js";
+import { eventually } from "../support/test-broker.js";
 
 /** Handlers that note the connection of each call. */
 async function startNoting() {
@@ -41,15 +42,15 @@ test("a connection outlives its calls, and tells its end once the client is gone
   connection?.closed.addEventListener("abort", listener);
   expect(connection?.closed.aborted).toBe(false);
   channel.close();
-  await vi.waitFor(() => expect(connection?.closed.aborted).toBe(true));
+  await eventually(() => expect(connection?.closed.aborted).toBe(true));
   expect(listener).toHaveBeenCalledOnce();
 });
 
 test("a connection ends with its server, also under a stream that is open", async () => {
   const { client, server, seen } = await startNoting();
   const reading = collect(client.repeat({})).catch(() => undefined);
-  await vi.waitFor(() => expect(seen).toHaveLength(1));
+  await eventually(() => expect(seen).toHaveLength(1));
   await server.stop(0);
   await reading;
-  await vi.waitFor(() => expect(seen[0]?.closed.aborted).toBe(true));
+  await eventually(() => expect(seen[0]?.closed.aborted).toBe(true));
 });

@@ -25,7 +25,10 @@ async function startRelay(target: string): Promise<{ address: string; connection
   const connections: Socket[] = [];
   const relay = createServer((socket) => {
     connections.push(socket);
-    socket.pipe(connect(target.slice("unix:".length))).pipe(socket);
+    const server = connect(target.slice("unix:".length));
+    // What either still writes when the other has gone is lost, and no failure.
+    for (const end of [socket, server]) end.on("error", () => undefined);
+    socket.pipe(server).pipe(socket);
   });
   relay.listen(address.slice("unix:".length));
   onTestFinished(() => void relay.close());

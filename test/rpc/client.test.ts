@@ -15,6 +15,7 @@ import { freePort } from "./free-port.js";
 import { EchoRequestSchema, EchoService } from "./gen/echo_pb.js";
 import { openRawClient, rawEcho } from "./raw-client.js";
 import { steady } from "./steady.js";
+import { eventually } from "../support/test-broker.js";
 
 test("carries all four kinds of calls", async () => {
   const { client } = await startEcho();
@@ -115,10 +116,18 @@ test("connects again when the server is back", async () => {
 });
 
 test("ends a call on both sides when its deadline passes", async () => {
-  const started = deferred<AbortSignal>();
-  const { client, defects } = await startEcho({ echo: stuck(started.resolve) });
-  expect((await failure(client.echo({}, { timeoutMs: 100 }))).code).toBe(Code.DeadlineExceeded);
-  const signal = await started.promise;
+  const started: AbortSignal[] = [];
+  const { client, defects } = await startEcho({ echo: stuck((signal) => started.push(signal)) });
+  let timeoutMs = 100;
+  const signal = await eventually(async () => {
+    const { code } = await failure(client.echo({}, { timeoutMs }));
+    expect(code).toBe(Code.DeadlineExceeded);
+    // Of a call that takes longer than that to its server, the server never hears.
+    timeoutMs *= 2;
+    const [heard] = started;
+    if (heard === undefined) throw new Error("the deadline passed before the call was there");
+    return heard;
+  });
   await aborted(signal);
   expect(signal.reason).toMatchObject({ name: "RpcError", code: Code.Cancelled });
   expect(defects).toEqual([]);
@@ -317,7 +326,7 @@ test("takes requests no faster than the server reads them, and returns the itera
   expect(before).toBeLessThan(1_000);
   reading.resolve();
   expect((await call).text).toBe("enough");
-  await vi.waitFor(() => expect(returned).toBe(true));
+  await eventually(() => expect(returned).toBe(true));
 });
 
 test("refuses text that would arrive changed, and says where it is", async () => {

@@ -201,7 +201,7 @@ describe("of all calls that are open", () => {
     for (let index = 0; index < 6; index++) {
       taken.push(...openMany(openRawSession(address), repeatPath, 200));
     }
-    await eventually(() => expect(taken.filter(({ closed }) => closed).length).toBe(100), 20_000);
+    await eventually(() => expect(taken.filter(({ closed }) => closed).length).toBe(100));
     const statuses = agents.map(async (session) => {
       const [echo] = openMany(session, echoPath, 1);
       return await new Promise((done) => {

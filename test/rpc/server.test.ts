@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { getEventListeners, once, type EventEmitter } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { Metadata } from "@grpc/grpc-js";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { Code, RpcError } from "../../src/rpc/error.js";
 import { maxErrorMessageBytes, maxMessageBytes } from "../../src/rpc/limits.js";
 import { createServer } from "../../src/rpc/server.js";
@@ -23,6 +23,7 @@ import {
 import { frame } from "./frame.js";
 import { openRawSession, openRawStream } from "./raw-session.js";
 import { steady } from "./steady.js";
+import { eventually } from "../support/test-broker.js";
 
 test("an error that is no RpcError reaches the caller bare, and is reported once", async () => {
   const { client, defects } = await startEcho({
@@ -64,7 +65,7 @@ test("the echo of an abort is no defect; another error after it is one", async (
   });
   await failure(client.echo({}, { timeoutMs: 50 }));
   for await (const _ of client.repeat({})) break;
-  await vi.waitFor(() => expect(defects).toHaveLength(1));
+  await eventually(() => expect(defects).toHaveLength(1));
   expect(defects[0]?.error).toEqual(new TypeError("in the end"));
 });
 

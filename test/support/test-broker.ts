@@ -267,8 +267,8 @@ export function entryReason({ error }: { error?: Status | undefined }): string |
   return error === undefined ? undefined : reasonIn(errorOf(error));
 }
 
-/** Waits until `check` holds; fails with the last error after `timeoutMs`. */
-export async function eventually<T>(check: () => Promise<T> | T, timeoutMs = 15_000): Promise<T> {
+/** Waits until `check` holds; fails with the last error after `timeoutMs`, which no machine should take. */
+export async function eventually<T>(check: () => Promise<T> | T, timeoutMs = 60_000): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {

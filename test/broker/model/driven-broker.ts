@@ -29,7 +29,8 @@ export interface StorePlace extends AsyncDisposable {
   close(store: Store): Promise<void>;
 }
 
-const deliveryTimeoutMs = 3000;
+/** Longer than it takes on any machine: what never comes is a failure, and nothing else waits for it. */
+const deliveryTimeoutMs = 30_000;
 
 /** A real broker, its peers and their streams; every event is held against the model as it comes. */
 export class DrivenBroker implements AsyncDisposable {

@@ -1,10 +1,11 @@
 import { toBinary } from "@bufbuild/protobuf";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { MessageSchema, type PeerRef, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { Draft, EnqueueResult, Store } from "../../../src/broker/store.js";
 import { deliveryBytes } from "../../../src/contract/limits.js";
 import { accepted, alice, carol, draft, peerRef, send, sendFirst } from "./drafts.js";
 import { openStore, type StoreTechnology, testReopened } from "./technology.js";
+import { eventually } from "../../support/test-broker.js";
 
 const dave = peerRef("dave");
 const retention = { retentionMs: 60_000, pruneIntervalMs: 1000 };
@@ -108,7 +109,7 @@ export function defineBoundContract(technology: StoreTechnology): void {
       await store.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
       expect(await sendUntilRefused(store, alice, { text })).toEqual([0, "MAIL_FULL"]);
       clock.advance(retention.retentionMs + 1);
-      await vi.waitFor(() => send(store, { text }));
+      await eventually(() => send(store, { text }));
       expect(await sendUntilRefused(store, alice, { text })).toEqual([0, "MAIL_FULL"]);
     });
 

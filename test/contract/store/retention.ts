@@ -1,8 +1,9 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { alice, bob, carol, draft, send, sendFirst } from "./drafts.js";
 import { listTexts } from "./history.js";
 import { openStore, type StoreTechnology } from "./technology.js";
+import { eventually } from "../../support/test-broker.js";
 
 const limits = { retentionMs: 60_000, pruneIntervalMs: 1000 };
 
@@ -24,7 +25,7 @@ export function defineRetentionContract(technology: StoreTechnology): void {
       const young = await sendFirst(store, { text: "young" });
       await store.advance(bob.peerId, young.seq, { state: ReceiptState.CONFIRMED });
 
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         expect(await listTexts(store)).toEqual(["young", "open", "open for carol"]);
       });
       expect(await store.getReceipt(bob.peerId, closed.seq)).toBeUndefined();
@@ -49,7 +50,7 @@ export function defineRetentionContract(technology: StoreTechnology): void {
       expect(await store.removePeer(carol.peerId)).toBe(false);
       clock.advance(limits.retentionMs + 1);
       await send(store, { from: alice });
-      await vi.waitFor(async () => expect(await store.removePeer(carol.peerId)).toBe(true));
+      await eventually(async () => expect(await store.removePeer(carol.peerId)).toBe(true));
       expect(await store.removePeer(bob.peerId)).toBe(false);
     });
   });

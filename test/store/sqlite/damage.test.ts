@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { Bell, silent } from "../../contract/store/bell.js";
 import { PeerRefSchema, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { alice, ample, bob, draft, send, sendFirst, texts } from "../../contract/store/drafts.js";
@@ -8,6 +8,7 @@ import { peersOfTrial } from "../../faults/flipped-peers.js";
 import { execute } from "./execute.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
+import { eventually } from "../../support/test-broker.js";
 
 // One bit of the text flipped: the row still decodes, to another text.
 const flipped = `body = CAST(replace(CAST(body AS TEXT), 'secret', 'sebret') AS BLOB)`;
@@ -31,7 +32,7 @@ test.each([
   const bell = new Bell();
   const reader = store.openQueue(bob.peerId, bell);
   expect(texts(await reader.next({ ...ample, maxMessages: 1 }))).toEqual(["whole"]);
-  await vi.waitFor(() => expect(bell.deadLettered).toHaveLength(1));
+  await eventually(() => expect(bell.deadLettered).toHaveLength(1));
   expect(bell.deadLettered[0]).toMatchObject({ from: alice, messageId, moved: true });
   expect(bell.deadLettered[0]?.receipt).toMatchObject({ seq, state: ReceiptState.DEAD_LETTERED });
   expect(await store.health()).toMatchObject({ writable: true, damagedMessages: 1 });
@@ -72,7 +73,7 @@ test("a delivery whose message is gone is dead-lettered and blocks nothing", asy
   expect(await store.openQueue(bob.peerId, silent).backlog()).toMatchObject({ unread: 1 });
   // Whose it was is known from the delivery; what only the message held is gone.
   const from = create(PeerRefSchema, { peerId: alice.peerId });
-  await vi.waitFor(() => expect(bell.deadLettered).toMatchObject([{ from, messageId: "" }]));
+  await eventually(() => expect(bell.deadLettered).toMatchObject([{ from, messageId: "" }]));
 });
 
 test("damage is told also when the reader that met it was replaced", async () => {
@@ -87,7 +88,7 @@ test("damage is told also when the reader that met it was replaced", async () =>
   const underWay = store.openQueue(bob.peerId, bell).next(ample);
   store.openQueue(bob.peerId, silent);
   expect(await underWay).toEqual([]);
-  await vi.waitFor(() => expect(bell.deadLettered).toMatchObject([{ messageId }]));
+  await eventually(() => expect(bell.deadLettered).toMatchObject([{ messageId }]));
   expect(bell.rings).toBe(0);
 });
 
@@ -103,7 +104,7 @@ test("a text that is no UTF-8 ends nothing but its row", async () => {
   expect(await listTexts(store)).toEqual(["whole"]);
   const bell = new Bell();
   expect(texts(await store.openQueue(bob.peerId, bell).next(ample))).toEqual(["whole"]);
-  await vi.waitFor(() => expect(bell.deadLettered).toHaveLength(1));
+  await eventually(() => expect(bell.deadLettered).toHaveLength(1));
   expect(await store.getReceipt(bob.peerId, whole.seq)).toBeDefined();
 });
 
@@ -145,7 +146,7 @@ test("a message and a receipt that are both damaged are a dead letter for good",
   const store = await openStore(path);
   const bell = new Bell();
   expect(await store.openQueue(bob.peerId, bell).next(ample)).toEqual([]);
-  await vi.waitFor(() => expect(bell.deadLettered).toMatchObject([{ from: alice, moved: true }]));
+  await eventually(() => expect(bell.deadLettered).toMatchObject([{ from: alice, moved: true }]));
   await expect(store.redrive(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
   const { moved } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
   expect(moved).toBe(false);

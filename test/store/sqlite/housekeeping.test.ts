@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { send } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
@@ -6,6 +6,7 @@ import { workerUrl } from "./built-worker.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
 import { workerProgram } from "./worker-program.js";
+import { eventually } from "../../support/test-broker.js";
 
 test("a defect of housekeeping is told, and stops nothing", async () => {
   const path = temporaryDatabase();
@@ -17,12 +18,12 @@ test("a defect of housekeeping is told, and stops nothing", async () => {
     workerUrl: workerThatCannotPrune(path),
     onDefect: (error) => defects.push(error),
   });
-  await vi.waitFor(() => expect(defects).toHaveLength(1));
+  await eventually(() => expect(defects).toHaveLength(1));
   expect(defects[0]).toMatchObject({ message: "a defect of pruning" });
   await send(store, { text: "1" });
   clock.advance(1001);
   await send(store, { text: "2" });
-  await vi.waitFor(() => expect(defects).toHaveLength(2));
+  await eventually(() => expect(defects).toHaveLength(2));
   expect(await listTexts(store)).toEqual(["2", "1"]);
 });
 
@@ -36,11 +37,11 @@ test("the next round comes in time though the clock is set back", async () => {
     workerUrl: workerThatCannotPrune(path),
     onDefect: (error) => rounds.push(error),
   });
-  await vi.waitFor(() => expect(rounds).toHaveLength(1));
+  await eventually(() => expect(rounds).toHaveLength(1));
   clock.setForward(-3_600_000);
   clock.advance(1001);
   await send(store);
-  await vi.waitFor(() => expect(rounds).toHaveLength(2));
+  await eventually(() => expect(rounds).toHaveLength(2));
 });
 
 test("housekeeping that the close interrupts is no defect", async () => {

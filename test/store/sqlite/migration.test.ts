@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Database from "libsql";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { backUp } from "../../../src/store/sqlite/migrate.js";
 import { migrations } from "../../../src/store/sqlite/schema.js";
 import { send } from "../../contract/store/drafts.js";
@@ -14,6 +14,7 @@ import { openStore } from "./open-store.js";
 import { query } from "./query.js";
 import { smallDisk } from "./small-disk.js";
 import { temporaryDatabase } from "./temporary-database.js";
+import { eventually } from "../../support/test-broker.js";
 
 const version = migrations.length;
 const addColour = "ALTER TABLE message ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';";
@@ -67,7 +68,7 @@ test("kill -9 in the middle of a migration leaves the database as it was", async
   const child = await startMigration(path, [long]);
   // What does not fit into the cache is in the log, without its commit.
   const isUnderWay = () => existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 1_000_000;
-  await vi.waitFor(() => expect(isUnderWay()).toBe(true), { timeout: 20_000, interval: 10 });
+  await eventually(() => expect(isUnderWay()).toBe(true));
   child.kill("SIGKILL");
   await once(child, "exit");
 

@@ -1,11 +1,12 @@
 import { statSync } from "node:fs";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { bob, send, sendFirst } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
+import { eventually } from "../../support/test-broker.js";
 
 const limits = { retentionMs: 60_000, pruneIntervalMs: 1000 };
 
@@ -27,7 +28,7 @@ test("the file shrinks when much was forgotten", async () => {
 
   clock.advance(limits.retentionMs + 1);
   const reopened = await openStore(path, { clock, limits });
-  await vi.waitFor(async () => expect(await listTexts(reopened)).toEqual([]), { timeout: 10_000 });
+  await eventually(async () => expect(await listTexts(reopened)).toEqual([]));
   // Each call shares its transaction with one slice of what is given back to the file system.
   for (let slice = 0; slice < 40; slice += 1) await reopened.health();
   const { bytes, freeBytes } = await reopened.health();
@@ -49,8 +50,6 @@ test("pruning goes on where it was interrupted, and spares what is open", async 
   }
   clock.advance(limits.retentionMs + 1);
   await send(store, { text: "young" });
-  await vi.waitFor(async () => expect(await listTexts(store)).toHaveLength(31), {
-    timeout: 10_000,
-  });
+  await eventually(async () => expect(await listTexts(store)).toHaveLength(31));
   expect(new Set(await listTexts(store))).toEqual(new Set(["young", "open"]));
 });

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { peersOfTrial } from "../../faults/flipped-peers.js";
@@ -11,6 +11,7 @@ import { listTexts } from "../../contract/store/history.js";
 import { openStore } from "./open-store.js";
 import { query } from "./query.js";
 import { temporaryDatabase } from "./temporary-database.js";
+import { eventually } from "../../support/test-broker.js";
 
 const pageBytes = 4096;
 
@@ -36,7 +37,7 @@ test("what is lost with an unreadable page is dead-lettered, and its sender told
   const { store } = await openTelling(path);
   const bell = new Bell();
   const offered = await store.openQueue(bob.peerId, bell).next(ample);
-  await vi.waitFor(() => expect(bell.deadLettered).toHaveLength(45 - offered.length));
+  await eventually(() => expect(bell.deadLettered).toHaveLength(45 - offered.length));
   for (const { from, receipt } of bell.deadLettered) {
     expect(from.peerId).toBe("alice-id");
     expect(receipt.state).toBe(ReceiptState.DEAD_LETTERED);
