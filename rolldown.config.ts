@@ -24,6 +24,7 @@ export const program = defineConfig({
     withoutSchemaChecker(),
     licensesOfBundledPackages("THIRD-PARTY-LICENSES.txt"),
     partsOfHosts(),
+    oneByteEach(),
     inPlace(),
   ],
   output: {
@@ -36,9 +37,20 @@ export const program = defineConfig({
     chunkFileNames: "chunks/[name]-[hash].js",
     codeSplitting: {
       groups: [
+        // What a broker needs besides, too: it would hold all that is in a file with it.
+        { name: "toml", test: /\/node_modules\/smol-toml\//, priority: 5 },
+        {
+          name: "base",
+          test: /\/src\/(?:abort-scope|cli\/report-late|contract\/(?!settings)[^/]+|endpoint\/(?:config|version))\.ts$/,
+          priority: 4,
+        },
         // What an agent's process loads before it answers its host, and what it loads then: a file each.
         { name: "mcp", test: /\/src\/cli\/commands\/mcp\.ts$/, priority: 3 },
-        { name: "line", test: /\/src\/(?:endpoint\/connect|client\/line)\.ts$/, priority: 2 },
+        {
+          name: "line",
+          test: /\/src\/(?:endpoint\/(?:connect|secrets)|client\/line)\.ts$/,
+          priority: 2,
+        },
         { name: "adapter", test: /\/src\/mcp\/adapter\.ts$/, priority: 1 },
       ],
     },
@@ -68,6 +80,7 @@ const client = defineConfig({
   ...common,
   input: "src/index.ts",
   external: /^@(?:grpc\/grpc-js|bufbuild\/protobuf)(?:\/|$)/,
+  plugins: [oneByteEach()],
   output: {
     dir: "dist",
     format: "esm",
@@ -95,6 +108,30 @@ function withoutSchemaChecker(): Plugin {
           }`
         : undefined,
   };
+}
+
+/**
+ * Writes each character beyond Latin-1 as an escape. V8 holds the text of a file as long as the program
+ * runs, with two bytes for each character where a single one does not fit into one.
+ */
+function oneByteEach(): Plugin {
+  const beyond = /[^\0-\xff]/g;
+  return {
+    name: "one-byte-each",
+    generateBundle(_options, bundle) {
+      for (const output of Object.values(bundle)) {
+        if (output.type !== "chunk") continue;
+        if (/raw`[^`]*[^\0-\xff]/.test(output.code)) {
+          throw new Error(`${output.fileName} has a raw text that an escape would change`);
+        }
+        output.code = output.code.replaceAll(beyond, escaped);
+      }
+    },
+  };
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** Writes the licence text of each package that ends up in the bundle to one file of the output. */

@@ -10,8 +10,12 @@ if (major < 20 || (major === 20 && minor < 19)) {
 } else {
   const program = fileURLToPath(import.meta.url);
   const argv = process.argv.slice(2);
-  if (argv.length === 1 && argv[0] === "mcp") {
+  // What runs for long loads no command line, whose parts it would hold to its end.
+  const only = argv.length === 1 ? argv[0] : undefined;
+  if (only === "mcp") {
     process.exitCode = await (await import("./cli/commands/mcp.js")).runMcp(program);
+  } else if (only === "broker") {
+    process.exitCode = await (await import("./cli/commands/broker.js")).runBrokerAlone();
   } else {
     process.exitCode = await (await import("./cli/program.js")).runProgram(argv, program);
   }

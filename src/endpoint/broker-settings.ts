@@ -1,5 +1,4 @@
 import { lstatSync } from "node:fs";
-import { parse, TomlError } from "smol-toml";
 import {
   settingNames,
   settings,
@@ -21,7 +20,7 @@ export async function readBrokerSettings(path: string): Promise<BrokerSettings> 
   const text = await readText(path);
   if (text === undefined) return usualSettings;
   const given = new Map<SettingName, number>();
-  for (const [table, values] of Object.entries(parseToml(path, text))) {
+  for (const [table, values] of Object.entries(await parseToml(path, text))) {
     const names = namesIn(table);
     if (names.length === 0 || !isTable(values)) {
       const known = [...new Set(settingNames.map((name) => `[${settings[name].table}]`))];
@@ -59,7 +58,9 @@ function absent(path: string): undefined {
   throw new EndpointError("CONFIG_INVALID", `${path} is no regular file. Move it away.`);
 }
 
-function parseToml(path: string, text: string): Record<string, unknown> {
+// The parser is loaded where there is a file: most brokers have none.
+async function parseToml(path: string, text: string): Promise<Record<string, unknown>> {
+  const { parse, TomlError } = await import("smol-toml");
   try {
     return parse(text, { integersAsBigInt: "asNeeded" });
   } catch (cause) {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -11,7 +11,7 @@ import { readWal } from "../../src/store/sqlite/damage/wal.js";
 import { Agent } from "../mcp/agent.js";
 import { initialize, RawAgent } from "../mcp/raw-agent.js";
 import { cannotRead, readProcess } from "../support/process-reading.js";
-import { startBrokerHome, type BrokerHome } from "../support/program.js";
+import { program, startBrokerHome, type BrokerHome } from "../support/program.js";
 import { eventually, newSecret } from "../support/test-broker.js";
 import { CountingProxy } from "./counting-proxy.js";
 
@@ -22,8 +22,32 @@ import { CountingProxy } from "./counting-proxy.js";
 describe("what is loaded", () => {
   test("an agent's process answers its host before it loads what needs a broker", async () => {
     const loaded = await loadedFiles((agent) => agent.write(initialize));
-    expect(loaded.files.length).toBeLessThanOrEqual(3);
+    expect(loaded.files.length).toBeLessThanOrEqual(4);
     expect(loaded.bytes).toBeLessThan(190_000);
+  });
+
+  test("a broker loads no command line, and nothing that is for agents alone", async () => {
+    const loaded = await filesLoadedBy(async (env) => {
+      const home = await startBrokerHome({ env });
+      await home[Symbol.asyncDispose]();
+    });
+    expect(loaded.bytes).toBeLessThan(780_000);
+    const all = loaded.files.map((file) => readFileSync(file, "utf8")).join("");
+    // What each says somewhere: zod, the SDK of MCP, the hosts, and the command line.
+    for (const words of ["invalid_union", "tools/list", "claude-code", "outputError"]) {
+      expect(all).not.toContain(words);
+    }
+  });
+
+  test("V8 holds each of the program's files with one byte for a character", () => {
+    const folder = dirname(program);
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    const scripts = files.filter((name) => name.endsWith(".js"));
+    expect(scripts.length).toBeGreaterThan(3);
+    const wide = scripts.filter((name) =>
+      /[^\0-\xff]/.test(readFileSync(join(folder, name), "utf8")),
+    );
+    expect(wide).toEqual([]);
   });
 
   test("all that it ever needs is a few files more", async () => {
@@ -174,25 +198,33 @@ async function brokerPid({ socket }: BrokerHome): Promise<number> {
   }
 }
 
-/** The program's own files that the process has loaded by its end, which comes when it has nothing more to load. */
-async function loadedFiles(begin: (agent: RawAgent) => void) {
+/** What an agent's process has loaded by its end, which comes when it has nothing more to load. */
+function loadedFiles(begin: (agent: RawAgent) => void) {
+  return filesLoadedBy(async (coverage, folder) => {
+    // Where no broker is, none is started.
+    const env = { ...coverage, PEERLINE_BROKER: `unix:${folder}/none.sock` };
+    await using agent = new RawAgent(folder, env);
+    begin(agent);
+    await agent.answer(1);
+    agent.child.stdin.end();
+    await agent.end();
+  });
+}
+
+/** The program's own files that a process with such an environment has loaded by its end. */
+async function filesLoadedBy(
+  run: (env: Record<string, string>, folder: string) => Promise<void>,
+): Promise<{ files: string[]; bytes: number }> {
   const folder = await mkdtemp(join(tmpdir(), "pl-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  // Where no broker is, none is started.
-  const env = { NODE_V8_COVERAGE: folder, PEERLINE_BROKER: `unix:${folder}/none.sock` };
-  await using agent = new RawAgent(folder, env);
-  begin(agent);
-  await agent.answer(1);
-  agent.child.stdin.end();
-  await agent.end();
+  await run({ NODE_V8_COVERAGE: folder }, folder);
   const reports = readdirSync(folder).filter((name) => name.startsWith("coverage-"));
   const scripts = reports.flatMap(
     (name) =>
       (JSON.parse(readFileSync(join(folder, name), "utf8")) as { result: { url: string }[] })
         .result,
   );
-  const files = scripts
-    .filter(({ url }) => url.startsWith("file:"))
-    .map(({ url }) => fileURLToPath(url));
+  const urls = scripts.map(({ url }) => url).filter((url) => url.startsWith("file:"));
+  const files = [...new Set(urls)].map((url) => fileURLToPath(url));
   return { files, bytes: files.reduce((sum, file) => sum + statSync(file).size, 0) };
 }

@@ -15,15 +15,20 @@ export interface BrokerHome extends AsyncDisposable {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** @param options.openFiles how many files the broker may have open (`ulimit -n`). */
-export async function startBrokerHome(options: { openFiles?: number } = {}): Promise<BrokerHome> {
+/**
+ * @param options.openFiles how many files the broker may have open (`ulimit -n`).
+ * @param options.env what else its environment has.
+ */
+export async function startBrokerHome(
+  options: { openFiles?: number; env?: Record<string, string> } = {},
+): Promise<BrokerHome> {
   if (!existsSync(program)) throw new Error(`${program} is missing: run "npm run build"`);
   const path = await mkdtemp(join(tmpdir(), "pl-"));
   const environment = { PATH: process.env["PATH"], HOME: path, PEERLINE_HOME: path };
   const limit = options.openFiles === undefined ? "" : `ulimit -n ${options.openFiles}; `;
   const script = `${limit}exec "$0" "$@"`;
   const broker = spawn("sh", ["-c", script, process.execPath, program, "broker"], {
-    env: environment,
+    env: { ...environment, ...options.env },
     stdio: ["ignore", "ignore", "pipe"],
   });
   await lineOf(broker, (line) => line.includes("broker.sock"));

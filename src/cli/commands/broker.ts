@@ -1,5 +1,6 @@
 import { readConfig } from "../../endpoint/config.js";
 import { brokerExit } from "../../endpoint/start-report.js";
+import { reportLate } from "../report-late.js";
 import type { Define } from "../shell.js";
 
 export const define: Define = (command, shell) => {
@@ -24,7 +25,20 @@ Example:
   PEERLINE_HOME=/srv/peerline peerline broker`,
     )
     .action(async () => {
-      const { runBroker } = await import("../../daemon/run-broker.js");
-      shell.exitCode = await runBroker({ config: readConfig() });
+      shell.exitCode = await run();
     });
 };
+
+/** The command without a command line to parse. */
+export async function runBrokerAlone(): Promise<number> {
+  try {
+    return await run();
+  } catch (error) {
+    return reportLate(error);
+  }
+}
+
+async function run(): Promise<number> {
+  const { runBroker } = await import("../../daemon/run-broker.js");
+  return runBroker({ config: readConfig() });
+}

@@ -1,6 +1,7 @@
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { runAdapter } from "../../mcp/run-adapter.js";
+import { reportLate } from "../report-late.js";
 import type { Define } from "../shell.js";
 
 export const define: Define = (command, shell) => {
@@ -34,11 +35,7 @@ export async function runMcp(program: string, args: readonly string[] = []): Pro
   try {
     return await runAdapter({ config: settings(args), program });
   } catch (error) {
-    const [{ reportFailure }, { Output }] = await Promise.all([
-      import("../failure.js"),
-      import("../print/output.js"),
-    ]);
-    return reportFailure(error, new Output(process.stderr));
+    return reportLate(error);
   }
 }
 
