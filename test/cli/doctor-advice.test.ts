@@ -122,7 +122,7 @@ beforeAll(async () => {
   expect(await waitForProcessEnd(pid, { ms: 10_000, lookMs: 10 })).toBe(true);
   // A socket cannot be copied.
   await rm(template.path(".peerline/broker.sock"));
-}, 60_000);
+});
 afterAll(() => template[Symbol.asyncDispose]());
 
 describe("the advice of every finding", () => {

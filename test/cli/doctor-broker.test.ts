@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { userInfo } from "node:os";
+import { join } from "node:path";
 import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RunningBroker } from "../../src/cli/doctor/broker-view.js";
@@ -18,6 +19,7 @@ import { openHome } from "../../src/endpoint/home.js";
 import { isRunning } from "../../src/endpoint/process-stamp.js";
 import { createSecret } from "../../src/endpoint/secrets.js";
 import { sqliteLimits } from "../../src/store/sqlite/limits.js";
+import { temporaryDirectory } from "../endpoint/temporary-directory.js";
 import { HostilePeer } from "../support/hostile-peer.js";
 import { program, startBrokerHome, type BrokerHome } from "../support/program.js";
 import { DoctorMachine } from "./doctor-machine.js";
@@ -26,9 +28,7 @@ describe("a broker", () => {
   test("that was killed has left its socket, and the next agent takes it", async () => {
     await using machine = await DoctorMachine.make();
     process.kill(await machine.startBroker(), "SIGKILL");
-    await expect
-      .poll(async () => (await machine.peerline("status")).code, { timeout: 10_000 })
-      .toBe(3);
+    await expect.poll(async () => (await machine.peerline("status")).code).toBe(3);
     expect(await machine.finding("broker-socket-left")).toMatchObject({
       severity: "note",
       fix: expect.stringContaining("the next agent starts a broker"),
@@ -222,9 +222,9 @@ describe("what a running broker tells", () => {
   });
 
   test("more secrets than peers are noted", async () => {
-    const opened = openHome(home.path);
-    for (let made = 0; made < 3; made += 1) await createSecret(opened);
-    const looked = { ...evidence, home: { path: home.path, state: "usable" as const } };
+    const { path } = openHome(join(temporaryDirectory(), "home"));
+    for (let made = 0; made < 3; made += 1) await createSecret(openHome(path));
+    const looked = { ...evidence, home: { path, state: "usable" as const } };
     expect(await checkSecrets(looked)).toMatchObject([
       {
         id: "secrets",

@@ -75,7 +75,7 @@ describe("the command of an entry", () => {
       fix: `${install} claude-code --force`,
     });
     const [pid] = await startedBy(machine);
-    expect(isRunning(pid)).toBe(false);
+    await expect.poll(() => isRunning(pid)).toBe(false);
   });
 
   test("is ended with all that it started when the doctor is interrupted", async () => {
@@ -142,7 +142,7 @@ wait
 `;
 
 async function startedBy(machine: DoctorMachine): Promise<[pid: number, home: string]> {
-  await expect.poll(() => existsSync(machine.path("started")), { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => existsSync(machine.path("started"))).toBe(true);
   const [pid, home = ""] = readFileSync(machine.path("started"), "utf8").trim().split(" ");
   return [Number(pid), home];
 }

@@ -35,7 +35,7 @@ test("leaves a peer that an agent acts for, unless told otherwise, and says how"
   await using terminal = await Terminal.open();
   const reader = terminal.start(["read", "--wait", "--json"]);
   await expect
-    .poll(async () => (await terminal.run("peers", "--online")).stdout, { timeout: 10_000 })
+    .poll(async () => (await terminal.run("peers", "--online")).stdout)
     .toContain("a person");
   const { peers } = (await terminal.json("peers")) as { peers: { name: string }[] };
   const name = peers[0]?.name ?? "";

@@ -4,40 +4,36 @@ import { Terminal } from "./terminal.js";
 
 const me = userInfo().username.toLowerCase();
 
-test(
-  "a peer is muted, purged and unmuted at the terminal, and stays muted over a restart",
-  { timeout: 90_000 },
-  async () => {
-    await using terminal = await Terminal.open();
-    await terminal.run("read");
-    await terminal.run("send", me, "one");
-    expect(await terminal.run("mute", me)).toEqual({
-      code: 0,
-      stdout: `${me} may not send until \`peerline unmute ${me}\`.\n`,
-      stderr: "",
-    });
-    expect((await terminal.run("peers")).stdout).toContain("muted");
-    const refused = await terminal.run("send", me, "two");
-    expect([refused.code, refused.stderr]).toEqual([
-      1,
-      expect.stringContaining(`until further notice: \`peerline unmute ${me}\` lifts it`),
-    ]);
-    expect((await terminal.run("purge", "--from", me)).stdout).toBe(
-      `Removed 1 unread message from ${me}, each recipient counting.\n`,
-    );
+test("a peer is muted, purged and unmuted at the terminal, and stays muted over a restart", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  await terminal.run("send", me, "one");
+  expect(await terminal.run("mute", me)).toEqual({
+    code: 0,
+    stdout: `${me} may not send until \`peerline unmute ${me}\`.\n`,
+    stderr: "",
+  });
+  expect((await terminal.run("peers")).stdout).toContain("muted");
+  const refused = await terminal.run("send", me, "two");
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining(`until further notice: \`peerline unmute ${me}\` lifts it`),
+  ]);
+  expect((await terminal.run("purge", "--from", me)).stdout).toBe(
+    `Removed 1 unread message from ${me}, each recipient counting.\n`,
+  );
 
-    await terminal.run("stop");
-    await terminal.run("read");
-    expect((await terminal.run("send", me, "three")).code).toBe(1);
-    expect((await terminal.run("unmute", me)).stdout).toBe(`${me} may send.\n`);
-    expect((await terminal.run("mute", me, "--for", "2h")).stdout).toMatch(/ until [\d: -]+\.\n$/);
-    await terminal.run("unmute", me);
-    expect((await terminal.run("send", me, "four")).code).toBe(0);
-    const { stdout } = await terminal.run("log");
-    expect(stdout).not.toMatch(/one|two|three/);
-    expect(stdout).toContain("│ four");
-  },
-);
+  await terminal.run("stop");
+  await terminal.run("read");
+  expect((await terminal.run("send", me, "three")).code).toBe(1);
+  expect((await terminal.run("unmute", me)).stdout).toBe(`${me} may send.\n`);
+  expect((await terminal.run("mute", me, "--for", "2h")).stdout).toMatch(/ until [\d: -]+\.\n$/);
+  await terminal.run("unmute", me);
+  expect((await terminal.run("send", me, "four")).code).toBe(0);
+  const { stdout } = await terminal.run("log");
+  expect(stdout).not.toMatch(/one|two|three/);
+  expect(stdout).toContain("│ four");
+});
 
 test("what cannot be muted or purged is said, with the fix", async () => {
   await using terminal = await Terminal.open();

@@ -43,7 +43,7 @@ test("an unknown name is refused with the names that are near", async () => {
   expect(stderr).toContain(`did you mean ${me}`);
 });
 
-test("who sent too much waits its turn, where that is soon", { timeout: 60_000 }, async () => {
+test("who sent too much waits its turn, where that is soon", async () => {
   await using terminal = await Terminal.open();
   await terminal.run("read");
   const config = readConfig({ PEERLINE_HOME: terminal.home });
@@ -55,7 +55,11 @@ test("who sent too much waits its turn, where that is soon", { timeout: 60_000 }
   channel.close();
   const bursts = Array.from({ length: maxSendBurst / names.length }, (_, index) => index);
   await Promise.all(bursts.map((index) => line.send(names, `burst ${index}`)));
-  await expect(line.send(names, "more")).rejects.toThrow(/in a burst.*try again in \d s/);
+  // Where that took seconds, there is room for more by now.
+  const sendOn = async (): Promise<never> => {
+    for (let more = 0; ; more++) await line.send(names, `more ${more}`);
+  };
+  await expect(sendOn()).rejects.toThrow(/in a burst.*try again in \d s/);
   expect(await terminal.run("send", names.join(","), "and more")).toMatchObject({
     code: 0,
     stderr: "",
@@ -169,41 +173,35 @@ async function waitUntilOnline(terminal: Terminal): Promise<void> {
   if (!(await log.ended).stdout.includes(me)) await waitUntilOnline(terminal);
 }
 
-test(
-  "a name that went to another since the person wrote to it is refused, with both",
-  { timeout: 60_000 },
-  async () => {
-    await using terminal = await Terminal.open();
-    await terminal.run("read");
-    const channel = openChannel(`unix:${terminal.home}/broker.sock`);
-    try {
-      const anonymous = createClient(BrokerService, channel);
-      const join = async (name: string) => {
-        const { sessionToken } = await anonymous.register({ secret: newSecret(), name });
-        const headers = { authorization: `Bearer ${sessionToken}` };
-        return createClient(BrokerService, channel, { headers: () => headers });
-      };
-      const first = await join("api");
-      expect((await terminal.run("send", "api", "first")).code).toBe(0);
-      await first.updatePeer({ name: "backend" });
-      await join("api");
-      const stray = await terminal.run("send", "api", "second");
-      expect([stray.code, stray.stdout]).toEqual([1, ""]);
-      expect(stray.stderr).toMatch(
-        /TO: "api" is another peer now.* "backend" now: send to "backend"/,
-      );
-      expect((await terminal.run("send", "backend", "second")).stdout).toMatch(
-        /^queued for backend/,
-      );
-      const { stdout } = await terminal.run("log");
-      expect(stdout.match(/│ second/g)).toHaveLength(1);
-      // The log has each name as it was, and says what its peer is called by now.
-      expect(stdout.match(/→ api .*api is backend now/g)).toHaveLength(1);
-      expect(stdout.match(/→ backend .*/g)).toEqual([expect.not.stringContaining(" now")]);
-      const [, id = ""] = /→ api .*\bid (\S+)/.exec(stdout) ?? [];
-      expect((await terminal.run("show", id)).stdout).toContain("api is backend now");
-    } finally {
-      channel.close();
-    }
-  },
-);
+test("a name that went to another since the person wrote to it is refused, with both", async () => {
+  await using terminal = await Terminal.open();
+  await terminal.run("read");
+  const channel = openChannel(`unix:${terminal.home}/broker.sock`);
+  try {
+    const anonymous = createClient(BrokerService, channel);
+    const join = async (name: string) => {
+      const { sessionToken } = await anonymous.register({ secret: newSecret(), name });
+      const headers = { authorization: `Bearer ${sessionToken}` };
+      return createClient(BrokerService, channel, { headers: () => headers });
+    };
+    const first = await join("api");
+    expect((await terminal.run("send", "api", "first")).code).toBe(0);
+    await first.updatePeer({ name: "backend" });
+    await join("api");
+    const stray = await terminal.run("send", "api", "second");
+    expect([stray.code, stray.stdout]).toEqual([1, ""]);
+    expect(stray.stderr).toMatch(
+      /TO: "api" is another peer now.* "backend" now: send to "backend"/,
+    );
+    expect((await terminal.run("send", "backend", "second")).stdout).toMatch(/^queued for backend/);
+    const { stdout } = await terminal.run("log");
+    expect(stdout.match(/│ second/g)).toHaveLength(1);
+    // The log has each name as it was, and says what its peer is called by now.
+    expect(stdout.match(/→ api .*api is backend now/g)).toHaveLength(1);
+    expect(stdout.match(/→ backend .*/g)).toEqual([expect.not.stringContaining(" now")]);
+    const [, id = ""] = /→ api .*\bid (\S+)/.exec(stdout) ?? [];
+    expect((await terminal.run("show", id)).stdout).toContain("api is backend now");
+  } finally {
+    channel.close();
+  }
+});

@@ -8,12 +8,10 @@ import type { Finding } from "../../src/cli/doctor/finding.js";
 import { program, run } from "../support/program.js";
 import { cannotSeparate, separated } from "../support/pid-namespace.js";
 
-const timeoutMs = 60_000;
 if (cannotSeparate !== undefined) console.warn(`skipped: shared homes, because ${cannotSeparate}`);
 
 test.skipIf(cannotSeparate !== undefined)(
   "the process of a broker in another container is named as that, and waited for by its lock",
-  { timeout: timeoutMs },
   async () => {
     const home = newHome();
     const broker = await startBroker(home, "elsewhere");
@@ -42,7 +40,6 @@ test.skipIf(cannotSeparate !== undefined)(
 
 test.skipIf(cannotSeparate !== undefined)(
   "nobody is told to kill a process by the number that it has in another container",
-  { timeout: timeoutMs },
   async () => {
     const home = newHome();
     const broker = await startBroker(home, "here");
@@ -59,37 +56,30 @@ test.skipIf(cannotSeparate !== undefined)(
   },
 );
 
-test(
-  "a process that holds the lock and serves nobody is named, and ended as the doctor says",
-  { timeout: timeoutMs },
-  async () => {
-    const home = newHome();
-    expect((await peerline(home, "read")).code).toBe(0);
-    expect((await peerline(home, "stop")).code).toBe(0);
-    const holder = spawn(process.execPath, ["-e", holderProgram, join(home, "lock.db")], {
-      cwd: join(import.meta.dirname, "../.."),
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    onTestFinished(() => void holder.kill("SIGKILL"));
-    await once(holder.stdout, "data");
-    const found = (await findingsOf(home)).find(({ id }) => id === "lock-held");
-    // Where the system shows no locks, only the broker itself could say who it is.
-    const isShown = existsSync("/proc/locks");
-    expect(found).toMatchObject({
-      severity: "problem",
-      fix: isShown ? `kill -KILL ${holder.pid}` : expect.stringContaining("End the broker"),
-    });
-    if (isShown)
-      expect((await run("/bin/sh", ["-c", found?.commands?.[0] ?? ""], {})).code).toBe(0);
-    else holder.kill("SIGKILL");
-    await expect
-      .poll(async () => (await findingsOf(home)).filter(({ id }) => id === "lock-held"), {
-        timeout: 20_000,
-      })
-      .toEqual([]);
-    expect((await peerline(home, "read")).code).toBe(0);
-  },
-);
+test("a process that holds the lock and serves nobody is named, and ended as the doctor says", async () => {
+  const home = newHome();
+  expect((await peerline(home, "read")).code).toBe(0);
+  expect((await peerline(home, "stop")).code).toBe(0);
+  const holder = spawn(process.execPath, ["-e", holderProgram, join(home, "lock.db")], {
+    cwd: join(import.meta.dirname, "../.."),
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  onTestFinished(() => void holder.kill("SIGKILL"));
+  await once(holder.stdout, "data");
+  const found = (await findingsOf(home)).find(({ id }) => id === "lock-held");
+  // Where the system shows no locks, only the broker itself could say who it is.
+  const isShown = existsSync("/proc/locks");
+  expect(found).toMatchObject({
+    severity: "problem",
+    fix: isShown ? `kill -KILL ${holder.pid}` : expect.stringContaining("End the broker"),
+  });
+  if (isShown) expect((await run("/bin/sh", ["-c", found?.commands?.[0] ?? ""], {})).code).toBe(0);
+  else holder.kill("SIGKILL");
+  await expect
+    .poll(async () => (await findingsOf(home)).filter(({ id }) => id === "lock-held"))
+    .toEqual([]);
+  expect((await peerline(home, "read")).code).toBe(0);
+});
 
 test("a broker that was killed leaves its number, which nobody takes for it", async () => {
   const home = newHome();

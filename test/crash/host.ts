@@ -91,7 +91,12 @@ export class Host implements Victim, AsyncDisposable {
 
   #signal(signal: NodeJS.Signals): void {
     const pid = this.#agent?.pid ?? 0;
-    if (pid !== 0) process.kill(pid, signal);
+    if (pid === 0) return;
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // Killed a moment ago, and about to be started again.
+    }
   }
 
   async #run(): Promise<void> {

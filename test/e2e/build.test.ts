@@ -33,7 +33,7 @@ test("the program holds all that it imports, but what is no JavaScript", async (
   const env = { PATH: process.env["PATH"], HOME: folder };
   const demo = await run(process.execPath, [join(folder, "dist/peerline.js"), "demo"], env);
   expect(demo, demo.stderr).toMatchObject({ code: 0 });
-}, 60_000);
+});
 
 test("what answers an agent's host is one small file, with nothing in it that needs a broker", () => {
   const bytes = startedWith("mcp").length;
@@ -96,55 +96,47 @@ test("every package inside is named with a text of its licence", () => {
   for (const [name, text] of texts) expect(text, name).toMatch(/copyright|licen[cs]e/i);
 });
 
-test(
-  "a build over a build leaves nothing of it, and the program is there all the time",
-  { timeout: 60_000 },
-  async () => {
-    const folder = await mkdtemp(join(tmpdir(), "pl-build-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const built = join(folder, "peerline.js");
-    const build = () => {
-      const rolldown = join(root, "node_modules/rolldown/bin/cli.mjs");
-      const args = [rolldown, "-c", join(root, "rolldown.config.ts"), "--dir", folder];
-      return run("/bin/sh", ["-c", 'cd "$0" && exec "$@"', root, process.execPath, ...args], {
-        PATH: process.env["PATH"],
-      });
-    };
-    expect(await build()).toMatchObject({ code: 0 });
-    const left = join(folder, "chunks", "left-0a1b2c.js");
-    writeFileSync(left, "");
-    let missed = 0;
-    const watch = setInterval(() => (missed += isExecutable(built) ? 0 : 1), 1);
-    expect(await build()).toMatchObject({ code: 0 });
-    clearInterval(watch);
-    expect(missed).toBe(0);
-    expect(isExecutable(built)).toBe(true);
-    expect(existsSync(left)).toBe(false);
-  },
-);
+test("a build over a build leaves nothing of it, and the program is there all the time", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "pl-build-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const built = join(folder, "peerline.js");
+  const build = () => {
+    const rolldown = join(root, "node_modules/rolldown/bin/cli.mjs");
+    const args = [rolldown, "-c", join(root, "rolldown.config.ts"), "--dir", folder];
+    return run("/bin/sh", ["-c", 'cd "$0" && exec "$@"', root, process.execPath, ...args], {
+      PATH: process.env["PATH"],
+    });
+  };
+  expect(await build()).toMatchObject({ code: 0 });
+  const left = join(folder, "chunks", "left-0a1b2c.js");
+  writeFileSync(left, "");
+  let missed = 0;
+  const watch = setInterval(() => (missed += isExecutable(built) ? 0 : 1), 1);
+  expect(await build()).toMatchObject({ code: 0 });
+  clearInterval(watch);
+  expect(missed).toBe(0);
+  expect(isExecutable(built)).toBe(true);
+  expect(existsSync(left)).toBe(false);
+});
 
-test(
-  "npm run demo builds without a word, and says why where it cannot",
-  { timeout: 60_000 },
-  async () => {
-    const folder = await mkdtemp(join(tmpdir(), "pl-build-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-      scripts: { demo: string };
-    };
-    const [bundle = "", types = ""] = scripts.demo.split(" && ");
-    const shell = (command: string) =>
-      run("/bin/sh", ["-c", `cd "$0" && PATH="$0/node_modules/.bin:$PATH" && ${command}`, root], {
-        PATH: process.env["PATH"],
-      });
-    const quiet = { code: 0, stdout: "", stderr: "" };
-    expect(await shell(`${bundle} --dir '${folder}'`)).toEqual(quiet);
-    expect(await shell(`${types} --outDir '${folder}/types'`)).toEqual(quiet);
-    const failed = await shell(`${bundle} --dir '${folder}' --input no-such-file.ts`);
-    expect(failed.code).not.toBe(0);
-    expect(failed.stderr).toContain("no-such-file.ts");
-  },
-);
+test("npm run demo builds without a word, and says why where it cannot", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "pl-build-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    scripts: { demo: string };
+  };
+  const [bundle = "", types = ""] = scripts.demo.split(" && ");
+  const shell = (command: string) =>
+    run("/bin/sh", ["-c", `cd "$0" && PATH="$0/node_modules/.bin:$PATH" && ${command}`, root], {
+      PATH: process.env["PATH"],
+    });
+  const quiet = { code: 0, stdout: "", stderr: "" };
+  expect(await shell(`${bundle} --dir '${folder}'`)).toEqual(quiet);
+  expect(await shell(`${types} --outDir '${folder}/types'`)).toEqual(quiet);
+  const failed = await shell(`${bundle} --dir '${folder}' --input no-such-file.ts`);
+  expect(failed.code).not.toBe(0);
+  expect(failed.stderr).toContain("no-such-file.ts");
+});
 
 function isExecutable(path: string): boolean {
   try {

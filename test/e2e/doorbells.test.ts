@@ -111,7 +111,7 @@ describe("an adapter and the hooks of its host", () => {
     expect(await reach(), "nothing was seen yet").toBe("stored");
     hook("UserPromptSubmit");
     await eventually(async () => expect(await reach()).toBe("next_turn"));
-    await web.facts("get_messages");
+    expect((await web.facts("get_messages", { wait_ms: 10_000 })).messages).toHaveLength(1);
     const waiting = web.facts("get_messages", { wait_ms: 30_000 });
     await eventually(async () => expect(await reach()).toBe("wakes"));
     const sent = await api.facts("send_message", { to: "web", message: "second" });
@@ -165,6 +165,8 @@ describe("an adapter and the hooks of its host", () => {
       );
       expect(hook("UserPromptSubmit"), "the waiter took the bell").toBe("");
       await web.facts("get_messages");
+      // The broker learns it from the agent some moments later.
+      await eventually(async () => expect(await reach()).toBe("wakes"));
       const { recipients } = await api.facts("send_message", { to: "web", message: "again" });
       expect(recipients).toMatchObject([{ name: "web", reach: "wakes" }]);
     } finally {
@@ -179,7 +181,7 @@ describe("an adapter and the hooks of its host", () => {
     await eventually(() => expect(boxes()).toEqual([]));
     const killed = await home.start("web", { clientName: "claude-code" });
     await killed.facts("list_peers");
-    expect(boxes()).toEqual([boxOfProcess(process.pid)]);
+    await eventually(() => expect(boxes()).toEqual([boxOfProcess(process.pid)]));
     process.kill(killed.pid, "SIGKILL");
     await eventually(async () => {
       await using next = await home.start("db");

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { ReceiptState, type Receipt } from "../../gen/peerline/v1/message_pb.js";
+import { isRunning } from "../../src/endpoint/process-stamp.js";
 import type { Agent } from "../mcp/agent.js";
 import { TestHome } from "../mcp/test-home.js";
 import { eventually } from "../support/test-broker.js";
@@ -43,13 +44,18 @@ test(`${adapters} adapters that fight over one name: each message ends with the 
     index === 0 ? "x" : `x-${index + 1}`,
   );
   expect(settled.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
-  await Promise.all(last.map((agent) => readAll(agent, read)));
+  // What was sent last is on its way to its reader for some moments more.
+  const records = await eventually(async () => {
+    await Promise.all(last.map((agent) => readAll(agent, read)));
+    const all = (await operator.history()).filter(
+      ({ message }) => message?.from?.name === "sender",
+    );
+    expect(all.filter(({ receipts }) => receipts.some(isUnread))).toEqual([]);
+    return all;
+  });
 
   const idOf = new Map(settled.map(({ name, peerId }) => [name, peerId]));
   for (const { name, text } of read) expect(text, name).toContain(` for ${idOf.get(name)}`);
-  const records = (await operator.history()).filter(
-    ({ message }) => message?.from?.name === "sender",
-  );
   expect(records).toHaveLength(sent);
   for (const { message, receipts } of records) {
     const [receipt] = receipts;
@@ -62,7 +68,11 @@ test(`${adapters} adapters that fight over one name: each message ends with the 
   await sleep(1500);
   expect(await Promise.all(last.map((agent) => nameOf(agent)))).toEqual(before);
   expect(new Set(before).size).toBe(adapters);
-}, 120_000);
+});
+
+function isUnread({ state }: Receipt): boolean {
+  return state < ReceiptState.PRESENTED;
+}
 
 /** Starts, reads and kills one adapter after the other; resolves to the last one, which stays. */
 async function fight(read: { name: string; text: string }[], endMs: number): Promise<Agent> {
@@ -72,7 +82,10 @@ async function fight(read: { name: string; text: string }[], endMs: number): Pro
     await readAll(agent, read);
     await killed;
     if (Date.now() >= endMs) return agent;
-    process.kill(agent.pid, "SIGKILL");
+    const { pid } = agent;
+    process.kill(pid, "SIGKILL");
+    // Its name is free when its process has ended, and not before.
+    await eventually(() => expect(isRunning(pid)).toBe(false));
   }
 }
 

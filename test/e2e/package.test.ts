@@ -53,7 +53,7 @@ beforeAll(async () => {
   const result = await run("npm", install, { ...environment, npm_config_prefer_offline: "true" });
   if (result.code !== 0) throw new Error(result.stderr);
   installed = join(prefix, "bin/peerline");
-}, 120_000);
+});
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("the package", () => {
@@ -105,7 +105,7 @@ describe("the package", () => {
       await run(installed, ["stop"], env);
       await rm(home, { recursive: true, force: true });
     }
-  }, 60_000);
+  });
 
   test("gives TypeScript a typed client that talks to the broker", async () => {
     await using home = await startBrokerHome();
@@ -134,14 +134,14 @@ describe("the package", () => {
       environment,
     );
     expect(result, result.stderr).toMatchObject({ code: 0, stdout: "consumer\n" });
-  }, 60_000);
+  });
 
   test("goes without a trace", async () => {
     const args = ["uninstall", "--global", "--prefix", join(folder, "prefix"), "peerline"];
     expect(await run("npm", args, environment)).toMatchObject({ code: 0 });
     expect(existsSync(installed)).toBe(false);
     expect(existsSync(join(folder, "prefix/lib/node_modules/peerline"))).toBe(false);
-  }, 60_000);
+  });
 });
 
 describe("the bot of the README, in an empty folder with the package", () => {
@@ -156,7 +156,7 @@ describe("the bot of the README, in an empty folder with the package", () => {
     const install = ["install", "--prefix", project, "--no-audit", "--no-fund", tarballPath];
     const result = await run("npm", install, { ...environment, npm_config_prefer_offline: "true" });
     if (result.code !== 0) throw new Error(result.stderr);
-  }, 120_000);
+  });
 
   test("in JavaScript loses nothing and shows nothing twice unmarked, though it and the broker are killed", async () => {
     await writeFile(join(project, "bot.js"), botIn("js"));

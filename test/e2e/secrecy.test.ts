@@ -89,7 +89,7 @@ describe("what nobody may read", () => {
     expect(holders.length).toBeGreaterThan(0);
     for (const [path] of holders) expect(path).toMatch(/^peerline\.db/);
     expect(files.get("broker.log")?.toString()).toContain("peer created");
-    expect(agent.log).toContain("connected");
+    await eventually(() => expect(agent.log).toContain("connected"));
     expect(agent.log).not.toContain(words);
     expect(await argumentsOfAll()).not.toContain(words);
   });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { installCopy } from "../support/installed-copy.js";
 import { program } from "../support/program.js";
+import { eventually } from "../support/test-broker.js";
 import { initialize, initialized, RawAgent, toolCall } from "../mcp/raw-agent.js";
 import { TestHome } from "../mcp/test-home.js";
 
@@ -57,9 +58,12 @@ describe("an agent whose own files an upgrade has removed", () => {
 
   test("names the file that is gone, in its answer, its own log and the broker's", async () => {
     const said = await call();
-    for (const text of [said, agent.log, readFileSync(join(home.path, "broker.log"), "utf8")]) {
-      expect(text).toContain(`${own} is gone`);
-      expect(text).toContain("there is no `peerline` on PATH");
-    }
+    // Its log comes through another pipe than its answer.
+    await eventually(() => {
+      for (const text of [said, agent.log, readFileSync(join(home.path, "broker.log"), "utf8")]) {
+        expect(text).toContain(`${own} is gone`);
+        expect(text).toContain("there is no `peerline` on PATH");
+      }
+    });
   });
 });

@@ -37,34 +37,25 @@ describe("the real programs, where PEERLINE_HOSTS names their folder", () => {
       expect(await claude("plugin", "list")).toContain("enabled");
       expect(await claude("mcp", "list")).toContain("peerline mcp - ✔ Connected");
     },
-    120_000,
   );
 
-  test.skipIf(isMissing("codex"))(
-    "Codex takes the same plugin unchanged",
-    async () => {
-      await using home = await UserFolder.make();
-      const codex = await hostIn(home, "codex");
-      await mkdir(join(home.path, ".codex"));
-      await codex("plugin", "marketplace", "add", marketplace);
-      await codex("plugin", "add", "peerline@peerline");
-      const server = await codex("mcp", "get", "peerline");
-      expect(server).toContain("command: peerline");
-      expect(server).toContain("PEERLINE_HOME");
-      expect(server).toContain("tool_timeout_sec: 300");
-    },
-    120_000,
-  );
+  test.skipIf(isMissing("codex"))("Codex takes the same plugin unchanged", async () => {
+    await using home = await UserFolder.make();
+    const codex = await hostIn(home, "codex");
+    await mkdir(join(home.path, ".codex"));
+    await codex("plugin", "marketplace", "add", marketplace);
+    await codex("plugin", "add", "peerline@peerline");
+    const server = await codex("mcp", "get", "peerline");
+    expect(server).toContain("command: peerline");
+    expect(server).toContain("PEERLINE_HOME");
+    expect(server).toContain("tool_timeout_sec: 300");
+  });
 
-  test.skipIf(isMissing("gemini"))(
-    "Gemini CLI takes the extension",
-    async () => {
-      await using home = await UserFolder.make();
-      const gemini = await hostIn(home, "gemini");
-      expect(await gemini("extensions", "validate", extension)).toContain("successfully validated");
-    },
-    120_000,
-  );
+  test.skipIf(isMissing("gemini"))("Gemini CLI takes the extension", async () => {
+    await using home = await UserFolder.make();
+    const gemini = await hostIn(home, "gemini");
+    expect(await gemini("extensions", "validate", extension)).toContain("successfully validated");
+  });
 });
 
 /** Runs a host's program for a user who has `peerline` on PATH, and resolves to what it printed. */

@@ -41,7 +41,6 @@ describe("the real programs, where PEERLINE_HOSTS names their folder", () => {
         await machine.peerline("uninstall", host);
         expect(await list()).not.toContain("peerline.js");
       },
-      120_000,
     );
   }
 });

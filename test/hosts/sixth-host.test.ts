@@ -29,7 +29,7 @@ beforeAll(async () => {
   edit(list, "vsCode]", "vsCode, zed]");
   edit(list, /^/, `import { zed } from "./zed/host.js";\n`);
   await promisify(execFile)(join(root, "node_modules/.bin/rolldown"), ["-c"], { cwd: copy });
-}, 120_000);
+});
 
 afterAll(() => rm(copy, { recursive: true, force: true }));
 
@@ -97,7 +97,7 @@ describe("a sixth host, from one folder and one line in the list of hosts", () =
     expect(await hook("asked")).toBe("");
     await peerline(machine, "send", "api", "the schema changed");
     const line = "Peerline: 1 unread from";
-    await eventually(async () => expect(await hook("turn-over")).toContain(line), 10_000);
+    await eventually(async () => expect(await hook("turn-over")).toContain(line));
     await peerline(machine, "stop");
   });
 
@@ -131,7 +131,7 @@ describe("a sixth host, from one folder and one line in the list of hosts", () =
     const options = ["-p", "lacking.json", "--noUnusedLocals", "false"];
     const tsc = promisify(execFile)(join(root, "node_modules/.bin/tsc"), options, { cwd: copy });
     expect(await tsc.catch((error: { stdout: string }) => error)).toMatchObject({ stdout: "" });
-  }, 120_000);
+  });
 });
 
 const hooksOfZed = zed.hooks as HostHooks;

@@ -3,12 +3,12 @@ import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.j
 import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
 import { isMissing } from "../../hosts/installed-hosts.js";
 import { findInterpreter } from "../../hosts/scripted-model/code-mode.js";
-import { lastResult } from "../../hosts/scripted-model/model-request.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
 import { startBrokerHome, type BrokerHome } from "../../support/program.js";
 import { Operator } from "../operator.js";
 import { codex, codexWithPlainTools } from "./codex.js";
 import { maxRunMs } from "./limits.js";
+import { onMail } from "./on-mail.js";
 import { sendAsPerson } from "./person.js";
 import { RealAgent } from "./real-agent.js";
 import { factsOf } from "./result-facts.js";
@@ -48,13 +48,12 @@ describe.skipIf(isMissing("codex"))("Codex", () => {
         lines: [
           (request) => {
             expect(findInterpreter(request) !== undefined).toBe(isCodeMode);
-            return { call: "get_messages", args: { wait_ms: 45_000 } };
+            return { call: "list_peers", args: {} };
           },
-          (request) => {
-            const [asked] = factsOf(lastResult(request)).messages;
-            const args = { to: asked.from.name, message: answer, in_reply_to: asked.id };
+          onMail(({ id, from }) => {
+            const args = { to: from.name, message: answer, in_reply_to: id };
             return { call: "send_message", args };
-          },
+          }),
         ],
       });
       const run = agent.prompt("Answer whoever asks you.");

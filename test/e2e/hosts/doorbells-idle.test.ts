@@ -10,6 +10,7 @@ import { isIdle, isWaited } from "./bells.js";
 import { claude } from "./claude.js";
 import { codex, codexWithoutDaemon } from "./codex.js";
 import { maxRunMs } from "./limits.js";
+import { onMail } from "./on-mail.js";
 import { sendAsPerson } from "./person.js";
 import { cannotOpen } from "./pseudo-terminal.js";
 import { RealAgent } from "./real-agent.js";
@@ -64,6 +65,8 @@ describe.skipIf(hosts.length === 0)("mail that comes while a host is idle", () =
       await terminal.type("Begin.");
       await isIdle(broker);
       if (hasWaiter) await isWaited(broker);
+      // The broker hears of the hooks from the adapter.
+      await agent.isReachedBy(Reach.NEXT_TURN);
       const text = `${way}: are you there?`;
 
       expect(await sendAsPerson(broker, agent.name, text)).toMatchObject([
@@ -92,7 +95,7 @@ describe.skipIf(hosts.length === 0)("mail that comes while a host is idle", () =
         name: `waits-${host.name}`,
         broker,
         model,
-        lines: [{ call: "get_messages", args: { wait_ms: 45_000 } }],
+        lines: [onMail(() => ({ say: "I have it." }))],
       });
       const text = `${host.name}: you waited for this`;
       const run = agent.prompt("Wait for mail.");

@@ -3,6 +3,7 @@ import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.j
 import { isMissing } from "../../hosts/installed-hosts.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
 import { startBrokerHome, type BrokerHome } from "../../support/program.js";
+import { eventually } from "../../support/test-broker.js";
 import { Operator } from "../operator.js";
 import { allPrograms } from "./all-programs.js";
 import { maxRunMs } from "./limits.js";
@@ -78,9 +79,11 @@ describe.skipIf(pairs.length === 0)("two real hosts", () => {
       expect(sent.recipients).toMatchObject([{ name: answerer.name, state: "queued" }]);
       expect(others.at(-1).receipts).toMatchObject([{ name: answerer.name, state: "answered" }]);
       expect(await receipts(question)).toMatchObject([{ state: ReceiptState.ANSWERED }]);
-      expect(await receipts(answer)).toMatchObject([
-        { state: ReceiptState.CONFIRMED, confirmedBy: ConfirmedBy.NEXT_CALL },
-      ]);
+      await eventually(async () =>
+        expect(await receipts(answer)).toMatchObject([
+          { state: ReceiptState.CONFIRMED, confirmedBy: ConfirmedBy.NEXT_CALL },
+        ]),
+      );
     },
   );
 

@@ -8,10 +8,12 @@ interface ShownMessage {
   readonly in_reply_to?: string;
 }
 
-/** After another call: waits for mail as often as it takes, since hosts end a wait, and does this with the first message. */
+/** Waits for mail as often as it takes, since hosts end a wait, and does this with the first message. */
 export function onMail(then: (message: ShownMessage) => Step): ScriptLine {
   return (request) => {
-    const { messages = [] }: { messages?: readonly ShownMessage[] } = factsOf(lastResult(request));
+    const result = lastResult(request);
+    const { messages = [] }: { messages?: readonly ShownMessage[] } =
+      result === "" ? {} : factsOf(result);
     const [message] = messages;
     if (message !== undefined) return then(message);
     return { call: "get_messages", args: { wait_ms: 45_000 }, again: true };

@@ -27,7 +27,6 @@ describe("the real Codex, where PEERLINE_HOSTS names its folder", () => {
       );
       expect(await trusts(machine)).toEqual([true, true, true, false]);
     },
-    120_000,
   );
 
   test.skipIf(isMissing("codex"))(
@@ -46,7 +45,6 @@ describe("the real Codex, where PEERLINE_HOSTS names its folder", () => {
       await trustHooks({ cwd: machine.path("shop"), env });
       expect(await pluginTrust(machine)).toBe(true);
     },
-    120_000,
   );
 });
 
