@@ -77,6 +77,12 @@ export class Inbox {
     this.#changes.beat();
   }
 
+  /** A delivery comes. What waits at the broker comes first, so it is one less, until the broker tells it anew. */
+  arrives(): void {
+    const { count, senders } = this.#backlog;
+    if (count > 0) this.#backlog = { count: count - 1, senders: count === 1 ? [] : senders };
+  }
+
   /** Takes messages out, to be shown. */
   take(taken: readonly HeldMessage[]): void {
     this.#messages = this.#messages.filter((held) => !taken.includes(held));

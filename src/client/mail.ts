@@ -103,6 +103,7 @@ export class Mail {
   deliver(delivery: Delivery): void {
     const held = holdMessage(delivery);
     if (held === undefined) return;
+    this.inbox.arrives();
     const shown = this.#shown.get(held.key);
     if (shown === undefined) return this.inbox.deliver(held);
     shown.held.deliveryId = held.deliveryId;

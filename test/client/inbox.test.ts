@@ -48,6 +48,21 @@ describe("Inbox", () => {
     expect(inbox.countUnread([])).toEqual({ count: 42, senders: ["api", "web"] });
   });
 
+  test("counts what came from the broker's backlog once, though it was not told anew yet", () => {
+    inbox.tellBacklog({ count: 2, senders: ["web"] });
+    const comes = (sender: string): void => {
+      inbox.arrives();
+      inbox.deliver(held({ sender }));
+    };
+    comes("web");
+    expect(inbox.countUnread([])).toEqual({ count: 2, senders: ["web"] });
+    comes("api");
+    expect(inbox.countUnread([])).toEqual({ count: 2, senders: ["web", "api"] });
+    expect(inbox.isFollowed).toBe(false);
+    comes("api");
+    expect(inbox.countUnread([]).count).toBe(3);
+  });
+
   test("names at most eight senders", () => {
     for (let number = 0; number < 12; number++) inbox.deliver(held({ sender: `peer-${number}` }));
     expect(inbox.countUnread([]).senders).toHaveLength(8);
