@@ -65,6 +65,11 @@ export class Attachment {
     return this.#waiting === 0 && this.#known === 0 && this.#backlog === 0;
   }
 
+  /** All that waited when the stream began has come with it, or is told to wait beyond its credit. */
+  get hasCaughtUp(): boolean {
+    return this.#known + this.#backlog >= this.#waiting;
+  }
+
   /** Gives the session up, and ends its stream, from this side. */
   abandon(): void {
     this.#abandoned.abort();
@@ -104,7 +109,7 @@ export class Attachment {
           case "closing":
             return event.value.reason;
         }
-        if (this.#known + this.#backlog >= this.#waiting) onLive();
+        if (this.hasCaughtUp) onLive();
       }
       return Closing_Reason.UNSPECIFIED;
     } catch (error) {

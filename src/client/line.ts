@@ -149,6 +149,11 @@ export class Line implements AsyncDisposable {
     return this.#withAttachment(async ({ isQuiet }) => isQuiet, signal);
   }
 
+  /** Resolves, when the line is live, to whether what waited when it subscribed has come, which may take longer. */
+  async hasCaughtUp(signal?: AbortSignal): Promise<boolean> {
+    return this.#withAttachment(async ({ hasCaughtUp }) => hasCaughtUp, signal);
+  }
+
   /** Subscribes, if it has not yet: a line that is live attaches anew for that. */
   receive(reach: Reach): void {
     this.tellReach(reach);

@@ -154,10 +154,13 @@ export async function oldestMessage(
         await Promise.race([inbox.nextChange(change.signal), line.nextChange(change.signal)]);
         continue;
       }
+      const hasCaughtUp = await line.hasCaughtUp(waiting.signal);
       const count = await countWaiting(line, waiting.signal);
       if (inbox.list().length > 0) continue;
-      if (count === 0) return undefined;
-      if (looks > maxQuietLooks) {
+      const isLastLook = looks > maxQuietLooks;
+      // What is still to come may have ended meanwhile: it is not waited for without end.
+      if (count === 0 && (hasCaughtUp || isLastLook)) return undefined;
+      if (isLastLook) {
         throw new LineError("WITHHELD", `${count} messages that wait did not come.`);
       }
       using quiet = new AbortScope([waiting.signal], quietMs);
