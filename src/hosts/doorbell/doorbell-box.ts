@@ -41,7 +41,7 @@ export class DoorbellBox {
   readonly #listener: BoxListener;
   readonly #watch: Disposable;
   #isHung: boolean;
-  #turnMs: number;
+  #turn: { readonly word: Turn; readonly atMs: number } | undefined;
   #conversation: string | undefined;
   #assumed: string | undefined;
 
@@ -57,7 +57,7 @@ export class DoorbellBox {
     this.#listener = listener;
     // One that was killed may have left it.
     this.#isHung = isThere(join(path, "bell"));
-    this.#turnMs = this.#readTurn()?.atMs ?? 0;
+    this.#turn = this.#readTurn();
     this.#conversation = this.conversation;
     this.#watch = watchFolder(path, () => this.#look());
   }
@@ -149,8 +149,10 @@ export class DoorbellBox {
       this.#listener.moved();
     }
     const turn = this.#readTurn();
-    if (turn === undefined || turn.atMs === this.#turnMs) return;
-    this.#turnMs = turn.atMs;
+    if (turn === undefined) return;
+    // The file system's clock ticks in steps of milliseconds: the next turn may have the same time.
+    if (turn.atMs === this.#turn?.atMs && turn.word === this.#turn.word) return;
+    this.#turn = turn;
     this.#listener.turned(turn.word, Math.max(0, systemClock.now() - turn.atMs));
   }
 

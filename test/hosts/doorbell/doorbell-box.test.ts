@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { DoorbellBox } from "../../../src/hosts/doorbell/doorbell-box.js";
+import { DoorbellBox, type Turn } from "../../../src/hosts/doorbell/doorbell-box.js";
+import { eventually } from "../../support/test-broker.js";
 
 describe("the conversation of two agents that one program starts at once", () => {
   let home: string;
@@ -40,4 +41,20 @@ describe("the conversation of two agents that one program starts at once", () =>
     box.assume("a");
     expect(box.conversation).toBe("c");
   });
+});
+
+test("two turns that the file system gives the same time are both told", async () => {
+  const home = mkdtempSync(join(tmpdir(), "pl-"));
+  onTestFinished(() => rmSync(home, { recursive: true }));
+  const turns: Turn[] = [];
+  const turned = (turn: Turn): void => void turns.push(turn);
+  const key = { home, session: "thread-1", hostPid: process.pid };
+  const box = DoorbellBox.open(key, { taken: () => {}, moved: () => {}, turned });
+  onTestFinished(() => box?.close());
+  const file = join(home, "doorbells", "thread-1", "turn");
+  for (const turn of ["busy", "idle"] as const) {
+    writeFileSync(file, `${turn}\n`);
+    utimesSync(file, 1, 1);
+    await eventually(() => expect(turns.at(-1)).toBe(turn));
+  }
 });
