@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { sleep } from "../../src/clock.js";
 import { maxReconnectMs } from "../../src/client/limits.js";
 import { callTimeoutMs } from "../../src/mcp/limits.js";
@@ -23,8 +23,12 @@ const slackMs = 10_000;
 describe("fifty idle agents whose process collects garbage all the time", () => {
   let home: string;
 
-  beforeEach(async () => void (home = await mkdtemp(join(tmpdir(), "pl-"))));
-  afterEach(async () => rm(home, { recursive: true, force: true, maxRetries: 5 }));
+  beforeEach(async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pl-"));
+    home = folder;
+    // After all that was started in it has ended, which would make it anew.
+    onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  });
 
   /** Agents that start no broker: it is away for as long as the test wants. */
   async function startAgents(count: number): Promise<IdleAgentsProcess> {

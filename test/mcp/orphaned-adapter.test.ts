@@ -5,12 +5,14 @@ import { describe, test } from "vitest";
 import { eventually } from "../support/test-broker.js";
 import { program } from "../support/program.js";
 import { initialize, initialized, RawAgent, toolCall } from "./raw-agent.js";
-import { TestHome } from "./test-home.js";
+import { isRunning, TestHome } from "./test-home.js";
 
 describe.concurrent("an adapter whose parent was killed while its streams stay open", () => {
   test("ends when its host answers nothing: its name is free again", async ({ expect }) => {
     await using host = await HostWithoutProcess.start();
     await eventually(() => expect(host.raw.log).toContain("the host is gone"), 25_000);
+    // It says so before it parts from the broker.
+    await eventually(() => expect(host.isAdapterRunning).toBe(false));
     const next = await host.home.start("orphan");
     expect(await next.facts("list_peers")).toMatchObject({ you: { name: "orphan" } });
   });
@@ -66,10 +68,15 @@ class HostWithoutProcess implements AsyncDisposable {
     for (const message of messages) this.#stdin.write(`${JSON.stringify(message)}\n`);
   }
 
+  get isAdapterRunning(): boolean {
+    const pid = /^adapter (\d+)$/m.exec(this.raw.log)?.[1];
+    if (pid === undefined) throw new Error("the adapter's process is not known yet");
+    return isRunning(Number(pid));
+  }
+
+  /** The home ends the adapter. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stdin.destroy();
-    const pid = /^adapter (\d+)$/m.exec(this.raw.log)?.[1];
-    if (!this.raw.log.includes("the host is gone")) process.kill(Number(pid), "SIGTERM");
     await this.home[Symbol.asyncDispose]();
   }
 }

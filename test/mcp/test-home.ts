@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,15 +55,53 @@ export class TestHome implements AsyncDisposable {
     await eventually(() => expect(isRunning(pid)).toBe(false));
   }
 
+  /**
+   * Ends the broker, also one that an agent was just starting, and an adapter that a wrapper left behind: either
+   * would make the folder anew.
+   */
+  async #endAll(): Promise<void> {
+    for (let left = processesOf(this.path); left.length > 0; left = processesOf(this.path)) {
+      for (const pid of left) end(pid);
+      await eventually(() => expect(left.filter(isRunning)).toEqual([]));
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#agents.map((agent) => agent[Symbol.asyncDispose]()));
-    if (existsSync(join(this.path, "broker.sock"))) await this.killBroker("SIGTERM");
+    await this.#endAll();
     await rm(this.path, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
+/** Asks a process to end, also one that is stopped. */
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+    process.kill(pid, "SIGCONT");
+  } catch {
+    // It has ended.
+  }
+}
+
+/** The processes whose environment names this home. */
+function processesOf(home: string): number[] {
+  const named = `PEERLINE_HOME=${home}`;
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid > 0 && variablesOf(pid).includes(named) && isRunning(pid));
+}
+
+function variablesOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  } catch {
+    // It has ended, or is another user's.
+    return [];
+  }
+}
+
 /** Whether a process still runs. One that has ended is a zombie while its parent is stopped. */
-function isRunning(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   try {
     return !/\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
