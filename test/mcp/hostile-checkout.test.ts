@@ -1,8 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { git } from "../support/git.js";
 import { obstacles, obstruct } from "../support/obstacles.js";
 import { cannotRead, readProcess } from "../support/process-reading.js";
 import { TestHome } from "./test-home.js";
@@ -15,7 +15,7 @@ test("an agent in a checkout with anything in the place of HEAD joins the others
     for (const [index, [, put]] of obstacles.entries()) {
       const cwd = join(folder, `of${index}`);
       await mkdir(cwd);
-      execFileSync("git", ["init", "-q", "-b", "main"], { cwd });
+      git(cwd, "init", "-b", "main");
       obstruct(join(cwd, ".git", "HEAD"), put, "ref: refs/heads/main\n");
       agents.push(await home.start("", { cwd }));
     }

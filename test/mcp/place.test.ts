@@ -1,7 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { git } from "../support/git.js";
 import { eventually } from "../support/test-broker.js";
 import type { Agent } from "./agent.js";
 import { TestHome } from "./test-home.js";
@@ -16,9 +16,9 @@ describe("where agents work", () => {
     main = join(home.path, "work", "main");
     fix = join(home.path, "work", "fix");
     await mkdir(main, { recursive: true });
-    git("init", "-b", "main");
-    git("commit", "--allow-empty", "-m", "first");
-    git("worktree", "add", "-b", "fix", fix);
+    git(main, "init", "-b", "main");
+    git(main, "commit", "--allow-empty", "-m", "first");
+    git(main, "worktree", "add", "-b", "fix", fix);
   });
   afterEach(async () => home[Symbol.asyncDispose]());
 
@@ -34,10 +34,10 @@ describe("where agents work", () => {
   test("is told anew with any call after a branch was switched", async () => {
     const [api, web] = await startIn(main, fix);
     await expectBranch(web, "main");
-    git("switch", "-c", "feature");
+    git(main, "switch", "-c", "feature");
     await api.facts("get_messages");
     await expectBranch(web, "feature");
-    git("checkout", "--detach");
+    git(main, "checkout", "--detach");
     await api.failure("send_message", { to: "nobody", message: "x" });
     await expectBranch(web, undefined);
   });
@@ -47,11 +47,6 @@ describe("where agents work", () => {
     const web = await home.start("web", { cwd: folders[1] });
     await Promise.all([api, web].map((agent) => agent.facts("list_peers")));
     return [api, web];
-  }
-
-  function git(...args: string[]): void {
-    const identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-    execFileSync("git", [...identity, ...args], { cwd: main, stdio: "ignore" });
   }
 });
 

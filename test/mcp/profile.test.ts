@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findCheckout } from "../../src/mcp/profile.js";
+import { git } from "../support/git.js";
 import { growthDuring, obstacles, obstruct } from "../support/obstacles.js";
 
 describe("findCheckout", () => {
@@ -114,8 +114,3 @@ describe("findCheckout", () => {
     expect(await findCheckout(folder)).toBeUndefined();
   });
 });
-
-function git(cwd: string, ...args: string[]): void {
-  const identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-  execFileSync("git", [...identity, ...args], { cwd, stdio: "ignore" });
-}
