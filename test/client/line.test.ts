@@ -128,7 +128,7 @@ test("a line that only sends goes on though others of its secret end the session
 test("a listener that throws does not end the line: the process hears of it", async () => {
   await using broker = await startTestBroker();
   const thrown: (() => void)[] = [];
-  const queue = vi.spyOn(globalThis, "queueMicrotask").mockImplementation((act) => {
+  using queue = vi.spyOn(globalThis, "queueMicrotask").mockImplementation((act) => {
     thrown.push(act);
   });
   const ci = await openTestLine(broker.address, "ci", { onState: fail, log: fail });

@@ -1,4 +1,5 @@
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
+import { AbortScope } from "../../src/abort-scope.js";
 import { Identity } from "../../src/client/identity.js";
 import { Line } from "../../src/client/line.js";
 import type { LineOptions } from "../../src/client/line-options.js";
@@ -49,7 +50,9 @@ export async function openTestLine(
     isLasting: () => false,
     ...rest,
   });
-  await line.ready();
+  // Not with `ready`, which takes no longer than a call may.
+  using attaching = new AbortScope([], 20_000);
+  while (line.state !== "live") await line.nextChange(attaching.signal);
   return {
     line,
     secret,

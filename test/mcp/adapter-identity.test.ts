@@ -33,9 +33,8 @@ describe("the identity of an agent", () => {
 
     const resumed = await home.start("", claude("session-a"));
     expect(await nameOf(resumed)).toBe("backend");
-    expect((await resumed.facts("get_messages")).messages).toMatchObject([
-      { text: "for session a" },
-    ]);
+    const { messages } = await resumed.facts("get_messages", { wait_ms: 20_000 });
+    expect(messages).toMatchObject([{ text: "for session a" }]);
   });
 
   test("a conversation that is opened a second time takes over, and the first one says so", async () => {
@@ -72,7 +71,7 @@ describe("the identity of an agent", () => {
         expect(sentence).not.toContain("unread");
       });
     }
-    const { messages } = await second.facts("get_messages", { wait_ms: 5000 });
+    const { messages } = await second.facts("get_messages", { wait_ms: 20_000 });
     expect(messages).toMatchObject([{ text: "for whoever is backend" }]);
   });
 
@@ -137,7 +136,7 @@ describe("the identity of an agent", () => {
     const parts: { part: string; text: string }[] = [];
     for (let count = 1; count > 0;) {
       const options = { meta: { threadId: "t" } };
-      const { messages, unread } = await codex.facts("get_messages", { wait_ms: 5000 }, options);
+      const { messages, unread } = await codex.facts("get_messages", { wait_ms: 20_000 }, options);
       parts.push(...messages);
       const { receipts } = await web.facts("message_status", { message_id });
       if (unread > 0) expect(receipts).toMatchObject([{ state: "leased" }]);

@@ -52,7 +52,7 @@ describe("an adapter whose line is cut", () => {
     await eventually(async () => expect((await api.facts("list_peers")).unread).toBe(1));
     process.kill(api.pid, "SIGKILL");
     const again = await home.start("api");
-    const { messages } = await again.facts("get_messages", { wait_ms: 5000 });
+    const { messages } = await again.facts("get_messages", { wait_ms: 20_000 });
     expect(messages).toMatchObject([{ text: "unread" }]);
     expect((await again.facts("list_peers")).you).toEqual({ name: "api" });
   });

@@ -22,12 +22,12 @@ describe("peerline mcp", () => {
     const sent = await web.facts("send_message", { to: "api", message: "Is <uuid> a string?" });
     expect(sent).toMatchObject({ recipients: [{ name: "api", reach: "next_turn" }], unread: 0 });
 
-    const got = await api.facts("get_messages", { wait_ms: 5000 });
+    const got = await api.facts("get_messages", { wait_ms: 20_000 });
     expect(got.messages).toMatchObject([
       { id: sent.message_id, from: { name: "web" }, text: "Is &lt;uuid> a string?" },
     ]);
     await api.facts("send_message", { to: "web", message: "Yes.", in_reply_to: sent.message_id });
-    const answer = await web.facts("get_messages", { wait_ms: 5000 });
+    const answer = await web.facts("get_messages", { wait_ms: 20_000 });
     expect(answer.messages).toMatchObject([{ text: "Yes.", in_reply_to: sent.message_id }]);
     await eventually(async () => {
       const { receipts } = await web.facts("message_status", { message_id: sent.message_id });
@@ -50,7 +50,7 @@ describe("peerline mcp", () => {
     expect((await api.facts("list_peers")).peers).toMatchObject([{ name: "web", waiting: 1 }]);
 
     const back = await home.start("web");
-    const { messages, unread } = await back.facts("get_messages");
+    const { messages, unread } = await back.facts("get_messages", { wait_ms: 20_000 });
     expect(messages).toMatchObject([{ text: "while you were out" }]);
     expect(messages[0].redelivered).toBeUndefined();
     expect(unread).toBe(0);
@@ -109,7 +109,7 @@ describe("peerline mcp", () => {
     cancel.abort();
     await expect(waiting).rejects.toThrow();
     await web.facts("send_message", { to: "api", message: "still here" });
-    const { messages } = await api.facts("get_messages", { wait_ms: 5000 });
+    const { messages } = await api.facts("get_messages", { wait_ms: 20_000 });
     expect(messages).toMatchObject([{ text: "still here" }]);
     expect(messages[0].redelivered).toBeUndefined();
   });
@@ -122,7 +122,7 @@ describe("peerline mcp", () => {
       return receipts[0];
     };
     await eventually(async () => expect((await status()).state).toBe("leased"));
-    await api.facts("get_messages", { wait_ms: 5000 });
+    await api.facts("get_messages", { wait_ms: 20_000 });
     await eventually(async () => expect((await status()).state).toBe("presented"));
     await api.facts("list_peers");
     await eventually(async () => {
@@ -215,6 +215,8 @@ describe("peerline mcp", () => {
 
   test("loads neither SQLite nor the broker", async () => {
     const api = await home.start("api");
+    // What it needs for a call is loaded by then.
+    await api.facts("list_peers");
     const maps = await readFile(`/proc/${api.pid}/maps`, "utf8");
     expect(maps).not.toMatch(/sqlite|libsql/i);
   });

@@ -88,7 +88,7 @@ describe("Doorbells", () => {
   async function turn(word: "busy" | "idle"): Promise<void> {
     const noticed = vi.spyOn(mail.presentations, "hookRan");
     writeFileSync(join(box, "turn"), `${word}\n`);
-    await vi.waitFor(() => expect(noticed).toHaveBeenCalled());
+    await eventually(() => expect(noticed).toHaveBeenCalled());
     noticed.mockRestore();
   }
 

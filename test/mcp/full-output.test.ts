@@ -54,7 +54,7 @@ describe("a host that does not read what it is answered", () => {
     const { message_id } = await sender.facts("send_message", { to: "reader", message: "hello" });
     const state = async (): Promise<string> =>
       (await sender.facts("message_status", { message_id })).receipts[0].state;
-    reader.write(toolCall(3, "get_messages", { wait_ms: 5000 }));
+    reader.write(toolCall(3, "get_messages", { wait_ms: 20_000 }));
     await reader.answer(3);
     await eventually(async () => expect(await state()).toBe("presented"));
     const { id: _, ...notification } = toolCall(4, "list_peers");

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { inboxMessages } from "../../src/client/limits.js";
+import { fillPageMs } from "../../src/mcp/limits.js";
 import { eventually } from "../support/test-broker.js";
 import type { Agent } from "./agent.js";
 import { TestHome } from "./test-home.js";
@@ -13,19 +14,23 @@ test("500 messages that wait are read in 8 calls, oldest first, each once", asyn
   );
   await seesWaiting(reader, texts.length);
   const pages: { text: string; redelivered?: true }[][] = [];
+  const short: { length: number; ms: number }[] = [];
   let unread: number;
   do {
+    const startMs = performance.now();
     const result = await reader.facts("get_messages");
+    const { length } = result.messages;
     pages.push(result.messages);
     unread = result.unread;
+    if (unread > 0 && length < inboxMessages)
+      short.push({ length, ms: performance.now() - startMs });
   } while (unread > 0 && pages.length <= texts.length);
   const read = pages.flat();
   expect(read.map(({ text }) => text).toSorted()).toEqual(texts.toSorted());
   expect(read.some(({ redelivered }) => redelivered)).toBe(false);
-  expect(pages.map(({ length }) => length)).toEqual([
-    ...Array.from({ length: 7 }, () => inboxMessages),
-    500 - 7 * inboxMessages,
-  ]);
+  // Only a broker that is slow makes more pages: each short one has waited for it.
+  for (const { ms } of short) expect(ms).toBeGreaterThanOrEqual(fillPageMs);
+  expect(pages.length - short.length).toBeLessThanOrEqual(8);
 });
 
 test("a page that is full, or as long as was asked for, waits for no more", async () => {

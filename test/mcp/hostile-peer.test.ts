@@ -1,5 +1,5 @@
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { deceit, deceptive, HostilePeer } from "../support/hostile-peer.js";
 import { textOf, type Agent } from "./agent.js";
@@ -10,13 +10,13 @@ describe("what a hostile peer can bring before a model", () => {
   let agent: Agent;
   let mallory: HostilePeer;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     home = await TestHome.open();
     agent = await home.start("api");
     await agent.facts("list_peers");
     mallory = await HostilePeer.join(home.path);
   });
-  afterAll(async () => {
+  afterEach(async () => {
     mallory[Symbol.dispose]();
     await home[Symbol.asyncDispose]();
   });
@@ -24,7 +24,7 @@ describe("what a hostile peer can bring before a model", () => {
   test("a message is one envelope with the attested sender, its text inert, the same in both forms", async () => {
     const data = { [deceit]: [deceit] };
     await mallory.client.sendMessage({ to: ["api"], text: deceit, data, threadId: "t" });
-    const result = await agent.call("get_messages", { wait_ms: 5000 });
+    const result = await agent.call("get_messages", { wait_ms: 20_000 });
     expectInert(result);
     const { messages } = result.structuredContent as { messages: Record<string, unknown>[] };
     expect(messages).toHaveLength(1);

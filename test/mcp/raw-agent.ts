@@ -18,8 +18,9 @@ export class RawAgent implements AsyncDisposable {
       cwd: "/",
       env: { PATH: process.env["PATH"], HOME: home, PEERLINE_HOME: home, ...env },
     });
-    this.child.stdout.on("data", (chunk: Buffer) => (this.#stdout += chunk.toString()));
-    this.child.stderr.on("data", (chunk: Buffer) => (this.#stderr += chunk.toString()));
+    // A character may come in two chunks.
+    this.child.stdout.setEncoding("utf8").on("data", (text: string) => (this.#stdout += text));
+    this.child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#stderr += text));
     this.child.stdin.on("error", () => undefined);
   }
 
@@ -46,11 +47,12 @@ export class RawAgent implements AsyncDisposable {
     return lines.map((line) => JSON.parse(line));
   }
 
+  /** What has come on standard error. It may come after an answer that was written later. */
   get log(): string {
     return this.#stderr;
   }
 
-  /** How the process ended, and how long that took from now. */
+  /** How the process ended, and how long that took from now. Fails where it took 10 s. */
   async end(): Promise<{ code: number | null; signal: NodeJS.Signals | null; ms: number }> {
     const startMs = Date.now();
     using wait = new AbortScope([], 10_000);

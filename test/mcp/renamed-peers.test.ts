@@ -12,7 +12,7 @@ describe("an agent whose colleague was renamed", () => {
   test("answers it under the name in the message, and not the newcomer of that name", async () => {
     const [asker, worker] = await home.startAll("asker", "worker");
     await asker.facts("send_message", { to: "worker", message: "what is it?" });
-    const { messages } = await worker.facts("get_messages", { wait_ms: 5000 });
+    const { messages } = await worker.facts("get_messages", { wait_ms: 20_000 });
     await asker.facts("set_name", { name: "asker-2" });
     const newcomer = await home.start("asker");
     expect((await newcomer.facts("list_peers")).you.name).toBe("asker");
@@ -23,7 +23,7 @@ describe("an agent whose colleague was renamed", () => {
       in_reply_to: messages[0].id,
     });
     expect(answer.recipients).toMatchObject([{ name: "asker-2" }]);
-    const got = await asker.facts("get_messages", { wait_ms: 5000 });
+    const got = await asker.facts("get_messages", { wait_ms: 20_000 });
     expect(got.messages).toMatchObject([{ text: "forty-two" }]);
     expect((await newcomer.facts("get_messages")).messages).toEqual([]);
 
@@ -46,7 +46,7 @@ describe("an agent whose colleague was renamed", () => {
     expect(note).toBe("api is another agent than the one you knew by that name");
     expect((await web.facts("list_peers")).note).toBeUndefined();
     await web.facts("send_message", { to: "api", message: "hello, newcomer" });
-    const got = await newcomer.facts("get_messages", { wait_ms: 5000 });
+    const got = await newcomer.facts("get_messages", { wait_ms: 20_000 });
     expect(got.messages).toMatchObject([{ text: "hello, newcomer" }]);
   });
 
@@ -84,7 +84,7 @@ describe("an agent whose colleague was renamed", () => {
     // A newcomer's mail is told from its predecessor's.
     const newcomer = await home.start("asker");
     await newcomer.facts("send_message", { to: "worker", message: "it is me" });
-    const got = await worker.facts("get_messages", { wait_ms: 5000 });
+    const got = await worker.facts("get_messages", { wait_ms: 20_000 });
     expect(got.messages[0].from).toEqual({ name: "asker" });
     expect(got.note).toContain("asker is another agent than the one you knew by that name");
   });

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { mkdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { program } from "../support/program.js";
+import { eventually } from "../support/test-broker.js";
 import { initialize, initialized, RawAgent, toolCall } from "./raw-agent.js";
 import { TestHome } from "./test-home.js";
 
@@ -29,7 +30,7 @@ describe("a setting that cannot be used ends no adapter: the agent is told", () 
       expect(result).toMatchObject({ isError: true });
       expect(result.content[0].text).toContain(named);
     }
-    expect(raw.log).toContain(named);
+    await eventually(() => expect(raw.log).toContain(named));
     expect(raw.child.exitCode).toBeNull();
     raw.child.stdin.end();
     expect(await raw.end()).toMatchObject({ code: 0 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } fr
 import { LineReader } from "../../src/mcp/line-reader.js";
 import { maxLineBytes, maxWaitingRefusals } from "../../src/mcp/limits.js";
 import { readLine } from "../../src/mcp/unreadable.js";
+import { eventually } from "../support/test-broker.js";
 import { initialize, initialized, RawAgent, toolCall } from "./raw-agent.js";
 import { TestHome } from "./test-home.js";
 
@@ -141,8 +142,10 @@ describe("what the host writes and nobody can read is answered", () => {
     raw.write(toolCall(77, "list_peers"));
     await raw.answer(77);
     expect(raw.messages.map(({ id }) => id)).toEqual([1, 77]);
-    expect(raw.log).toContain(
-      "notifications/cancelled: `requestId` must be text or a number, not a list.",
+    await eventually(() =>
+      expect(raw.log).toContain(
+        "notifications/cancelled: `requestId` must be text or a number, not a list.",
+      ),
     );
     expect(raw.log).not.toContain("invalid_");
   });

@@ -77,6 +77,12 @@ export class Window {
     return messages.map(({ text }: { text: string }) => text);
   }
 
+  /** The texts of what waits, once there is any: what waits may come after the move to its agent. */
+  async readNext(): Promise<string[]> {
+    const { messages } = await this.agent.facts("get_messages", { wait_ms: 20_000 });
+    return messages.map(({ text }: { text: string }) => text);
+  }
+
   async close(): Promise<void> {
     await this.agent[Symbol.asyncDispose]();
   }
