@@ -38,7 +38,7 @@ test.skipIf(cannotRead !== undefined)(
       }
     }
   },
-  120_000,
+  600_000,
 );
 
 test("says in words what it cannot use", async () => {

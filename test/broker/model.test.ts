@@ -36,7 +36,7 @@ describe.each([
       interruptAfterTimeLimit: shrinkingMs,
       examples: [[presentedInVain]],
     });
-  }, 120_000);
+  }, 240_000);
 });
 
 /** What chance finds seldom: a message presented in an earlier stream, and reported as expired in the next. */

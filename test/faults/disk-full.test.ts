@@ -12,62 +12,53 @@ import { smallDisk } from "../store/sqlite/small-disk.js";
 
 type BrokerClient = Client<typeof BrokerService>;
 
-const timeoutMs = 60_000;
 const noMount = "mounting a file system is not permitted here";
 /** Room for messages beside what the store keeps free. */
 const diskMebibytes = sqliteLimits.reserveBytes / 1024 ** 2 + 12;
 
-test(
-  "a full disk stops messages only, until there is room",
-  { timeout: timeoutMs },
-  async (context) => {
-    const home = smallDisk(diskMebibytes);
-    if (home === undefined) return context.skip(noMount);
-    const broker = await BrokerProcess.start(home);
-    const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
-    const accepted = await sendUntilFull(alice);
-    expect(accepted.length).toBeGreaterThan(100);
-    const { store } = await alice.getServerInfo({});
-    expect(store).toMatchObject({ writable: false, problem: expect.stringContaining("full") });
+test("a full disk stops messages only, until there is room", async (context) => {
+  const home = smallDisk(diskMebibytes);
+  if (home === undefined) return context.skip(noMount);
+  const broker = await BrokerProcess.start(home);
+  const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
+  const accepted = await sendUntilFull(alice);
+  expect(accepted.length).toBeGreaterThan(100);
+  const { store } = await alice.getServerInfo({});
+  expect(store).toMatchObject({ writable: false, problem: expect.stringContaining("full") });
 
-    // Reports and reads go on, and so does the directory.
-    expect(await confirm(bob, accepted.length)).toEqual(accepted);
-    expect(await stateOf(alice, accepted[0]!)).toBe(ReceiptState.CONFIRMED);
-    await broker.join("carol");
-    expect(await sendOne(alice)).toBe("STORE_FULL");
-    expect(broker.isRunning).toBe(true);
-  },
-);
+  // Reports and reads go on, and so does the directory.
+  expect(await confirm(bob, accepted.length)).toEqual(accepted);
+  expect(await stateOf(alice, accepted[0]!)).toBe(ReceiptState.CONFIRMED);
+  await broker.join("carol");
+  expect(await sendOne(alice)).toBe("STORE_FULL");
+  expect(broker.isRunning).toBe(true);
+});
 
-test(
-  "a disk without a free byte ends nothing, and what was accepted is there when it has room",
-  { timeout: timeoutMs },
-  async (context) => {
-    const home = smallDisk(diskMebibytes);
-    if (home === undefined) return context.skip(noMount);
-    const broker = await BrokerProcess.start(home);
-    const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
-    const accepted: string[] = [];
-    for (let index = 0; index < 100; index += 1) accepted.push(await sendOne(alice));
+test("a disk without a free byte ends nothing, and what was accepted is there when it has room", async (context) => {
+  const home = smallDisk(diskMebibytes);
+  if (home === undefined) return context.skip(noMount);
+  const broker = await BrokerProcess.start(home);
+  const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
+  const accepted: string[] = [];
+  for (let index = 0; index < 100; index += 1) accepted.push(await sendOne(alice));
 
-    const ballast = takeAllRoom(home);
-    expect(await sendOne(alice)).toBe("STORE_FULL");
-    expect(await stateOf(alice, accepted[0]!)).toBe(ReceiptState.QUEUED);
-    expect((await bob.listMessages({})).records.length).toBeGreaterThan(0);
-    // Someone else has taken the room that the store keeps free: reports are taken while its log has any.
-    const early = await confirm(bob, accepted.length);
-    expect(early).toEqual(accepted.slice(0, early.length));
-    expect(broker.isRunning).toBe(true);
+  const ballast = takeAllRoom(home);
+  expect(await sendOne(alice)).toBe("STORE_FULL");
+  expect(await stateOf(alice, accepted[0]!)).toBe(ReceiptState.QUEUED);
+  expect((await bob.listMessages({})).records.length).toBeGreaterThan(0);
+  // Someone else has taken the room that the store keeps free: reports are taken while its log has any.
+  const early = await confirm(bob, accepted.length);
+  expect(early).toEqual(accepted.slice(0, early.length));
+  expect(broker.isRunning).toBe(true);
 
-    rmSync(ballast);
-    const later = await sendOne(alice);
-    expect(await confirm(bob, accepted.length + 1 - early.length)).toEqual([
-      ...accepted.slice(early.length),
-      later,
-    ]);
-    expect(await broker.end("SIGTERM")).toBe(0);
-  },
-);
+  rmSync(ballast);
+  const later = await sendOne(alice);
+  expect(await confirm(bob, accepted.length + 1 - early.length)).toEqual([
+    ...accepted.slice(early.length),
+    later,
+  ]);
+  expect(await broker.end("SIGTERM")).toBe(0);
+});
 
 /** Sends until the store refuses for want of room; resolves to the ids of what was accepted. */
 async function sendUntilFull(sender: BrokerClient): Promise<string[]> {

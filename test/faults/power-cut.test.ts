@@ -17,7 +17,7 @@ import { relaxedWorker } from "./relaxed-worker.js";
 // A recorded run of the store is replayed onto a disk whose power is cut at random moments. Each state that
 // the disk may then be in is opened as the store opens it, and asked for what the store had promised. A cut
 // damages nothing, so the store must not report damage.
-const timeoutMs = 180_000;
+const timeoutMs = 600_000;
 
 /** The same seed chooses the same moments and remains; what is recorded is never quite the same. */
 const seed = process.env["PEERLINE_POWER_CUT_SEED"] ?? randomUUID().slice(0, 8);

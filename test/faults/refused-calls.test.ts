@@ -10,7 +10,6 @@ import { brokerExit } from "../../src/endpoint/start-report.js";
 import { program, run } from "../support/program.js";
 import { compilePreload } from "./preload.js";
 
-const timeoutMs = 60_000;
 const folder = mkdtempSync(join(tmpdir(), "pl-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const preload = compilePreload("refuse-calls", folder);
@@ -21,7 +20,7 @@ test.skipIf(impossible !== undefined).each([
   ["ENOLCK, as NFS does", 37],
   ["ENOSYS, as a file system of a program may", 38],
   ["ENOTSUP", 95],
-])("a broker says so where locks are refused: %s", { timeout: timeoutMs }, async (_what, errno) => {
+])("a broker says so where locks are refused: %s", async (_what, errno) => {
   const home = await newHome();
   const refusing = { ...home.environment, ...preloaded({ FAULT_LOCK_ERRNO: errno }) };
   const { code, stderr } = await run(process.execPath, [program, "broker"], refusing);
@@ -30,21 +29,17 @@ test.skipIf(impossible !== undefined).each([
   expect(readdirSync(home.path).filter((name) => name.includes("probe"))).toEqual([]);
 });
 
-test(
-  "a broker that is held off by another still says that one serves",
-  { timeout: timeoutMs },
-  async () => {
-    const home = await newHome();
-    expect((await home.peerline("read")).code).toBe(0);
-    const { code, stderr } = await home.peerline("broker");
-    expect([code, stderr]).toEqual([0, `A broker already serves ${home.path}.\n`]);
-  },
-);
+test("a broker that is held off by another still says that one serves", async () => {
+  const home = await newHome();
+  expect((await home.peerline("read")).code).toBe(0);
+  const { code, stderr } = await home.peerline("broker");
+  expect([code, stderr]).toEqual([0, `A broker already serves ${home.path}.\n`]);
+});
 
 test.skipIf(impossible !== undefined).each([
   ["EPERM, as SMB and virtiofs do", 1],
   ["ENOTSUP", 95],
-])("all works where hard links are refused: %s", { timeout: timeoutMs }, async (_what, errno) => {
+])("all works where hard links are refused: %s", async (_what, errno) => {
   const home = await newHome(preloaded({ FAULT_LINK_ERRNO: errno }));
   const broker = spawn(process.execPath, [program, "broker"], {
     env: home.environment,
@@ -67,7 +62,6 @@ test.skipIf(impossible !== undefined).each([
 
 test.skipIf(impossible !== undefined)(
   "the doctor looks for both, and leaves nothing behind",
-  { timeout: timeoutMs },
   async () => {
     const home = await newHome(preloaded({ FAULT_LOCK_ERRNO: 37, FAULT_LINK_ERRNO: 1 }));
     const { stdout } = await home.peerline("doctor", "--json");

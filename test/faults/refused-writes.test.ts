@@ -16,7 +16,6 @@ import { eventually, newSecret, reasonIn } from "../support/test-broker.js";
 import { BrokerProcess } from "./broker-process.js";
 import { compilePreload } from "./preload.js";
 
-const timeoutMs = 60_000;
 const folder = mkdtempSync(join(tmpdir(), "pl-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const preload = compilePreload("refuse-calls", folder);
@@ -30,84 +29,75 @@ test.skipIf(impossible !== undefined).each([
     "EROFS",
     { FAULT_WRITE_ERRNO: "30", FAULT_OPEN_ERRNO: "30" },
   ],
-])(
-  "%s stops writes only, by name, until it is gone",
-  { timeout: timeoutMs },
-  async (_what, name, faults) => {
-    const home = realpathSync(mkdtempSync(join(folder, "home-")));
-    const { environment, fail, fix } = failing(home, faults);
-    const broker = await BrokerProcess.start(home, environment);
-    const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
-    const [channel, secret] = [broker.connect(), newSecret()];
-    await createClient(BrokerService, channel).register({ secret, name: "carol", instanceId: "1" });
-    channel.close();
-    const { messageId } = await alice.sendMessage({ to: ["bob"], text: "before" });
-    fail();
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      const refused = await alice.sendMessage({ to: ["bob"], text: `during ${attempt}` }).then(
-        () => "accepted",
-        (error: unknown) => `${reasonIn(error)}: ${String(error)}`,
-      );
-      expect(refused).toMatch(new RegExp(`^STORE_FULL: .*${name}`));
-    }
-    const { store } = await alice.getServerInfo({});
-    expect(store).toMatchObject({ writable: false, problem: expect.stringContaining(name) });
-    expect((await bob.getMessage({ messageId })).record?.message?.text).toBe("before");
-    expect((await bob.listMessages({})).records).toHaveLength(1);
-    // Who is known returns, though it cannot be noted that it did.
-    const carol = createClient(BrokerService, broker.connect());
-    const returned = await eventually(() => carol.register({ secret, instanceId: "2" }));
-    expect(returned.peer?.name).toBe("carol");
-    expect(broker.isRunning).toBe(true);
-
-    fix();
-    await expect.poll(async () => (await alice.getServerInfo({})).store?.writable).toBe(true);
-    await alice.sendMessage({ to: ["bob"], text: "after" });
-    expect((await bob.listMessages({})).records).toHaveLength(2);
-    expect(await broker.end("SIGTERM")).toBe(0);
-  },
-);
-
-test(
-  "on a file system that is read-only a running broker is still asked, and nothing is a defect",
-  { timeout: timeoutMs },
-  async (context) => {
-    await using home = await TestHome.open();
-    await (await home.start("api")).facts("list_peers");
-    const readOnly = join(folder, "read-only");
-    mkdirSync(readOnly);
-    try {
-      execFileSync("mount", ["--bind", home.path, readOnly], { stdio: "ignore" });
-    } catch {
-      return context.skip("mounting is not permitted here");
-    }
-    onTestFinished(() => void execFileSync("umount", ["--lazy", readOnly]));
-    execFileSync("mount", ["-o", "remount,bind,ro", readOnly]);
-    const environment = { PATH: process.env["PATH"], HOME: home.path, PEERLINE_HOME: readOnly };
-    const there = (...args: string[]) => run(process.execPath, [program, ...args], environment);
-    expect(await there("peers")).toMatchObject({ code: 0, stdout: expect.stringContaining("api") });
-    expect((await there("status")).stdout).toContain("running");
-    const { findings } = JSON.parse((await there("doctor", "--json")).stdout) as {
-      findings: Finding[];
-    };
-    expect(findings).toContainEqual(
-      expect.objectContaining({
-        id: "disk",
-        severity: "problem",
-        seen: "the file system is read-only (EROFS)",
-      }),
+])("%s stops writes only, by name, until it is gone", async (_what, name, faults) => {
+  const home = realpathSync(mkdtempSync(join(folder, "home-")));
+  const { environment, fail, fix } = failing(home, faults);
+  const broker = await BrokerProcess.start(home, environment);
+  const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
+  const [channel, secret] = [broker.connect(), newSecret()];
+  await createClient(BrokerService, channel).register({ secret, name: "carol", instanceId: "1" });
+  channel.close();
+  const { messageId } = await alice.sendMessage({ to: ["bob"], text: "before" });
+  fail();
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    const refused = await alice.sendMessage({ to: ["bob"], text: `during ${attempt}` }).then(
+      () => "accepted",
+      (error: unknown) => `${reasonIn(error)}: ${String(error)}`,
     );
-    // Its secret is still to be made.
-    expect(await there("read")).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/^peerline: \S+person\.secret cannot be written: .*\(EROFS\)/),
-    });
-  },
-);
+    expect(refused).toMatch(new RegExp(`^STORE_FULL: .*${name}`));
+  }
+  const { store } = await alice.getServerInfo({});
+  expect(store).toMatchObject({ writable: false, problem: expect.stringContaining(name) });
+  expect((await bob.getMessage({ messageId })).record?.message?.text).toBe("before");
+  expect((await bob.listMessages({})).records).toHaveLength(1);
+  // Who is known returns, though it cannot be noted that it did.
+  const carol = createClient(BrokerService, broker.connect());
+  const returned = await eventually(() => carol.register({ secret, instanceId: "2" }));
+  expect(returned.peer?.name).toBe("carol");
+  expect(broker.isRunning).toBe(true);
+
+  fix();
+  await expect.poll(async () => (await alice.getServerInfo({})).store?.writable).toBe(true);
+  await alice.sendMessage({ to: ["bob"], text: "after" });
+  expect((await bob.listMessages({})).records).toHaveLength(2);
+  expect(await broker.end("SIGTERM")).toBe(0);
+});
+
+test("on a file system that is read-only a running broker is still asked, and nothing is a defect", async (context) => {
+  await using home = await TestHome.open();
+  await (await home.start("api")).facts("list_peers");
+  const readOnly = join(folder, "read-only");
+  mkdirSync(readOnly);
+  try {
+    execFileSync("mount", ["--bind", home.path, readOnly], { stdio: "ignore" });
+  } catch {
+    return context.skip("mounting is not permitted here");
+  }
+  onTestFinished(() => void execFileSync("umount", ["--lazy", readOnly]));
+  execFileSync("mount", ["-o", "remount,bind,ro", readOnly]);
+  const environment = { PATH: process.env["PATH"], HOME: home.path, PEERLINE_HOME: readOnly };
+  const there = (...args: string[]) => run(process.execPath, [program, ...args], environment);
+  expect(await there("peers")).toMatchObject({ code: 0, stdout: expect.stringContaining("api") });
+  expect((await there("status")).stdout).toContain("running");
+  const { findings } = JSON.parse((await there("doctor", "--json")).stdout) as {
+    findings: Finding[];
+  };
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      id: "disk",
+      severity: "problem",
+      seen: "the file system is read-only (EROFS)",
+    }),
+  );
+  // Its secret is still to be made.
+  expect(await there("read")).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^peerline: \S+person\.secret cannot be written: .*\(EROFS\)/),
+  });
+});
 
 test.skipIf(impossible !== undefined)(
   "a broker that fails at its first write is not started again for each who wants one",
-  { timeout: timeoutMs },
   async () => {
     const home = openHome(join(folder, "first-write"));
     const { environment, fail, fix } = failing(home.path, { FAULT_SYNC_ERRNO: "5" });
@@ -146,24 +136,20 @@ test.skipIf(impossible !== undefined)(
   },
 );
 
-test(
-  "agents whose broker cannot start do not start it with each call, and say why with each",
-  { timeout: timeoutMs },
-  async () => {
-    await using home = await TestHome.open();
-    writeFileSync(join(home.path, "peerline.db"), "no database at all ".repeat(500));
-    const startMs = performance.now();
-    const agents = await Promise.all(["api", "web", "ops"].map((name) => home.start(name)));
-    for (let call = 0; call < 5; call += 1) {
-      for (const agent of agents) {
-        expect(await agent.failure("list_peers")).toMatch(/not a database|does not start/);
-      }
+test("agents whose broker cannot start do not start it with each call, and say why with each", async () => {
+  await using home = await TestHome.open();
+  writeFileSync(join(home.path, "peerline.db"), "no database at all ".repeat(500));
+  const startMs = performance.now();
+  const agents = await Promise.all(["api", "web", "ops"].map((name) => home.start(name)));
+  for (let call = 0; call < 5; call += 1) {
+    for (const agent of agents) {
+      expect(await agent.failure("list_peers")).toMatch(/not a database|does not start/);
     }
-    const log = readFileSync(join(home.path, "broker.log"), "utf8");
-    const failed = log.split("\n").filter((line) => line.includes("did not start"));
-    expect(failed.length).toBeLessThanOrEqual(mostStarts(performance.now() - startMs));
-  },
-);
+  }
+  const log = readFileSync(join(home.path, "broker.log"), "utf8");
+  const failed = log.split("\n").filter((line) => line.includes("did not start"));
+  expect(failed.length).toBeLessThanOrEqual(mostStarts(performance.now() - startMs));
+});
 
 /** How many failing starts there may be in so long: after each the pause is twice as long. One more may be under way. */
 function mostStarts(ms: number): number {

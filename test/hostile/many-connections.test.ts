@@ -32,7 +32,7 @@ describe("a client that connects thousands of times", () => {
     ],
   ])(
     "and says nothing %s; agents go on, and new ones get in",
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async (_, options, most) => {
       await using home = await startBrokerHome(options);
       const honest = await Promise.all(

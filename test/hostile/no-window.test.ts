@@ -22,7 +22,7 @@ const maxWatchesMiB = 30;
 describe("a client that gives no window", () => {
   test.skipIf(cannotRead !== undefined).each(["Subscribe", "WatchPeers", "GetServerInfo"])(
     "and asks for thousands of %s takes little memory, and holds up nobody",
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async (method) => {
       await using home = await startBrokerHome();
       using witness = await Witness.join(home.socket);
@@ -41,7 +41,7 @@ describe("a client that gives no window", () => {
       await eventually(async () => {
         await witness.send();
         expect(client.answered).toBeGreaterThanOrEqual(most);
-      }, 60_000);
+      });
       await witness.medianSendMs(20);
       const after = readProcess(pid);
       console.log(
@@ -55,7 +55,7 @@ describe("a client that gives no window", () => {
 
   test.skipIf(cannotRead !== undefined)(
     `and asks for ${watches} WatchPeers of one session over one connection ends neither the broker nor others`,
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async () => {
       await using home = await startBrokerHome();
       using witness = await Witness.join(home.socket);
@@ -76,7 +76,7 @@ describe("a client that gives no window", () => {
       await eventually(async () => {
         await witness.send();
         expect(client.answered).toBeGreaterThanOrEqual(maxCallsOfConnection);
-      }, 60_000);
+      });
       await witness.medianSendMs(20);
       const after = readProcess(pid);
       console.log(

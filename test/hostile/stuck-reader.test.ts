@@ -19,7 +19,7 @@ const maxGrowthMiB = 48;
 describe.concurrent("a reader that is stuck", () => {
   test.skipIf(cannotRead !== undefined)(
     "holds up nobody and takes no memory while its queue fills; continued, it gets all of it",
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async ({ expect, onTestFinished }) => {
       const home = await startBrokerHome();
       onTestFinished(() => home[Symbol.asyncDispose]());
@@ -52,7 +52,7 @@ describe.concurrent("a reader that is stuck", () => {
       await eventually(async () => {
         await witness.send();
         expect(readProcess(pid).rssMiB - before.rssMiB).toBeLessThan(maxGrowthMiB);
-      }, 60_000);
+      });
       console.log(
         `stuck: ${accepted.size} messages wait, ${full} were refused; the broker has ${before.rssMiB.toFixed(0)} MiB before and ${after.rssMiB.toFixed(0)} MiB after; a send of another peer takes ${usualMs.toFixed(1)} ms before and ${besideMs.toFixed(1)} ms beside`,
       );
@@ -87,7 +87,7 @@ describe.concurrent("a reader that is stuck", () => {
 
   test(
     "for longer than keepalive waits is taken for lost; continued, it comes back by itself and misses nothing",
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async ({ expect, onTestFinished }) => {
       const home = await startBrokerHome();
       onTestFinished(() => home[Symbol.asyncDispose]());
