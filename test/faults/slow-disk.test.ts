@@ -36,10 +36,11 @@ test("a disk that is slow costs other peers a sync or two", async (context) => {
   const names = Array.from({ length: 4 }, (_, index) => `sender-${index}`);
   const senders = await Promise.all(names.map(joinBroker));
   const other = await joinBroker("other");
-  let isOver = false;
+  const over = new AbortController();
   disk.hold();
   const load = senders.map(async ({ client }) => {
-    while (!isOver) await client.sendMessage({ to: ["recipient"], text: randomUUID() });
+    while (!over.signal.aborted)
+      await client.sendMessage({ to: ["recipient"], text: randomUUID() });
   });
   const syncsOf = async (call: () => Promise<unknown>): Promise<number> => {
     await disk.waits();
@@ -62,7 +63,7 @@ test("a disk that is slow costs other peers a sync or two", async (context) => {
   expect(await syncsOf(() => client.getServerInfo({})), "getServerInfo").toBeLessThanOrEqual(2);
   const send = () => client.sendMessage({ to: ["other"], text: "hello" });
   expect(await syncsOf(send), "sendMessage").toBeLessThanOrEqual(2);
-  isOver = true;
+  over.abort();
   disk.release();
   await Promise.all(load);
   const { records } = await recipient.client.listMessages({});
