@@ -59,17 +59,20 @@ const lineBreak = /\r\n|[\r\u0085\u2028\u2029]/gu;
 const joining =
   "\\p{scx=Arabic}\\p{scx=Syriac}\\p{scx=Mongolian}\\p{scx=Devanagari}\\p{scx=Bengali}\\p{scx=Gurmukhi}\\p{scx=Gujarati}\\p{scx=Oriya}\\p{scx=Tamil}\\p{scx=Telugu}\\p{scx=Kannada}\\p{scx=Malayalam}\\p{scx=Sinhala}\\p{scx=Khmer}\\p{scx=Myanmar}";
 
+/** Scripts have invisible characters of their own: beside one of those nothing is needed, or a row would stay. */
+const visible = String.raw`(?!\p{Default_Ignorable_Code_Point})`;
+
 /** Invisible characters that make the visible ones beside them what they are. Each is kept once, at its place alone. */
 const needed = [
   // Between the parts of an emoji: a family, a profession.
   String.raw`(?<=\p{Extended_Pictographic}[\uFE0F\u{1F3FB}-\u{1F3FF}]?)\u200D(?=\p{Extended_Pictographic})`,
   // Between letters.
-  String.raw`(?<=[${joining}])[\u200C\u200D](?=[${joining}])`,
+  String.raw`(?<=${visible}[${joining}])[\u200C\u200D](?=${visible}[${joining}])`,
   // After an emoji: in colour, or as text.
   String.raw`(?<=\p{Emoji})[\uFE0E\uFE0F]`,
   // After an ideograph: one of its forms.
   String.raw`(?<=\p{Unified_Ideograph})[\uFE00-\uFE02\u{E0100}-\u{E01EF}]`,
-  String.raw`(?<=\p{Script=Mongolian})[\u180B-\u180D\u180F]`,
+  String.raw`(?<=${visible}\p{Script=Mongolian})[\u180B-\u180D\u180F]`,
 ].join("|");
 
 const invisible = String.raw`\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\uFFF9-\uFFFB`;

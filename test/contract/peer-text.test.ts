@@ -68,6 +68,15 @@ test.each([
   }
 });
 
+test.each([
+  ["Mongolian selectors", "ᠠ", "\u180B\u180C", "ᠠ\u180Bᠠ"],
+  ["joiners between marks of Arabic", "م", "\u061C\u200D", "مم"],
+  ["joiners between vowels of Khmer", "ក", "\u17B4\u200D", "កក"],
+  ["joiners between selectors", "ᠠ", "\u180B\u200D", "ᠠ\u180Bᠠ"],
+])("a row of %s is not kept for being of the letter's script", (_what, letter, pair, shown) => {
+  expect(peerText(`${letter}${pair.repeat(4)}${letter}`)).toBe(shown);
+});
+
 test("what Unicode does not draw never stands in a row, but for a colour and a joiner", () => {
   const ignorable = fc
     .integer({ min: 0x80, max: 0x10ffff })
