@@ -18,7 +18,7 @@ const agents = 50;
 const newcomers = 10;
 const collectIntervalMs = 200;
 /** What a loaded machine may add, in milliseconds. */
-const slackMs = 10_000;
+const slackMs = 60_000;
 
 describe("fifty idle agents whose process collects garbage all the time", () => {
   let home: string;
@@ -84,5 +84,5 @@ describe("fifty idle agents whose process collects garbage all the time", () => 
     expect((await callAll()).map(({ outcome }) => outcome)).toEqual(
       Array.from({ length: agents + newcomers }, () => "answered"),
     );
-  }, 90_000);
+  }, 180_000);
 });
