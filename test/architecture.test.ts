@@ -21,6 +21,7 @@ const mayImport: Record<string, readonly string[]> = {
   "index.ts": ["client", "endpoint", "rpc"],
   "clock.ts": [],
   "abort-scope.ts": [],
+  "compile-budget.ts": [],
   "back-off.ts": [],
   "durable-file.ts": [],
   "coded-error.ts": [],
@@ -31,6 +32,7 @@ const mayImport: Record<string, readonly string[]> = {
 const sharedFiles = new Set([
   "clock.js",
   "abort-scope.js",
+  "compile-budget.js",
   "back-off.js",
   "durable-file.js",
   "coded-error.js",

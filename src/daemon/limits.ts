@@ -19,3 +19,9 @@ export const stopTimeoutMs = 10_000;
 
 /** Files that are left for all else than connections: database, log, and what opens and closes. */
 export const otherOpenFiles = 100;
+
+/**
+ * Bytecode that a function of the broker runs before it is compiled. A broker lives long and does the same for each
+ * message, and with V8's own budget it is slow for its first thousands.
+ */
+export const brokerCompileBudget = 20_000;

@@ -1,4 +1,5 @@
 import { StoreError } from "../broker/store.js";
+import { setCompileBudget } from "../compile-budget.js";
 import type { Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
 import { openHome, type Home } from "../endpoint/home.js";
@@ -6,6 +7,7 @@ import { noteHolder } from "../endpoint/process-stamp.js";
 import { brokerExit, reportStart } from "../endpoint/start-report.js";
 import { noteStartFailure } from "../endpoint/start-turn.js";
 import { VERSION } from "../endpoint/version.js";
+import { brokerCompileBudget } from "./limits.js";
 import { loadLock } from "./load-lock.js";
 
 /**
@@ -18,6 +20,7 @@ export async function runBroker(options: {
   signal?: AbortSignal;
 }): Promise<number> {
   process.umask(0o077);
+  setCompileBudget(brokerCompileBudget);
   surviveLostReaders();
   let home: Home | undefined;
   try {

@@ -31,6 +31,9 @@ export const closeTimeoutMs = 500;
 /** What is left to write when all has ended may take this long, then the process ends without. */
 export const lingerMs = 300;
 
+/** Bytecode that a function of an adapter runs before it is compiled: it answers few calls, and compiled code is memory. */
+export const adapterCompileBudget = 1_000_000;
+
 /** Between two signs of life of a call that waits, where the host asked for them. */
 export const progressIntervalMs = 5_000;
 

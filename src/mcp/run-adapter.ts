@@ -1,11 +1,12 @@
 import { Console } from "node:console";
 import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../clock.js";
+import { setCompileBudget } from "../compile-budget.js";
 import { workingDirectory, type Config } from "../endpoint/config.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { VERSION } from "../endpoint/version.js";
 import type { Adapter } from "./adapter.js";
-import { lingerMs, loadDelayMs } from "./limits.js";
+import { adapterCompileBudget, lingerMs, loadDelayMs } from "./limits.js";
 import { serve, serveProblem, type HostStreams } from "./serve.js";
 import { createToolServer } from "./tool-server.js";
 
@@ -53,14 +54,12 @@ export async function runAdapter(options: {
 
 /**
  * Makes the process hold little memory, since each agent has one of its own. Young objects keep the 2 MB
- * that they begin with: by itself their space grows to 32 MB, with the garbage of a few large results. The
- * first V8 that Peerline runs on also compiles early what runs a few times at the start; later ones wait.
+ * that they begin with: by itself their space grows to 32 MB, with the garbage of a few large results. What
+ * runs a few times at the start is not compiled either.
  */
 function keepHeapLight(): void {
   setFlagsFromString("--semi-space-growth-factor=1");
-  const [v8 = 0] = process.versions.v8.split(".").map(Number);
-  // A later V8 does not know this one, and says so on standard error.
-  if (v8 < 12) setFlagsFromString("--interrupt-budget=1000000");
+  setCompileBudget(adapterCompileBudget);
 }
 
 /**

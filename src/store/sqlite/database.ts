@@ -5,7 +5,12 @@ import { checkIntegrity } from "./damage/integrity-check.js";
 import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./damage/salvage.js";
 import { checkWal, readWal } from "./damage/wal.js";
 import { damagedFile, toStoreError } from "./failure.js";
-import { checkpointPages, keptWalBytes } from "./limits.js";
+import {
+  checkpointPages,
+  keptWalBytes,
+  maxCheckedBytes,
+  maxCheckedUncleanBytes,
+} from "./limits.js";
 import { migrate } from "./migrate.js";
 import { applicationId, migrations, type Migration } from "./schema.js";
 import { assertFiles, withFile } from "./store-file.js";
@@ -68,9 +73,11 @@ function assertNoWal(path: string): void {
 }
 
 function open(path: string, steps: readonly Migration[]): Database.Database {
+  // SQLite removes the WAL where it closes the file in good order.
+  const hasWal = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
   const database = connect(path);
   try {
-    prepareForUse(database, path, steps);
+    prepareForUse(database, path, steps, hasWal ? maxCheckedUncleanBytes : maxCheckedBytes);
   } catch (error) {
     database.close();
     throw nameDamage(error, path);
@@ -104,6 +111,7 @@ function prepareForUse(
   database: Database.Database,
   path: string,
   steps: readonly Migration[],
+  maxChecked: number,
 ): void {
   database.pragma("locking_mode = EXCLUSIVE");
   // SQLite then checks a page more closely before it uses it.
@@ -115,7 +123,7 @@ function prepareForUse(
   database.pragma(`wal_autocheckpoint = ${checkpointPages}`);
   database.pragma(`journal_size_limit = ${keptWalBytes}`);
   assertMode(database);
-  if (version > 0) checkIntegrity(database, path, steps.slice(0, version));
+  if (version > 0) checkIntegrity(database, path, steps.slice(0, version), maxChecked);
   if (version < steps.length) migrate(database, path, version, steps);
 }
 
