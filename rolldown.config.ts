@@ -41,7 +41,7 @@ export const program = defineConfig({
         { name: "toml", test: /\/node_modules\/smol-toml\//, priority: 5 },
         {
           name: "base",
-          test: /\/src\/(?:abort-scope|cli\/report-late|contract\/(?!settings)[^/]+|endpoint\/(?:config|version))\.ts$/,
+          test: /\/src\/(?:abort-scope|compile-budget|cli\/report-late|contract\/(?!settings)[^/]+|endpoint\/(?:config|version))\.ts$/,
           priority: 4,
         },
         // What an agent's process loads before it answers its host, and what it loads then: a file each.

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
-import { createClient, openChannel } from "../../src/rpc/client.js";
+import { type Channel, createClient, openChannel } from "../../src/rpc/client.js";
 import { readWal } from "../../src/store/sqlite/damage/wal.js";
 import { Agent } from "../mcp/agent.js";
 import { initialize, RawAgent } from "../mcp/raw-agent.js";
@@ -153,20 +153,11 @@ describe.skipIf(cannotRead !== undefined)("what rest costs", () => {
   test("ten thousand messages that wait leave a broker small", async () => {
     await using home = await startBrokerHome();
     const names = Array.from({ length: 20 }, (_, index) => `reader-${index}`);
-    const channel = openChannel(`unix:${home.socket}`);
-    onTestFinished(() => channel.close());
-    const register = async (name: string) => {
-      const { sessionToken } = await createClient(BrokerService, channel).register({
-        secret: newSecret(),
-        name,
-      });
-      const headers = () => ({ authorization: `Bearer ${sessionToken}` });
-      return createClient(BrokerService, channel, { headers });
-    };
-    for (const name of names) await register(name);
+    using programs = new Programs(home);
+    for (const name of names) await programs.register(name);
     let stored = 0;
     for (let writer = 0; stored < 10_000; writer++) {
-      const client = await register(`writer-${writer}`);
+      const client = await programs.register(`writer-${writer}`);
       const sends = Array.from({ length: 25 }, (_, index) =>
         client.sendMessage({ to: names, text: `message ${index} of ${writer}` }),
       );
@@ -177,7 +168,58 @@ describe.skipIf(cannotRead !== undefined)("what rest costs", () => {
     const { rssMiB } = readProcess(await brokerPid(home));
     expect(rssMiB).toBeLessThan(200);
   });
+
+  test(
+    "two thousand messages read leave an agent's process small",
+    { timeout: 60_000 },
+    async () => {
+      await using home = await startBrokerHome();
+      await using reader = await new Agent({
+        home: home.path,
+        env: { PEERLINE_NAME: "reader" },
+      }).start();
+      await reader.facts("list_peers");
+      using programs = new Programs(home);
+      let read = 0;
+      for (let writer = 0; read < 2_000; writer++) {
+        const client = await programs.register(`writer-${writer}`);
+        const sends = Array.from({ length: 500 }, (_, index) =>
+          client.sendMessage({ to: ["reader"], text: `message ${index} of ${writer}` }),
+        );
+        for (const { results } of await Promise.all(sends))
+          expect(results[0]?.error).toBeUndefined();
+        for (const wanted = read + sends.length; read < wanted;) {
+          read += (await reader.facts("get_messages", { wait_ms: 10_000 })).messages.length;
+        }
+      }
+      expect(read).toBe(2_000);
+      expect(readProcess(reader.pid).rssMiB).toBeLessThan(100);
+    },
+  );
 });
+
+/** Programs that speak the contract over one connection. */
+class Programs implements Disposable {
+  readonly #channel: Channel;
+
+  constructor({ socket }: BrokerHome) {
+    this.#channel = openChannel(`unix:${socket}`);
+  }
+
+  /** Makes a peer, and a client that acts as it. */
+  async register(name: string) {
+    const { sessionToken } = await createClient(BrokerService, this.#channel).register({
+      secret: newSecret(),
+      name,
+    });
+    const headers = () => ({ authorization: `Bearer ${sessionToken}` });
+    return createClient(BrokerService, this.#channel, { headers });
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel.close();
+  }
+}
 
 /** How often any thread of a process has gone to rest by itself. */
 function wakesOf(pid: number): number {
