@@ -24,12 +24,29 @@ export async function isWaited(broker: BrokerHome): Promise<void> {
   );
 }
 
+/** Does what begins another conversation in a host, and waits until its hooks or a new adapter have told of one. */
+export async function beginsAnother(broker: BrokerHome, begin: () => Promise<void>): Promise<void> {
+  const before = boxes(broker).map(conversationIn);
+  await begin();
+  const isNew = (one: string) => !before.includes(one);
+  await eventually(() => expect(boxes(broker).map(conversationIn).some(isNew)).toBe(true));
+}
+
 function boxes({ path }: BrokerHome): string[] {
   const folder = join(path, "doorbells");
   return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
 }
 
 function turnIn(box: string): string {
-  const path = join(box, "turn");
+  return textIn(box, "turn");
+}
+
+/** Some hosts have a folder for each of them, the others name it in theirs. */
+function conversationIn(box: string): string {
+  return `${box} ${textIn(box, "conversation")}`;
+}
+
+function textIn(box: string, name: string): string {
+  const path = join(box, name);
   return existsSync(path) ? readFileSync(path, "utf8").trim() : "";
 }

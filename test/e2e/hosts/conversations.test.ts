@@ -5,6 +5,7 @@ import type { ModelRecord } from "../../hosts/scripted-model/record.js";
 import { ScriptedModel } from "../../hosts/scripted-model/scripted-model.js";
 import type { ScriptLine } from "../../hosts/scripted-model/script.js";
 import { startBrokerHome, type BrokerHome } from "../../support/program.js";
+import { beginsAnother } from "./bells.js";
 import { claude } from "./claude.js";
 import { codex } from "./codex.js";
 import { gemini } from "./gemini.js";
@@ -105,7 +106,7 @@ describe.skipIf(cannotOpen !== undefined || hosts.length === 0)(
       const second = await agent.open();
       await take(second, "two");
       expect(heard(record, "two")).toEqual({ name: `${name}-2`, mail: [] });
-      await second.type(anew);
+      await beginsAnother(broker, () => second.type(anew));
       await sleep(clearMs);
       await take(second, "anew");
       expect(heard(record, "anew")).toEqual({ name: `${name}-${anewIs}`, mail: [] });
@@ -151,7 +152,8 @@ describe.skipIf(cannotOpen !== undefined || hosts.length === 0)(
         const window = await agent.open("--continue");
         await take(window, "continued");
         expect(heard(record, "continued")).toEqual({ name: anew, mail: ["for anew"] });
-        await window.type(`/resume ${await agent.conversationWith(ask("one"))}`);
+        const first = await agent.conversationWith(ask("one"));
+        await beginsAnother(broker, () => window.type(`/resume ${first}`));
         await sleep(clearMs);
         await take(window, "inside");
         expect(heard(record, "inside")).toEqual({ name: one, mail: ["for one"] });

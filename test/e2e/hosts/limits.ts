@@ -13,5 +13,8 @@ export const maxEndMs = 30_000;
 /** Between a line and its end, as a person types: hosts allow for tens of milliseconds. */
 export const pauseMs = 200;
 
-/** How long a host may take to begin a conversation anew, which no text on its terminal tells, on a busy machine. */
+/**
+ * How long a host may take to let its user type, once its hooks have told of another conversation. What is
+ * typed meanwhile is lost, and no text on its terminal tells.
+ */
 export const clearMs = 3_000;
