@@ -35,7 +35,7 @@ export const maxQuotedCharacters = 60;
 export const mailWaitMs = 10_000;
 
 /** How often, and after what pause in milliseconds, the demo looks for a last report to arrive. */
-export const maxSettleLooks = 20;
+export const maxSettleLooks = 200;
 export const settleLookMs = 50;
 
 /** Bytes that have to be free on the home's disk for messages to be taken: the store's own reserve. */
