@@ -192,6 +192,13 @@ test("a test with real hosts meets nothing that another, or its own first try, h
   expect(sharing).toEqual([]);
 });
 
+test("no test gives up after a second, as vi.waitFor does by itself", () => {
+  const waiting = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && name !== "architecture.test.ts")
+    .filter((name) => /\bvi\.wait(?:For|Until)\b/.test(read(join(root, "test", name))));
+  expect(waiting).toEqual([]);
+});
+
 test("every folder is known", () => {
   const folders = new Set(sources.map((name) => name.split("/")[0]));
   expect([...folders].filter((folder) => !(folder !== undefined && folder in mayImport))).toEqual(
