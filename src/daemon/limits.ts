@@ -25,3 +25,9 @@ export const otherOpenFiles = 100;
  * message, and with V8's own budget it is slow for its first thousands.
  */
 export const brokerCompileBudget = 20_000;
+
+/**
+ * By how much a heap may grow until V8 collects it anew, in percent of what was in use. By itself V8 lets it
+ * grow up to fourfold. So a broker at full speed takes a third more memory, most of it for what is dead.
+ */
+export const heapGrowthPercent = 60;

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { StoreError } from "../broker/store.js";
 import { setCompileBudget } from "../compile-budget.js";
 import type { Config } from "../endpoint/config.js";
@@ -7,7 +8,7 @@ import { noteHolder } from "../endpoint/process-stamp.js";
 import { brokerExit, reportStart } from "../endpoint/start-report.js";
 import { noteStartFailure } from "../endpoint/start-turn.js";
 import { VERSION } from "../endpoint/version.js";
-import { brokerCompileBudget } from "./limits.js";
+import { brokerCompileBudget, heapGrowthPercent } from "./limits.js";
 import { loadLock } from "./load-lock.js";
 
 /**
@@ -21,6 +22,8 @@ export async function runBroker(options: {
 }): Promise<number> {
   process.umask(0o077);
   setCompileBudget(brokerCompileBudget);
+  // For the store's thread, too, which has a heap of its own.
+  setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`);
   surviveLostReaders();
   let home: Home | undefined;
   try {

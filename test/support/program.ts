@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { brokerNodeFlags } from "../../src/endpoint/limits.js";
 
 /** The program as users run it. */
 export const program = join(import.meta.dirname, "../../dist/peerline.js");
@@ -27,7 +28,9 @@ export async function startBrokerHome(
   const environment = { PATH: process.env["PATH"], HOME: path, PEERLINE_HOME: path };
   const limit = options.openFiles === undefined ? "" : `ulimit -n ${options.openFiles}; `;
   const script = `${limit}exec "$0" "$@"`;
-  const broker = spawn("sh", ["-c", script, process.execPath, program, "broker"], {
+  // On the Node that an agent would start it on.
+  const command = [process.execPath, ...brokerNodeFlags, program, "broker"];
+  const broker = spawn("sh", ["-c", script, ...command], {
     env: { ...environment, ...options.env },
     stdio: ["ignore", "ignore", "pipe"],
   });
