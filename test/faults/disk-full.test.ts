@@ -16,23 +16,27 @@ const noMount = "mounting a file system is not permitted here";
 /** Room for messages beside what the store keeps free. */
 const diskMebibytes = sqliteLimits.reserveBytes / 1024 ** 2 + 12;
 
-test("a full disk stops messages only, until there is room", async (context) => {
-  const home = smallDisk(diskMebibytes);
-  if (home === undefined) return context.skip(noMount);
-  const broker = await BrokerProcess.start(home);
-  const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
-  const accepted = await sendUntilFull(alice);
-  expect(accepted.length).toBeGreaterThan(100);
-  const { store } = await alice.getServerInfo({});
-  expect(store).toMatchObject({ writable: false, problem: expect.stringContaining("full") });
+test(
+  "a full disk stops messages only, until there is room",
+  { timeout: 600_000 },
+  async (context) => {
+    const home = smallDisk(diskMebibytes);
+    if (home === undefined) return context.skip(noMount);
+    const broker = await BrokerProcess.start(home);
+    const [alice, bob] = [await broker.join("alice"), await broker.join("bob")];
+    const accepted = await sendUntilFull(alice);
+    expect(accepted.length).toBeGreaterThan(100);
+    const { store } = await alice.getServerInfo({});
+    expect(store).toMatchObject({ writable: false, problem: expect.stringContaining("full") });
 
-  // Reports and reads go on, and so does the directory.
-  expect(await confirm(bob, accepted.length)).toEqual(accepted);
-  expect(await stateOf(alice, accepted[0]!)).toBe(ReceiptState.CONFIRMED);
-  await broker.join("carol");
-  expect(await sendOne(alice)).toBe("STORE_FULL");
-  expect(broker.isRunning).toBe(true);
-});
+    // Reports and reads go on, and so does the directory.
+    expect(await confirm(bob, accepted.length)).toEqual(accepted);
+    expect(await stateOf(alice, accepted[0]!)).toBe(ReceiptState.CONFIRMED);
+    await broker.join("carol");
+    expect(await sendOne(alice)).toBe("STORE_FULL");
+    expect(broker.isRunning).toBe(true);
+  },
+);
 
 test("a disk without a free byte ends nothing, and what was accepted is there when it has room", async (context) => {
   const home = smallDisk(diskMebibytes);
