@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,6 +41,19 @@ test.skipIf(cannotRead !== undefined)(
   },
   600_000,
 );
+
+test("says how it is used", async () => {
+  const { code, stdout, stderr } = await bench("--help");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("--quick");
+});
+
+test("draws no picture of rows that were not measured", async () => {
+  const folder = await temporaryFolder();
+  const { code, stderr } = await bench("--only", "hook", "--svg", folder);
+  expect(code, stderr).toBe(0);
+  expect(readdirSync(folder)).toEqual([]);
+});
 
 test("says in words what it cannot use", async () => {
   const rival = join(await temporaryFolder(), "rival.json");

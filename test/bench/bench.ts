@@ -23,12 +23,13 @@ The page goes to standard output, what is under way to standard error.
   --only ROWS      only these rows, by id, by the words of an id before a dot, or by group; commas between
   --list           prints the rows and measures nothing
   --json FILE      writes all figures, too
-  --svg FOLDER     draws latency.svg and growth.svg
+  --svg FOLDER     draws latency.svg and growth.svg, each where a row of it was measured
   --dist FOLDER    a second build that is measured in turns with this one, such as a copy of an earlier dist
                    in this checkout; may be repeated. The page then has this build divided by that, too
   --node PATH      the Node that runs all that is measured; default: the one that runs this
   --stores FOLDER  keeps the filled stores there, and takes those that are there instead of filling others
-  --rival FILE     a rival, described as JSON as in mailbox.ts; may be repeated
+  --rival FILE     a rival, described as JSON as in test/bench/mailbox.ts; may be repeated
+  --help           prints this
 
 Exit codes: 0, also where a target is missed; 1 where a row could not be measured, which it names; 2 for
 arguments that it cannot use.
@@ -40,7 +41,8 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.once(name, () => controller.abort(new Error(`ended by ${name}`)));
 }
 const mode: Mode = values.trial ? "trial" : values.quick ? "quick" : "full";
-process.exitCode = values.list ? list() : await run();
+if (values.help) console.log(usage);
+else process.exitCode = values.list ? list() : await run();
 
 /** What is to be measured; undefined, and told, where it cannot be. */
 function prepare() {
@@ -64,6 +66,7 @@ function readArguments() {
         quick: { type: "boolean", default: false },
         trial: { type: "boolean", default: false },
         list: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
         only: { type: "string" },
         json: { type: "string" },
         svg: { type: "string" },
@@ -122,8 +125,11 @@ function draw(report: Report, folder: string): void {
   mkdirSync(folder, { recursive: true });
   const latencies = ["send", "delivery", "exchange", "tool.send_message"];
   const grown = groups.find(({ name }) => name === "growth")?.rows.map(({ id }) => id) ?? [];
-  writeFileSync(join(folder, "latency.svg"), drawLatencies(report, latencies));
-  writeFileSync(join(folder, "growth.svg"), drawGrowth(report, grown));
+  const isMeasured = (ids: readonly string[]) => report.rows.some(({ id }) => ids.includes(id));
+  if (isMeasured(latencies)) {
+    writeFileSync(join(folder, "latency.svg"), drawLatencies(report, latencies));
+  }
+  if (isMeasured(grown)) writeFileSync(join(folder, "growth.svg"), drawGrowth(report, grown));
 }
 
 /** The groups that have a row that is asked for, with those rows. */

@@ -44,7 +44,7 @@ export const define: Define = (command, shell) => {
     .addHelpText(
       "after",
       `
-The file as it was is kept in the home, under backups. An entry as the README has it for writing by hand is brought up
+The file as it was is kept in the home, under backups. An entry as the page on hosts has it for writing by hand is brought up
 to date. Where peerline's plugin is in use, nothing is added: with both,
 every agent would be two peers.
 
