@@ -60,11 +60,6 @@ export class Attachment {
     return this.#abandoned.signal;
   }
 
-  /** Nothing waited when the stream began, and nothing has come since. */
-  get isQuiet(): boolean {
-    return this.#waiting === 0 && this.#known === 0 && this.#backlog === 0;
-  }
-
   /** All that waited when the stream began has come with it, or is told to wait beyond its credit. */
   get hasCaughtUp(): boolean {
     return this.#known + this.#backlog >= this.#waiting;

@@ -144,11 +144,6 @@ export class Line implements AsyncDisposable {
     await this.#withAttachment(async () => undefined, signal);
   }
 
-  /** Resolves, when the line is live, to whether nothing waited when it subscribed and nothing has come since. */
-  async isQuiet(signal?: AbortSignal): Promise<boolean> {
-    return this.#withAttachment(async ({ isQuiet }) => isQuiet, signal);
-  }
-
   /** Resolves, when the line is live, to whether what waited when it subscribed has come, which may take longer. */
   async hasCaughtUp(signal?: AbortSignal): Promise<boolean> {
     return this.#withAttachment(async ({ hasCaughtUp }) => hasCaughtUp, signal);

@@ -175,9 +175,8 @@ export async function oldestMessage(
   }
 }
 
-/** How many messages wait for the client, besides what it has reported. */
+/** How many messages wait for the client, besides what it has reported. Only the broker knows: some are on their way. */
 async function countWaiting(line: Line, signal: AbortSignal): Promise<number> {
-  if (await line.isQuiet(signal)) return 0;
   await line.mail.flush();
   // Changes nothing, and answers with the peer as it stands.
   const { peer } = await line.call((client, options) => client.updatePeer({}, options), signal);

@@ -75,7 +75,7 @@ const needed = [
   String.raw`(?<=${visible}\p{Script=Mongolian})[\u180B-\u180D\u180F]`,
 ].join("|");
 
-const invisible = String.raw`\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\uFFF9-\uFFFB`;
+const invisible = String.raw`\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\uFFF9-\uFFFB\u{13430}-\u{1343F}\u{16FE4}\u{1D159}`;
 
 /** Every character that is not visible, breaks a line or begins a tag, also where it is needed. */
 export const unsafe = new RegExp(String.raw`[${invisible}\u2028\u2029<]`, "gu");
@@ -83,6 +83,6 @@ export const unsafe = new RegExp(String.raw`[${invisible}\u2028\u2029<]`, "gu");
 /**
  * Controls except the tab and the line feed. Every character that is not drawn (joiners, selectors,
  * tags, fillers, marks that reorder text) except where it is needed: a row of them can spell any text.
- * Marks of annotation. Halves of characters, and what is no character.
+ * Marks of annotation, and of the layout of hieroglyphs. Halves of characters, and what is no character.
  */
 const hidden = new RegExp(String.raw`(?!${needed}|[\t\n])[${invisible}]`, "gu");

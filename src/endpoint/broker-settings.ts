@@ -7,6 +7,7 @@ import {
   type BrokerSettings,
   type SettingName,
 } from "../contract/settings.js";
+import { visibleLine } from "../contract/peer-text.js";
 import { EndpointError, errnoOf } from "./endpoint-error.js";
 import { maxSettingsBytes } from "./limits.js";
 import { readRegularFile } from "./regular-file.js";
@@ -96,5 +97,5 @@ function shown(value: unknown): string {
 }
 
 function invalid(path: string, place: string, sentence: string): EndpointError {
-  return new EndpointError("CONFIG_INVALID", `${path}: ${place} ${sentence}.`);
+  return new EndpointError("CONFIG_INVALID", `${path}: ${visibleLine(place)} ${sentence}.`);
 }

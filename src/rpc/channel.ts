@@ -109,8 +109,8 @@ export class RunningCall<Call extends Cancellable = Cancellable> {
     if (this.#interrupted !== undefined) return this.#interrupted.reason;
     if (!isServiceError(error)) return error;
     const told = fromStatus(error, error);
-    if (told.code !== Code.Cancelled) return told;
-    // A server that shuts down cuts its calls off like this. Nobody here asked for it: the connection is lost.
+    // A server that shuts down cancels its calls. Nobody here asked for it: the connection is lost.
+    if (told.code !== Code.Cancelled && !isOfLostSession(told)) return told;
     return new RpcError(Code.Unavailable, `The call was cut off: ${told.message}`, { cause: told });
   }
 
@@ -122,6 +122,16 @@ export class RunningCall<Call extends Cancellable = Cancellable> {
 
 export function cancelled(signal: AbortSignal | undefined): RpcError {
   return new RpcError(Code.Cancelled, "The call was cancelled.", { cause: signal?.reason });
+}
+
+/**
+ * Whether HTTP/2 ended the whole connection, such as for too many cancelled calls, which grpc-js tells each call as
+ * INTERNAL. An error of the server's own has details, or other words.
+ */
+function isOfLostSession({ code, details, message }: RpcError): boolean {
+  return (
+    code === Code.Internal && details.length === 0 && /client error: Session closed/.test(message)
+  );
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -6,6 +6,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
+import type { Socket } from "node:net";
 import { systemClock } from "../clock.js";
 import { Code } from "./error.js";
 import { maxMessageBytes } from "./limits.js";
@@ -62,6 +63,7 @@ export class OpenStreams {
   /** In the order in which a call last began or ended on them, the latest last. */
   readonly #connections = new Map<Http2Session, OpenConnection>();
   readonly #calls = new Map<ServerHttp2Stream, OpenCall>();
+  readonly #sockets = new Set<Socket>();
   #requestBytes = 0;
   #isSweepDue = false;
   /** Words of a bound that was told -> how often it was met since. */
@@ -83,6 +85,15 @@ export class OpenStreams {
       for (const take of takers) Reflect.apply(take, server, event);
     });
     server.on("session", (session) => this.#connect(session));
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Closes the connections at once. A session that is closed waits for its client, which may be suspended. */
+  cutOff(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** The request of a call is larger than what arrived of it: it was compressed. */

@@ -190,7 +190,7 @@ export function createServer(options: {
   let stopped: Promise<void> | undefined;
   return {
     listen: (address) => listen(server, open, address),
-    stop: (graceMs) => (stopped ??= stop(server, running, graceMs)),
+    stop: (graceMs) => (stopped ??= stop(server, open, running, graceMs)),
   };
 }
 
@@ -246,14 +246,21 @@ function http2ServersOf(server: Server): Iterable<Http2Server> {
   return (Reflect.get(server, "http2Servers") as Map<Http2Server, unknown>).keys();
 }
 
-async function stop(server: Server, running: Set<Promise<void>>, graceMs: number): Promise<void> {
+async function stop(
+  server: Server,
+  open: OpenStreams,
+  running: Set<Promise<void>>,
+  graceMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.tryShutdown(() => resolve());
   });
   if (await within(graceMs, Promise.all([closed, allEnded(running)]))) return;
   server.forceShutdown();
+  // What was written last is given time to leave.
+  if (await within(maxHandlerEndMs, Promise.all([closed, allEnded(running)]))) return;
+  open.cutOff();
   await closed;
-  await within(maxHandlerEndMs, allEnded(running));
 }
 
 async function allEnded(running: Set<Promise<void>>): Promise<void> {

@@ -26,6 +26,21 @@ test("shows what waits, in order, confirms it and ends", async () => {
   expect(await readAll(ci.line)).toEqual([]);
 });
 
+test("a loop that does not wait gets what was accepted before it began, however quiet its line was", async () => {
+  await using broker = await startTestBroker();
+  const api = await broker.join({ name: "api" });
+  const texts = await Promise.all(
+    Array.from({ length: 20 }, async (_, index) => {
+      await using quiet = await openTestLine(broker.address, `quiet-${index}`);
+      expect(await readAll(quiet.line)).toEqual([]);
+      const { results } = await api.client.sendMessage({ to: [`quiet-${index}`], text: "now" });
+      expect(results[0]?.error).toBeUndefined();
+      return await readAll(quiet.line);
+    }),
+  );
+  expect(texts.flat()).toEqual(Array.from({ length: 20 }, () => "now"));
+});
+
 test("shows what comes, presented while the body runs, and confirmed when it is left", async () => {
   await using broker = await startTestBroker();
   await using ci = await openTestLine(broker.address, "ci");

@@ -56,6 +56,8 @@ test.each([
   ["tags that nobody assigned", "\u{E0000}\u{E0080}\u{E0FFF}"],
   ["selectors beyond the last", "\u{E01F0}"],
   ["marks of annotation", "\uFFF9\uFFFA\uFFFB"],
+  ["the layout of hieroglyphs", "\u{13430}\u{13437}\u{1343F}"],
+  ["blanks that are no spaces", "\u{16FE4}\u{1D159}"],
   ["half a character", "\uD800"],
   ["what is no character", "\uFFFE\u{1FFFF}"],
 ])("removes each %s, and a row of them", (_what, characters) => {

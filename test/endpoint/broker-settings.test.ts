@@ -30,6 +30,7 @@ test.each([
   ["peers = 5", "peers is no table of settings: use [limits] and [retention]"],
   ["limits = 5", "limits is no table of settings"],
   ["[[limits]]\npeers = 50", "limits is no table of settings"],
+  ['[limits]\n"\\u001b[31mred" = 5', "limits.red is no setting"],
   ["[limits]\npeer = 5", "limits.peer is no setting: use one of program_send_burst"],
   ["[limits]\nclosed_messages_days = 5", "limits.closed_messages_days is no setting"],
   ["[limits]\nsend_burst = 5", "limits.send_burst is no setting"],

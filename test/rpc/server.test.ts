@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { getEventListeners, once, type EventEmitter } from "node:events";
+import { connect as connectSocket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { Metadata } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
@@ -349,6 +350,19 @@ test("stopping does not wait for ever for a handler that ignores its signal", as
   await started.promise;
   await server.stop(0);
   expect((await call).code).toBe(Code.Unavailable);
+});
+
+test("stopping waits for no client that neither reads nor closes, such as a suspended one", async () => {
+  const { address, server } = await startEcho();
+  const socket = connectSocket({ path: address.slice("unix:".length), allowHalfOpen: true });
+  onTestFinished(() => void socket.destroy());
+  socket.on("error", () => {});
+  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+  socket.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings]));
+  await once(socket, "data");
+  socket.pause();
+  expect(await server.stop(50)).toBeUndefined();
+  expect(existsSync(address.slice("unix:".length))).toBe(false);
 });
 
 test("says that an address is in use", async () => {

@@ -5,12 +5,7 @@ import { checkIntegrity } from "./damage/integrity-check.js";
 import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./damage/salvage.js";
 import { checkWal, readWal } from "./damage/wal.js";
 import { damagedFile, toStoreError } from "./failure.js";
-import {
-  checkpointPages,
-  keptWalBytes,
-  maxCheckedBytes,
-  maxCheckedUncleanBytes,
-} from "./limits.js";
+import { checkpointPages, keptWalBytes } from "./limits.js";
 import { migrate } from "./migrate.js";
 import { applicationId, migrations, type Migration } from "./schema.js";
 import { assertFiles, withFile } from "./store-file.js";
@@ -73,11 +68,9 @@ function assertNoWal(path: string): void {
 }
 
 function open(path: string, steps: readonly Migration[]): Database.Database {
-  // SQLite removes the WAL where it closes the file in good order.
-  const hasWal = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
   const database = connect(path);
   try {
-    prepareForUse(database, path, steps, hasWal ? maxCheckedUncleanBytes : maxCheckedBytes);
+    prepareForUse(database, path, steps);
   } catch (error) {
     database.close();
     throw nameDamage(error, path);
@@ -111,7 +104,6 @@ function prepareForUse(
   database: Database.Database,
   path: string,
   steps: readonly Migration[],
-  maxChecked: number,
 ): void {
   database.pragma("locking_mode = EXCLUSIVE");
   // SQLite then checks a page more closely before it uses it.
@@ -123,7 +115,7 @@ function prepareForUse(
   database.pragma(`wal_autocheckpoint = ${checkpointPages}`);
   database.pragma(`journal_size_limit = ${keptWalBytes}`);
   assertMode(database);
-  if (version > 0) checkIntegrity(database, path, steps.slice(0, version), maxChecked);
+  if (version > 0) checkIntegrity(database, path, steps.slice(0, version));
   if (version < steps.length) migrate(database, path, version, steps);
 }
 

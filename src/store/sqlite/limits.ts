@@ -35,12 +35,8 @@ export const keptWalBytes = 8 * 1024 * 1024;
 /** Damaged messages that are counted. More are met, but not counted. */
 export const maxKnownDamaged = 10_000;
 
-/**
- * Bytes of a database up to which an opening checks its structure, at some 10 ms for each MiB: each opening, and one
- * after an end that left a WAL.
- */
-export const maxCheckedBytes = 16 * 1024 * 1024;
-export const maxCheckedUncleanBytes = 128 * 1024 * 1024;
+/** Bytes of a database up to which each opening checks its structure, at some 10 ms for each MiB. */
+export const maxCheckedBytes = 128 * 1024 * 1024;
 
 /** The highest key of a message or a delivery. No database lives long enough to reach it. */
 export const maxKey = 2 ** 47;

@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { silent } from "../../contract/store/bell.js";
 import { ample, bob, sendFirst, texts } from "../../contract/store/drafts.js";
-import { maxCheckedBytes } from "../../../src/store/sqlite/limits.js";
 import { listTexts } from "../../contract/store/history.js";
 import { execute } from "./execute.js";
 import { openStore } from "./open-store.js";
@@ -37,23 +36,4 @@ test.each([
   expect(texts(offered)).toEqual(["2", "3"]);
   expect(offered.some(({ redelivered }) => redelivered)).toBe(false);
   expect(await store.countWaiting([bob.peerId])).toEqual(new Map([[bob.peerId, 2]]));
-});
-
-test.each([
-  ["closed", 0],
-  ["killed", 1],
-] as const)("a database of over 16 MiB that was %s has %i salvages", async (end, salvages) => {
-  const path = temporaryDatabase();
-  const first = await openStore(path);
-  await sendFirst(first, { text: "1" });
-  await first[Symbol.asyncDispose]();
-  // The pages of a table that is gone stay in the file.
-  const fill = `CREATE TABLE filling (bytes BLOB); INSERT INTO filling VALUES (zeroblob(${maxCheckedBytes})); DROP TABLE filling`;
-  execute(path, fill);
-  execute(path, "UPDATE queue SET open_messages = open_messages + 4", end);
-
-  const told: string[] = [];
-  const store = await openStore(path, { onDamage: (words) => told.push(words) });
-  expect(told).toHaveLength(salvages);
-  expect(await listTexts(store)).toEqual(["1"]);
 });

@@ -1,7 +1,7 @@
 import Database from "libsql";
 import { deliveryBytes } from "../../../contract/limits.js";
 import { damagedFile } from "../failure.js";
-import { maxKey } from "../limits.js";
+import { maxCheckedBytes, maxKey } from "../limits.js";
 import type { Migration } from "../schema.js";
 
 /**
@@ -10,18 +10,16 @@ import type { Migration } from "../schema.js";
  * damaged. Everything else in a row is covered by its checksum, which is checked when the row is read.
  *
  * @param steps the migrations that the database has been through.
- * @param maxBytes of a database that is checked as a whole. A larger one has its schema and its peers checked.
  */
 export function checkIntegrity(
   database: Database.Database,
   path: string,
   steps: readonly Migration[],
-  maxBytes: number,
 ): void {
   const schemaProblem = compareSchema(database, steps);
   if (schemaProblem !== undefined) throw damagedFile(path, schemaProblem);
   // The table of peers is small, and read as a whole at the start.
-  const scope = bytesOf(database) > maxBytes ? "'peer'" : "1";
+  const scope = bytesOf(database) > maxCheckedBytes ? "'peer'" : "1";
   const problem = findProblem(database, scope);
   if (problem !== undefined) throw damagedFile(path, problem);
   if (scope === "1" && !agrees(database, steps.length))
