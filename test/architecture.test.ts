@@ -51,7 +51,7 @@ const packages: Record<string, RegExp> = {
   broker: /^(@bufbuild\/protobuf(\/.*)?|uuid)$/,
   store: /^(@bufbuild\/protobuf(\/.*)?|libsql)$/,
   endpoint: /^(@bufbuild\/protobuf(\/.*)?|smol-toml)$/,
-  daemon: /^(@bufbuild\/protobuf(\/.*)?|libsql|pino)$/,
+  daemon: /^(@bufbuild\/protobuf(\/.*)?|@peculiar\/x509|reflect-metadata|libsql|pino)$/,
   hosts: /^(jsonc-parser|smol-toml)$/,
   mcp: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|zod|uuid)$/,
   cli: /^(@bufbuild\/protobuf(\/.*)?|@modelcontextprotocol\/sdk\/.*|commander|picocolors|string-width|wrap-ansi|uuid)$/,

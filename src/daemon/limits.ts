@@ -31,3 +31,26 @@ export const brokerCompileBudget = 20_000;
  * grow up to fourfold. So a broker at full speed takes a third more memory, most of it for what is dead.
  */
 export const heapGrowthPercent = 60;
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+/** How long the broker's certificate authority is good, and each certificate of the broker. */
+export const authorityMs = 30 * 365 * dayMs;
+export const certificateMs = 90 * dayMs;
+
+/** A certificate is made anew when it ends sooner than this, and looked at so often. */
+export const renewBeforeMs = 30 * dayMs;
+export const renewLookMs = dayMs;
+
+/** How far the clock of another machine may lag behind when it first sees a new certificate. */
+export const clockSkewMs = 60 * 60 * 1000;
+
+/** Names and addresses in one certificate. */
+export const maxCertificateNames = 64;
+
+/** What is read of a file with a key and its certificate. */
+export const maxCertificateBytes = 64 * 1024;
+
+/** Connections of other machines, and those of them whose encryption does not stand yet. */
+export const maxTlsConnections = 512;
+export const maxHandshakes = 128;

@@ -7,7 +7,7 @@ import type { OpenStreams } from "./open-streams.js";
 /** What lies below a call. */
 export interface CallStream {
   readonly http2: ServerHttp2Stream | undefined;
-  readonly connection: Connection;
+  readonly connection: ClientConnection;
 }
 
 /**
@@ -50,8 +50,16 @@ export interface Connection {
   readonly closed: AbortSignal;
 }
 
+/** The same, as the server has it. */
+export interface ClientConnection extends Connection {
+  /** The IP address of the other side; empty over a Unix socket, or where it is no longer known. */
+  readonly address: string;
+  /** Ends it, with all that runs over it. */
+  close(): void;
+}
+
 /** The connection that an HTTP/2 session is. */
-export function connectionOf(session: Http2Session): Connection {
+export function connectionOf(session: Http2Session): ClientConnection {
   const known = connections.get(session);
   if (known !== undefined) return known;
   const closing = new AbortController();
@@ -59,15 +67,23 @@ export function connectionOf(session: Http2Session): Connection {
   setMaxListeners(0, closing.signal);
   if (session.destroyed) closing.abort();
   else session.once("close", () => closing.abort());
-  const connection = { closed: closing.signal };
+  const connection = {
+    closed: closing.signal,
+    address: session.destroyed ? "" : (session.socket.remoteAddress ?? ""),
+    close: () => session.destroy(),
+  };
   connections.set(session, connection);
   return connection;
 }
 
 /** Of a call whose connection was gone before anyone asked for it. */
-export const lostConnection: Connection = { closed: AbortSignal.abort() };
+export const lostConnection: ClientConnection = {
+  closed: AbortSignal.abort(),
+  address: "",
+  close: () => {},
+};
 
-const connections = new WeakMap<Http2Session, Connection>();
+const connections = new WeakMap<Http2Session, ClientConnection>();
 
 /**
  * Keeps a call that was cancelled from looking complete. grpc-js by itself

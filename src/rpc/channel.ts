@@ -9,6 +9,7 @@ import {
   minReconnectDelayMs,
 } from "./limits.js";
 import { fromStatus } from "./status.js";
+import { tlsChannel, type TlsClient } from "./tls-client.js";
 
 /**
  * The way to one server. It connects with the first call, and again after a loss with the next one. It
@@ -19,9 +20,17 @@ export class Channel implements Disposable {
   readonly #running = new Set<RunningCall>();
   #closed = false;
 
-  /** @param address `unix:/path` or `host:port`. */
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), {
+  /**
+   * @param address `unix:/path` or `host:port`.
+   * @param tls without which nothing is encrypted.
+   */
+  constructor(address: string, tls?: TlsClient) {
+    const secured =
+      tls === undefined
+        ? { credentials: credentials.createInsecure(), options: {} }
+        : tlsChannel(address, tls);
+    this.#client = new Client(address, secured.credentials, {
+      ...secured.options,
       "grpc.max_send_message_length": maxMessageBytes,
       "grpc.max_receive_message_length": maxMessageBytes,
       "grpc.keepalive_time_ms": keepaliveTimeMs,

@@ -17,13 +17,20 @@ import {
   callUnary,
   type CallOptions,
 } from "./outgoing-call.js";
+import type { TlsClient } from "./tls-client.js";
 
 export type { Channel } from "./channel.js";
 export type { CallOptions } from "./outgoing-call.js";
+export type { TlsClient } from "./tls-client.js";
 
-/** @param address `unix:/path` or `host:port`. Nothing is connected before the first call. */
-export function openChannel(address: string): Channel {
-  return new Channel(address);
+/**
+ * Nothing is connected before the first call.
+ *
+ * @param address `unix:/path` or `host:port`.
+ * @param tls without which nothing is encrypted, so that anything else than a socket needs it.
+ */
+export function openChannel(address: string, tls?: TlsClient): Channel {
+  return new Channel(address, tls);
 }
 
 /**

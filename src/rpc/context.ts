@@ -1,5 +1,5 @@
 import type { Metadata } from "@grpc/grpc-js";
-import { callStreamOf, type Connection } from "./call-stream.js";
+import { callStreamOf, type ClientConnection } from "./call-stream.js";
 import { Code, RpcError } from "./error.js";
 
 /** What a handler knows of its call. */
@@ -12,7 +12,7 @@ export interface HandlerContext {
    */
   readonly signal: AbortSignal;
   /** The connection that the call came over, which it shares with other calls of its client. */
-  readonly connection: Connection;
+  readonly connection: ClientConnection;
   /**
    * Ends the call with an error from outside of its handler, also when the handler waits for a reader
    * that reads nothing: its signal aborts, and no more is written. Nothing where the call has ended.
@@ -57,7 +57,7 @@ export class CallContext implements HandlerContext {
     return this.#controller.signal;
   }
 
-  get connection(): Connection {
+  get connection(): ClientConnection {
     return callStreamOf(this.#call.metadata).connection;
   }
 

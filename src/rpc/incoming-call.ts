@@ -24,7 +24,11 @@ export interface Route {
   readonly describe: DescribeFault;
   readonly unread: UnreadResponses;
   readonly open: OpenStreams;
+  readonly admit: Admit;
 }
+
+/** Lets a call pass, or throws an RpcError. */
+export type Admit = (context: HandlerContext) => void;
 
 /** A handler of any kind of method; `serve` has checked its types. */
 export type AnyHandler = (request: any, context: HandlerContext) => any;
@@ -40,6 +44,7 @@ export async function answerOnce(
 ): Promise<void> {
   const context = new CallContext(call, methodPath(route.method));
   try {
+    route.admit(context);
     const response = await route.handler(takeRequest(route, call, context), context);
     const bytes = encode(route.method.output, response);
     context.settle();
@@ -64,6 +69,7 @@ export async function answerStream(
   const context = new CallContext(call, methodPath(route.method), () => writer.stop());
   call.once("cancelled", () => writer.stop());
   try {
+    route.admit(context);
     const request = takeRequest(route, call, context);
     // Else nothing leaves before the first response, and a quiet stream looks like a dead one.
     call.sendMetadata(new Metadata());

@@ -56,3 +56,9 @@ export const stuckCallMs = 15_000;
 
 /** How long handlers whose calls were cut off may take to end, in milliseconds. */
 export const maxHandlerEndMs = 1_000;
+
+/** The oldest version of TLS that either side speaks. */
+export const tlsVersion = "TLSv1.3";
+
+/** How long a connection may take until its encryption stands, in milliseconds. */
+export const handshakeTimeoutMs = 10_000;

@@ -110,6 +110,14 @@ export class OpenStreams {
     if (call !== undefined) call.hasEnded = true;
   }
 
+  /** Reports at once, in words for a log, that a bound was met. Further times are counted, and reported once in each sweep. */
+  tell(words: string): void {
+    const more = this.#told.get(words);
+    this.#told.set(words, more === undefined ? 0 : more + 1);
+    if (more === undefined) this.#onBound(words);
+    this.#sweepLater();
+  }
+
   #connect(session: ServerHttp2Session): void {
     const connection: OpenConnection = { session, calls: new Set(), requestBytes: 0 };
     this.#connections.set(session, connection);
@@ -119,7 +127,7 @@ export class OpenStreams {
     this.#connections.delete(idle.session);
     idle.session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     idle.session.destroy();
-    this.#tell(
+    this.tell(
       `${this.#bounds.connections} connections are open: the one that was idle for longest was closed`,
     );
   }
@@ -132,7 +140,7 @@ export class OpenStreams {
     }
     if (this.#calls.size >= this.#bounds.calls) {
       const widest = this.#most(({ calls }) => calls.size);
-      this.#tell(`${this.#bounds.calls} calls are open: the client with the most gave way`);
+      this.tell(`${this.#bounds.calls} calls are open: the client with the most gave way`);
       if (widest.calls.size <= connection.calls.size) {
         refuse(stream, `${this.#bounds.calls} calls are open: try again when others have ended`);
         return false;
@@ -168,7 +176,7 @@ export class OpenStreams {
     while (this.#requestBytes > this.#bounds.requestBytes) {
       const { calls } = this.#most(({ requestBytes }) => requestBytes);
       this.#cut(most(calls, ({ requestBytes }) => requestBytes));
-      this.#tell(`requests hold ${this.#bounds.requestBytes} bytes: the largest was reset`);
+      this.tell(`requests hold ${this.#bounds.requestBytes} bytes: the largest was reset`);
     }
   }
 
@@ -196,14 +204,6 @@ export class OpenStreams {
     const found = most(this.#connections.values(), measure);
     if (found === undefined) throw new Error("a call is open without a connection");
     return found;
-  }
-
-  /** Reports a bound that was met at once. Further times are counted, and reported once in each sweep. */
-  #tell(words: string): void {
-    const more = this.#told.get(words);
-    this.#told.set(words, more === undefined ? 0 : more + 1);
-    if (more === undefined) this.#onBound(words);
-    this.#sweepLater();
   }
 
   #sweepLater(): void {

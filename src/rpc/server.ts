@@ -1,4 +1,4 @@
-import type { Http2Server } from "node:http2";
+import type { Http2SecureServer, Http2Server } from "node:http2";
 import type {
   DescMethod,
   DescMethodBiDiStreaming,
@@ -30,10 +30,12 @@ import { describePlainly, describeUnknownMethods, type DescribeFault } from "./f
 import {
   answerOnce,
   answerStream,
+  type Admit,
   type AnyHandler,
   type OnDefect,
   type Route,
 } from "./incoming-call.js";
+import { guardHandshakes, type HandshakeBounds } from "./handshakes.js";
 import {
   keepaliveTimeMs,
   keepaliveTimeoutMs,
@@ -48,20 +50,32 @@ import {
   stuckCallMs,
 } from "./limits.js";
 import { OpenStreams, type OnBound, type OpenBounds } from "./open-streams.js";
+import type { TlsCredentials } from "./tls-server.js";
 import { UnreadResponses } from "./unread.js";
 
-export type { Connection } from "./call-stream.js";
+export type { ClientConnection, Connection } from "./call-stream.js";
 export type { HandlerContext } from "./context.js";
+export type { Admit } from "./incoming-call.js";
+export { TlsCredentials, type ServerCertificate } from "./tls-server.js";
 
 export interface RpcServer {
-  /** Takes calls on `unix:/path` or `host:port`. UNAVAILABLE where that cannot be had, for example because it is in use. */
-  listen(address: string): Promise<void>;
+  /**
+   * Takes calls on `unix:/path` or `host:port`. UNAVAILABLE where that cannot be had, for example because it is in use.
+   *
+   * @param tls without which nothing is encrypted
+   */
+  listen(address: string, tls?: ListenTls): Promise<void>;
   /**
    * Takes no more calls, lets those that run end, and cuts off what still runs after `graceMs`. Resolves
    * when the sockets are closed and the handlers have ended (those that ignore their signal excepted).
    * The first call counts.
    */
   stop(graceMs: number): Promise<void>;
+}
+
+/** How a server listens over TLS. */
+export interface ListenTls extends HandshakeBounds {
+  readonly credentials: TlsCredentials;
 }
 
 /**
@@ -142,6 +156,8 @@ export function createServer(options: {
   describe?: DescribeFault;
   /** What its clients may have open; what is left out has its default in `limits.ts`. */
   bounds?: Partial<OpenBounds>;
+  /** Is asked before the handler of each call, and throws an RpcError to refuse it. Default: nothing is refused. */
+  admit?: Admit;
 }): RpcServer {
   // grpc-js would print each header that it cannot take to stderr, with its value: a token, or what fills the disk.
   setLogVerbosity(logVerbosity.NONE);
@@ -183,13 +199,14 @@ export function createServer(options: {
         describe,
         unread,
         open,
+        admit: options.admit ?? (() => {}),
       };
     });
     addRoutes(server, routes, running);
   }
   let stopped: Promise<void> | undefined;
   return {
-    listen: (address) => listen(server, open, address),
+    listen: (address, tls) => listen(server, open, address, tls),
     stop: (graceMs) => (stopped ??= stop(server, open, running, graceMs)),
   };
 }
@@ -225,11 +242,17 @@ function takesMany({ methodKind }: DescMethod): boolean {
   return methodKind === "client_streaming" || methodKind === "bidi_streaming";
 }
 
-async function listen(server: Server, open: OpenStreams, address: string): Promise<void> {
+async function listen(
+  server: Server,
+  open: OpenStreams,
+  address: string,
+  tls: ListenTls | undefined,
+): Promise<void> {
   const before = new Set(http2ServersOf(server));
   try {
     await new Promise<void>((resolve, reject) => {
-      server.bindAsync(address, ServerCredentials.createInsecure(), (error) => {
+      const credentials = tls?.credentials ?? ServerCredentials.createInsecure();
+      server.bindAsync(address, credentials, (error) => {
         if (error === null) resolve();
         else reject(error);
       });
@@ -238,7 +261,13 @@ async function listen(server: Server, open: OpenStreams, address: string): Promi
     const message = `Cannot listen on ${address}: ${messageOf(cause)}`;
     throw new RpcError(Code.Unavailable, message, { cause });
   }
-  for (const bound of http2ServersOf(server)) if (!before.has(bound)) open.guard(bound);
+  for (const bound of http2ServersOf(server)) {
+    if (before.has(bound)) continue;
+    open.guard(bound);
+    if (tls !== undefined) {
+      guardHandshakes(bound as Http2SecureServer, tls, (words) => open.tell(words));
+    }
+  }
 }
 
 /** grpc-js 1.14 keeps them in a private field, and shows neither connections nor streams elsewhere. */

@@ -92,7 +92,7 @@ export async function* texts(...items: string[]): AsyncGenerator<{ text: string 
   for (const text of items) yield { text };
 }
 
-const echo: ServiceImpl<typeof EchoService> = {
+export const echo: ServiceImpl<typeof EchoService> = {
   echo: async ({ text }) => ({ text }),
   async *repeat({ text, count }) {
     for (let index = 0; index < count; index++) yield { text, index };

@@ -1,0 +1,120 @@
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { isIP } from "node:net";
+import { hostname, networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { writeDurably } from "../durable-file.js";
+import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
+import { readRegularFile } from "../endpoint/regular-file.js";
+import type { ServerCertificate } from "../rpc/server.js";
+import { maxCertificateBytes, maxCertificateNames, renewBeforeMs } from "./limits.js";
+import type { KeyedCertificate } from "./make-certificate.js";
+
+/** What a broker proves itself with to other machines. */
+export interface Certificates extends ServerCertificate {
+  /** SHA-256 of the authority's certificate (DER), lower-case hex: what other machines know it by. */
+  readonly caHash: string;
+  /** Until when the certificate is good. */
+  readonly endMs: number;
+}
+
+/**
+ * The certificates in a folder of the home, made where they are missing. The broker's own is made anew
+ * when it is about to end, or lacks one of the names. The authority stays: other machines know it.
+ */
+export async function openCertificates(
+  folder: string,
+  names: readonly string[],
+  nowMs: number,
+): Promise<Certificates> {
+  const authority = await openAuthority(join(folder, "ca.pem"), folder, nowMs);
+  const ca = new X509Certificate(authority.certificate);
+  const path = join(folder, "server.pem");
+  let own = await read(path);
+  if (own === undefined || !isGood(own, ca, names, nowMs)) {
+    const { makeCertificate } = await import("./make-certificate.js");
+    own = await makeCertificate(authority, names, nowMs);
+    await keep(path, folder, own);
+  }
+  return {
+    key: `${own.key.trim()}\n`,
+    chain: `${own.certificate.trim()}\n${authority.certificate.trim()}\n`,
+    caHash: createHash("sha256").update(ca.raw).digest("hex"),
+    endMs: Date.parse(new X509Certificate(own.certificate).validTo),
+  };
+}
+
+async function openAuthority(
+  path: string,
+  folder: string,
+  nowMs: number,
+): Promise<KeyedCertificate> {
+  const present = await read(path);
+  if (present !== undefined) {
+    const { validTo } = new X509Certificate(present.certificate);
+    if (Date.parse(validTo) > nowMs) return present;
+  }
+  const { makeAuthority } = await import("./make-certificate.js");
+  const made = await makeAuthority(nowMs);
+  await keep(path, folder, made);
+  return made;
+}
+
+function isGood(
+  { key, certificate }: KeyedCertificate,
+  ca: X509Certificate,
+  names: readonly string[],
+  nowMs: number,
+): boolean {
+  const own = new X509Certificate(certificate);
+  return (
+    own.checkIssued(ca) &&
+    own.verify(ca.publicKey) &&
+    own.checkPrivateKey(createPrivateKey(key)) &&
+    Date.parse(own.validFrom) <= nowMs &&
+    Date.parse(own.validTo) > nowMs + renewBeforeMs &&
+    names.every((name) => (isIP(name) === 0 ? own.checkHost(name) : own.checkIP(name)))
+  );
+}
+
+/** A key and its certificate, one after the other; undefined where there is no file. */
+async function read(path: string): Promise<KeyedCertificate | undefined> {
+  const file = await readRegularFile(path, maxCertificateBytes);
+  if (file === undefined) return undefined;
+  const text = file.bytes?.toString() ?? "";
+  const [key = "", certificate = ""] = text.match(/-----BEGIN [\s\S]*?-----END .*-----/g) ?? [];
+  try {
+    createPrivateKey(key);
+    return { key, certificate: new X509Certificate(certificate).toString() };
+  } catch (cause) {
+    // To make another authority would lock out every machine that knows this one.
+    throw new EndpointError(
+      "CONFIG_INVALID",
+      `${path} is damaged. Put it back from a backup; or move it away, and let each machine join again.`,
+      { cause },
+    );
+  }
+}
+
+async function keep(path: string, folder: string, made: KeyedCertificate): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const text = `${made.key.trim()}\n${made.certificate.trim()}\n`;
+    await writeDurably(path, text, { replaces: true });
+  } catch (error) {
+    throw explainStorage(error, path);
+  }
+}
+
+/** The names and IP addresses under which this machine may be reached; the first is the one that counts. */
+export function ownNames(advertisedHost: string): string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const names = [
+    advertisedHost,
+    "localhost",
+    ...[hostname()].filter((name) => /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i.test(name)),
+    // Those of one link alone carry the link's name, and are not asked for.
+    ...addresses.filter(({ scopeid }) => !scopeid).map(({ address }) => address),
+  ];
+  return [...new Set(names)].slice(0, maxCertificateNames);
+}
