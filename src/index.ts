@@ -10,6 +10,7 @@ export { type ReadOptions, type SendOptions } from "./client/line-options.js";
 export { type IncomingMessage } from "./client/messages.js";
 export { BrokerService } from "../gen/peerline/v1/broker_service_pb.js";
 export * from "../gen/peerline/v1/broker_service_pb.js";
+export * from "../gen/peerline/v1/machine_pb.js";
 export * from "../gen/peerline/v1/message_pb.js";
 export * from "../gen/peerline/v1/peer_pb.js";
 export { ErrorReason } from "../gen/peerline/v1/error_reason_pb.js";

@@ -41,6 +41,13 @@ const codes: Record<ErrorReason, Code> = {
   [ErrorReason.MUTED]: Code.PermissionDenied,
   [ErrorReason.PEER_RENAMED]: Code.FailedPrecondition,
   [ErrorReason.METHOD_UNKNOWN]: Code.Unimplemented,
+  [ErrorReason.MACHINE_REQUIRED]: Code.Unauthenticated,
+  [ErrorReason.MACHINE_UNKNOWN]: Code.Unauthenticated,
+  [ErrorReason.SESSION_FOREIGN]: Code.PermissionDenied,
+  [ErrorReason.SCOPE_EXCEEDED]: Code.PermissionDenied,
+  [ErrorReason.ENROLMENT_INVALID]: Code.PermissionDenied,
+  [ErrorReason.MACHINE_NOT_FOUND]: Code.NotFound,
+  [ErrorReason.LISTEN_FAILED]: Code.FailedPrecondition,
 };
 
 /** What the broker refuses, and why: the reason decides the gRPC status. */

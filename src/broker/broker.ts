@@ -2,15 +2,16 @@ import { randomUUID } from "node:crypto";
 import { BrokerService, Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Clock } from "../clock.js";
 import { usualSettings, type BrokerSettings } from "../contract/settings.js";
-import { serve, type ServedService } from "../rpc/server.js";
+import { serve, type Admit, type ServedService } from "../rpc/server.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "./broker-error.js";
-import type { BrokerLog } from "./core.js";
-import type { Core } from "./core.js";
+import type { BrokerLog, Core, Listeners } from "./core.js";
 import { Directory } from "./peers/directory.js";
 import { Expiry } from "./delivery/expiry.js";
 import { Notices } from "./delivery/notices.js";
 import { Receipts } from "./delivery/receipts.js";
+import { Machines } from "./machines/machines.js";
+import { admitMachine } from "./calls/machines.js";
 import { Registrar } from "./peers/registration.js";
 import { Retirement } from "./peers/retirement.js";
 import { createService } from "./calls/service.js";
@@ -23,6 +24,10 @@ import { Subscriptions } from "./delivery/subscriptions.js";
 export interface Broker {
   /** BrokerService, to be served. */
   readonly service: ServedService;
+  /** Who may call over TLS. A server for other machines has to ask before each call. */
+  readonly admit: Admit;
+  /** Whether a connection from this IP address may begin. */
+  readonly accepts: (address: string) => boolean;
   /** Ends every stream with `closing`, and the work in the background. The store stays open. */
   close(): Promise<void>;
 }
@@ -42,9 +47,13 @@ export async function createBroker(options: {
   onStop: () => void;
   /** What the operator has set, except what the store keeps. Default: the usual values. */
   settings?: BrokerSettings;
+  /** Where it answers other machines. Default: nowhere. */
+  listeners?: Listeners;
 }): Promise<Broker> {
   const { store, clock, log, version, operatorToken, settings = usualSettings } = options;
+  const { listeners = noListeners } = options;
   const directory = await Directory.load(store, clock);
+  const machines = await Machines.load({ store, clock, log });
   const sessions = new Sessions({ directory, clock, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
@@ -56,6 +65,8 @@ export async function createBroker(options: {
   const core: Core = {
     store,
     directory,
+    machines,
+    listeners,
     sessions,
     registrar,
     receipts,
@@ -75,6 +86,8 @@ export async function createBroker(options: {
   retirement.start((work) => registrar.inTurn(work));
   return {
     service: serve(BrokerService, createService(core, options.onStop)),
+    admit: (context) => admitMachine(core, context),
+    accepts: (address) => machines.accepts(address),
     async close() {
       subscriptions.stop();
       stopping.abort(new BrokerError(ErrorReason.STOPPING, stoppingDetail));
@@ -85,5 +98,7 @@ export async function createBroker(options: {
     },
   };
 }
+
+const noListeners: Listeners = { current: () => undefined, update: async () => undefined };
 
 const stoppingDetail = "the broker is stopping: connect again";

@@ -3,6 +3,7 @@ import type { BrokerSettings } from "../contract/settings.js";
 import type { Directory } from "./peers/directory.js";
 import type { Expiry } from "./delivery/expiry.js";
 import type { Receipts } from "./delivery/receipts.js";
+import type { Machines } from "./machines/machines.js";
 import type { Registrar } from "./peers/registration.js";
 import type { Sessions } from "./peers/sessions.js";
 import type { Store } from "./store.js";
@@ -14,6 +15,8 @@ import type { Subscriptions } from "./delivery/subscriptions.js";
 export interface Core {
   readonly store: Store;
   readonly directory: Directory;
+  readonly machines: Machines;
+  readonly listeners: Listeners;
   readonly sessions: Sessions;
   readonly registrar: Registrar;
   readonly receipts: Receipts;
@@ -31,6 +34,24 @@ export interface Core {
   /** Random, of this start. */
   readonly brokerId: string;
   readonly startMs: number;
+}
+
+/** Where the broker answers other machines. It is opened and closed elsewhere. */
+export interface Listeners {
+  /** Undefined where it does not. */
+  current(): ListenerFacts | undefined;
+  /** Listens as the settings say by now. LISTEN_FAILED where it cannot. */
+  update(): Promise<ListenerFacts | undefined>;
+}
+
+export interface ListenerFacts {
+  /** `host:port`, as it was told to listen, and as other machines reach it. */
+  readonly address: string;
+  readonly advertisedAddress: string;
+  /** SHA-256 of its certificate authority, lower-case hex. */
+  readonly caHash: string;
+  /** Until when its certificate is good. */
+  readonly certificateEndMs: number;
 }
 
 /** Where the broker writes what an operator should know. Never text of messages, secrets or tokens. */

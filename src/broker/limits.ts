@@ -154,6 +154,24 @@ export const presenceGraceMs = 3000;
 /** After a start, how long a peer that was live waits for its former instance. */
 export const reclaimDelayMs = 1000;
 
+/** Machines that are let in, and those that were revoked and are still listed. */
+export const maxMachines = 256;
+export const maxRevokedMachines = 64;
+/** After how long a machine that calls is stored as used again. */
+export const usedAgainMs = minuteMs;
+/** How long the connections of a machine that was revoked stay open, so that its last answer leaves. */
+export const revokedLingerMs = 100;
+/** Tokens to enrol with that are kept, how often one may be used, and how long it is good. */
+export const maxEnrolments = 256;
+export const maxEnrolmentUses = 1000;
+export const defaultEnrolmentMs = 15 * minuteMs;
+export const maxEnrolmentMs = 7 * dayMs;
+/** Wrong credentials and tokens from one address before it is refused, and how many a second are forgotten. */
+export const maxGuessBurst = 100;
+export const guessesPerSecond = 2;
+/** Addresses whose guesses are counted. */
+export const maxGuessingAddresses = 10_000;
+
 /** Every bound that a caller can meet, as GetServerInfo states them; `set` are those that the operator sets. */
 export function listLimits(store: Store, set: BrokerSettings): Limit[] {
   const own: [string, number, string][] = [
@@ -241,6 +259,8 @@ export function listLimits(store: Store, set: BrokerSettings): Limit[] {
     ["watches", maxWatches, "of those, watches"],
     ["operator_watches", maxOperatorWatches, "streams of one kind open with the operator token"],
     ["watch_lag_bytes", maxWatchLagBytes, "bytes that a reader of WatchMessages may lag behind"],
+    ["machines", maxMachines, "machines that are let in over TLS"],
+    ["enrolments", maxEnrolments, "tokens to enrol with that are open together"],
     ["watch_lag", maxWatchLag, "events that a reader of WatchMessages may lag behind"],
   ];
   return [

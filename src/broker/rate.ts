@@ -28,6 +28,11 @@ export class Rate {
     return missing <= 0 ? 0 : Math.ceil((missing / this.#limit.perSecond) * 1000);
   }
 
+  /** How many users owe something, or owed it lately. */
+  get users(): number {
+    return this.#used.size;
+  }
+
   take(user: string, amount: number): void {
     this.#set(user, this.#usedNow(user) + amount);
     this.#forget();

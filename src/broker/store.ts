@@ -6,6 +6,7 @@ import type {
   Urgency,
 } from "../../gen/peerline/v1/message_pb.js";
 import type { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import type { MachineScope } from "../../gen/peerline/v1/machine_pb.js";
 import type { PeerKind, Profile } from "../../gen/peerline/v1/peer_pb.js";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { CodedError } from "../coded-error.js";
@@ -54,6 +55,28 @@ export interface Store extends AsyncDisposable {
    * nothing changed, where it does hold some. Of a peer that is not there it resolves to true.
    */
   forgetPeer(peerId: string): Promise<boolean>;
+
+  /** Every machine, those that were revoked too. The core reads them once, at start. */
+  loadMachines(): Promise<StoredMachine[]>;
+
+  /**
+   * Writes a machine's record: a new one at revision 1, otherwise in place of the revision before. Done
+   * again with the same record it resolves. NAME_TAKEN or SECRET_TAKEN when another has its name or
+   * credential hash; CONFLICT for another revision.
+   */
+  putMachine(machine: StoredMachine): Promise<void>;
+
+  /** Removes a machine's record. Of one that is not there it resolves, too. */
+  removeMachine(machineId: string): Promise<void>;
+
+  /**
+   * Keeps a token to enrol with, and forgets those whose time was over for a day. Resolves to false, with
+   * nothing kept, where `maximum` are kept already.
+   */
+  createEnrolment(enrolment: StoredEnrolment, maximum: number): Promise<boolean>;
+
+  /** Takes one use of the token of this hash, by the store's clock, in one step. */
+  useEnrolment(tokenHash: string): Promise<EnrolmentUse>;
 
   /** The open messages of a peer's queue, oldest first, at most `limit`. Reading moves nothing. */
   listOpen(query: { peerId: string; limit: number }): Promise<bigint[]>;
@@ -191,6 +214,38 @@ export interface StoredPeer {
   /** 1 at creation, then one more with each update. */
   readonly revision: number;
 }
+
+/** Another computer, or another home, that was let in. */
+export interface StoredMachine {
+  readonly machineId: string;
+  readonly name: string;
+  readonly scope: MachineScope;
+  /** SHA-256 of its credential, lower-case hex. */
+  readonly credentialHash: string;
+  readonly createTimeMs: number;
+  readonly lastUseMs: number;
+  /** The IP address from which it was used last. */
+  readonly lastUseAddress: string;
+  /** When it was revoked; 0 while it is let in. */
+  readonly revokeTimeMs: number;
+  /** 1 at first, then one more with each change. */
+  readonly revision: number;
+}
+
+/** A token with which machines may enrol. */
+export interface StoredEnrolment {
+  /** SHA-256 of the token, lower-case hex. */
+  readonly tokenHash: string;
+  /** What they may do. */
+  readonly scope: MachineScope;
+  readonly usesLeft: number;
+  readonly expireTimeMs: number;
+}
+
+export type EnrolmentUse =
+  | { readonly state: "taken"; readonly scope: MachineScope }
+  /** There is no such token, its uses are taken, or its time is over. */
+  | { readonly state: "unknown" | "used" | "expired" };
 
 /** A message before it is accepted. */
 export interface Draft {

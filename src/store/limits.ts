@@ -40,6 +40,9 @@ export const freeShare = 4;
 /** Messages that one call of `purge` looks at in a store on a disk. */
 export const purgeSliceMessages = 100;
 
+/** How long after its end a token to enrol with is known as one whose time is over, in milliseconds. */
+export const enrolmentMemoryMs = 24 * 60 * 60 * 1000;
+
 /** Senders that a backlog names. */
 export const maxBacklogSenders = 8;
 

@@ -178,7 +178,7 @@ describe("of the streams of all sessions", () => {
 async function openSessions(count: number): Promise<Credential[]> {
   const directory = await Directory.load(openMemoryStore({ clock: systemClock }), systemClock);
   const sessions = new Sessions({ directory, clock: systemClock, operatorToken });
-  const facts = { conversationId: "", created: true, isSure: true };
+  const facts = { machineId: "", conversationId: "", created: true, isSure: true };
   const opened: Credential[] = [];
   for (let index = 0; index < count; index++) {
     const instanceId = `instance-${index}`;

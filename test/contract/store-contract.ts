@@ -7,6 +7,7 @@ import { defineEnqueueContract } from "./store/enqueue.js";
 import { defineExpiryContract } from "./store/expiry.js";
 import { defineHistoryContract } from "./store/history.js";
 import { defineLookupContract } from "./store/lookup.js";
+import { defineMachineContract } from "./store/machines.js";
 import { definePurgeContract } from "./store/purge.js";
 import { defineQueueContract } from "./store/queue.js";
 import { defineReceiptContract } from "./store/receipts.js";
@@ -27,6 +28,7 @@ export function defineStoreContract(technology: StoreTechnology): void {
     defineRetentionContract(technology);
     defineBoundContract(technology);
     definePurgeContract(technology);
+    defineMachineContract(technology);
     defineEndContract(technology);
   });
 }

@@ -8,6 +8,8 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
+import type { Listener, Machine, MachineScope } from "./machine_pb.js";
+import { file_peerline_v1_machine } from "./machine_pb.js";
 import type { ConfirmedBy, Message as Message$1, MessageRecord, PeerRef, Receipt, ReceiptState, Urgency } from "./message_pb.js";
 import { file_peerline_v1_message } from "./message_pb.js";
 import type { Peer, PeerKind, Profile, Reach } from "./peer_pb.js";
@@ -18,7 +20,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/broker_service.proto.
  */
 export const file_peerline_v1_broker_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIr8BChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgSEwoLcHJvdmlzaW9uYWwYBiABKAgSKAoKYm91bmRfcGVlchgHIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjcKEURlbGV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSFAoMZXZlbl9pZl9saXZlGAIgASgIIlMKEkRlbGV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchIcChR1bmRlbGl2ZXJlZF9tZXNzYWdlcxgCIAEoBCIeCg5HZXRQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJIjIKD0dldFBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlciJ1ChBMaXN0UGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlEhMKC29ubGluZV9vbmx5GAIgASgIEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImIKEUxpc3RQZWVyc1Jlc3BvbnNlEiAKBXBlZXJzGAEgAygLMhEucGVlcmxpbmUudjEuUGVlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFXYXRjaFBlZXJzUmVxdWVzdBIlCgVzY29wZRgBIAEoDjIWLnBlZXJsaW5lLnYxLlBlZXJTY29wZSKfAQoSV2F0Y2hQZWVyc1Jlc3BvbnNlEiEKBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVySAASOAoGc3luY2VkGAIgASgLMiYucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlLlN5bmNlZEgAEhkKD3JlbW92ZWRfcGVlcl9pZBgDIAEoCUgAGggKBlN5bmNlZEIHCgVldmVudCLgAgoSU2VuZE1lc3NhZ2VSZXF1ZXN0EgoKAnRvGAEgAygJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIlCgRkYXRhGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIRCgl0aHJlYWRfaWQYBSABKAkSEwoLaW5fcmVwbHlfdG8YBiABKAkSJQoHdXJnZW5jeRgHIAEoDjIULnBlZXJsaW5lLnYxLlVyZ2VuY3kSLQoKZXhwaXJlc19pbhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJECgtrbm93bl9wZWVycxgJIAMoCzIvLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdC5Lbm93blBlZXJzRW50cnkaMQoPS25vd25QZWVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilwEKE1NlbmRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIoCgdyZXN1bHRzGAIgAygLMhcucGVlcmxpbmUudjEuU2VuZFJlc3VsdBIvCgthY2NlcHRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGhyZWFkX2lkGAQgASgJIrgBCgpTZW5kUmVzdWx0EicKCXJlY2lwaWVudBgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaBIRCglkdXBsaWNhdGUYBCABKAgSIQoFZXJyb3IYBSABKAsyEi5nb29nbGUucnBjLlN0YXR1cyJeChBTdWJzY3JpYmVSZXF1ZXN0EhQKDG1heF9tZXNzYWdlcxgBIAEoDRIRCgltYXhfYnl0ZXMYAiABKAQSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaCL4AQoRU3Vic2NyaWJlUmVzcG9uc2USJwoHc3RhcnRlZBgBIAEoCzIULnBlZXJsaW5lLnYxLlN0YXJ0ZWRIABIpCghkZWxpdmVyeRgCIAEoCzIVLnBlZXJsaW5lLnYxLkRlbGl2ZXJ5SAASJwoHYmFja2xvZxgDIAEoCzIULnBlZXJsaW5lLnYxLkJhY2tsb2dIABInCgdjbG9zaW5nGAQgASgLMhQucGVlcmxpbmUudjEuQ2xvc2luZ0gAEjQKDnNlbmRlcl9yZW5hbWVkGAUgASgLMhoucGVlcmxpbmUudjEuU2VuZGVyUmVuYW1lZEgAQgcKBWV2ZW50InkKB1N0YXJ0ZWQSHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXISDQoFZXBvY2gYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoBBIVCg1vcGVuX21lc3NhZ2VzGAUgASgEIqABCghEZWxpdmVyeRITCgtkZWxpdmVyeV9pZBgBIAEoCRIlCgdtZXNzYWdlGAIgASgLMhQucGVlcmxpbmUudjEuTWVzc2FnZRILCgNzZXEYAyABKAQSEAoIYXR0ZW1wdHMYBCABKA0SEwoLcmVkZWxpdmVyZWQYBSABKAgSJAoGc2VuZGVyGAYgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZiI1Cg1TZW5kZXJSZW5hbWVkEiQKBnNlbmRlchgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiKgoHQmFja2xvZxIOCgZ1bnJlYWQYASABKAQSDwoHc2VuZGVycxgCIAMoCSKtAQoHQ2xvc2luZxIrCgZyZWFzb24YASABKA4yGy5wZWVybGluZS52MS5DbG9zaW5nLlJlYXNvbhIOCgZkZXRhaWwYAiABKAkiZQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhUKEVJFQVNPTl9TVVBFUlNFREVEEAESEwoPUkVBU09OX1NUT1BQSU5HEAISFwoTUkVBU09OX1VOUkVHSVNURVJFRBADIjQKEkFja01lc3NhZ2VzUmVxdWVzdBIeCgRhY2tzGAEgAygLMhAucGVlcmxpbmUudjEuQWNrIoEBCgNBY2sSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHb3V0Y29tZRgCIAEoDjIULnBlZXJsaW5lLnYxLk91dGNvbWUSLgoMY29uZmlybWVkX2J5GAMgASgOMhgucGVlcmxpbmUudjEuQ29uZmlybWVkQnkSDgoGcmVhc29uGAQgASgJIj4KE0Fja01lc3NhZ2VzUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLnBlZXJsaW5lLnYxLkFja1Jlc3VsdCJtCglBY2tSZXN1bHQSEwoLZGVsaXZlcnlfaWQYASABKAkSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI9ChFHZXRNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhQKDGZyb21fcGVlcl9pZBgCIAEoCSJAChJHZXRNZXNzYWdlUmVzcG9uc2USKgoGcmVjb3JkGAEgASgLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZCKHAQoTTGlzdE1lc3NhZ2VzUmVxdWVzdBIMCgRwZWVyGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCRIoCgVzdGF0ZRgFIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZSI+ChVSZWRyaXZlTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiPwoWUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQucGVlcmxpbmUudjEuUmVjZWlwdCI7ChJEcm9wTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiFQoTRHJvcE1lc3NhZ2VSZXNwb25zZSJcChRMaXN0TWVzc2FnZXNSZXNwb25zZRIrCgdyZWNvcmRzGAEgAygLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFgoUV2F0Y2hNZXNzYWdlc1JlcXVlc3Qi0wIKFVdhdGNoTWVzc2FnZXNSZXNwb25zZRI9CgdzdGFydGVkGAEgASgLMioucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlN0YXJ0ZWRIABIuCghhY2NlcHRlZBgCIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmRIABJICg1yZWNlaXB0X21vdmVkGAMgASgLMi8ucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlJlY2VpcHRNb3ZlZEgAGgkKB1N0YXJ0ZWQabQoMUmVjZWlwdE1vdmVkEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhIKCm1lc3NhZ2VfaWQYAiABKAkSJQoHcmVjZWlwdBgDIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHRCBwoFZXZlbnQiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi5QIKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhEKCWJyb2tlcl9pZBgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNwaWQYBCABKA0SJQoFc3RvcmUYBSABKAsyFi5wZWVybGluZS52MS5TdG9yZUluZm8SMAoNZGVkdXBlX3dpbmRvdxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5kZWZhdWx0X2V4cGlyeRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIiCgZsaW1pdHMYCCADKAsyEi5wZWVybGluZS52MS5MaW1pdBIUCgxvbmxpbmVfcGVlcnMYCSABKA0SEwoLa25vd25fcGVlcnMYCiABKA0SEAoIZmVhdHVyZXMYCyADKAkinQIKCVN0b3JlSW5mbxISCgp0ZWNobm9sb2d5GAEgASgJEjUKCmR1cmFiaWxpdHkYAiABKA4yIS5wZWVybGluZS52MS5TdG9yZUluZm8uRHVyYWJpbGl0eRIQCgh3cml0YWJsZRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJEg0KBWJ5dGVzGAUgASgEEhIKCmZyZWVfYnl0ZXMYBiABKAQSGAoQZGFtYWdlZF9tZXNzYWdlcxgHIAEoBBIPCgdkYW1hZ2VzGAggAygJIlQKCkR1cmFiaWxpdHkSGgoWRFVSQUJJTElUWV9VTlNQRUNJRklFRBAAEhUKEURVUkFCSUxJVFlfTUVNT1JZEAESEwoPRFVSQUJJTElUWV9ESVNLEAIiOwoFTGltaXQSDAoEbmFtZRgBIAEoCRIPCgdtYXhpbXVtGAIgASgEEhMKC2Rlc2NyaXB0aW9uGAMgASgJIkwKD011dGVQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjMKEE11dGVQZWVyUmVzcG9uc2USHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXIiIQoRVW5tdXRlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCSI1ChJVbm11dGVQZWVyUmVzcG9uc2USHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXIiMQoUUHVyZ2VNZXNzYWdlc1JlcXVlc3QSDAoEZnJvbRgBIAEoCRILCgNhbGwYAiABKAgiVwoVUHVyZ2VNZXNzYWdlc1Jlc3BvbnNlEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhoKEnJlbW92ZWRfZGVsaXZlcmllcxgCIAEoBCITChFTdG9wQnJva2VyUmVxdWVzdCIhChJTdG9wQnJva2VyUmVzcG9uc2USCwoDcGlkGAEgASgNKogBCglQZWVyU2NvcGUSGgoWUEVFUl9TQ09QRV9VTlNQRUNJRklFRBAAEhIKDlBFRVJfU0NPUEVfQUxMEAESFgoSUEVFUl9TQ09QRV9NQUNISU5FEAISGAoUUEVFUl9TQ09QRV9ESVJFQ1RPUlkQAxIZChVQRUVSX1NDT1BFX1JFUE9TSVRPUlkQBCqRAQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASFQoRT1VUQ09NRV9QUkVTRU5URUQQARIVChFPVVRDT01FX0NPTkZJUk1FRBACEhQKEE9VVENPTUVfUkVUVVJORUQQAxIUChBPVVRDT01FX1JFSkVDVEVEEAQSEwoPT1VUQ09NRV9FWFBJUkVEEAUy3AwKDUJyb2tlclNlcnZpY2USRwoIUmVnaXN0ZXISHC5wZWVybGluZS52MS5SZWdpc3RlclJlcXVlc3QaHS5wZWVybGluZS52MS5SZWdpc3RlclJlc3BvbnNlEk0KClVucmVnaXN0ZXISHi5wZWVybGluZS52MS5VbnJlZ2lzdGVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXNwb25zZRJNCgpVcGRhdGVQZWVyEh4ucGVlcmxpbmUudjEuVXBkYXRlUGVlclJlcXVlc3QaHy5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVzcG9uc2USTQoKRGVsZXRlUGVlchIeLnBlZXJsaW5lLnYxLkRlbGV0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuRGVsZXRlUGVlclJlc3BvbnNlEkQKB0dldFBlZXISGy5wZWVybGluZS52MS5HZXRQZWVyUmVxdWVzdBocLnBlZXJsaW5lLnYxLkdldFBlZXJSZXNwb25zZRJKCglMaXN0UGVlcnMSHS5wZWVybGluZS52MS5MaXN0UGVlcnNSZXF1ZXN0Gh4ucGVlcmxpbmUudjEuTGlzdFBlZXJzUmVzcG9uc2USTwoKV2F0Y2hQZWVycxIeLnBlZXJsaW5lLnYxLldhdGNoUGVlcnNSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlMAESUAoLU2VuZE1lc3NhZ2USHy5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlcXVlc3QaIC5wZWVybGluZS52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEkwKCVN1YnNjcmliZRIdLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlcXVlc3QaHi5wZWVybGluZS52MS5TdWJzY3JpYmVSZXNwb25zZTABElAKC0Fja01lc3NhZ2VzEh8ucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXF1ZXN0GiAucGVlcmxpbmUudjEuQWNrTWVzc2FnZXNSZXNwb25zZRJNCgpHZXRNZXNzYWdlEh4ucGVlcmxpbmUudjEuR2V0TWVzc2FnZVJlcXVlc3QaHy5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVzcG9uc2USUwoMTGlzdE1lc3NhZ2VzEiAucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVxdWVzdBohLnBlZXJsaW5lLnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlElkKDlJlZHJpdmVNZXNzYWdlEiIucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXF1ZXN0GiMucGVlcmxpbmUudjEuUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRJQCgtEcm9wTWVzc2FnZRIfLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLkRyb3BNZXNzYWdlUmVzcG9uc2USRwoITXV0ZVBlZXISHC5wZWVybGluZS52MS5NdXRlUGVlclJlcXVlc3QaHS5wZWVybGluZS52MS5NdXRlUGVlclJlc3BvbnNlEk0KClVubXV0ZVBlZXISHi5wZWVybGluZS52MS5Vbm11dGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVubXV0ZVBlZXJSZXNwb25zZRJWCg1QdXJnZU1lc3NhZ2VzEiEucGVlcmxpbmUudjEuUHVyZ2VNZXNzYWdlc1JlcXVlc3QaIi5wZWVybGluZS52MS5QdXJnZU1lc3NhZ2VzUmVzcG9uc2USWAoNV2F0Y2hNZXNzYWdlcxIhLnBlZXJsaW5lLnYxLldhdGNoTWVzc2FnZXNSZXF1ZXN0GiIucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlMAESVgoNR2V0U2VydmVySW5mbxIhLnBlZXJsaW5lLnYxLkdldFNlcnZlckluZm9SZXF1ZXN0GiIucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlEk0KClN0b3BCcm9rZXISHi5wZWVybGluZS52MS5TdG9wQnJva2VyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlN0b3BCcm9rZXJSZXNwb25zZUI1CgtwZWVybGluZS52MVABWhZwZWVybGluZS92MTtwZWVybGluZXYxqgILUGVlcmxpbmUuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status, file_peerline_v1_message, file_peerline_v1_peer]);
+  fileDesc("CiBwZWVybGluZS92MS9icm9rZXJfc2VydmljZS5wcm90bxILcGVlcmxpbmUudjEizQEKD1JlZ2lzdGVyUmVxdWVzdBIOCgZzZWNyZXQYASABKAkSDwoHa2V5cmluZxgCIAMoCRITCgtpbnN0YW5jZV9pZBgDIAEoCRIXCg9jb252ZXJzYXRpb25faWQYBCABKAkSDAoEbmFtZRgFIAEoCRIRCgliYXNlX25hbWUYBiABKAkSIwoEa2luZBgHIAEoDjIVLnBlZXJsaW5lLnYxLlBlZXJLaW5kEiUKB3Byb2ZpbGUYCCABKAsyFC5wZWVybGluZS52MS5Qcm9maWxlIr8BChBSZWdpc3RlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyEhUKDXNlc3Npb25fdG9rZW4YAiABKAkSDQoFZXBvY2gYAyABKAQSFAoMc2VjcmV0X2luZGV4GAQgASgNEg8KB2NyZWF0ZWQYBSABKAgSEwoLcHJvdmlzaW9uYWwYBiABKAgSKAoKYm91bmRfcGVlchgHIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiEwoRVW5yZWdpc3RlclJlcXVlc3QiFAoSVW5yZWdpc3RlclJlc3BvbnNlIoECChFVcGRhdGVQZWVyUmVxdWVzdBIRCgRuYW1lGAEgASgJSACIAQESFAoHc3VtbWFyeRgCIAEoCUgBiAEBEhAKA2N3ZBgDIAEoCUgCiAEBEhEKBHJvb3QYBCABKAlIA4gBARITCgZicmFuY2gYBSABKAlIBIgBARImCgVyZWFjaBgGIAEoDjISLnBlZXJsaW5lLnYxLlJlYWNoSAWIAQESFwoKcmVwb3NpdG9yeRgHIAEoCUgGiAEBQgcKBV9uYW1lQgoKCF9zdW1tYXJ5QgYKBF9jd2RCBwoFX3Jvb3RCCQoHX2JyYW5jaEIICgZfcmVhY2hCDQoLX3JlcG9zaXRvcnkiNQoSVXBkYXRlUGVlclJlc3BvbnNlEh8KBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVyIjcKEURlbGV0ZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSFAoMZXZlbl9pZl9saXZlGAIgASgIIlMKEkRlbGV0ZVBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlchIcChR1bmRlbGl2ZXJlZF9tZXNzYWdlcxgCIAEoBCIeCg5HZXRQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJIjIKD0dldFBlZXJSZXNwb25zZRIfCgRwZWVyGAEgASgLMhEucGVlcmxpbmUudjEuUGVlciJ1ChBMaXN0UGVlcnNSZXF1ZXN0EiUKBXNjb3BlGAEgASgOMhYucGVlcmxpbmUudjEuUGVlclNjb3BlEhMKC29ubGluZV9vbmx5GAIgASgIEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImIKEUxpc3RQZWVyc1Jlc3BvbnNlEiAKBXBlZXJzGAEgAygLMhEucGVlcmxpbmUudjEuUGVlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKdG90YWxfc2l6ZRgDIAEoDSI6ChFXYXRjaFBlZXJzUmVxdWVzdBIlCgVzY29wZRgBIAEoDjIWLnBlZXJsaW5lLnYxLlBlZXJTY29wZSKfAQoSV2F0Y2hQZWVyc1Jlc3BvbnNlEiEKBHBlZXIYASABKAsyES5wZWVybGluZS52MS5QZWVySAASOAoGc3luY2VkGAIgASgLMiYucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1Jlc3BvbnNlLlN5bmNlZEgAEhkKD3JlbW92ZWRfcGVlcl9pZBgDIAEoCUgAGggKBlN5bmNlZEIHCgVldmVudCLgAgoSU2VuZE1lc3NhZ2VSZXF1ZXN0EgoKAnRvGAEgAygJEhIKCm1lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIlCgRkYXRhGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIRCgl0aHJlYWRfaWQYBSABKAkSEwoLaW5fcmVwbHlfdG8YBiABKAkSJQoHdXJnZW5jeRgHIAEoDjIULnBlZXJsaW5lLnYxLlVyZ2VuY3kSLQoKZXhwaXJlc19pbhgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhJECgtrbm93bl9wZWVycxgJIAMoCzIvLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdC5Lbm93blBlZXJzRW50cnkaMQoPS25vd25QZWVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilwEKE1NlbmRNZXNzYWdlUmVzcG9uc2USEgoKbWVzc2FnZV9pZBgBIAEoCRIoCgdyZXN1bHRzGAIgAygLMhcucGVlcmxpbmUudjEuU2VuZFJlc3VsdBIvCgthY2NlcHRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJdGhyZWFkX2lkGAQgASgJIrgBCgpTZW5kUmVzdWx0EicKCXJlY2lwaWVudBgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaBIRCglkdXBsaWNhdGUYBCABKAgSIQoFZXJyb3IYBSABKAsyEi5nb29nbGUucnBjLlN0YXR1cyJeChBTdWJzY3JpYmVSZXF1ZXN0EhQKDG1heF9tZXNzYWdlcxgBIAEoDRIRCgltYXhfYnl0ZXMYAiABKAQSIQoFcmVhY2gYAyABKA4yEi5wZWVybGluZS52MS5SZWFjaCL4AQoRU3Vic2NyaWJlUmVzcG9uc2USJwoHc3RhcnRlZBgBIAEoCzIULnBlZXJsaW5lLnYxLlN0YXJ0ZWRIABIpCghkZWxpdmVyeRgCIAEoCzIVLnBlZXJsaW5lLnYxLkRlbGl2ZXJ5SAASJwoHYmFja2xvZxgDIAEoCzIULnBlZXJsaW5lLnYxLkJhY2tsb2dIABInCgdjbG9zaW5nGAQgASgLMhQucGVlcmxpbmUudjEuQ2xvc2luZ0gAEjQKDnNlbmRlcl9yZW5hbWVkGAUgASgLMhoucGVlcmxpbmUudjEuU2VuZGVyUmVuYW1lZEgAQgcKBWV2ZW50InkKB1N0YXJ0ZWQSHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXISDQoFZXBvY2gYAiABKAQSFAoMbWF4X21lc3NhZ2VzGAMgASgNEhEKCW1heF9ieXRlcxgEIAEoBBIVCg1vcGVuX21lc3NhZ2VzGAUgASgEIqABCghEZWxpdmVyeRITCgtkZWxpdmVyeV9pZBgBIAEoCRIlCgdtZXNzYWdlGAIgASgLMhQucGVlcmxpbmUudjEuTWVzc2FnZRILCgNzZXEYAyABKAQSEAoIYXR0ZW1wdHMYBCABKA0SEwoLcmVkZWxpdmVyZWQYBSABKAgSJAoGc2VuZGVyGAYgASgLMhQucGVlcmxpbmUudjEuUGVlclJlZiI1Cg1TZW5kZXJSZW5hbWVkEiQKBnNlbmRlchgBIAEoCzIULnBlZXJsaW5lLnYxLlBlZXJSZWYiKgoHQmFja2xvZxIOCgZ1bnJlYWQYASABKAQSDwoHc2VuZGVycxgCIAMoCSKtAQoHQ2xvc2luZxIrCgZyZWFzb24YASABKA4yGy5wZWVybGluZS52MS5DbG9zaW5nLlJlYXNvbhIOCgZkZXRhaWwYAiABKAkiZQoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhUKEVJFQVNPTl9TVVBFUlNFREVEEAESEwoPUkVBU09OX1NUT1BQSU5HEAISFwoTUkVBU09OX1VOUkVHSVNURVJFRBADIjQKEkFja01lc3NhZ2VzUmVxdWVzdBIeCgRhY2tzGAEgAygLMhAucGVlcmxpbmUudjEuQWNrIoEBCgNBY2sSEwoLZGVsaXZlcnlfaWQYASABKAkSJQoHb3V0Y29tZRgCIAEoDjIULnBlZXJsaW5lLnYxLk91dGNvbWUSLgoMY29uZmlybWVkX2J5GAMgASgOMhgucGVlcmxpbmUudjEuQ29uZmlybWVkQnkSDgoGcmVhc29uGAQgASgJIj4KE0Fja01lc3NhZ2VzUmVzcG9uc2USJwoHcmVzdWx0cxgBIAMoCzIWLnBlZXJsaW5lLnYxLkFja1Jlc3VsdCJtCglBY2tSZXN1bHQSEwoLZGVsaXZlcnlfaWQYASABKAkSKAoFc3RhdGUYAiABKA4yGS5wZWVybGluZS52MS5SZWNlaXB0U3RhdGUSIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyI9ChFHZXRNZXNzYWdlUmVxdWVzdBISCgptZXNzYWdlX2lkGAEgASgJEhQKDGZyb21fcGVlcl9pZBgCIAEoCSJAChJHZXRNZXNzYWdlUmVzcG9uc2USKgoGcmVjb3JkGAEgASgLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZCKHAQoTTGlzdE1lc3NhZ2VzUmVxdWVzdBIMCgRwZWVyGAEgASgJEhEKCXRocmVhZF9pZBgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCRIoCgVzdGF0ZRgFIAEoDjIZLnBlZXJsaW5lLnYxLlJlY2VpcHRTdGF0ZSI+ChVSZWRyaXZlTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiPwoWUmVkcml2ZU1lc3NhZ2VSZXNwb25zZRIlCgdyZWNlaXB0GAEgASgLMhQucGVlcmxpbmUudjEuUmVjZWlwdCI7ChJEcm9wTWVzc2FnZVJlcXVlc3QSEgoKbWVzc2FnZV9pZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkiFQoTRHJvcE1lc3NhZ2VSZXNwb25zZSJcChRMaXN0TWVzc2FnZXNSZXNwb25zZRIrCgdyZWNvcmRzGAEgAygLMhoucGVlcmxpbmUudjEuTWVzc2FnZVJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFgoUV2F0Y2hNZXNzYWdlc1JlcXVlc3Qi0wIKFVdhdGNoTWVzc2FnZXNSZXNwb25zZRI9CgdzdGFydGVkGAEgASgLMioucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlN0YXJ0ZWRIABIuCghhY2NlcHRlZBgCIAEoCzIaLnBlZXJsaW5lLnYxLk1lc3NhZ2VSZWNvcmRIABJICg1yZWNlaXB0X21vdmVkGAMgASgLMi8ucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1Jlc3BvbnNlLlJlY2VpcHRNb3ZlZEgAGgkKB1N0YXJ0ZWQabQoMUmVjZWlwdE1vdmVkEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhIKCm1lc3NhZ2VfaWQYAiABKAkSJQoHcmVjZWlwdBgDIAEoCzIULnBlZXJsaW5lLnYxLlJlY2VpcHRCBwoFZXZlbnQiFgoUR2V0U2VydmVySW5mb1JlcXVlc3Qi5QIKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhEKCWJyb2tlcl9pZBgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgNwaWQYBCABKA0SJQoFc3RvcmUYBSABKAsyFi5wZWVybGluZS52MS5TdG9yZUluZm8SMAoNZGVkdXBlX3dpbmRvdxgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5kZWZhdWx0X2V4cGlyeRgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIiCgZsaW1pdHMYCCADKAsyEi5wZWVybGluZS52MS5MaW1pdBIUCgxvbmxpbmVfcGVlcnMYCSABKA0SEwoLa25vd25fcGVlcnMYCiABKA0SEAoIZmVhdHVyZXMYCyADKAkinQIKCVN0b3JlSW5mbxISCgp0ZWNobm9sb2d5GAEgASgJEjUKCmR1cmFiaWxpdHkYAiABKA4yIS5wZWVybGluZS52MS5TdG9yZUluZm8uRHVyYWJpbGl0eRIQCgh3cml0YWJsZRgDIAEoCBIPCgdwcm9ibGVtGAQgASgJEg0KBWJ5dGVzGAUgASgEEhIKCmZyZWVfYnl0ZXMYBiABKAQSGAoQZGFtYWdlZF9tZXNzYWdlcxgHIAEoBBIPCgdkYW1hZ2VzGAggAygJIlQKCkR1cmFiaWxpdHkSGgoWRFVSQUJJTElUWV9VTlNQRUNJRklFRBAAEhUKEURVUkFCSUxJVFlfTUVNT1JZEAESEwoPRFVSQUJJTElUWV9ESVNLEAIiOwoFTGltaXQSDAoEbmFtZRgBIAEoCRIPCgdtYXhpbXVtGAIgASgEEhMKC2Rlc2NyaXB0aW9uGAMgASgJIkwKD011dGVQZWVyUmVxdWVzdBIMCgRwZWVyGAEgASgJEisKCGR1cmF0aW9uGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjMKEE11dGVQZWVyUmVzcG9uc2USHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXIiIQoRVW5tdXRlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCSI1ChJVbm11dGVQZWVyUmVzcG9uc2USHwoEcGVlchgBIAEoCzIRLnBlZXJsaW5lLnYxLlBlZXIiMQoUUHVyZ2VNZXNzYWdlc1JlcXVlc3QSDAoEZnJvbRgBIAEoCRILCgNhbGwYAiABKAgiVwoVUHVyZ2VNZXNzYWdlc1Jlc3BvbnNlEiIKBGZyb20YASABKAsyFC5wZWVybGluZS52MS5QZWVyUmVmEhoKEnJlbW92ZWRfZGVsaXZlcmllcxgCIAEoBCJ/ChZDcmVhdGVFbnJvbG1lbnRSZXF1ZXN0EgwKBHVzZXMYASABKA0SLQoKZXhwaXJlc19pbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgVzY29wZRgDIAEoDjIZLnBlZXJsaW5lLnYxLk1hY2hpbmVTY29wZSKCAQoXQ3JlYXRlRW5yb2xtZW50UmVzcG9uc2USDQoFdG9rZW4YASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKCGxpc3RlbmVyGAMgASgLMhUucGVlcmxpbmUudjEuTGlzdGVuZXIiPwoMRW5yb2xSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhIKCmNyZWRlbnRpYWwYAiABKAkSDAoEbmFtZRgDIAEoCSI2Cg1FbnJvbFJlc3BvbnNlEiUKB21hY2hpbmUYASABKAsyFC5wZWVybGluZS52MS5NYWNoaW5lIhUKE0xpc3RNYWNoaW5lc1JlcXVlc3QiZwoUTGlzdE1hY2hpbmVzUmVzcG9uc2USJgoIbWFjaGluZXMYASADKAsyFC5wZWVybGluZS52MS5NYWNoaW5lEicKCGxpc3RlbmVyGAIgASgLMhUucGVlcmxpbmUudjEuTGlzdGVuZXIiJAoUUmV2b2tlTWFjaGluZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSJWChVSZXZva2VNYWNoaW5lUmVzcG9uc2USJQoHbWFjaGluZRgBIAEoCzIULnBlZXJsaW5lLnYxLk1hY2hpbmUSFgoOZW5kZWRfc2Vzc2lvbnMYAiABKA0iGAoWVXBkYXRlTGlzdGVuZXJzUmVxdWVzdCJCChdVcGRhdGVMaXN0ZW5lcnNSZXNwb25zZRInCghsaXN0ZW5lchgBIAEoCzIVLnBlZXJsaW5lLnYxLkxpc3RlbmVyIhMKEVN0b3BCcm9rZXJSZXF1ZXN0IiEKElN0b3BCcm9rZXJSZXNwb25zZRILCgNwaWQYASABKA0qiAEKCVBlZXJTY29wZRIaChZQRUVSX1NDT1BFX1VOU1BFQ0lGSUVEEAASEgoOUEVFUl9TQ09QRV9BTEwQARIWChJQRUVSX1NDT1BFX01BQ0hJTkUQAhIYChRQRUVSX1NDT1BFX0RJUkVDVE9SWRADEhkKFVBFRVJfU0NPUEVfUkVQT1NJVE9SWRAEKpEBCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIVChFPVVRDT01FX1BSRVNFTlRFRBABEhUKEU9VVENPTUVfQ09ORklSTUVEEAISFAoQT1VUQ09NRV9SRVRVUk5FRBADEhQKEE9VVENPTUVfUkVKRUNURUQQBBITCg9PVVRDT01FX0VYUElSRUQQBTKFEAoNQnJva2VyU2VydmljZRJHCghSZWdpc3RlchIcLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVxdWVzdBodLnBlZXJsaW5lLnYxLlJlZ2lzdGVyUmVzcG9uc2USTQoKVW5yZWdpc3RlchIeLnBlZXJsaW5lLnYxLlVucmVnaXN0ZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVW5yZWdpc3RlclJlc3BvbnNlEk0KClVwZGF0ZVBlZXISHi5wZWVybGluZS52MS5VcGRhdGVQZWVyUmVxdWVzdBofLnBlZXJsaW5lLnYxLlVwZGF0ZVBlZXJSZXNwb25zZRJNCgpEZWxldGVQZWVyEh4ucGVlcmxpbmUudjEuRGVsZXRlUGVlclJlcXVlc3QaHy5wZWVybGluZS52MS5EZWxldGVQZWVyUmVzcG9uc2USRAoHR2V0UGVlchIbLnBlZXJsaW5lLnYxLkdldFBlZXJSZXF1ZXN0GhwucGVlcmxpbmUudjEuR2V0UGVlclJlc3BvbnNlEkoKCUxpc3RQZWVycxIdLnBlZXJsaW5lLnYxLkxpc3RQZWVyc1JlcXVlc3QaHi5wZWVybGluZS52MS5MaXN0UGVlcnNSZXNwb25zZRJPCgpXYXRjaFBlZXJzEh4ucGVlcmxpbmUudjEuV2F0Y2hQZWVyc1JlcXVlc3QaHy5wZWVybGluZS52MS5XYXRjaFBlZXJzUmVzcG9uc2UwARJQCgtTZW5kTWVzc2FnZRIfLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVxdWVzdBogLnBlZXJsaW5lLnYxLlNlbmRNZXNzYWdlUmVzcG9uc2USTAoJU3Vic2NyaWJlEh0ucGVlcmxpbmUudjEuU3Vic2NyaWJlUmVxdWVzdBoeLnBlZXJsaW5lLnYxLlN1YnNjcmliZVJlc3BvbnNlMAESUAoLQWNrTWVzc2FnZXMSHy5wZWVybGluZS52MS5BY2tNZXNzYWdlc1JlcXVlc3QaIC5wZWVybGluZS52MS5BY2tNZXNzYWdlc1Jlc3BvbnNlEk0KCkdldE1lc3NhZ2USHi5wZWVybGluZS52MS5HZXRNZXNzYWdlUmVxdWVzdBofLnBlZXJsaW5lLnYxLkdldE1lc3NhZ2VSZXNwb25zZRJTCgxMaXN0TWVzc2FnZXMSIC5wZWVybGluZS52MS5MaXN0TWVzc2FnZXNSZXF1ZXN0GiEucGVlcmxpbmUudjEuTGlzdE1lc3NhZ2VzUmVzcG9uc2USWQoOUmVkcml2ZU1lc3NhZ2USIi5wZWVybGluZS52MS5SZWRyaXZlTWVzc2FnZVJlcXVlc3QaIy5wZWVybGluZS52MS5SZWRyaXZlTWVzc2FnZVJlc3BvbnNlElAKC0Ryb3BNZXNzYWdlEh8ucGVlcmxpbmUudjEuRHJvcE1lc3NhZ2VSZXF1ZXN0GiAucGVlcmxpbmUudjEuRHJvcE1lc3NhZ2VSZXNwb25zZRJHCghNdXRlUGVlchIcLnBlZXJsaW5lLnYxLk11dGVQZWVyUmVxdWVzdBodLnBlZXJsaW5lLnYxLk11dGVQZWVyUmVzcG9uc2USTQoKVW5tdXRlUGVlchIeLnBlZXJsaW5lLnYxLlVubXV0ZVBlZXJSZXF1ZXN0Gh8ucGVlcmxpbmUudjEuVW5tdXRlUGVlclJlc3BvbnNlElYKDVB1cmdlTWVzc2FnZXMSIS5wZWVybGluZS52MS5QdXJnZU1lc3NhZ2VzUmVxdWVzdBoiLnBlZXJsaW5lLnYxLlB1cmdlTWVzc2FnZXNSZXNwb25zZRJYCg1XYXRjaE1lc3NhZ2VzEiEucGVlcmxpbmUudjEuV2F0Y2hNZXNzYWdlc1JlcXVlc3QaIi5wZWVybGluZS52MS5XYXRjaE1lc3NhZ2VzUmVzcG9uc2UwARJWCg1HZXRTZXJ2ZXJJbmZvEiEucGVlcmxpbmUudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaIi5wZWVybGluZS52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2USXAoPQ3JlYXRlRW5yb2xtZW50EiMucGVlcmxpbmUudjEuQ3JlYXRlRW5yb2xtZW50UmVxdWVzdBokLnBlZXJsaW5lLnYxLkNyZWF0ZUVucm9sbWVudFJlc3BvbnNlEj4KBUVucm9sEhkucGVlcmxpbmUudjEuRW5yb2xSZXF1ZXN0GhoucGVlcmxpbmUudjEuRW5yb2xSZXNwb25zZRJTCgxMaXN0TWFjaGluZXMSIC5wZWVybGluZS52MS5MaXN0TWFjaGluZXNSZXF1ZXN0GiEucGVlcmxpbmUudjEuTGlzdE1hY2hpbmVzUmVzcG9uc2USVgoNUmV2b2tlTWFjaGluZRIhLnBlZXJsaW5lLnYxLlJldm9rZU1hY2hpbmVSZXF1ZXN0GiIucGVlcmxpbmUudjEuUmV2b2tlTWFjaGluZVJlc3BvbnNlElwKD1VwZGF0ZUxpc3RlbmVycxIjLnBlZXJsaW5lLnYxLlVwZGF0ZUxpc3RlbmVyc1JlcXVlc3QaJC5wZWVybGluZS52MS5VcGRhdGVMaXN0ZW5lcnNSZXNwb25zZRJNCgpTdG9wQnJva2VyEh4ucGVlcmxpbmUudjEuU3RvcEJyb2tlclJlcXVlc3QaHy5wZWVybGluZS52MS5TdG9wQnJva2VyUmVzcG9uc2VCNQoLcGVlcmxpbmUudjFQAVoWcGVlcmxpbmUvdjE7cGVlcmxpbmV2MaoCC1BlZXJsaW5lLlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status, file_peerline_v1_machine, file_peerline_v1_message, file_peerline_v1_peer]);
 
 /**
  * Asks to be a peer.
@@ -1916,6 +1918,260 @@ export const PurgeMessagesResponseSchema: GenMessage<PurgeMessagesResponse> = /*
   messageDesc(file_peerline_v1_broker_service, 47);
 
 /**
+ * Asks for a token to enrol with.
+ *
+ * @generated from message peerline.v1.CreateEnrolmentRequest
+ */
+export type CreateEnrolmentRequest = Message<"peerline.v1.CreateEnrolmentRequest"> & {
+  /**
+   * Set by the client: how many machines may enrol with it; 1 to 1000; 0 means 1.
+   *
+   * @generated from field: uint32 uses = 1;
+   */
+  uses: number;
+
+  /**
+   * Set by the client: how long it is good; 1 second to 7 days; absent means 15 minutes.
+   *
+   * @generated from field: google.protobuf.Duration expires_in = 2;
+   */
+  expiresIn?: Duration | undefined;
+
+  /**
+   * Set by the client: what those machines may do.
+   *
+   * @generated from field: peerline.v1.MachineScope scope = 3;
+   */
+  scope: MachineScope;
+};
+
+/**
+ * Describes the message peerline.v1.CreateEnrolmentRequest.
+ * Use `create(CreateEnrolmentRequestSchema)` to create a new message.
+ */
+export const CreateEnrolmentRequestSchema: GenMessage<CreateEnrolmentRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 48);
+
+/**
+ * A token to enrol with.
+ *
+ * @generated from message peerline.v1.CreateEnrolmentResponse
+ */
+export type CreateEnrolmentResponse = Message<"peerline.v1.CreateEnrolmentResponse"> & {
+  /**
+   * Set by the broker: 43 characters of base64url. It is not kept, and not told again.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * Set by the broker: until when it is good.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 2;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Set by the broker: where the broker listens; absent where it does not.
+   *
+   * @generated from field: peerline.v1.Listener listener = 3;
+   */
+  listener?: Listener | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.CreateEnrolmentResponse.
+ * Use `create(CreateEnrolmentResponseSchema)` to create a new message.
+ */
+export const CreateEnrolmentResponseSchema: GenMessage<CreateEnrolmentResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 49);
+
+/**
+ * Asks to be let in.
+ *
+ * @generated from message peerline.v1.EnrolRequest
+ */
+export type EnrolRequest = Message<"peerline.v1.EnrolRequest"> & {
+  /**
+   * Set by the client: from CreateEnrolment.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * Set by the client: 32 random bytes in base64url. It is the machine's from now on.
+   *
+   * @generated from field: string credential = 2;
+   */
+  credential: string;
+
+  /**
+   * Set by the client: its host name; at most 255 bytes.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message peerline.v1.EnrolRequest.
+ * Use `create(EnrolRequestSchema)` to create a new message.
+ */
+export const EnrolRequestSchema: GenMessage<EnrolRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 50);
+
+/**
+ * The machine is let in.
+ *
+ * @generated from message peerline.v1.EnrolResponse
+ */
+export type EnrolResponse = Message<"peerline.v1.EnrolResponse"> & {
+  /**
+   * Set by the broker.
+   *
+   * @generated from field: peerline.v1.Machine machine = 1;
+   */
+  machine?: Machine | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.EnrolResponse.
+ * Use `create(EnrolResponseSchema)` to create a new message.
+ */
+export const EnrolResponseSchema: GenMessage<EnrolResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 51);
+
+/**
+ * Asks which machines are let in.
+ *
+ * @generated from message peerline.v1.ListMachinesRequest
+ */
+export type ListMachinesRequest = Message<"peerline.v1.ListMachinesRequest"> & {
+};
+
+/**
+ * Describes the message peerline.v1.ListMachinesRequest.
+ * Use `create(ListMachinesRequestSchema)` to create a new message.
+ */
+export const ListMachinesRequestSchema: GenMessage<ListMachinesRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 52);
+
+/**
+ * The machines.
+ *
+ * @generated from message peerline.v1.ListMachinesResponse
+ */
+export type ListMachinesResponse = Message<"peerline.v1.ListMachinesResponse"> & {
+  /**
+   * Set by the broker: those that are let in, and those that were revoked.
+   *
+   * @generated from field: repeated peerline.v1.Machine machines = 1;
+   */
+  machines: Machine[];
+
+  /**
+   * Set by the broker: absent where it listens on its socket alone.
+   *
+   * @generated from field: peerline.v1.Listener listener = 2;
+   */
+  listener?: Listener | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.ListMachinesResponse.
+ * Use `create(ListMachinesResponseSchema)` to create a new message.
+ */
+export const ListMachinesResponseSchema: GenMessage<ListMachinesResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 53);
+
+/**
+ * Which machine to let in no more.
+ *
+ * @generated from message peerline.v1.RevokeMachineRequest
+ */
+export type RevokeMachineRequest = Message<"peerline.v1.RevokeMachineRequest"> & {
+  /**
+   * Set by the client: its name; a machine may leave it empty to mean itself.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message peerline.v1.RevokeMachineRequest.
+ * Use `create(RevokeMachineRequestSchema)` to create a new message.
+ */
+export const RevokeMachineRequestSchema: GenMessage<RevokeMachineRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 54);
+
+/**
+ * It is let in no more.
+ *
+ * @generated from message peerline.v1.RevokeMachineResponse
+ */
+export type RevokeMachineResponse = Message<"peerline.v1.RevokeMachineResponse"> & {
+  /**
+   * Set by the broker.
+   *
+   * @generated from field: peerline.v1.Machine machine = 1;
+   */
+  machine?: Machine | undefined;
+
+  /**
+   * Set by the broker: how many sessions of it were ended.
+   *
+   * @generated from field: uint32 ended_sessions = 2;
+   */
+  endedSessions: number;
+};
+
+/**
+ * Describes the message peerline.v1.RevokeMachineResponse.
+ * Use `create(RevokeMachineResponseSchema)` to create a new message.
+ */
+export const RevokeMachineResponseSchema: GenMessage<RevokeMachineResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 55);
+
+/**
+ * Asks the broker to read its settings again.
+ *
+ * @generated from message peerline.v1.UpdateListenersRequest
+ */
+export type UpdateListenersRequest = Message<"peerline.v1.UpdateListenersRequest"> & {
+};
+
+/**
+ * Describes the message peerline.v1.UpdateListenersRequest.
+ * Use `create(UpdateListenersRequestSchema)` to create a new message.
+ */
+export const UpdateListenersRequestSchema: GenMessage<UpdateListenersRequest> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 56);
+
+/**
+ * Where the broker listens now.
+ *
+ * @generated from message peerline.v1.UpdateListenersResponse
+ */
+export type UpdateListenersResponse = Message<"peerline.v1.UpdateListenersResponse"> & {
+  /**
+   * Set by the broker: absent where it listens on its socket alone.
+   *
+   * @generated from field: peerline.v1.Listener listener = 1;
+   */
+  listener?: Listener | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.UpdateListenersResponse.
+ * Use `create(UpdateListenersResponseSchema)` to create a new message.
+ */
+export const UpdateListenersResponseSchema: GenMessage<UpdateListenersResponse> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_broker_service, 57);
+
+/**
  * Asks the broker to stop.
  *
  * @generated from message peerline.v1.StopBrokerRequest
@@ -1928,7 +2184,7 @@ export type StopBrokerRequest = Message<"peerline.v1.StopBrokerRequest"> & {
  * Use `create(StopBrokerRequestSchema)` to create a new message.
  */
 export const StopBrokerRequestSchema: GenMessage<StopBrokerRequest> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 48);
+  messageDesc(file_peerline_v1_broker_service, 58);
 
 /**
  * The broker is about to stop.
@@ -1949,7 +2205,7 @@ export type StopBrokerResponse = Message<"peerline.v1.StopBrokerResponse"> & {
  * Use `create(StopBrokerResponseSchema)` to create a new message.
  */
 export const StopBrokerResponseSchema: GenMessage<StopBrokerResponse> = /*@__PURE__*/
-  messageDesc(file_peerline_v1_broker_service, 49);
+  messageDesc(file_peerline_v1_broker_service, 59);
 
 /**
  * Which peers are meant, seen from the caller. Open: more values may come; a broker
@@ -2076,6 +2332,13 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  * `operator.token` in the broker's home) sees everything, may stop the broker, and
  * moves no receipt. Register and GetServerInfo need neither.
  *
+ * Other machines: where its operator shares it, the broker answers TLS 1.3 as well, on a
+ * port of its own. There each call needs metadata `peerline-machine: CREDENTIAL` of a
+ * machine that was let in, Register and reflection included; Enrol alone needs none. A
+ * session belongs to the machine that opened it. The operator token counts on the socket
+ * alone: a machine may do what its scope says, without `authorization`. The broker's
+ * certificate comes from an authority of its own, which a machine knows by its SHA-256.
+ *
  * Coming back: a client whose connection is lost waits about 100 ms, then twice as long
  * each time up to 5 seconds, each with some chance in it. It registers again, with the
  * same secret and `instance_id`, and subscribes again. A `google.rpc.RetryInfo` says
@@ -2109,7 +2372,10 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  *    `request_bytes` (FIELD_TOO_LARGE). The same request never succeeds;
  *  - UNAUTHENTICATED: no token (TOKEN_MISSING), or of no live session (TOKEN_INVALID):
  *    Register again;
- *  - PERMISSION_DENIED: a token of the wrong kind (NOT_ALLOWED);
+ *  - UNAUTHENTICATED, over TLS: no credential of a machine (MACHINE_REQUIRED), or of none
+ *    that is let in (MACHINE_UNKNOWN);
+ *  - PERMISSION_DENIED: a token of the wrong kind (NOT_ALLOWED), a session of another
+ *    machine (SESSION_FOREIGN), or more than the machine's scope allows (SCOPE_EXCEEDED);
  *  - UNAVAILABLE: the broker is stopping (STOPPING), or its store does not answer
  *    (STORE_UNAVAILABLE): connect again, then repeat;
  *  - UNIMPLEMENTED: the broker is older than the method (METHOD_UNKNOWN);
@@ -2267,7 +2533,7 @@ export const BrokerService: GenService<{
   /**
    * Lists peers, online first, then by when they were last seen.
    *
-   * Credential: session or operator. Repeatable: yes. Errors: INVALID_ARGUMENT
+   * Credential: session or operator; over TLS, a machine of any scope. Repeatable: yes. Errors: INVALID_ARGUMENT
    * (FIELD_*; a scope that the caller's profile cannot answer).
    *
    * @generated from rpc peerline.v1.BrokerService.ListPeers
@@ -2499,6 +2765,79 @@ export const BrokerService: GenService<{
     methodKind: "unary";
     input: typeof GetServerInfoRequestSchema;
     output: typeof GetServerInfoResponseSchema;
+  },
+  /**
+   * Makes a token with which other machines may enrol, within a time.
+   *
+   * Credential: operator, on the socket. Repeatable: yes; each call makes another token.
+   * Errors: INVALID_ARGUMENT (FIELD_*), RESOURCE_EXHAUSTED (LIMIT_REACHED: too many
+   * tokens are open; STORE_FULL).
+   *
+   * @generated from rpc peerline.v1.BrokerService.CreateEnrolment
+   */
+  createEnrolment: {
+    methodKind: "unary";
+    input: typeof CreateEnrolmentRequestSchema;
+    output: typeof CreateEnrolmentResponseSchema;
+  },
+  /**
+   * Lets the caller's machine in. It chooses its own credential, of which the broker keeps
+   * the SHA-256.
+   *
+   * Credential: none but the token. Repeatable: yes, with the same credential, which uses
+   * the token once. Errors: INVALID_ARGUMENT (FIELD_*), PERMISSION_DENIED
+   * (ENROLMENT_INVALID), RESOURCE_EXHAUSTED (LIMIT_REACHED: too many machines are let in;
+   * STORE_FULL). From an address that tries many wrong tokens, or wrong credentials, no
+   * connection is taken for a while.
+   *
+   * @generated from rpc peerline.v1.BrokerService.Enrol
+   */
+  enrol: {
+    methodKind: "unary";
+    input: typeof EnrolRequestSchema;
+    output: typeof EnrolResponseSchema;
+  },
+  /**
+   * Lists the machines that were let in, the newest first, and where the broker listens.
+   *
+   * Credential: operator. Repeatable: yes.
+   *
+   * @generated from rpc peerline.v1.BrokerService.ListMachines
+   */
+  listMachines: {
+    methodKind: "unary";
+    input: typeof ListMachinesRequestSchema;
+    output: typeof ListMachinesResponseSchema;
+  },
+  /**
+   * Lets a machine in no more: its calls are refused and its sessions end, now. Its peers
+   * and their mail stay.
+   *
+   * Credential: operator, on the socket; a machine, for itself. Repeatable: yes. Errors:
+   * INVALID_ARGUMENT (FIELD_REQUIRED), NOT_FOUND (MACHINE_NOT_FOUND), RESOURCE_EXHAUSTED
+   * (STORE_FULL).
+   *
+   * @generated from rpc peerline.v1.BrokerService.RevokeMachine
+   */
+  revokeMachine: {
+    methodKind: "unary";
+    input: typeof RevokeMachineRequestSchema;
+    output: typeof RevokeMachineResponseSchema;
+  },
+  /**
+   * Has the broker listen over TLS as the table `[share]` of its `broker.toml` says by now.
+   * A broker that starts does so by itself. Connections that are open stay, unless the
+   * table is gone.
+   *
+   * Credential: operator, on the socket. Repeatable: yes. Errors: FAILED_PRECONDITION
+   * (LISTEN_FAILED: the table cannot be used, or the address cannot be had).
+   *
+   * @generated from rpc peerline.v1.BrokerService.UpdateListeners
+   */
+  updateListeners: {
+    methodKind: "unary";
+    input: typeof UpdateListenersRequestSchema;
+    output: typeof UpdateListenersResponseSchema;
   },
   /**
    * Stops the broker in good order: streams hear `closing`, calls under way are

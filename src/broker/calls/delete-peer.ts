@@ -11,7 +11,7 @@ import type { Core } from "../core.js";
 import type { PeerRecord } from "../peers/directory.js";
 import { deletionBatch } from "../limits.js";
 import { findPeer, requireUnmuted } from "./moderation.js";
-import type { Credential } from "../peers/sessions.js";
+import type { Actor } from "../peers/sessions.js";
 import type { Caller } from "../peers/turns.js";
 import type { AdvancedReceipt } from "../store.js";
 
@@ -24,7 +24,7 @@ import type { AdvancedReceipt } from "../store.js";
  */
 export async function deletePeer(
   core: Core,
-  caller: Credential,
+  caller: Actor,
   request: DeletePeerRequest,
   waiting: Caller,
 ): Promise<DeletePeerResponse> {
@@ -49,7 +49,7 @@ export async function deletePeer(
 }
 
 /** A session deletes its own peer; the operator whichever it names. */
-function findMeant(core: Core, caller: Credential, wanted: string): PeerRecord {
+function findMeant(core: Core, caller: Actor, wanted: string): PeerRecord {
   if (caller.kind === "operator") return findPeer(core, "peer", wanted);
   const own = caller.session.peer;
   if (wanted === "" || core.directory.resolve("peer", wanted) === own) return own;

@@ -68,7 +68,7 @@ function fitting(peers: Peer[]): Peer[] {
 export function scopeFilter(caller: Credential, scope: PeerScope): (peer: PeerRecord) => boolean {
   if (scope === PeerScope.UNSPECIFIED || scope === PeerScope.ALL) return () => true;
   if (PeerScope[scope] === undefined) throw invalidField("scope", "scope is none of PeerScope");
-  if (caller.kind === "operator") {
+  if (caller.kind !== "session") {
     throw invalidField("scope", "scope: the operator has no profile: ask for PEER_SCOPE_ALL");
   }
   const own = caller.session.peer.stored.profile;

@@ -50,4 +50,5 @@ const features = [
   "known-peers",
   "moderation",
   "sender-renamed",
+  "machines",
 ] as const;

@@ -40,9 +40,9 @@ export class Streams {
   }
 
   #open(caller: Credential, kind: StreamKind, end: End): Disposable {
-    return caller.kind === "operator"
-      ? this.#openOfOperator(kind)
-      : this.#openOfSession(caller.session, kind, end);
+    return caller.kind === "session"
+      ? this.#openOfSession(caller.session, kind, end)
+      : this.#openOfOperator(kind);
   }
 
   #openOfOperator(kind: StreamKind): Disposable {

@@ -24,9 +24,10 @@ import { carry, type Session } from "./sessions.js";
 import type { StoredPeer } from "../store.js";
 import { Turns, type Caller } from "./turns.js";
 
-/** What is asked for, and the connection that it came over. */
+/** What is asked for, and where it came from. */
 interface Registration extends Request {
   readonly connection: Connection;
+  readonly machineId: string;
 }
 
 /** The session that a caller has now. */
@@ -73,10 +74,19 @@ export class Registrar {
     });
   }
 
-  async register(request: RegisterRequest, caller: Caller): Promise<RegisterResponse> {
+  /** @param machineId of the machine that calls; empty on the broker's own. */
+  async register(
+    request: RegisterRequest,
+    caller: Caller,
+    machineId = "",
+  ): Promise<RegisterResponse> {
     const cost = 1 + request.keyring.length / secretsPerSlice;
     for (;;) {
-      const outcome = await this.#turns.run(() => this.#attempt(request, caller), caller, cost);
+      const outcome = await this.#turns.run(
+        () => this.#attempt(request, caller, machineId),
+        caller,
+        cost,
+      );
       if (outcome !== "wait for the former instance") return this.#respond(outcome);
       if (this.#formerInstances.size > 0) await this.#reclaimed.next(caller.signal);
     }
@@ -87,11 +97,18 @@ export class Registrar {
     return this.#turns.run(work, caller);
   }
 
-  async #attempt(request: RegisterRequest, { connection }: Caller): Promise<Outcome> {
+  async #attempt(
+    request: RegisterRequest,
+    { connection }: Caller,
+    machineId: string,
+  ): Promise<Outcome> {
     const nameOf = (secretHash: string): string | undefined =>
       this.#core.directory.getBySecretHash(secretHash)?.stored.name;
     // In turn, since the hashes of a long keyring take their time.
-    const wish = { ...(await readRegistration(request, nameOf)), connection };
+    const read = await readRegistration(request, nameOf);
+    // An instance is one machine's: another that says the same id gets a session of its own. No id has a slash.
+    const instanceId = machineId === "" ? read.instanceId : `${machineId}/${read.instanceId}`;
+    const wish = { ...read, instanceId, connection, machineId };
     const held = this.#heldPeers(wish);
     const own = this.#ownSession(wish, held);
     if (own !== undefined) return this.#returning(wish, held, own);
@@ -343,7 +360,7 @@ export class Registrar {
     });
     this.#formerInstances.delete(peer);
     peer.lastInstanceId = wish.instanceId;
-    const { instanceId, conversationId, connection } = wish;
+    const { instanceId, conversationId, connection, machineId } = wish;
     if (live?.isSure === false && live.conversationId !== conversationId) {
       // Not as superseded: the session that had the peer is of another conversation, and its client
       // registers anew.
@@ -352,6 +369,7 @@ export class Registrar {
     }
     return this.#core.sessions.open({
       peer,
+      machineId,
       instanceId,
       conversationId,
       created,

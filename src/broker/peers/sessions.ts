@@ -1,17 +1,21 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { Closing_Reason } from "../../../gen/peerline/v1/broker_service_pb.js";
+import { MachineScope } from "../../../gen/peerline/v1/machine_pb.js";
 import type { Reach } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../../clock.js";
 import type { Connection } from "../../rpc/server.js";
 import { BrokerError } from "../broker-error.js";
 import type { Directory, PeerRecord } from "./directory.js";
 import { presenceGraceMs } from "../limits.js";
+import type { StoredMachine } from "../store.js";
 
 /** One live attachment of a client to a peer. At most one per peer; a newer one replaces it. */
 export interface Session {
   readonly token: string;
   readonly peer: PeerRecord;
+  /** The machine that opened it; empty for one on the broker's own machine. */
+  readonly machineId: string;
   readonly instanceId: string;
   readonly epoch: number;
   /** The host's conversation, as it was named last; empty while there is none. */
@@ -42,10 +46,18 @@ export interface SessionStream {
   end(reason: Closing_Reason, detail: string): void;
 }
 
-/** What a token allows. */
-export type Credential =
+/** Who calls, by its token and its machine. */
+export type Credential = Actor | Observer;
+
+/** Who may change something. */
+export type Actor =
   | { readonly kind: "session"; readonly session: Session }
   | { readonly kind: "operator" };
+
+/** A machine that reads what the operator reads. */
+export interface Observer {
+  readonly kind: "observer";
+}
 
 /**
  * The live sessions, and what others see of them.
@@ -70,9 +82,26 @@ export class Sessions {
     this.#operatorHash = sha256(options.operatorToken);
   }
 
-  /** Says who calls. UNAUTHENTICATED without a token, or with one of no live session. */
-  authenticate(authorization: string | undefined, connection: Connection): Credential {
+  /**
+   * Says who calls. UNAUTHENTICATED without a token, or with one of no live session; SESSION_FOREIGN with
+   * one of another machine's.
+   *
+   * @param machine that calls; undefined on the broker's own
+   */
+  authenticate(
+    authorization: string | undefined,
+    connection: Connection,
+    machine?: StoredMachine,
+  ): Credential {
     if (authorization === undefined) {
+      if (machine?.scope === MachineScope.OPERATE) return { kind: "operator" };
+      if (machine?.scope === MachineScope.OBSERVE) return { kind: "observer" };
+      if (machine !== undefined) {
+        throw new BrokerError(
+          ErrorReason.SCOPE_EXCEEDED,
+          "this machine's scope is `agent`: it does this as a session only, after Register. `peerline share --scope` lets a machine do more",
+        );
+      }
       throw new BrokerError(
         ErrorReason.TOKEN_MISSING,
         "this call needs metadata `authorization: Bearer TOKEN`: Register gives a token",
@@ -80,10 +109,22 @@ export class Sessions {
     }
     const token = /^Bearer ([\w-]{1,256})$/i.exec(authorization)?.[1] ?? "";
     const hash = sha256(token);
-    if (timingSafeEqual(hash, this.#operatorHash)) return { kind: "operator" };
+    if (timingSafeEqual(hash, this.#operatorHash)) {
+      if (machine === undefined) return { kind: "operator" };
+      throw new BrokerError(
+        ErrorReason.NOT_ALLOWED,
+        "the operator token counts on the broker's own machine alone: another one may do what its scope says",
+      );
+    }
     const session = this.#byToken.get(hash.toString("base64"));
     if (session === undefined) {
       throw tokenInvalid();
+    }
+    if (session.machineId !== (machine?.machineId ?? "")) {
+      throw new BrokerError(
+        ErrorReason.SESSION_FOREIGN,
+        "the session was opened by another machine: Register from this one",
+      );
     }
     carry(session, connection);
     return { kind: "session", session };
@@ -103,6 +144,7 @@ export class Sessions {
   /** Opens a session. The one that the peer had before, and its stream, end as superseded. */
   open(options: {
     peer: PeerRecord;
+    machineId: string;
     instanceId: string;
     conversationId: string;
     created: boolean;
@@ -147,6 +189,13 @@ export class Sessions {
     if (session !== undefined) this.close(session, Closing_Reason.UNREGISTERED, detail);
   }
 
+  /** Ends the sessions that a machine has open, and says how many they were. */
+  closeOfMachine(machineId: string, reason: Closing_Reason, detail: string): number {
+    const own = [...this.#byToken.values()].filter((session) => session.machineId === machineId);
+    for (const session of own) this.close(session, reason, detail);
+    return own.length;
+  }
+
   /** Makes a stream the session's own; the one before it ends as superseded. */
   attach(session: Session, stream: SessionStream, reach: Reach): void {
     session.stream?.end(Closing_Reason.SUPERSEDED, "another stream of this session took over");
@@ -182,9 +231,9 @@ export class Sessions {
   }
 }
 
-/** Who reads: a peer's id, or empty for the operator, who sees all. */
+/** Who reads: a peer's id, or empty for who sees all. */
 export function viewerOf(caller: Credential): string {
-  return caller.kind === "operator" ? "" : caller.session.peer.stored.peerId;
+  return caller.kind === "session" ? caller.session.peer.stored.peerId : "";
 }
 
 /** From now on, and until it closes, the connection keeps the session live. */

@@ -2,7 +2,10 @@ import type { Database } from "libsql";
 import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type {
   ReceiptChange,
+  StoredEnrolment,
+  StoredMachine,
   StoredPeer,
+  EnrolmentUse,
   Bound,
   StoreErrorCode,
   StoreHealth,
@@ -14,6 +17,7 @@ import { Quarantine } from "./damage/quarantine.js";
 import { enqueueOperation } from "./enqueue.js";
 import { type FreeSpace, healthOperation } from "./free-space.js";
 import { historyOperations } from "./history.js";
+import { machineOperations } from "./machines.js";
 import type { SqliteLimits } from "./limits.js";
 import { openMailOperations } from "./open-mail.js";
 import { peerOperations } from "./peers.js";
@@ -37,6 +41,13 @@ export interface Operations {
   updatePeer(peer: PeerRow): void;
   removePeer(peerId: string): boolean;
   forgetPeer(peerId: string): boolean;
+  /** It removes damaged machines. */
+  loadMachines(): MachineRow[];
+  putMachine(machine: MachineRow): void;
+  removeMachine(machineId: string): void;
+  createEnrolment(enrolment: StoredEnrolment, maximum: number, nowMs: number): boolean;
+  useEnrolment(tokenHash: string, nowMs: number): EnrolmentUse;
+
   listOpen(peerId: string, limit: number): number[];
 
   enqueue(
@@ -89,6 +100,7 @@ export function operationsOn(
     checkHealth: healthOperation(statements, quarantine, freeSpace),
     enqueue: enqueueOperation(statements, quarantine, room, freeSpace),
     ...peerOperations(statements, tell),
+    ...machineOperations(statements, tell),
     ...receiptOperations(statements, quarantine, room),
     ...openMailOperations(statements, quarantine),
     ...historyOperations(statements, quarantine),
@@ -115,6 +127,8 @@ export type PeerRow = Omit<StoredPeer, "profile" | "conversations" | "formerName
   readonly conversations: string;
   readonly formerNames: string;
 };
+
+export type MachineRow = StoredMachine;
 
 /** A message that has no key yet. */
 export type NewMessage = Omit<MessageRow, "id">;

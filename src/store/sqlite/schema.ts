@@ -187,6 +187,29 @@ export const migrations: readonly Migration[] = [
     DELETE FROM mail WHERE from_peer_id = OLD.from_peer_id AND bytes = 0;
   END;
   `,
+  `
+  -- Other computers, and other homes, that were let in.
+  CREATE TABLE machine (
+    machine_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    scope INTEGER NOT NULL,
+    credential_hash TEXT NOT NULL UNIQUE,
+    create_time_ms INTEGER NOT NULL,
+    last_use_ms INTEGER NOT NULL,
+    last_use_address TEXT NOT NULL,
+    revoke_time_ms INTEGER NOT NULL, -- 0: it is let in
+    revision INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT;
+
+  -- Tokens with which machines enrol.
+  CREATE TABLE enrolment (
+    token_hash TEXT PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    uses_left INTEGER NOT NULL,
+    expire_time_ms INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
 
 /** SQL, or a function that works inside the transaction of the migration. */

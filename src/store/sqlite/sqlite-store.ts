@@ -114,6 +114,13 @@ function storeOn(parts: {
     removePeer: (peerId) => calls.call("removePeer", peerId),
     forgetPeer: (peerId) => calls.call("forgetPeer", peerId),
 
+    loadMachines: () => calls.call("loadMachines"),
+    putMachine: (machine) => calls.call("putMachine", machine),
+    removeMachine: (machineId) => calls.call("removeMachine", machineId),
+    createEnrolment: (enrolment, maximum) =>
+      calls.call("createEnrolment", enrolment, maximum, clock.now()),
+    useEnrolment: (tokenHash) => calls.call("useEnrolment", tokenHash, clock.now()),
+
     listOpen: async ({ peerId, limit }) =>
       (await calls.call("listOpen", peerId, limit)).map(BigInt),
 

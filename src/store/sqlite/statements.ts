@@ -4,6 +4,7 @@ import {
   type Checksums,
   deliveryTable,
   type Field,
+  machineTable,
   messageTable,
   type NewRow,
   peerTable,
@@ -163,6 +164,7 @@ export function readInteger(column: string): string {
 
 /** `place` is the row's number, by which it is found whatever it holds. */
 export const peerSelect = `SELECT p.rowid AS place, ${selection(peerTable, "p")} FROM peer p`;
+export const machineSelect = `SELECT c.rowid AS place, ${selection(machineTable, "c")} FROM machine c`;
 export const messageSelect = `SELECT ${selection(messageTable, "m")} FROM message m`;
 export const deliverySelect = `SELECT ${selection(deliveryTable, "d")} FROM delivery d`;
 /** Deliveries with their messages. A delivery whose message is gone has nulls in its place. */
@@ -179,6 +181,7 @@ export const settledSelect = `SELECT ${selection(deliveryTable, "d")}, ${selecti
 
 export type SettledRow = ReadDelivery & Pick<ReadMessage, "fromName" | "messageId">;
 export type ReadPeer = ReadRow<typeof peerTable> & { readonly place: number };
+export type ReadMachine = ReadRow<typeof machineTable> & { readonly place: number };
 export type ReadMessage = ReadRow<typeof messageTable>;
 export type ReadDelivery = ReadRow<typeof deliveryTable>;
 export type ReadMail = ReadDelivery & ReadMessage;

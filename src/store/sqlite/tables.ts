@@ -1,8 +1,9 @@
 import type { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import type { MachineScope } from "../../../gen/peerline/v1/machine_pb.js";
 import type { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
 
 /*
- * The tables of peers and mail. Each column stands here once, in the order of the file; what reads,
+ * The tables of peers, machines and mail. Each column stands here once, in the order of the file; what reads,
  * writes, sums and salvages rows follows from here.
  *
  * To add a column, append it with `added` and append a migration that adds it. Nothing else is needed to
@@ -136,6 +137,20 @@ export const deliveryTable = table(
   },
   [8, 7, 3],
 );
+
+/** Other computers, and other homes, that were let in. */
+export const machineTable = table("machine", {
+  machineId: text(),
+  name: text(),
+  scope: integer<MachineScope>(),
+  credentialHash: text(),
+  createTimeMs: integer(),
+  lastUseMs: integer(),
+  lastUseAddress: text(),
+  revokeTimeMs: integer(),
+  revision: integer(),
+  checksum: checksum(),
+});
 
 export interface Table<Columns extends Record<string, Column> = Record<string, Column>> {
   readonly name: string;

@@ -4,6 +4,7 @@ import { describeLimits, storeLimits, type StoreLimits } from "../../../src/stor
 import { QueueReaders } from "../../../src/store/queue-readers.js";
 import { isOpen } from "../../../src/store/stored-message.js";
 import { findMessages, listMessages } from "./history.js";
+import { MachineTable } from "./machine-table.js";
 import { MessageTable } from "./message-table.js";
 import { lease, openMail } from "./queue.js";
 
@@ -17,6 +18,7 @@ export interface MemoryStoreOptions {
 export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): Store {
   const limits = { ...storeLimits, ...given };
   const peers = new PeerTable();
+  const machines = new MachineTable();
   const messages = new MessageTable(limits);
   const readers = new QueueReaders(
     openMail((peerId) => messages.queue(peerId), clock),
@@ -59,6 +61,13 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
     updatePeer: (peer) => perform(() => peers.update(peer)),
     removePeer: (peerId) => perform(() => removeIf(messages.removePeer(peerId), peerId)),
     forgetPeer: (peerId) => perform(() => removeIf(messages.forgetQueue(peerId), peerId)),
+
+    loadMachines: () => perform(() => machines.list()),
+    putMachine: (machine) => perform(() => machines.put(machine)),
+    removeMachine: (machineId) => perform(() => machines.remove(machineId)),
+    createEnrolment: (enrolment, maximum) =>
+      perform(() => machines.createEnrolment(enrolment, maximum, clock.now())),
+    useEnrolment: (tokenHash) => perform(() => machines.useEnrolment(tokenHash, clock.now())),
 
     listOpen: ({ peerId, limit }) =>
       perform(() => {

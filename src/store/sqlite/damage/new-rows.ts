@@ -4,6 +4,7 @@ import { deliveryTo, participantInsertion } from "../enqueue.js";
 import { isConstraint } from "../failure.js";
 import { messageById } from "../history.js";
 import { maxKey, maxMigratedRows } from "../limits.js";
+import { machineById, machineDeletion } from "../machines.js";
 import { peerById, peerDeletion } from "../peers.js";
 import { mailBySeq } from "../receipts.js";
 import {
@@ -16,6 +17,7 @@ import {
 import {
   type DeliveryRow,
   deliveryTable,
+  machineTable,
   type MessageRow,
   messageTable,
   noChecksum,
@@ -37,6 +39,7 @@ interface Counts {
 export class NewRows {
   readonly #statements: Statements;
   readonly #insertPeer: RowWriter<typeof peerTable>;
+  readonly #insertMachine: RowWriter<typeof machineTable>;
   readonly #insertMessage: RowWriter<typeof messageTable>;
   readonly #insertDelivery: RowWriter<typeof deliveryTable>;
   readonly #updateDelivery: RowWriter<typeof deliveryTable>;
@@ -46,6 +49,7 @@ export class NewRows {
     const statements = new Statements(database);
     this.#statements = statements;
     this.#insertPeer = statements.insertInto(peerTable);
+    this.#insertMachine = statements.insertInto(machineTable);
     this.#insertMessage = statements.insertInto(messageTable);
     this.#insertDelivery = statements.insertInto(deliveryTable);
     this.#updateDelivery = statements.update(deliveryTable);
@@ -56,6 +60,8 @@ export class NewRows {
     switch (found.kind) {
       case "peer":
         return this.#addPeer(found);
+      case "machine":
+        return this.#addMachine(found);
       case "message":
         return this.#addMessage(found.row, found.isIntact);
       case "delivery":
@@ -128,6 +134,18 @@ export class NewRows {
     return isNew(() => {
       peerDeletion(this.#statements).run({ peerId });
       this.#insertPeer(row, sums);
+    });
+  }
+
+  /** A damaged one is let in no more. Of two with the same id the later stays, so that none that was revoked returns. */
+  #addMachine({ row, isIntact }: Salvaged<"machine">): boolean {
+    if (!isIntact) return false;
+    const { machineId } = row;
+    const present = machineById(this.#statements).one({ machineId });
+    if (present !== undefined && present.revision >= row.revision) return false;
+    return isNew(() => {
+      machineDeletion(this.#statements).run({ machineId });
+      this.#insertMachine(row);
     });
   }
 

@@ -2,6 +2,7 @@ import {
   type Checksums,
   deliveryTable,
   type Field,
+  machineTable,
   messageTable,
   type NewRow,
   noChecksum,
@@ -20,6 +21,7 @@ export type SalvagedRow = {
   readonly isProven: boolean;
 } & (
   | Found<"peer", typeof peerTable>
+  | Found<"machine", typeof machineTable>
   | Found<"message", typeof messageTable>
   | Found<"delivery", typeof deliveryTable>
   | { readonly kind: "sequence"; readonly table: string; readonly last: number }
@@ -39,7 +41,8 @@ interface Found<Kind extends string, T extends Table> {
  */
 export function recognise(raw: RawRow): SalvagedRow | undefined {
   if (raw.values.length === 2) return toSequence(raw.values);
-  const found = [peerTable, messageTable, deliveryTable].flatMap((table) => read(table, raw) ?? []);
+  const tables = [peerTable, machineTable, messageTable, deliveryTable];
+  const found = tables.flatMap((table) => read(table, raw) ?? []);
   const kind = raw.values[0] === null ? "key" : "text";
   return (
     found.find(({ isProven }) => isProven) ??

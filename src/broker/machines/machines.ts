@@ -1,0 +1,246 @@
+import { v7 as uuidv7 } from "uuid";
+import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
+import { MachineScope } from "../../../gen/peerline/v1/machine_pb.js";
+import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
+import type { Clock } from "../../clock.js";
+import { machineHeader } from "../../contract/machines.js";
+import type { ClientConnection, HandlerContext } from "../../rpc/server.js";
+import { BrokerError, translateStoreErrors } from "../broker-error.js";
+import type { BrokerLog } from "../core.js";
+import { maxMachines, maxRevokedMachines, revokedLingerMs, usedAgainMs } from "../limits.js";
+import { automaticName, numberedName } from "../peers/names.js";
+import { sha256 } from "../peers/sessions.js";
+import type { Store, StoredMachine } from "../store.js";
+import { Guesses } from "./guesses.js";
+
+/** A machine, let in or revoked. */
+export interface Machine {
+  stored: StoredMachine;
+  /** The open connections over which it called, each with what to do when it closes. */
+  readonly connections: Map<ClientConnection, () => void>;
+}
+
+/** What a machine asks to be let in with, once its token was found good. */
+export interface Newcomer {
+  readonly credentialHash: string;
+  readonly scope: MachineScope;
+  /** Its host name. */
+  readonly host: string;
+  readonly address: string;
+}
+
+/**
+ * The machines that may call over TLS. Each proves who it is with each call, by a credential of which the
+ * broker keeps the SHA-256. A record is durable before it counts: a machine that was revoked stays so.
+ */
+export class Machines {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #log: BrokerLog;
+  readonly #guesses: Guesses;
+  readonly #byId = new Map<string, Machine>();
+  readonly #byCredential = new Map<string, Machine>();
+  readonly #callers = new WeakMap<HandlerContext, Machine>();
+  /** One change after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
+
+  static async load(parts: { store: Store; clock: Clock; log: BrokerLog }): Promise<Machines> {
+    const machines = new Machines(parts);
+    for (const stored of await parts.store.loadMachines()) machines.#add(stored);
+    return machines;
+  }
+
+  private constructor({ store, clock, log }: { store: Store; clock: Clock; log: BrokerLog }) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+    this.#guesses = new Guesses(clock);
+  }
+
+  /** Whether a connection from this address may begin: not where too many wrong guesses came from it. */
+  accepts(address: string): boolean {
+    return this.#guesses.areFew(address);
+  }
+
+  /** Finds the machine that calls over TLS. MACHINE_REQUIRED or MACHINE_UNKNOWN where it is none. */
+  admit(context: HandlerContext): void {
+    const credential = context.header(machineHeader);
+    const machine = credential === undefined ? undefined : this.#find(hashOf(credential));
+    if (machine === undefined) throw this.#refuse(context, credential !== undefined);
+    this.#callers.set(context, machine);
+    this.#noteUse(machine, context.connection);
+  }
+
+  /** The machine that calls; undefined for a caller on the broker's socket. */
+  callerOf(context: HandlerContext): Machine | undefined {
+    return this.#callers.get(context);
+  }
+
+  /** Counts what somebody tried in vain, against the address that it came from. */
+  noteGuess(connection: ClientConnection): void {
+    this.#guesses.note(connection);
+  }
+
+  list(): StoredMachine[] {
+    return [...this.#byId.values()]
+      .map(({ stored }) => stored)
+      .toSorted((a, b) => b.createTimeMs - a.createTimeMs || (a.name < b.name ? -1 : 1));
+  }
+
+  /** The machine of this name that is let in, else the one that was revoked. */
+  named(name: string): Machine | undefined {
+    return [...this.#byId.values()].find(({ stored }) => stored.name === name);
+  }
+
+  /** The machine that has this credential, let in or not. */
+  ofCredential(credentialHash: string): Machine | undefined {
+    return this.#byCredential.get(credentialHash);
+  }
+
+  /** Makes sure that one machine more may be let in. LIMIT_REACHED. */
+  requireRoom(): void {
+    const letIn = this.list().filter(isLetIn).length;
+    if (letIn < maxMachines) return;
+    throw new BrokerError(
+      ErrorReason.LIMIT_REACHED,
+      `${maxMachines} machines are let in: revoke some first (\`peerline machines revoke NAME\`)`,
+      { metadata: { limit: "machines", maximum: String(maxMachines) } },
+    );
+  }
+
+  /** Lets a machine in. A revoked one whose name it gets is forgotten. */
+  letIn({ credentialHash, scope, host, address }: Newcomer): Promise<Machine> {
+    return this.#change(async () => {
+      const known = this.#find(credentialHash);
+      if (known !== undefined) return known;
+      const nowMs = this.#clock.now();
+      const name = this.#freeName(host);
+      const namesake = this.named(name);
+      if (namesake !== undefined) await this.#forget(namesake);
+      const machine = this.#add(
+        await this.#put({
+          machineId: uuidv7(),
+          name,
+          scope,
+          credentialHash,
+          createTimeMs: nowMs,
+          lastUseMs: nowMs,
+          lastUseAddress: address,
+          revokeTimeMs: 0,
+          revision: 1,
+        }),
+      );
+      this.#log.info({ machine: name, scope: MachineScope[scope], address }, "machine let in");
+      return machine;
+    });
+  }
+
+  /** Lets a machine in no more. What it has open ends now. */
+  revoke(machine: Machine): Promise<void> {
+    return this.#change(async () => {
+      if (isLetIn(machine.stored)) {
+        machine.stored = await this.#put({
+          ...machine.stored,
+          revokeTimeMs: this.#clock.now(),
+          revision: machine.stored.revision + 1,
+        });
+        this.#log.info({ machine: machine.stored.name }, "machine revoked");
+      }
+      for (const [connection, lose] of machine.connections) {
+        connection.closed.removeEventListener("abort", lose);
+        // The answer to this call may have to leave over the same connection.
+        this.#clock.after(revokedLingerMs, () => connection.close());
+      }
+      machine.connections.clear();
+      const revoked = this.list().filter((one) => !isLetIn(one));
+      for (const { machineId } of revoked.slice(maxRevokedMachines)) {
+        const oldest = this.#byId.get(machineId);
+        if (oldest !== undefined) await this.#forget(oldest);
+      }
+    });
+  }
+
+  #find(credentialHash: string): Machine | undefined {
+    const machine = this.#byCredential.get(credentialHash);
+    return machine !== undefined && isLetIn(machine.stored) ? machine : undefined;
+  }
+
+  #refuse({ connection }: HandlerContext, isGuess: boolean): BrokerError {
+    this.noteGuess(connection);
+    return isGuess
+      ? new BrokerError(
+          ErrorReason.MACHINE_UNKNOWN,
+          "the credential is of no machine that is let in (it may have been revoked): join again with a new line of `peerline share`",
+        )
+      : new BrokerError(
+          ErrorReason.MACHINE_REQUIRED,
+          `this call needs metadata \`${machineHeader}: CREDENTIAL\`: a machine gets one by \`peerline join\``,
+        );
+  }
+
+  #noteUse(machine: Machine, connection: ClientConnection): void {
+    const { connections, stored } = machine;
+    if (!connections.has(connection) && !connection.closed.aborted) {
+      const lose = (): void => void connections.delete(connection);
+      connections.set(connection, lose);
+      connection.closed.addEventListener("abort", lose, { once: true });
+    }
+    const nowMs = this.#clock.now();
+    const isNews =
+      Math.abs(nowMs - stored.lastUseMs) >= usedAgainMs ||
+      stored.lastUseAddress !== connection.address;
+    if (!isNews) return;
+    const use = { lastUseMs: nowMs, lastUseAddress: connection.address };
+    // At once, so that the calls that come until it is stored store it no second time.
+    machine.stored = { ...stored, ...use };
+    void this.#change(async () => {
+      const { stored: present } = machine;
+      machine.stored = await this.#put({ ...present, revision: present.revision + 1 });
+    }).catch((error: unknown) => {
+      this.#log.warn({ err: error, machine: stored.name }, "could not note a machine's last use");
+    });
+  }
+
+  #freeName(host: string): string {
+    // A machine is no agent: what is reserved for people and programs is no name of it either.
+    const baseName = automaticName(host.split(".")[0] ?? "", PeerKind.PROGRAM);
+    for (let number = 1; ; number++) {
+      const name = numberedName(baseName, number);
+      const owner = this.named(name);
+      if (owner === undefined || !isLetIn(owner.stored)) return name;
+    }
+  }
+
+  #add(stored: StoredMachine): Machine {
+    const machine = { stored, connections: new Map<ClientConnection, () => void>() };
+    this.#byId.set(stored.machineId, machine);
+    this.#byCredential.set(stored.credentialHash, machine);
+    return machine;
+  }
+
+  async #put(stored: StoredMachine): Promise<StoredMachine> {
+    await translateStoreErrors(() => this.#store.putMachine(stored));
+    return stored;
+  }
+
+  async #forget({ stored: { machineId, credentialHash } }: Machine): Promise<void> {
+    await translateStoreErrors(() => this.#store.removeMachine(machineId));
+    this.#byId.delete(machineId);
+    this.#byCredential.delete(credentialHash);
+  }
+
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    const changed = this.#changing.then(work);
+    this.#changing = changed.catch(() => {});
+    return changed;
+  }
+}
+
+export function isLetIn({ revokeTimeMs }: StoredMachine): boolean {
+  return revokeTimeMs === 0;
+}
+
+/** As a credential or a token is kept. */
+export function hashOf(secret: string): string {
+  return sha256(secret).toString("hex");
+}

@@ -1,0 +1,121 @@
+import { type EnrolmentUse, StoreError } from "../../broker/store.js";
+import { enrolmentMemoryMs } from "../limits.js";
+import { isIntact } from "./damage/checksums.js";
+import type { MachineRow, Operations } from "./operations.js";
+import {
+  machineSelect,
+  type ReadMachine,
+  readInteger,
+  type Statement,
+  type Statements,
+} from "./statements.js";
+import { machineTable } from "./tables.js";
+
+type MachineOperations = Pick<
+  Operations,
+  "loadMachines" | "putMachine" | "removeMachine" | "createEnrolment" | "useEnrolment"
+>;
+
+/** @param tell hears of each machine that is found damaged. */
+export function machineOperations(
+  statements: Statements,
+  tell: (words: string) => void,
+): MachineOperations {
+  const listMachines = statements.prepare<ReadMachine>(machineSelect);
+  const getMachine = machineById(statements);
+  const rival = statements.prepare<{ hasName: number }>(
+    `SELECT name = :name AS hasName FROM machine
+    WHERE machine_id <> :machineId AND (name = :name OR credential_hash = :credentialHash)`,
+  );
+  const insert = statements.insertInto(machineTable);
+  const deleteMachine = machineDeletion(statements);
+  const deleteMachineAt = statements.prepare("DELETE FROM machine WHERE rowid = :place");
+
+  const forgetEnrolments = statements.prepare(
+    "DELETE FROM enrolment WHERE expire_time_ms < :beforeMs",
+  );
+  const countEnrolments = statements.prepare<{ count: number }>(
+    "SELECT count(*) AS count FROM enrolment",
+  );
+  const insertEnrolment = statements.prepare(
+    "INSERT OR REPLACE INTO enrolment VALUES (:tokenHash, :scope, :usesLeft, :expireTimeMs)",
+  );
+  const enrolmentOf = statements.prepare<{
+    scope: number;
+    usesLeft: number;
+    expireTimeMs: number;
+  }>(
+    `SELECT ${readInteger("scope")} AS scope, ${readInteger("uses_left")} AS usesLeft,
+    ${readInteger("expire_time_ms")} AS expireTimeMs
+    FROM enrolment WHERE token_hash = :tokenHash`,
+  );
+  const takeUse = statements.prepare(
+    "UPDATE enrolment SET uses_left = uses_left - 1 WHERE token_hash = :tokenHash",
+  );
+
+  return {
+    loadMachines: () => listMachines.all().flatMap((found) => load(found) ?? []),
+
+    putMachine(machine) {
+      const { machineId, name, credentialHash, revision } = machine;
+      const present = getMachine.one({ machineId });
+      if (present !== undefined && isSame(toMachineRow(present), machine)) return;
+      const before = present?.revision ?? 0;
+      if (before !== revision - 1) {
+        throw new StoreError("CONFLICT", `The machine is at revision ${before}.`);
+      }
+      const other = rival.one({ machineId, name, credentialHash });
+      if (other !== undefined) {
+        throw other.hasName === 1
+          ? new StoreError("NAME_TAKEN", `Another machine has the name ${name}.`)
+          : new StoreError("SECRET_TAKEN", "Another machine has this credential.");
+      }
+      deleteMachine.run({ machineId });
+      insert(machine);
+    },
+
+    removeMachine: (machineId) => deleteMachine.run({ machineId }),
+
+    createEnrolment({ tokenHash, scope, usesLeft, expireTimeMs }, maximum, nowMs) {
+      forgetEnrolments.run({ beforeMs: nowMs - enrolmentMemoryMs });
+      if ((countEnrolments.one()?.count ?? 0) >= maximum) return false;
+      insertEnrolment.run({ tokenHash, scope, usesLeft, expireTimeMs });
+      return true;
+    },
+
+    useEnrolment(tokenHash, nowMs): EnrolmentUse {
+      const found = enrolmentOf.one({ tokenHash });
+      if (found === undefined) return { state: "unknown" };
+      if (found.usesLeft < 1) return { state: "used" };
+      if (found.expireTimeMs <= nowMs) return { state: "expired" };
+      takeUse.run({ tokenHash });
+      return { state: "taken", scope: found.scope };
+    },
+  };
+
+  /** A machine as it was written. A damaged one is let in no more: it enrols again. */
+  function load(found: ReadMachine): MachineRow | undefined {
+    if (isIntact(machineTable, found)) return toMachineRow(found);
+    deleteMachineAt.run({ place: found.place });
+    tell("The record of a machine that was let in is damaged; it has to join again.");
+    return undefined;
+  }
+}
+
+export function machineById(statements: Statements): Statement<ReadMachine> {
+  return statements.prepare(`${machineSelect} WHERE c.machine_id = :machineId`);
+}
+
+export function machineDeletion(statements: Statements): Statement<never> {
+  return statements.prepare("DELETE FROM machine WHERE machine_id = :machineId");
+}
+
+function toMachineRow({ place: _place, checksum: _checksum, ...row }: ReadMachine): MachineRow {
+  return row;
+}
+
+function isSame(present: MachineRow, given: MachineRow): boolean {
+  return Object.entries(present).every(
+    ([field, value]) => given[field as keyof MachineRow] === value,
+  );
+}

@@ -1,0 +1,181 @@
+import { expect, onTestFinished, test } from "vitest";
+import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { MachineScope } from "../../gen/peerline/v1/machine_pb.js";
+import { describeFault } from "../../src/broker/broker-error.js";
+import { networkOf } from "../../src/broker/machines/guesses.js";
+import { machineHeader } from "../../src/contract/machines.js";
+import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
+import { Code, hasCode } from "../../src/rpc/error.js";
+import { createServer, TlsCredentials } from "../../src/rpc/server.js";
+import { freePort } from "../rpc/free-port.js";
+import { openMemoryStore } from "../store/memory/memory-store.js";
+import { StoppedClock } from "../support/stopped-clock.js";
+import {
+  newSecret,
+  operatorToken,
+  reasonOf,
+  startTestBroker,
+  TestStream,
+  type TestBroker,
+} from "../support/test-broker.js";
+import { testCertificate } from "../support/test-certificate.js";
+
+type BrokerClient = Client<typeof BrokerService>;
+
+interface Remote {
+  readonly broker: TestBroker;
+  readonly operator: BrokerClient;
+  /** Over TLS, with this credential and token. */
+  readonly client: (headers?: { credential?: string; token?: string }) => BrokerClient;
+  /** Lets a machine in, and gives its credential. */
+  readonly enrol: (name: string, scope?: MachineScope) => Promise<string>;
+}
+
+async function start(options: Parameters<typeof startTestBroker>[0] = {}): Promise<Remote> {
+  const broker = await startTestBroker(options);
+  onTestFinished(() => broker[Symbol.asyncDispose]());
+  const certificate = await testCertificate();
+  const server = createServer({
+    services: [broker.broker.service],
+    onDefect: (error) => void broker.defects.push(error),
+    describe: describeFault,
+    admit: broker.broker.admit,
+  });
+  const address = `127.0.0.1:${await freePort()}`;
+  await server.listen(address, {
+    credentials: new TlsCredentials(certificate),
+    handshakes: 16,
+    accepts: broker.broker.accepts,
+  });
+  onTestFinished(() => server.stop(0));
+  const operator = broker.client(operatorToken);
+  const client: Remote["client"] = ({ credential, token } = {}) => {
+    const headers = credential === undefined ? {} : { [machineHeader]: credential };
+    const channel = openChannel(address, { ca: certificate.ca, headers });
+    onTestFinished(() => channel.close());
+    const bearer: Record<string, string> =
+      token === undefined ? {} : { authorization: `Bearer ${token}` };
+    return createClient(BrokerService, channel, { headers: () => bearer });
+  };
+  return {
+    broker,
+    operator,
+    client,
+    enrol: async (name, scope = MachineScope.AGENT) => {
+      const { token } = await operator.createEnrolment({ scope });
+      const credential = newSecret();
+      await client().enrol({ token, credential, name });
+      return credential;
+    },
+  };
+}
+
+test("an enrolment that is repeated with its credential uses the token once", async () => {
+  const { operator, client } = await start();
+  const { token } = await operator.createEnrolment({});
+  const request = { token, credential: newSecret(), name: "Desktop.Example.org" };
+  const [first, second] = [await client().enrol(request), await client().enrol(request)];
+  expect(first.machine).toMatchObject({ name: "desktop", scope: MachineScope.AGENT });
+  expect(second.machine?.machineId).toBe(first.machine?.machineId);
+  const other = client().enrol({ ...request, credential: newSecret() });
+  expect(await reasonOf(other)).toBe("ENROLMENT_INVALID");
+  expect((await operator.listMachines({})).machines).toHaveLength(1);
+});
+
+test("a machine that enrols under a taken name gets a number, and the name of a revoked one", async () => {
+  const { operator, enrol } = await start();
+  await enrol("desktop");
+  await enrol("desktop");
+  await operator.revokeMachine({ name: "desktop" });
+  await enrol("desktop");
+  const { machines } = await operator.listMachines({});
+  expect(machines.map(({ name }) => name).toSorted()).toEqual(["desktop", "desktop-2"]);
+  expect(machines.every(({ revokeTime }) => revokeTime === undefined)).toBe(true);
+});
+
+test("revoking a machine ends its streams and its calls, and leaves others alone", async () => {
+  const { operator, client, enrol } = await start();
+  const [first, second] = [await enrol("first"), await enrol("second")];
+  const join = async (credential: string) => {
+    const { sessionToken: token } = await client({ credential }).register({ secret: newSecret() });
+    const own = client({ credential, token });
+    const stream = new TestStream(own, {});
+    await stream.expect("started");
+    return { own, stream };
+  };
+  const [ended, other] = [await join(first), await join(second)];
+  expect(await operator.revokeMachine({ name: "first" })).toMatchObject({ endedSessions: 1 });
+  await ended.stream.expect("closing");
+  expect(await reasonOf(client({ credential: first }).getServerInfo({}))).toBe("MACHINE_UNKNOWN");
+  await expect(ended.own.listPeers({})).rejects.toMatchObject({ name: "RpcError" });
+  await other.own.updatePeer({ summary: "goes on" });
+  await other.stream.cancel();
+});
+
+test("a machine lets itself out, and no other", async () => {
+  const { operator, client, enrol } = await start();
+  const [first] = [await enrol("first", MachineScope.OPERATE), await enrol("second")];
+  const own = client({ credential: first });
+  expect(await reasonOf(own.revokeMachine({ name: "second" }))).toBe("SCOPE_EXCEEDED");
+  expect((await own.revokeMachine({})).machine?.name).toBe("first");
+  const { machines } = await operator.listMachines({});
+  const letIn = machines.filter(({ revokeTime }) => revokeTime === undefined);
+  expect(letIn.map(({ name }) => name)).toEqual(["second"]);
+});
+
+test("the same instance on another machine gets no session of this one's", async () => {
+  const { client, enrol } = await start();
+  const request = { secret: newSecret(), instanceId: "one" };
+  const first = await client({ credential: await enrol("first") }).register(request);
+  const again = client({ credential: await enrol("second") }).register(request);
+  expect(await reasonOf(again)).toBe("PEER_LIVE");
+  expect(first.sessionToken).not.toBe("");
+});
+
+test("machines and their last use outlive the broker", async () => {
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const store = openMemoryStore({ clock });
+  const before = await start({ store, clock, keepStore: true });
+  const credential = await before.enrol("desktop");
+  clock.advance(10 * 60_000);
+  await before.client({ credential }).getServerInfo({});
+  const used = (await before.operator.listMachines({})).machines;
+  expect(Number(used[0]?.lastUseTime?.seconds)).toBe(clock.now() / 1000);
+  const after = await start({ store, clock });
+  expect((await after.operator.listMachines({})).machines).toEqual(used);
+  await after.client({ credential }).getServerInfo({});
+});
+
+test("thousands of guesses from one address are cut off after a hundred, until it is quiet", async () => {
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const { client, enrol } = await start({ clock });
+  const credential = await enrol("desktop");
+  let answered = 0;
+  let isCut = false;
+  for (let guess = 0; guess < 10_000 && !isCut; guess++) {
+    const error = await client({ credential: newSecret() })
+      .getServerInfo({}, { timeoutMs: 5000 })
+      .catch((cause: unknown) => cause);
+    isCut = hasCode(error, Code.Unavailable);
+    if (!isCut) answered++;
+  }
+  expect(isCut).toBe(true);
+  expect(answered).toBeGreaterThan(90);
+  expect(answered).toBeLessThan(110);
+  const own = client({ credential });
+  await expect(own.getServerInfo({}, { timeoutMs: 5000 })).rejects.toMatchObject({
+    code: Code.Unavailable,
+  });
+  clock.advance(5000);
+  await client({ credential }).getServerInfo({});
+});
+
+test.each([
+  ["192.0.2.7", "192.0.2.7"],
+  ["::ffff:192.0.2.7", "192.0.2.7"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
+  ["2001:db8::1", "2001:db8:0:0"],
+  ["::1", "0:0:0:0"],
+])("%s guesses as %s", (address, network) => {
+  expect(networkOf(address)).toBe(network);
+});

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "vitest";
+import { MachineScope } from "../../../gen/peerline/v1/machine_pb.js";
+import type { StoredMachine } from "../../../src/broker/store.js";
+import { openStore, type StoreTechnology, testReopened } from "./technology.js";
+
+export function defineMachineContract(technology: StoreTechnology): void {
+  describe("machines", () => {
+    test("are loaded as they were put", async () => {
+      const { store } = await openStore(technology);
+      await store.putMachine(machine("desktop"));
+      const revoked = { ...machine("desktop"), revokeTimeMs: 17, revision: 2 };
+      await store.putMachine(revoked);
+      expect(await store.loadMachines()).toEqual([revoked]);
+    });
+
+    test("are replaced in the order of their revisions, and a repeat changes nothing", async () => {
+      const { store } = await openStore(technology);
+      await store.putMachine(machine("desktop"));
+      await store.putMachine(machine("desktop"));
+      for (const revision of [1, 3]) {
+        const put = store.putMachine({ ...machine("desktop"), lastUseMs: 99, revision });
+        await expect(put).rejects.toMatchObject({ code: "CONFLICT" });
+      }
+      const late = store.putMachine({ ...machine("laptop"), revision: 2 });
+      await expect(late).rejects.toMatchObject({ code: "CONFLICT" });
+      expect(await store.loadMachines()).toEqual([machine("desktop")]);
+    });
+
+    test("have a name and a credential of their own", async () => {
+      const { store } = await openStore(technology);
+      await store.putMachine(machine("desktop"));
+      const sameName = store.putMachine({ ...machine("laptop"), name: "desktop" });
+      await expect(sameName).rejects.toMatchObject({ code: "NAME_TAKEN" });
+      const { credentialHash } = machine("desktop");
+      const sameCredential = store.putMachine({ ...machine("laptop"), credentialHash });
+      await expect(sameCredential).rejects.toMatchObject({ code: "SECRET_TAKEN" });
+      await store.removeMachine(machine("desktop").machineId);
+      await store.removeMachine(machine("desktop").machineId);
+      await store.putMachine({ ...machine("laptop"), name: "desktop" });
+      expect(await store.loadMachines()).toHaveLength(1);
+    });
+
+    test("enrol as often as the token allows, however many come at once", async () => {
+      const { store, clock } = await openStore(technology);
+      const scope = MachineScope.OBSERVE;
+      const expireTimeMs = clock.now() + 1000;
+      const token = { tokenHash: "ab", scope, usesLeft: 2, expireTimeMs };
+      expect(await store.createEnrolment(token, 8)).toBe(true);
+      const uses = await Promise.all(Array.from({ length: 5 }, () => store.useEnrolment("ab")));
+      expect(uses.filter(({ state }) => state === "taken")).toEqual([
+        { state: "taken", scope },
+        { state: "taken", scope },
+      ]);
+      expect(uses.filter(({ state }) => state === "used")).toHaveLength(3);
+      expect(await store.useEnrolment("cd")).toEqual({ state: "unknown" });
+    });
+
+    test("do not enrol when the token's time is over", async () => {
+      const { store, clock } = await openStore(technology);
+      const expireTimeMs = clock.now() - 1;
+      const token = { tokenHash: "ab", scope: MachineScope.AGENT, usesLeft: 1, expireTimeMs };
+      await store.createEnrolment(token, 8);
+      expect(await store.useEnrolment("ab")).toEqual({ state: "expired" });
+    });
+
+    test("have a bounded number of tokens, without those whose time was over long ago", async () => {
+      const { store, clock } = await openStore(technology);
+      const scope = MachineScope.AGENT;
+      const token = (tokenHash: string, expireTimeMs: number) => ({
+        tokenHash,
+        scope,
+        usesLeft: 1,
+        expireTimeMs,
+      });
+      const dayMs = 24 * 60 * 60 * 1000;
+      expect(await store.createEnrolment(token("old", clock.now() - dayMs - 1), 1)).toBe(true);
+      expect(await store.createEnrolment(token("new", clock.now() + 1000), 1)).toBe(true);
+      expect(await store.createEnrolment(token("more", clock.now() + 1000), 1)).toBe(false);
+      expect(await store.useEnrolment("old")).toEqual({ state: "unknown" });
+      expect(await store.useEnrolment("more")).toEqual({ state: "unknown" });
+    });
+
+    testReopened(technology, "and their tokens outlive the store", async () => {
+      const { store, clock, reopen } = await openStore(technology);
+      await store.putMachine(machine("desktop"));
+      const expireTimeMs = clock.now() + 60_000;
+      const token = { tokenHash: "ab", scope: MachineScope.AGENT, usesLeft: 1, expireTimeMs };
+      await store.createEnrolment(token, 8);
+      const reopened = await reopen();
+      expect(await reopened.loadMachines()).toEqual([machine("desktop")]);
+      expect(await reopened.useEnrolment("ab")).toMatchObject({ state: "taken" });
+    });
+  });
+}
+
+function machine(name: string): StoredMachine {
+  return {
+    machineId: `id of ${name}`,
+    name,
+    scope: MachineScope.OPERATE,
+    credentialHash: `hash of ${name}`,
+    createTimeMs: 1_767_225_600_000,
+    lastUseMs: 1_767_225_600_001,
+    lastUseAddress: "192.0.2.7",
+    revokeTimeMs: 0,
+    revision: 1,
+  };
+}

@@ -1,0 +1,58 @@
+import {
+  type EnrolmentUse,
+  type StoredEnrolment,
+  StoreError,
+  type StoredMachine,
+} from "../../../src/broker/store.js";
+import { enrolmentMemoryMs } from "../../../src/store/limits.js";
+
+/** Machines by id, with unique names and credentials, and the tokens with which they enrol. */
+export class MachineTable {
+  readonly #machines = new Map<string, StoredMachine>();
+  readonly #enrolments = new Map<string, StoredEnrolment>();
+
+  list(): StoredMachine[] {
+    return [...this.#machines.values()];
+  }
+
+  put(machine: StoredMachine): void {
+    const present = this.#machines.get(machine.machineId);
+    if (JSON.stringify(present) === JSON.stringify(machine)) return;
+    const before = present?.revision ?? 0;
+    if (before !== machine.revision - 1) {
+      throw new StoreError("CONFLICT", `The machine is at revision ${before}.`);
+    }
+    for (const other of this.#machines.values()) {
+      if (other.machineId === machine.machineId) continue;
+      if (other.name === machine.name) {
+        throw new StoreError("NAME_TAKEN", `Another machine has the name ${machine.name}.`);
+      }
+      if (other.credentialHash === machine.credentialHash) {
+        throw new StoreError("SECRET_TAKEN", "Another machine has this credential.");
+      }
+    }
+    this.#machines.set(machine.machineId, machine);
+  }
+
+  remove(machineId: string): void {
+    this.#machines.delete(machineId);
+  }
+
+  createEnrolment(enrolment: StoredEnrolment, maximum: number, nowMs: number): boolean {
+    for (const { tokenHash, expireTimeMs } of this.#enrolments.values()) {
+      if (expireTimeMs < nowMs - enrolmentMemoryMs) this.#enrolments.delete(tokenHash);
+    }
+    if (this.#enrolments.size >= maximum) return false;
+    this.#enrolments.set(enrolment.tokenHash, enrolment);
+    return true;
+  }
+
+  useEnrolment(tokenHash: string, nowMs: number): EnrolmentUse {
+    const found = this.#enrolments.get(tokenHash);
+    if (found === undefined) return { state: "unknown" };
+    if (found.usesLeft < 1) return { state: "used" };
+    if (found.expireTimeMs <= nowMs) return { state: "expired" };
+    this.#enrolments.set(tokenHash, { ...found, usesLeft: found.usesLeft - 1 });
+    return { state: "taken", scope: found.scope };
+  }
+}
