@@ -53,6 +53,14 @@ export type CliErrorCode =
   | "NOT_OWN_HOME"
   /** No coding agent is on this machine. */
   | "NO_HOST"
+  /** The broker cannot be shared from here. */
+  | "NOT_SHARED"
+  /** The home has a broker of another machine already. */
+  | "JOINED_ALREADY"
+  /** It has none. */
+  | "NOT_JOINED"
+  /** It is done on the broker's own machine alone. */
+  | "ELSEWHERE"
   | "INTERRUPTED";
 
 export class CliError extends CodedError<CliErrorCode> {

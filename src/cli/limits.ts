@@ -83,3 +83,9 @@ export const lockSettleMs = 200;
 
 /** The system's list of locks, in bytes: each has about sixty. */
 export const maxLocksBytes = 4 * 1024 * 1024;
+
+/** How long a line to join with may be good, in milliseconds. */
+export const maxEnrolmentSpanMs = 7 * 86_400_000;
+
+/** What is read of standard input that is to hold such a line, in bytes. */
+export const maxJoinLineBytes = 4096;

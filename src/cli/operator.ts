@@ -15,21 +15,27 @@ import { createClient, type Client } from "../rpc/client.js";
 import { CliError } from "./failure.js";
 import { callTimeoutMs, maxSearched } from "./limits.js";
 
-/** A connection that sees everything. It never starts a broker. */
+/** A connection that sees everything, or what this machine may see of a broker that it has joined. */
 export interface Operator extends AsyncDisposable {
   /** Calls made with it are the operator's. */
   readonly client: Client<typeof BrokerService>;
   readonly info: GetServerInfoResponse;
 }
 
-/** Without a `config`, to the broker that the settings name. */
+/** Without a `config`, to the broker that the settings name. None is started, unless `start` is set. */
 export async function connectAsOperator(options: {
   config?: Config;
   program: string;
+  start?: boolean;
   signal?: AbortSignal;
 }): Promise<Operator> {
   const config = options.config ?? readConfig();
-  const connection = await connectBroker({ ...options, config, start: false });
+  const { start = false } = options;
+  const connection = await connectBroker({ ...options, config, start });
+  const { client, info } = connection;
+  if (config.joined !== undefined) {
+    return { client, info, [Symbol.asyncDispose]: () => connection.close() };
+  }
   try {
     const { home, endpoint } = config;
     // A broker elsewhere may answer where this home was never made.
@@ -43,7 +49,7 @@ export async function connectAsOperator(options: {
     const headers = () => ({ authorization: `Bearer ${token}` });
     return {
       client: createClient(BrokerService, connection.channel, { headers }),
-      info: connection.info,
+      info,
       [Symbol.asyncDispose]: () => connection.close(),
     };
   } catch (error) {

@@ -53,6 +53,14 @@ const commands: readonly (readonly [synopsis: string, summary: string, load: Loa
   ],
   ["forget NAME", "remove a peer and what waits for it", () => import("./commands/forget.js")],
   ["stop", "stop the broker in good order", () => import("./commands/stop.js")],
+  ["share", "let other machines use this broker", () => import("./commands/share.js")],
+  ["join LINE", "use the broker of another machine", () => import("./commands/join.js")],
+  ["leave", "use this home's own broker again", () => import("./commands/leave.js")],
+  [
+    "machines",
+    "list the machines that were let in, or revoke one",
+    () => import("./commands/machines.js"),
+  ],
   [
     "install [agent...]",
     "make your coding agents start peerline",
@@ -114,7 +122,7 @@ function nameIn(synopsis: string): string {
 const rootHelp = `
 Environment:
   PEERLINE_HOME    the directory that holds everything; ~/.peerline by default
-  PEERLINE_BROKER  the endpoint of a broker that runs elsewhere, as unix:/path/of/socket
+  PEERLINE_BROKER  the endpoint of a broker that runs elsewhere: unix:/path/of/socket or tls:HOST:PORT
   PEERLINE_NAME    the name an agent asks for
 
 Examples:

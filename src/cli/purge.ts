@@ -29,6 +29,10 @@ export async function surveyHome(options: {
   signal: AbortSignal;
 }): Promise<PurgedHome> {
   const { config } = options;
+  if (config.joined !== undefined && config.named === undefined) {
+    const what = `${config.home} has joined the broker at ${config.endpoint}`;
+    throw new CliError("NOT_OWN_HOME", `${what}: run \`peerline leave\` first.`);
+  }
   if (!config.ownsBroker) {
     const what = `PEERLINE_BROKER=${config.endpoint} names another home's broker`;
     throw new CliError("NOT_OWN_HOME", `${what}: unset it to remove ${config.home}.`);

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { describeFault } from "../broker/broker-error.js";
-import { createBroker } from "../broker/broker.js";
+import { createBroker, type Broker } from "../broker/broker.js";
 import { systemClock } from "../clock.js";
 import type { Home } from "../endpoint/home.js";
 import { readBrokerSettings } from "../endpoint/broker-settings.js";
@@ -12,11 +12,12 @@ import { VERSION } from "../endpoint/version.js";
 import { createHealth } from "../rpc/health.js";
 import { maxConnections } from "../rpc/limits.js";
 import { reflectionServices } from "../rpc/reflection.js";
-import { createServer } from "../rpc/server.js";
+import { createServer, type Admit } from "../rpc/server.js";
 import { storeLimitsOf } from "../store/limits.js";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.js";
-import { otherOpenFiles, stopGraceMs } from "./limits.js";
+import { maxTlsConnections, otherOpenFiles, stopGraceMs } from "./limits.js";
 import type { Shutdown } from "./shutdown.js";
+import { TlsListener } from "./tls-listener.js";
 import { watchFiles } from "./watch-files.js";
 
 /**
@@ -51,7 +52,14 @@ export async function serveBroker(options: {
   });
   shutdown.add("store", () => store[Symbol.asyncDispose]());
 
-  const broker = await createBroker({
+  const tls = new TlsListener({
+    home,
+    logger,
+    open: () =>
+      openServer({ connections: Math.min(maxTlsConnections, connectionsThatFit()) }, broker.admit),
+    accepts: (address) => broker.accepts(address),
+  });
+  const broker: Broker = await createBroker({
     store,
     clock: systemClock,
     version: VERSION,
@@ -59,25 +67,34 @@ export async function serveBroker(options: {
     onStop: () => askStop("StopBroker"),
     settings,
     log: logger,
+    listeners: tls,
   });
   const health = createHealth();
-  const server = createServer({
-    services: [broker.service, health.service, ...reflectionServices([BrokerService, Health])],
-    onDefect: (error, method) => logger.error({ err: error, method }, "a handler failed"),
-    describe: describeFault,
-    onBound: (words) => logger.warn({}, words),
-    bounds: { connections: connectionsThatFit() },
-  });
+  const openServer = (bounds: { connections: number }, admit?: Admit) =>
+    createServer({
+      services: [broker.service, health.service, ...reflectionServices([BrokerService, Health])],
+      onDefect: (error, method) => logger.error({ err: error, method }, "a handler failed"),
+      describe: describeFault,
+      onBound: (words) => logger.warn({}, words),
+      bounds,
+      ...(admit === undefined ? {} : { admit }),
+    });
+  const server = openServer({ connections: connectionsThatFit() });
 
   // A broker that was killed left its socket; the lock says that none of them is alive.
   await rm(home.socketPath, { force: true });
   await server.listen(`unix:${home.socketPath}`);
   shutdown.add("server", () => server.stop(stopGraceMs));
   await chmod(home.socketPath, 0o600);
+  shutdown.add("TLS listener", () => tls.stop());
   // Streams hear that the broker closes before the server begins to wait for them.
   shutdown.add("broker", () => broker.close());
   shutdown.add("health service", () => health.end());
   health.set(BrokerService.typeName, true);
+  // Agents of this machine need it not: what is wrong is logged, and `peerline share --status` tells it.
+  await tls.update().catch((error: unknown) => {
+    logger.error({ err: error }, "does not listen over TLS");
+  });
 
   // Without its socket no one finds this broker; without its home there may soon be a second one. The
   // token stands for the home's files: to watch the lock's could free the lock (see takeLock).

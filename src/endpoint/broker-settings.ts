@@ -1,4 +1,5 @@
 import { lstatSync } from "node:fs";
+import { isIP } from "node:net";
 import {
   settingNames,
   settings,
@@ -9,6 +10,7 @@ import {
 } from "../contract/settings.js";
 import { visibleLine } from "../contract/peer-text.js";
 import { EndpointError, errnoOf } from "./endpoint-error.js";
+import { readAddress, type Address } from "./endpoint.js";
 import { maxSettingsBytes } from "./limits.js";
 import { readRegularFile } from "./regular-file.js";
 
@@ -18,14 +20,19 @@ import { readRegularFile } from "./regular-file.js";
  * place and what would do.
  */
 export async function readBrokerSettings(path: string): Promise<BrokerSettings> {
-  const text = await readText(path);
-  if (text === undefined) return usualSettings;
+  const tables = await readTables(path);
+  if (tables === undefined) return usualSettings;
   const given = new Map<SettingName, number>();
-  for (const [table, values] of Object.entries(await parseToml(path, text))) {
+  for (const [table, values] of Object.entries(tables)) {
+    if (table === shareTable) {
+      readShare(path, values);
+      continue;
+    }
     const names = namesIn(table);
     if (names.length === 0 || !isTable(values)) {
       const known = [...new Set(settingNames.map((name) => `[${settings[name].table}]`))];
-      throw invalid(path, table, `is no table of settings: use ${known.join(" and ")}`);
+      const use = `use ${known.join(", ")} and [${shareTable}]`;
+      throw invalid(path, table, `is no table of settings: ${use}`);
     }
     for (const [key, value] of Object.entries(values)) {
       const name = names.find((one) => one === key);
@@ -36,6 +43,47 @@ export async function readBrokerSettings(path: string): Promise<BrokerSettings> 
     }
   }
   return withSettings((name) => given.get(name) ?? usualSettings[name]);
+}
+
+/** Where the broker answers other machines. */
+export interface ShareSettings {
+  /** As it listens: the IP address of one network, or of all, and a port. */
+  readonly listen: Address;
+  /** As other machines reach it. */
+  readonly address: Address;
+}
+
+/** What the table `[share]` of `broker.toml` says; undefined where it is not there. CONFIG_INVALID as above. */
+export async function readShareSettings(path: string): Promise<ShareSettings | undefined> {
+  const tables = await readTables(path);
+  return tables === undefined || !(shareTable in tables)
+    ? undefined
+    : readShare(path, tables[shareTable]);
+}
+
+/** The table's name in `broker.toml`. */
+export const shareTable = "share";
+
+function readShare(path: string, values: unknown): ShareSettings {
+  if (!isTable(values))
+    throw invalid(path, shareTable, "is no table: write [share] on its own line");
+  const read = (key: "listen" | "address"): Address => {
+    const value = values[key];
+    const address = typeof value === "string" ? readAddress(value) : undefined;
+    if (address !== undefined && (key !== "listen" || isIP(address.host) !== 0)) return address;
+    const form = key === "listen" ? '"IP:PORT", such as "0.0.0.0:7899"' : '"HOST:PORT"';
+    throw invalid(path, `${shareTable}.${key}`, `is ${shown(value)}: use ${form}`);
+  };
+  for (const key of Object.keys(values)) {
+    if (key === "listen" || key === "address") continue;
+    throw invalid(path, `${shareTable}.${key}`, "is no setting: use one of listen, address");
+  }
+  return { listen: read("listen"), address: read("address") };
+}
+
+async function readTables(path: string): Promise<Record<string, unknown> | undefined> {
+  const text = await readText(path);
+  return text === undefined ? undefined : await parseToml(path, text);
 }
 
 /** Undefined where there is no file. */
@@ -93,6 +141,7 @@ function readValue(path: string, name: SettingName, value: unknown): number {
 function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 40));
   if (["number", "bigint", "boolean"].includes(typeof value)) return String(value);
+  if (value === undefined) return "missing";
   return Array.isArray(value) ? "a list" : "a table or a time";
 }
 

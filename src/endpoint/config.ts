@@ -2,21 +2,31 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { readName, type AskedName } from "../contract/names.js";
-import { checkSocketPath } from "./broker-socket.js";
 import { EndpointError } from "./endpoint-error.js";
+import { formatEndpoint, readEndpoint, type Endpoint } from "./endpoint.js";
 import { foldersIn } from "./find-program.js";
+import { readJoinedBroker, type JoinedBroker } from "./joined-broker.js";
+
+/** Where the broker of this home's agents answers. */
+interface BrokerPlace {
+  /** As `unix:/absolute/path` or `tls:host:port`. */
+  readonly endpoint: string;
+  /** The absolute path of its socket; undefined for a broker of another machine. */
+  readonly socketPath: string | undefined;
+  /** The broker of another machine, which this home has joined; undefined for one of this machine. */
+  readonly joined: JoinedBroker | undefined;
+  /** It is the home's own, so that a broker may be started for it. */
+  readonly ownsBroker: boolean;
+}
 
 /** What the environment says. Nothing else in the program reads it. */
-export interface Config {
+export interface Config extends BrokerPlace {
   /** The home's path, absolute, as given: links in it are not resolved. */
   readonly home: string;
   /** The name asked for, and how it was written; undefined when any will do. */
   readonly name: (AskedName & { readonly written: string }) | undefined;
-  /** Where the broker answers: the absolute path of its socket, and the same as `unix:/absolute/path`. */
-  readonly socketPath: string;
-  readonly endpoint: string;
-  /** The endpoint is the home's own, so that a broker may be started for it. */
-  readonly ownsBroker: boolean;
+  /** What PEERLINE_BROKER names; undefined where it names none. */
+  readonly named: Endpoint | undefined;
   /** What a host says in a variable of its own. Children inherit it: it counts only when the client is that host. */
   readonly hostVariable: (name: string) => string | undefined;
   /** The user opened Claude Code's channel to this server: doorbells go there too. */
@@ -28,18 +38,51 @@ export interface Config {
 /** Reads the settings. An empty variable counts as absent: hosts pass on what they could not expand. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const home = readHome(env["PEERLINE_HOME"]);
-  const named = readSocketPath(env["PEERLINE_BROKER"]);
-  const socketPath = named ?? join(home, "broker.sock");
+  const broker = env["PEERLINE_BROKER"];
+  const named = broker ? readEndpoint("PEERLINE_BROKER", broker) : undefined;
   return {
     home,
     name: readNameSetting(env["PEERLINE_NAME"]),
-    socketPath,
-    endpoint: `unix:${socketPath}`,
-    ownsBroker: named === undefined,
+    named,
+    ...placeOf(home, named),
     hostVariable: (name) => env[name] || undefined,
     opensChannel: env["PEERLINE_CHANNEL"] === "1",
     brokerEnvironment: scrubEnvironment(env),
   };
+}
+
+/** The home's path alone, where its other settings may be damaged. */
+export function homePath(env: NodeJS.ProcessEnv = process.env): string {
+  return readHome(env["PEERLINE_HOME"]);
+}
+
+/** The same settings, with the broker that the home uses by now: it may have joined one, or left it. */
+export function atPresent(config: Config): Config {
+  return { ...config, ...placeOf(config.home, config.named) };
+}
+
+function placeOf(home: string, named: Endpoint | undefined): BrokerPlace {
+  if (named?.kind === "unix") {
+    const endpoint = formatEndpoint(named);
+    return { endpoint, socketPath: named.path, joined: undefined, ownsBroker: false };
+  }
+  const joined = readJoinedBroker(home);
+  if (joined !== undefined) {
+    // The same broker may have another address from here.
+    const endpoint = named ?? joined.endpoint;
+    return {
+      endpoint: formatEndpoint(endpoint),
+      socketPath: undefined,
+      joined: { ...joined, endpoint },
+      ownsBroker: false,
+    };
+  }
+  if (named !== undefined) {
+    const sentence = `needs what \`peerline join\` keeps, and ${home} has joined no broker`;
+    throw invalid("PEERLINE_BROKER", formatEndpoint(named), sentence);
+  }
+  const socketPath = join(home, "broker.sock");
+  return { endpoint: `unix:${socketPath}`, socketPath, joined: undefined, ownsBroker: true };
 }
 
 /** Where the programs of this user's agents are, and where they keep their settings. All paths are absolute. */
@@ -97,19 +140,6 @@ function readHome(value: string | undefined): string {
 /** A name that nobody can have is no reason to fail: the agent is told, and gets another. */
 function readNameSetting(value: string | undefined): Config["name"] {
   return value?.trim() ? { ...readName(value), written: value } : undefined;
-}
-
-function readSocketPath(value: string | undefined): string | undefined {
-  if (!value) return undefined;
-  const path = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(value)?.[1];
-  if (path === undefined) {
-    throw invalid("PEERLINE_BROKER", value, "is not supported: use unix: and the path of a socket");
-  }
-  if (!isAbsolute(path)) {
-    throw invalid("PEERLINE_BROKER", value, "has no absolute path: write unix:/the/whole/path");
-  }
-  checkSocketPath(path, "Set PEERLINE_BROKER to the path of a socket in a shorter directory.");
-  return path;
 }
 
 function invalid(variable: string, value: string, sentence: string): EndpointError {

@@ -11,10 +11,12 @@ import { EndpointError, explainStorage } from "./endpoint-error.js";
 import { checkHomePath, hasHome, openHome, type Home } from "./home.js";
 import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } from "./limits.js";
 import { startBroker } from "./start-broker.js";
+import { askJoinedBroker } from "./joined-channel.js";
 import { claimStart, recentStartFailure } from "./start-turn.js";
 
 /**
- * Finds the broker, and starts one where that is wanted and the endpoint is the home's own.
+ * Finds the broker, and starts one where that is wanted and the endpoint is the home's own. A broker of
+ * another machine that the home has joined is asked once.
  *
  * 1. Ask the endpoint. An answer ends the search.
  * 2. Where nothing listens and no other process is about to start a broker, start one. If it listens,
@@ -61,13 +63,14 @@ async function findBroker(options: {
   signal: AbortSignal;
 }): Promise<Connection> {
   const { config, program, paced = false, signal } = options;
+  if (config.joined !== undefined) return askJoinedBroker(config.joined, signal);
   // Whoever only looks makes no home.
   if (config.ownsBroker && !options.start && !hasHome(config.home)) {
     checkHomePath(config.home);
     throw unreachable(config.endpoint, "is not running");
   }
   const home = config.ownsBroker ? openHome(config.home) : undefined;
-  const socketPath = home?.socketPath ?? config.socketPath;
+  const socketPath = home?.socketPath ?? config.socketPath ?? "";
   if (home === undefined) requireOwnSocket(socketPath);
   const backOff = new BackOff({ firstMs: minRetryDelayMs, maxMs: maxRetryDelayMs });
   for (;;) {

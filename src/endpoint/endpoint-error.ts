@@ -13,6 +13,10 @@ export type EndpointErrorCode =
   | "SOCKET_PATH_TOO_LONG"
   /** No broker answers, and none may be started here. */
   | "BROKER_UNREACHABLE"
+  /** The broker of another machine lets this one in no more. */
+  | "MACHINE_REFUSED"
+  /** A line to join with is none, or what answers there is not the broker that it names. */
+  | "JOIN_FAILED"
   /** A broker was started and did not come up. */
   | "BROKER_START_FAILED"
   /** The home's database was written by a newer version than this one. */

@@ -26,6 +26,8 @@ export interface Home {
   readonly databasePath: string;
   readonly logPath: string;
   readonly operatorTokenPath: string;
+  /** A directory with the keys and certificates that other machines know the broker by. */
+  readonly tlsPath: string;
   /** What the operator has set, where that is anything. */
   readonly settingsPath: string;
   /** The secret of the person at the terminal, who is one peer. */
@@ -59,6 +61,7 @@ export function openHome(path: string): Home {
     databasePath: join(resolved, "peerline.db"),
     logPath: join(resolved, "broker.log"),
     operatorTokenPath: join(resolved, "operator.token"),
+    tlsPath: join(resolved, "tls"),
     settingsPath: settingsPathIn(resolved),
     personSecretPath: join(resolved, "person.secret"),
     peersPath: join(resolved, "peers"),
@@ -204,11 +207,12 @@ const folderForms: ReadonlyMap<string, RegExp> = new Map([
   ["peers", /^(?:[0-9a-f]{8}-[0-9a-f-]{27}\.secret|[a-z0-9][a-z0-9._-]*\.identity)(?:\..*)?$/],
   ["backups", /\.[0-9a-f]{8}(?:\.record|\.[0-9a-f]{8})?(?:\.[0-9a-f-]{36}.*)?$/],
   ["doorbells", /./],
+  ["tls", /^(?:ca|server)\.pem(?:\..*)?$/],
 ]);
 
 /** Files of `Home`, with what is set aside, drafted or logged beside them; links in the place of its folders. */
 const ownName =
-  /^(?:(?:peerline\.db|lock\.db|broker\.(?:sock|log|pid|starting|failed|toml)|operator\.token|person\.secret)(?:[.-].*)?|peers\.set-aside.*|peers|backups|doorbells)$/;
+  /^(?:(?:peerline\.db|lock\.db|broker\.(?:sock|log|pid|starting|failed|toml)|operator\.token|person\.secret|joined\.json)(?:[.-].*)?|peers\.set-aside.*|peers|backups|doorbells|tls)$/;
 
 function entriesIn(path: string): Dirent[] | undefined {
   try {

@@ -7,6 +7,9 @@ export const connectTimeoutMs = 15_000;
 /** One attempt at a socket that accepts connections but may not answer. */
 export const answerTimeoutMs = 5_000;
 
+/** The same for a broker of another machine, with connecting: names are resolved, and links may be slow. */
+export const remoteAnswerTimeoutMs = 10_000;
+
 /** How long one process's start of a broker keeps others from starting theirs. */
 export const startClaimMs = 5_000;
 
@@ -55,3 +58,9 @@ export const maxSettingsBytes = 64 * 1024;
  * less memory at full speed, and two fifths less when it rests. A message takes the same time.
  */
 export const brokerNodeFlags: readonly string[] = ["--max-semi-space-size=2"];
+
+/** What is read of the file that says which broker was joined: a certificate and a page beside it. */
+export const maxJoinedBytes = 16 * 1024;
+
+/** Certificates that are looked at of what answers at an address. */
+export const maxChain = 8;

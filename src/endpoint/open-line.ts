@@ -8,7 +8,7 @@ import { Mail } from "../client/mail.js";
 import { systemClock } from "../clock.js";
 import { nameForm, readName } from "../contract/names.js";
 import { Code, RpcError } from "../rpc/error.js";
-import { readConfig, workingDirectory, type Config } from "./config.js";
+import { atPresent, readConfig, workingDirectory, type Config } from "./config.js";
 import { connectBroker } from "./connect.js";
 import { EndpointError } from "./endpoint-error.js";
 import { openHome } from "./home.js";
@@ -121,7 +121,7 @@ export function openLine(options: {
     clock: systemClock,
     isLasting,
     connect: async (signal) => {
-      const search = { config, program, start: true, paced, signal };
+      const search = { config: atPresent(config), program, start: true, paced, signal };
       // Whoever calls for the first time may have fixed what kept a broker from starting.
       paced = true;
       return connectBroker(search);

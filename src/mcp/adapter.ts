@@ -8,7 +8,7 @@ import type { Connection } from "../client/attachment.js";
 import { Line } from "../client/line.js";
 import { LineError } from "../client/line-error.js";
 import { systemClock } from "../clock.js";
-import type { Config } from "../endpoint/config.js";
+import { atPresent, type Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { otherVersion } from "../endpoint/version.js";
@@ -325,22 +325,24 @@ function namedByHooks(host: HostClient, { conversation }: Doorbells): string | u
 function connectorOf({ config, program, log }: AdapterOptions) {
   let notedVersion: string | undefined;
   return async (signal: AbortSignal): Promise<Connection> => {
-    const { ownsBroker } = config;
-    const start = ownsBroker;
-    const connection = await connectBroker({ config, program, start, paced: true, signal });
+    // The home may have joined a broker of another machine since, or left one.
+    const present = atPresent(config);
+    const { ownsBroker: start } = present;
+    const search = { config: present, program, start, paced: true, signal };
+    const connection = await connectBroker(search);
     const { version } = connection.info;
     if (version === notedVersion) return connection;
     notedVersion = version;
-    const other = otherVersion(version, { ownsBroker, self: "peerline" });
+    const other = otherVersion(version, { ownsBroker: start, self: "peerline" });
     if (other !== undefined) log(`${other.seen}: ${other.fix}`);
     return connection;
   };
 }
 
 /** Trouble with the settings, the home, or a broker of another's. */
-function isLasting(problem: unknown, { ownsBroker }: Config): boolean {
+function isLasting(problem: unknown, config: Config): boolean {
   if (!(problem instanceof EndpointError)) return false;
-  return problem.code !== "BROKER_UNREACHABLE" || !ownsBroker;
+  return problem.code !== "BROKER_UNREACHABLE" || !atPresent(config).ownsBroker;
 }
 
 function explainLine({ code, message }: LineError, identity: AgentIdentity | undefined): string {

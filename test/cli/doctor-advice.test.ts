@@ -41,6 +41,8 @@ const advised: Record<FindingId, "nothing" | typeof carriedOut | { readonly word
   doorbells: { words: "the next agent does it" },
   "doorbells-unvisited": { words: "a person has to prompt, or to start a program, in a host" },
   broker: "nothing",
+  "broker-joined": "nothing",
+  "broker-away": { words: "another machine is looked after elsewhere" },
   "broker-absent": { words: "another broker is started elsewhere" },
   "broker-elsewhere": "nothing",
   "broker-socket-left": { words: "the next agent does it" },

@@ -1,6 +1,8 @@
 """A peer written from the contract alone: protoc made the modules, nothing here is Peerline's.
 
 Usage: peer.py ENDPOINT CREDENTIALS COMMAND [ARG ...]
+ENDPOINT is unix:PATH, or the path of the joined.json of a home that has joined a broker over TLS.
+
   register NAME      prints the name and the session token
   send TO TEXT       sends with the token; prints the message's id and state
   subscribe          prints one line per event; confirms nothing
@@ -8,6 +10,7 @@ Usage: peer.py ENDPOINT CREDENTIALS COMMAND [ARG ...]
   live NAME          answers what comes until SIGTERM, over any number of brokers; prints each message once
 """
 
+import json
 import random
 import signal
 import sys
@@ -26,15 +29,28 @@ from peerline.v1 import peer_pb2 as peer
 
 def main() -> None:
     endpoint, credential, command, *arguments = sys.argv[1:]
-    # A channel of its own accord would wait longer and longer for a broker that was restarted.
-    patience = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
-    with grpc.insecure_channel(endpoint, patience) as channel:
+    with open_channel(endpoint) as channel:
         stub = broker_grpc.BrokerServiceStub(channel)
         metadata = [("authorization", f"Bearer {credential}")]
         try:
             COMMANDS[command](stub, metadata, credential, *arguments)
         except grpc.RpcError as error:
             refuse(status_of(error))
+
+
+def open_channel(endpoint):
+    # A channel of its own accord would wait longer and longer for a broker that was restarted.
+    patience = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+    if endpoint.startswith("unix:"):
+        return grpc.insecure_channel(endpoint, patience)
+    with open(endpoint, encoding="utf-8") as file:
+        joined = json.load(file)
+    machine = (("peerline-machine", joined["credential"]),)
+    credentials = grpc.composite_channel_credentials(
+        grpc.ssl_channel_credentials(joined["ca"].encode()),
+        grpc.metadata_call_credentials(lambda _context, answer: answer(machine, None)),
+    )
+    return grpc.secure_channel(joined["address"], credentials, patience)
 
 
 def status_of(error):

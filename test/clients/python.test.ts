@@ -8,6 +8,8 @@ import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { PeerKind, Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { readConfig } from "../../src/endpoint/config.js";
 import { openLine } from "../../src/endpoint/open-line.js";
+import { commandOf, SharedHome } from "../e2e/shared-home.js";
+import { TestHome } from "../mcp/test-home.js";
 import { program, run, Running, startBrokerHome, type BrokerHome } from "../support/program.js";
 import { eventually, newSecret } from "../support/test-broker.js";
 
@@ -23,7 +25,9 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
 
   beforeAll(async () => {
     const sources = [
-      ...["broker_service", "error_reason", "message", "peer"].map((name) => `peerline/v1/${name}`),
+      ...["broker_service", "error_reason", "machine", "message", "peer"].map(
+        (name) => `peerline/v1/${name}`,
+      ),
       "google/rpc/status",
       "google/rpc/error_details",
     ].map((name) => `${name}.proto`);
@@ -46,14 +50,12 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
     PYTHONPATH: modules,
     PYTHONDONTWRITEBYTECODE: "1",
   };
-  const peer = async (credential: string, ...args: string[]) => {
-    const result = await run(
-      python,
-      [script, `unix:${home.socket}`, credential, ...args],
-      environment,
-    );
+  const peerAt = async (endpoint: string, credential: string, ...args: string[]) => {
+    const result = await run(python, [script, endpoint, credential, ...args], environment);
     return { code: result.code, output: result.stdout.trim() };
   };
+  const peer = async (credential: string, ...args: string[]) =>
+    peerAt(`unix:${home.socket}`, credential, ...args);
 
   test("registers, sends, subscribes in one process and acknowledges from another", async () => {
     // A second try meets the peers of the first, which have the names that are asked for.
@@ -75,6 +77,21 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
     expect(text).toBe("héllo");
     expect((await peer(bob, "ack", deliveryId)).output).toBe("RECEIPT_STATE_CONFIRMED");
     expect((await peer(bob, "ack", deliveryId)).output).toBe("RECEIPT_STATE_CONFIRMED");
+  });
+
+  test("does the same over TLS, from a home that has joined", async () => {
+    await using laptop = await SharedHome.open();
+    await using desktop = await TestHome.open();
+    await commandOf(desktop.path, "join", await laptop.share(), "--name", "desktop");
+    const joined = join(desktop.path, "joined.json");
+    const { output } = await peerAt(joined, newSecret(), "register", "alice");
+    const [name = "", token = ""] = output.split(" ");
+    expect(name).toBe("alice");
+    const sent = await peerAt(joined, token, "send", name, "to myself");
+    expect(sent.output).toMatch(/^[0-9a-f-]{36} RECEIPT_STATE_QUEUED$/);
+    await laptop.command("machines", "revoke", "desktop");
+    const refused = await peerAt(joined, token, "send", name, "and again");
+    expect(refused.output).toMatch(/^MACHINE_UNKNOWN: /);
   });
 
   test("lives through kills of the broker and of itself, and takes leave", async () => {

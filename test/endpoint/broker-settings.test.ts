@@ -27,7 +27,7 @@ test("what the file says is set, and all else is as usual", async () => {
 
 test.each([
   ["[limits", "is no TOML (line 1, column "],
-  ["peers = 5", "peers is no table of settings: use [limits] and [retention]"],
+  ["peers = 5", "peers is no table of settings: use [limits], [retention] and [share]"],
   ["limits = 5", "limits is no table of settings"],
   ["[[limits]]\npeers = 50", "limits is no table of settings"],
   ['[limits]\n"\\u001b[31mred" = 5', "limits.red is no setting"],
@@ -44,6 +44,14 @@ test.each([
   ["[limits]\npeers = [50]", "limits.peers is a list: use a whole number"],
   [`[limits]\npeers${".a".repeat(15_000)} = 1`, "limits.peers is a table or a time: use a whole"],
   ["[limits]\nprogram_send_burst = 255", "use a whole number from 256 to 1000000"],
+  ["share = 5", "share is no table"],
+  ['[share]\nlisten = "0.0.0.0:7899"', 'share.address is missing: use "HOST:PORT"'],
+  [
+    '[share]\nlisten = "laptop:7899"\naddress = "a:1"',
+    'share.listen is "laptop:7899": use "IP:PORT"',
+  ],
+  ['[share]\nlisten = "0.0.0.0:0"\naddress = "a:1"', 'share.listen is "0.0.0.0:0": use "IP:PORT"'],
+  ["[share]\nport = 1", "share.port is no setting: use one of listen, address"],
   [`# ${"x".repeat(65 * 1024)}`, "has more than 65536 bytes"],
 ])("%j is refused by its place", async (text, words) => {
   const file = newFile();

@@ -36,6 +36,8 @@ export const define: Define = (command, shell) => {
   [retention]
   closed_messages_days = 7
 
+\`peerline share\` adds a table [share], and the broker follows it at once.
+
 Examples:
   peerline config
   peerline config --json | jq '.settings[] | select(.value != .usual)'`,

@@ -74,7 +74,11 @@ async function inspect({ program }: Shell, config: Config): Promise<Found | Endp
     await using operator = await connectAsOperator({ config, program });
     const peers = await listPeers(operator, false);
     const waitingMessages = countWaiting(peers);
-    const process = await findBrokerProcess(openHome(config.home), operator.info.pid);
+    const { pid } = operator.info;
+    const process: BrokerProcess =
+      config.joined === undefined
+        ? await findBrokerProcess(openHome(config.home), pid)
+        : { pid, place: "elsewhere", stamp: undefined };
     return { info: operator.info, process, waitingMessages };
   } catch (error) {
     if (error instanceof EndpointError && absences.has(error.code)) return error;
@@ -85,6 +89,7 @@ async function inspect({ program }: Shell, config: Config): Promise<Found | Endp
 /** No broker answers, or none could. */
 const absences = new Set<EndpointErrorCode>([
   "BROKER_UNREACHABLE",
+  "MACHINE_REFUSED",
   "HOME_UNUSABLE",
   "SOCKET_PATH_TOO_LONG",
 ]);
@@ -102,6 +107,7 @@ async function sayAbsent(
   await out.lines(out.color.yellow(visibleLine(message)));
   // An error about the home says itself what helps.
   if (code !== "BROKER_UNREACHABLE") return;
+  if (config.joined !== undefined) return;
   const fix = config.ownsBroker
     ? "The first agent starts one by itself; so do `peerline send`, `peerline read` and, in the foreground, `peerline broker`."
     : "PEERLINE_BROKER names it: start it there, or unset the variable to use this home's own.";
@@ -118,13 +124,17 @@ function describe(
   // The clock may have been set back since.
   const uptimeMs = Math.max(0, systemClock.now() - startMs);
   const other = otherVersion(info.version, { ownsBroker: config.ownsBroker, self: "peerline" });
+  const where = config.joined === undefined ? processWords(process) : "on another machine";
   const facts = [
     [
       "broker",
-      `${color.green("running")}, version ${visibleLine(info.version)}, ${processWords(process)}, up ${span(uptimeMs)}`,
+      `${color.green("running")}, version ${visibleLine(info.version)}, ${where}, up ${span(uptimeMs)}`,
     ],
     ...(other === undefined ? [] : [["version", color.yellow(`${other.seen}: ${other.fix}`)]]),
     ["endpoint", config.endpoint],
+    ...(config.joined === undefined
+      ? []
+      : [["joined", `as ${visibleLine(config.joined.machine)}`]]),
     ["home", config.home],
     ["store", info.store ? storeWords(info.store, color) : "unknown"],
     ["peers", `${info.onlinePeers} online, ${info.knownPeers} known`],

@@ -46,6 +46,10 @@ export async function stopBroker(options: {
 }
 
 async function tellToStop(options: { config: Config; program: string }) {
+  if (options.config.joined !== undefined) {
+    const where = `This home uses the broker of another machine, at ${options.config.endpoint}`;
+    throw new CliError("ELSEWHERE", `${where}: stop it there.`);
+  }
   await using operator = await connectAsOperator(options);
   const home = openHome(options.config.home);
   // Once stopped, the broker can no longer say which process it was.

@@ -7,6 +7,7 @@ import { AbortScope } from "../../abort-scope.js";
 import { CodedError } from "../../coded-error.js";
 import { probeSocket } from "../../endpoint/broker-socket.js";
 import type { Config } from "../../endpoint/config.js";
+import { connectBroker } from "../../endpoint/connect.js";
 import { EndpointError, errnoOf } from "../../endpoint/endpoint-error.js";
 import { answerTimeoutMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secrets.js";
@@ -23,6 +24,8 @@ export type BrokerView =
   | { readonly state: "foreign" }
   /** It takes connections and does not answer. */
   | { readonly state: "silent" }
+  /** It is on another machine, and was not reached, or let nobody in; `why` is for people. */
+  | { readonly state: "away"; readonly why: string }
   /** There is no way to ask it; `why` is for people. */
   | { readonly state: "unseen"; readonly why: string }
   | RunningBroker;
@@ -42,6 +45,7 @@ export async function lookAtBroker(options: {
   signal: AbortSignal;
 }): Promise<BrokerView> {
   const { config, home, signal } = options;
+  if (config.socketPath === undefined) return askAway(options);
   if (config.ownsBroker && home.state !== "usable") return { state: "absent" };
   try {
     const path = config.socketPath;
@@ -61,6 +65,27 @@ export async function lookAtBroker(options: {
       return { state: "silent" };
     }
     return { state: "unseen", why: reason(error) };
+  }
+}
+
+/** A broker of another machine. Its machines see what their scope lets them see. */
+async function askAway(options: {
+  config: Config;
+  program: string;
+  signal: AbortSignal;
+}): Promise<BrokerView> {
+  try {
+    await using connection = await connectBroker({ ...options, start: false });
+    const { info } = connection;
+    return await ask(options).catch(() => ({
+      state: "running",
+      info,
+      peers: [],
+      newestMs: undefined,
+    }));
+  } catch (error) {
+    options.signal.throwIfAborted();
+    return { state: "away", why: reason(error) };
   }
 }
 

@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
 import { settingNames, settings } from "../../contract/settings.js";
+import type { Config } from "../../endpoint/config.js";
+import type { JoinedBroker } from "../../endpoint/joined-broker.js";
 import { readBrokerSettings } from "../../endpoint/broker-settings.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { settingsPathIn } from "../../endpoint/home.js";
@@ -19,8 +21,14 @@ import { socketOf } from "./running-programs.js";
 /** Whether a broker runs, answers, and is of this version. */
 export function checkBroker(evidence: Evidence): Finding[] {
   const { config, home } = evidence;
+  if (config.joined !== undefined) return [joined(config.joined, config), ...judge(evidence)];
   if (!config.ownsBroker) return [elsewhere(evidence), ...judge(evidence)];
   return home.state === "usable" || home.state === "missing" ? judge(evidence) : [];
+}
+
+function joined({ machine }: JoinedBroker, { endpoint: subject }: Config): Finding {
+  const seen = `this home has joined it, as ${machine}: agents here use it, and start none`;
+  return { id: "broker-joined", severity: "note", subject, seen };
 }
 
 function elsewhere({ config }: Evidence): Finding {
@@ -30,7 +38,7 @@ function elsewhere({ config }: Evidence): Finding {
 
 function judge(evidence: Evidence): Finding[] {
   const { config, broker } = evidence;
-  const { endpoint: subject, socketPath: socket } = config;
+  const { endpoint: subject, socketPath: socket = "" } = config;
   switch (broker.state) {
     case "running":
       return [running(evidence, broker), ...version(evidence, broker)];
@@ -54,6 +62,10 @@ function judge(evidence: Evidence): Finding[] {
     case "silent": {
       return [{ id: "broker-silent", severity: "problem", subject, ...silent(evidence) }];
     }
+    case "away": {
+      const fix = "Fix that, or run `peerline leave` to use this home's own broker";
+      return [{ id: "broker-away", severity: "problem", subject, seen: broker.why, fix }];
+    }
     case "unseen": {
       const advice = config.ownsBroker
         ? end(evidence)
@@ -64,7 +76,8 @@ function judge(evidence: Evidence): Finding[] {
 }
 
 function running({ config, nowMs, lock }: Evidence, { info }: RunningBroker): Finding {
-  const where = `pid ${info.pid}${placeWords(info.pid, lock.holder)}`;
+  const place = config.joined === undefined ? placeWords(info.pid, lock.holder) : " there";
+  const where = `pid ${info.pid}${place}`;
   const upMs = info.startTime === undefined ? 0 : nowMs - timestampMs(info.startTime);
   const seen = `version ${info.version}, ${where}, up ${span(Math.max(upMs, 0))}, ${info.onlinePeers} online`;
   return { id: "broker", severity: "ok", subject: config.endpoint, seen };
@@ -99,7 +112,7 @@ function absent({ config }: Evidence): Finding {
 function silent(evidence: Evidence): Pick<Finding, "seen" | "fix" | "commands"> {
   const { config, lock } = evidence;
   const seen = "it takes connections and does not answer";
-  const socket = config.socketPath;
+  const { socketPath: socket = "" } = config;
   if (config.ownsBroker && lock.state === "free") {
     const foreign = `${seen}, and it is no broker of this home, whose lock is free`;
     return { seen: foreign, ...advise([commandLine("mv", socket, asidePath(socket))]) };
@@ -113,14 +126,14 @@ function end({ config, running, lock }: Evidence): Pick<Finding, "fix" | "comman
   const here = socketOf(config);
   const pid = running?.find(({ kind, socket }) => kind === "broker" && socket === here)?.pid;
   if (pid !== undefined) return endHolder({ pid, place: "here" });
-  return { fix: `End its process: ${commandLine("fuser", "-k", config.socketPath)}` };
+  return { fix: `End its process: ${commandLine("fuser", "-k", config.socketPath ?? "")}` };
 }
 
 /** What the broker says of its store. */
-export function checkStore({ home, broker, self }: Evidence): Finding[] {
+export function checkStore({ config, home, broker, self }: Evidence): Finding[] {
   if (broker.state !== "running" || broker.info.store === undefined) return [];
   const { store } = broker.info;
-  const subject = home.path;
+  const subject = config.joined === undefined ? home.path : config.endpoint;
   const findings: Finding[] = [];
   if (!store.writable) {
     const fix = `Fix that; ${self} status says when it takes messages again`;

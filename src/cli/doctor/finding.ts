@@ -33,6 +33,8 @@ export const groups = {
   "doorbells-unvisited": "Home",
   broker: "Broker",
   "broker-absent": "Broker",
+  "broker-away": "Broker",
+  "broker-joined": "Broker",
   "broker-elsewhere": "Broker",
   "broker-socket-left": "Broker",
   "broker-socket-foreign": "Broker",

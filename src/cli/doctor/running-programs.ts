@@ -32,8 +32,9 @@ export async function findRunning(userHome: string): Promise<RunningProgram[] | 
   return found;
 }
 
-/** The path of the socket at which a home's processes meet, whatever links lead to it. */
-export function socketOf({ socketPath: path }: Config): string {
+/** Where a home's processes meet: the path of a socket, whatever links lead to it, or another machine. */
+export function socketOf({ socketPath: path, endpoint }: Config): string {
+  if (path === undefined) return endpoint;
   return join(resolved(dirname(path)) ?? dirname(path), basename(path));
 }
 

@@ -1,0 +1,213 @@
+import { hostname, networkInterfaces } from "node:os";
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { MachineScope, type Listener } from "../../../gen/peerline/v1/machine_pb.js";
+import { formatJoinLine } from "../../contract/machines.js";
+import { systemClock } from "../../clock.js";
+import { readShareSettings, type ShareSettings } from "../../endpoint/broker-settings.js";
+import { readConfig, type Config } from "../../endpoint/config.js";
+import { readAddress, type Address } from "../../endpoint/endpoint.js";
+import { openHome, settingsPathIn } from "../../endpoint/home.js";
+import { setShareSettings } from "../../endpoint/share-settings.js";
+import { CliError } from "../failure.js";
+import { callTimeoutMs, maxEnrolmentSpanMs } from "../limits.js";
+import { connectAsOperator, type Operator } from "../operator.js";
+import { clockTime, count, span } from "../print/words.js";
+import { readSpan, type Define, type Shell } from "../shell.js";
+
+interface ShareOptions {
+  readonly uses: number;
+  readonly expires: number;
+  readonly scope: MachineScope;
+  readonly address?: Address;
+  readonly listen?: Address;
+  readonly status?: true;
+  readonly off?: true;
+}
+
+export const define: Define = (command, shell) => {
+  command
+    .description(
+      "Lets other machines use this home's broker, over TLS 1.3, now and after each start. Prints the one line with which " +
+        "another machine joins. The line works once and ends; what that machine then keeps is a credential of its own, " +
+        "which `peerline machines revoke` ends.",
+    )
+    .option(
+      "--address <host:port>",
+      "how the other machine reaches this one",
+      readOwnAddress("--address"),
+    )
+    .option(
+      "--listen <ip:port>",
+      "where to listen (all addresses, port 7899)",
+      readOwnAddress("--listen"),
+    )
+    .option("--uses <number>", "how many machines may join with the line", readUses, 1)
+    .option(
+      "--expires <time>",
+      "how long the line is good: 15m, 2h, 1d",
+      (text) => readSpan("--expires", text, maxEnrolmentSpanMs),
+      15 * 60,
+    )
+    .option(
+      "--scope <scope>",
+      "what they may do: agent, observe or operate",
+      readScope,
+      MachineScope.AGENT,
+    )
+    .option("--status", "say who listens where, and make no line")
+    .option("--off", "listen to other machines no more")
+    .addHelpText(
+      "after",
+      `
+Scopes:
+  agent    its agents, programs and people register and talk
+  observe  it reads everything, and changes nothing
+  operate  both, and what \`peerline\` does here; but it lets no machine in
+
+Examples:
+  peerline share
+  peerline share --address laptop.local:7899 --uses 20 --expires 2h
+  peerline share --status`,
+    )
+    .action((options: ShareOptions) => share(shell, options));
+};
+
+async function share(shell: Shell, options: ShareOptions): Promise<void> {
+  const config = readConfig();
+  requireOwnBroker(config);
+  if (options.status === true) return sayStatus(shell, config);
+  const home = openHome(config.home);
+  await using operator = await connectAsOperator({ ...shell, config, start: true });
+  if (options.off === true) {
+    await applySettings(operator, home.settingsPath, undefined);
+    await shell.out.lines("The broker listens on its socket alone.");
+    return;
+  }
+  const present = await readShareSettings(home.settingsPath);
+  await applySettings(operator, home.settingsPath, chooseAddresses(options, present));
+  const { token, listener, expireTime } = await operator.client.createEnrolment(
+    {
+      uses: options.uses,
+      expiresIn: durationFromMs(options.expires * 1000),
+      scope: options.scope,
+    },
+    { timeoutMs: callTimeoutMs },
+  );
+  if (listener === undefined)
+    throw new CliError("NOT_SHARED", "The broker does not listen over TLS.");
+  const nowMs = systemClock.now();
+  const until = clockTime(expireTime === undefined ? nowMs : timestampMs(expireTime), nowMs);
+  const times = options.uses === 1 ? "once" : `${options.uses} times`;
+  await shell.notes.lines(`On the other machine, until ${until} and ${times}:`);
+  const { advertisedAddress: address, caSha256: caHash } = listener;
+  const line = formatJoinLine({ address, token, caHash });
+  await shell.out.exact(`peerline join '${line}'`);
+}
+
+/** The settings are as they were where the broker cannot follow them. */
+async function applySettings(
+  operator: Operator,
+  path: string,
+  settings: ShareSettings | undefined,
+): Promise<void> {
+  const undo = await setShareSettings(path, settings);
+  try {
+    await operator.client.updateListeners({}, { timeoutMs: callTimeoutMs });
+  } catch (error) {
+    await undo();
+    await operator.client.updateListeners({}, { timeoutMs: callTimeoutMs }).catch(() => {});
+    throw error;
+  }
+}
+
+function chooseAddresses(
+  { address, listen }: ShareOptions,
+  present: ShareSettings | undefined,
+): ShareSettings {
+  const port = listen?.port ?? address?.port ?? present?.listen.port ?? usualPort;
+  const listening = listen ?? { host: present?.listen.host ?? "0.0.0.0", port };
+  return {
+    listen: listening,
+    address: address ?? {
+      host:
+        listen === undefined && present !== undefined ? present.address.host : ownHost(listening),
+      port: listen?.port ?? present?.address.port ?? port,
+    },
+  };
+}
+
+const usualPort = 7899;
+
+/** How others most likely reach this machine: by its name where that has a domain, else by its first address. */
+function ownHost({ host }: Address): string {
+  if (host !== "0.0.0.0" && host !== "::") return host;
+  const name = hostname();
+  if (name.includes(".")) return name;
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const outer = addresses.find(({ family, internal }) => family === "IPv4" && !internal);
+  return outer?.address ?? name;
+}
+
+function requireOwnBroker({ ownsBroker, joined, endpoint }: Config): void {
+  if (ownsBroker) return;
+  throw new CliError(
+    "NOT_SHARED",
+    joined === undefined
+      ? `PEERLINE_BROKER=${endpoint} names another home's broker: share it from that home.`
+      : `This home has joined the broker at ${endpoint}: share that one on its own machine, or run \`peerline leave\` first.`,
+  );
+}
+
+async function sayStatus(shell: Shell, config: Config): Promise<void> {
+  const settings = await readShareSettings(settingsPathIn(config.home));
+  await using operator = await connectAsOperator({ ...shell, config });
+  const options = { timeoutMs: callTimeoutMs };
+  const { listener, machines } = await operator.client.listMachines({}, options);
+  const letIn = machines.filter(({ revokeTime }) => revokeTime === undefined).length;
+  await shell.out.lines(
+    ...listenerLines(listener, settings !== undefined),
+    `${count(letIn, "machine")} let in; \`peerline machines\` lists them.`,
+  );
+}
+
+function listenerLines(listener: Listener | undefined, isSet: boolean): string[] {
+  if (listener === undefined) {
+    const why = isSet
+      ? "broker.toml says otherwise, and the broker's log says why: `peerline share` tries again"
+      : "`peerline share` has it listen to other machines";
+    return [`The broker listens on its socket alone: ${why}.`];
+  }
+  const { address, advertisedAddress, caSha256, certificateExpireTime } = listener;
+  const endMs = certificateExpireTime === undefined ? 0 : timestampMs(certificateExpireTime);
+  return [
+    `The broker listens on ${address} over TLS 1.3; other machines reach it at ${advertisedAddress}.`,
+    `Its certificate is good for ${span(Math.max(0, endMs - systemClock.now()))} and renews itself; sha256:${caSha256}`,
+  ];
+}
+
+function readOwnAddress(option: string): (text: string) => Address {
+  return (text) => {
+    const address = readAddress(text);
+    if (address !== undefined) return address;
+    const form = "write HOST:PORT, with an IPv6 address in brackets";
+    throw new CliError("USAGE", `${option} "${text}" is no address: ${form}.`);
+  };
+}
+
+function readUses(text: string): number {
+  const uses = Number(text);
+  if (Number.isInteger(uses) && uses >= 1 && uses <= 1000) return uses;
+  throw new CliError("USAGE", `--uses "${text}" is no whole number from 1 to 1000.`);
+}
+
+const scopes: Readonly<Record<string, MachineScope>> = {
+  agent: MachineScope.AGENT,
+  observe: MachineScope.OBSERVE,
+  operate: MachineScope.OPERATE,
+};
+
+function readScope(text: string): MachineScope {
+  const scope = Object.hasOwn(scopes, text) ? scopes[text] : undefined;
+  if (scope !== undefined) return scope;
+  throw new CliError("USAGE", `--scope "${text}" is none: use agent, observe or operate.`);
+}

@@ -1,0 +1,124 @@
+import { createHash, randomBytes, X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
+import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import type { Machine } from "../../gen/peerline/v1/machine_pb.js";
+import { readJoinLine, type JoinLine } from "../contract/machines.js";
+import { createClient, openChannel } from "../rpc/client.js";
+import { RpcError } from "../rpc/error.js";
+import { tlsVersion } from "../rpc/limits.js";
+import { EndpointError } from "./endpoint-error.js";
+import { formatAddress, readAddress, type Address } from "./endpoint.js";
+import { isNoAnswer, whyUnreachable } from "./joined-channel.js";
+import type { JoinedBroker } from "./joined-broker.js";
+import { maxChain, remoteAnswerTimeoutMs } from "./limits.js";
+
+/**
+ * Joins the broker that a line names, and resolves to what lets this machine in there from now on.
+ *
+ * 1. Ask the address for its certificates. Nothing is sent, and nothing of it is trusted yet.
+ * 2. The authority among them must have the SHA-256 that the line says.
+ * 3. Connect anew, with that authority as the only one: chain, name and dates are verified as usual.
+ * 4. Enrol with the line's token, and a credential that is made here.
+ *
+ * JOIN_FAILED where the text is no line, or what answers is not the broker that it names.
+ */
+export async function joinBroker(options: {
+  line: string;
+  /** The name of this machine. */
+  host: string;
+  signal: AbortSignal;
+}): Promise<{ broker: JoinedBroker; machine: Machine | undefined }> {
+  const { host, signal } = options;
+  const { line, address } = readLine(options.line);
+  const ca = await fetchAuthority(address, line.caHash, signal);
+  const credential = randomBytes(32).toString("base64url");
+  const channel = openChannel(formatAddress(address), { ca });
+  try {
+    const client = createClient(BrokerService, channel);
+    const request = { token: line.token, credential, name: host };
+    const { machine } = await client.enrol(request, { signal, timeoutMs: remoteAnswerTimeoutMs });
+    const endpoint = { kind: "tls", ...address } as const;
+    return { broker: { endpoint, ca, machine: machine?.name ?? host, credential }, machine };
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (!(cause instanceof RpcError) || !isNoAnswer(cause.code)) throw cause;
+    throw failed(address, whyUnreachable(cause.message), cause);
+  } finally {
+    channel.close();
+  }
+}
+
+function readLine(text: string): { line: JoinLine; address: Address } {
+  const line = readJoinLine(text);
+  const address = line && readAddress(line.address);
+  if (line !== undefined && address !== undefined) return { line, address };
+  throw new EndpointError(
+    "JOIN_FAILED",
+    "This is no line to join with: copy all of what stands between the quotes that `peerline share` printed, " +
+      "peerline://HOST:PORT/TOKEN#sha256:HASH.",
+  );
+}
+
+/** The authority of what answers at an address, as PEM, once its SHA-256 is the one that was given. */
+async function fetchAuthority(
+  address: Address,
+  caHash: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const socket = await shakeHands(address, signal);
+  try {
+    for (const certificate of chainOf(socket)) {
+      const hash = createHash("sha256").update(certificate.raw).digest("hex");
+      if (hash === caHash) return certificate.toString();
+    }
+  } finally {
+    socket.destroy();
+  }
+  throw failed(
+    address,
+    "what answers there is not the broker that the line names (its certificate authority is another): " +
+      "if the broker's machine was set up anew, ask for a new line; else somebody stands between",
+  );
+}
+
+/** Connects without trusting: the certificates are what is wanted, and are checked by their hash. */
+function shakeHands({ host, port }: Address, signal: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      host,
+      port,
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      rejectUnauthorized: false,
+      minVersion: tlsVersion,
+      ALPNProtocols: ["h2"],
+      timeout: remoteAnswerTimeoutMs,
+    });
+    const abort = (): void => void socket.destroy(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+    socket.once("close", () => signal.removeEventListener("abort", abort));
+    socket.once("timeout", () => socket.destroy(new Error("ETIMEDOUT: no answer")));
+    socket.once("secureConnect", () => resolve(socket));
+    socket.on("error", (cause: Error) => {
+      if (signal.aborted) reject(signal.reason as Error);
+      else reject(failed({ host, port }, whyUnreachable(cause.message), cause));
+    });
+    if (signal.aborted) abort();
+  });
+}
+
+function chainOf(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && chain.length < maxChain) {
+    chain.push(new X509Certificate(next.raw));
+    const issuer: DetailedPeerCertificate = next.issuerCertificate;
+    next = issuer === next ? undefined : issuer;
+  }
+  return chain;
+}
+
+function failed(address: Address, why: string, cause?: unknown): EndpointError {
+  const words = `Nothing was joined. ${formatAddress(address)}: ${why}.`;
+  return new EndpointError("JOIN_FAILED", words, { cause });
+}

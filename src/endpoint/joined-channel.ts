@@ -1,0 +1,92 @@
+import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import type { Connection } from "../client/attachment.js";
+import { machineHeader } from "../contract/machines.js";
+import { createClient, openChannel } from "../rpc/client.js";
+import { Code, RpcError } from "../rpc/error.js";
+import { EndpointError } from "./endpoint-error.js";
+import { formatAddress, formatEndpoint } from "./endpoint.js";
+import type { JoinedBroker } from "./joined-broker.js";
+import { remoteAnswerTimeoutMs } from "./limits.js";
+
+/**
+ * A connection to the broker of another machine. Each call over it carries this machine's credential.
+ * BROKER_UNREACHABLE where it does not answer, or is not the broker that was joined; MACHINE_REFUSED where
+ * it knows this machine no more.
+ */
+export async function askJoinedBroker(
+  { endpoint, ca, credential }: JoinedBroker,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const headers = { [machineHeader]: credential };
+  const channel = openChannel(formatAddress(endpoint), { ca, headers });
+  try {
+    const client = createClient(BrokerService, channel);
+    const info = await client.getServerInfo({}, { signal, timeoutMs: remoteAnswerTimeoutMs });
+    const close = async () => channel.close();
+    return { client, channel, info, close, [Symbol.asyncDispose]: close };
+  } catch (cause) {
+    channel.close();
+    signal.throwIfAborted();
+    throw explain(formatEndpoint(endpoint), cause);
+  }
+}
+
+function explain(endpoint: string, cause: unknown): unknown {
+  if (!(cause instanceof RpcError)) return cause;
+  const reason = cause.findDetail(ErrorInfoSchema)?.reason;
+  if (reason !== undefined && refusals.has(reason)) {
+    return new EndpointError(
+      "MACHINE_REFUSED",
+      `The broker at ${endpoint} does not let this machine in (it was revoked there, or is unknown): ` +
+        "run `peerline leave`, and join again with a new line of `peerline share`.",
+      { cause },
+    );
+  }
+  const { code, message } = cause;
+  const why = isNoAnswer(code) ? whyUnreachable(message) : message;
+  return new EndpointError(
+    "BROKER_UNREACHABLE",
+    `The broker at ${endpoint} cannot be reached: ${why}.`,
+    {
+      cause,
+    },
+  );
+}
+
+const refusals: ReadonlySet<string> = new Set([
+  ErrorReason[ErrorReason.MACHINE_UNKNOWN],
+  ErrorReason[ErrorReason.MACHINE_REQUIRED],
+]);
+
+/** The call did not get through: nobody answered, or not in time. */
+export function isNoAnswer(code: Code): boolean {
+  return code === Code.Unavailable || code === Code.DeadlineExceeded;
+}
+
+/** What grpc-js says of the last attempt, in one clause. */
+export function whyUnreachable(message: string): string {
+  for (const [pattern, words] of causes) if (pattern.test(message)) return words;
+  const [, last = message] =
+    /Last error: (?:Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(message) ?? [];
+  return last.replaceAll(/\s+/g, " ").replace(/\.$/, "").slice(0, 200);
+}
+
+const causes: readonly (readonly [RegExp, string])[] = [
+  [/ENOTFOUND|EAI_AGAIN|Name resolution failed/, "its name is not known here"],
+  [
+    /Deadline exceeded|ETIMEDOUT/,
+    "nobody answers in time (is that machine on, and its port open to this one?)",
+  ],
+  [/ECONNREFUSED/, "nothing listens there (does its broker run, and is it shared?)"],
+  [/EHOSTUNREACH|ENETUNREACH/, "there is no way to that machine now"],
+  [/certificate has expired|CERT_HAS_EXPIRED/, "its certificate has expired, or a clock is wrong"],
+  [/not yet valid|CERT_NOT_YET_VALID/, "its certificate is not valid yet: a clock is wrong"],
+  [
+    /self.signed certificate|unable to verify|unable to get (?:local )?issuer|signature failure/i,
+    "its certificate is not of the broker that was joined",
+  ],
+  [/does not match certificate|ERR_TLS_CERT_ALTNAME/, "its certificate is for other addresses"],
+  [/wrong version number|SSL routines|EPROTO/, "what listens there does not speak TLS 1.3"],
+];

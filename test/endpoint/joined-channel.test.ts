@@ -1,0 +1,50 @@
+import { createServer, type Socket } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { askJoinedBroker, whyUnreachable } from "../../src/endpoint/joined-channel.js";
+import { freePort } from "../rpc/free-port.js";
+import { newSecret } from "../support/test-broker.js";
+import { testCertificate } from "../support/test-certificate.js";
+
+async function refusalAt(port: number, ca: string): Promise<unknown> {
+  const endpoint = { kind: "tls", host: "127.0.0.1", port } as const;
+  const credential = newSecret();
+  const broker = { endpoint, ca, machine: "desktop", credential };
+  const error = await askJoinedBroker(broker, new AbortController().signal).catch(
+    (cause: unknown) => cause,
+  );
+  expect(JSON.stringify(error)).not.toContain(credential);
+  return error;
+}
+
+test("a port on which nothing listens, or no TLS is spoken, is said in one sentence", async () => {
+  const { ca } = await testCertificate();
+  const port = await freePort();
+  expect(await refusalAt(port, ca)).toMatchObject({
+    code: "BROKER_UNREACHABLE",
+    message: expect.stringContaining(`tls:127.0.0.1:${port} cannot be reached: nothing listens`),
+  });
+  const sockets = new Set<Socket>();
+  const plain = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.end("SSH-2.0-OpenSSH\r\n");
+  });
+  await new Promise<void>((resolve) => plain.listen(port, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    plain.close();
+  });
+  expect(await refusalAt(port, ca)).toMatchObject({
+    code: "BROKER_UNREACHABLE",
+    message: expect.stringContaining("does not speak TLS 1.3"),
+  });
+});
+
+test.each([
+  ["Deadline exceeded after 10.001s,name resolution: 0.001s", "nobody answers in time"],
+  ["Name resolution failed for target dns:nowhere:1", "its name is not known here"],
+  ["No connection established. Last error: Error: connect EHOSTUNREACH", "no way to that machine"],
+  ["No connection established. Last error: certificate has expired", "its certificate has expired"],
+])("%s is said as a cause", (message, words) => {
+  expect(whyUnreachable(message)).toContain(words);
+});
