@@ -1,77 +1,14 @@
-import { expect, onTestFinished, test } from "vitest";
-import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
+import { expect, test } from "vitest";
 import { MachineScope } from "../../gen/peerline/v1/machine_pb.js";
-import { describeFault } from "../../src/broker/broker-error.js";
 import { networkOf } from "../../src/broker/machines/guesses.js";
-import { machineHeader } from "../../src/contract/machines.js";
-import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
 import { Code, hasCode } from "../../src/rpc/error.js";
-import { createServer, TlsCredentials } from "../../src/rpc/server.js";
-import { freePort } from "../rpc/free-port.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
-import {
-  newSecret,
-  operatorToken,
-  reasonOf,
-  startTestBroker,
-  TestStream,
-  type TestBroker,
-} from "../support/test-broker.js";
-import { testCertificate } from "../support/test-certificate.js";
-
-type BrokerClient = Client<typeof BrokerService>;
-
-interface Remote {
-  readonly broker: TestBroker;
-  readonly operator: BrokerClient;
-  /** Over TLS, with this credential and token. */
-  readonly client: (headers?: { credential?: string; token?: string }) => BrokerClient;
-  /** Lets a machine in, and gives its credential. */
-  readonly enrol: (name: string, scope?: MachineScope) => Promise<string>;
-}
-
-async function start(options: Parameters<typeof startTestBroker>[0] = {}): Promise<Remote> {
-  const broker = await startTestBroker(options);
-  onTestFinished(() => broker[Symbol.asyncDispose]());
-  const certificate = await testCertificate();
-  const server = createServer({
-    services: [broker.broker.service],
-    onDefect: (error) => void broker.defects.push(error),
-    describe: describeFault,
-    admit: broker.broker.admit,
-  });
-  const address = `127.0.0.1:${await freePort()}`;
-  await server.listen(address, {
-    credentials: new TlsCredentials(certificate),
-    handshakes: 16,
-    accepts: broker.broker.accepts,
-  });
-  onTestFinished(() => server.stop(0));
-  const operator = broker.client(operatorToken);
-  const client: Remote["client"] = ({ credential, token } = {}) => {
-    const headers = credential === undefined ? {} : { [machineHeader]: credential };
-    const channel = openChannel(address, { ca: certificate.ca, headers });
-    onTestFinished(() => channel.close());
-    const bearer: Record<string, string> =
-      token === undefined ? {} : { authorization: `Bearer ${token}` };
-    return createClient(BrokerService, channel, { headers: () => bearer });
-  };
-  return {
-    broker,
-    operator,
-    client,
-    enrol: async (name, scope = MachineScope.AGENT) => {
-      const { token } = await operator.createEnrolment({ scope });
-      const credential = newSecret();
-      await client().enrol({ token, credential, name });
-      return credential;
-    },
-  };
-}
+import { newSecret, reasonOf, TestStream } from "../support/test-broker.js";
+import { startSharedBroker } from "./shared-broker.js";
 
 test("an enrolment that is repeated with its credential uses the token once", async () => {
-  const { operator, client } = await start();
+  const { operator, client } = await startSharedBroker();
   const { token } = await operator.createEnrolment({});
   const request = { token, credential: newSecret(), name: "Desktop.Example.org" };
   const [first, second] = [await client().enrol(request), await client().enrol(request)];
@@ -83,7 +20,7 @@ test("an enrolment that is repeated with its credential uses the token once", as
 });
 
 test("a machine that enrols under a taken name gets a number, and the name of a revoked one", async () => {
-  const { operator, enrol } = await start();
+  const { operator, enrol } = await startSharedBroker();
   await enrol("desktop");
   await enrol("desktop");
   await operator.revokeMachine({ name: "desktop" });
@@ -94,7 +31,7 @@ test("a machine that enrols under a taken name gets a number, and the name of a 
 });
 
 test("revoking a machine ends its streams and its calls, and leaves others alone", async () => {
-  const { operator, client, enrol } = await start();
+  const { operator, client, enrol } = await startSharedBroker();
   const [first, second] = [await enrol("first"), await enrol("second")];
   const join = async (credential: string) => {
     const { sessionToken: token } = await client({ credential }).register({ secret: newSecret() });
@@ -113,7 +50,7 @@ test("revoking a machine ends its streams and its calls, and leaves others alone
 });
 
 test("a machine lets itself out, and no other", async () => {
-  const { operator, client, enrol } = await start();
+  const { operator, client, enrol } = await startSharedBroker();
   const [first] = [await enrol("first", MachineScope.OPERATE), await enrol("second")];
   const own = client({ credential: first });
   expect(await reasonOf(own.revokeMachine({ name: "second" }))).toBe("SCOPE_EXCEEDED");
@@ -124,7 +61,7 @@ test("a machine lets itself out, and no other", async () => {
 });
 
 test("the same instance on another machine gets no session of this one's", async () => {
-  const { client, enrol } = await start();
+  const { client, enrol } = await startSharedBroker();
   const request = { secret: newSecret(), instanceId: "one" };
   const first = await client({ credential: await enrol("first") }).register(request);
   const again = client({ credential: await enrol("second") }).register(request);
@@ -135,20 +72,20 @@ test("the same instance on another machine gets no session of this one's", async
 test("machines and their last use outlive the broker", async () => {
   const clock = new StoppedClock(Date.UTC(2026, 0, 1));
   const store = openMemoryStore({ clock });
-  const before = await start({ store, clock, keepStore: true });
+  const before = await startSharedBroker({ store, clock, keepStore: true });
   const credential = await before.enrol("desktop");
   clock.advance(10 * 60_000);
   await before.client({ credential }).getServerInfo({});
   const used = (await before.operator.listMachines({})).machines;
   expect(Number(used[0]?.lastUseTime?.seconds)).toBe(clock.now() / 1000);
-  const after = await start({ store, clock });
+  const after = await startSharedBroker({ store, clock });
   expect((await after.operator.listMachines({})).machines).toEqual(used);
   await after.client({ credential }).getServerInfo({});
 });
 
 test("thousands of guesses from one address are cut off after a hundred, until it is quiet", async () => {
   const clock = new StoppedClock(Date.UTC(2026, 0, 1));
-  const { client, enrol } = await start({ clock });
+  const { client, enrol } = await startSharedBroker({ clock });
   const credential = await enrol("desktop");
   let answered = 0;
   let isCut = false;
