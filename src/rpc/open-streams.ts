@@ -260,8 +260,8 @@ function refuse(stream: ServerHttp2Stream, words: string): void {
     "grpc-status": String(Code.ResourceExhausted),
     "grpc-message": encodeURI(words),
   };
+  stream.once("finish", () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR)));
   stream.respond(head, { endStream: true });
-  stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 function sizeOf(headers: IncomingHttpHeaders): number {
