@@ -84,7 +84,10 @@ export class OpenStreams {
       if (!this.#admit(event[0], event[1])) return;
       for (const take of takers) Reflect.apply(take, server, event);
     });
-    server.on("session", (session) => this.#connect(session));
+    server.on("session", (session) => {
+      destroyAfterRead(session);
+      this.#connect(session);
+    });
     server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
@@ -241,6 +244,16 @@ export class OpenStreams {
 function isStuck({ stream, hasEnded, sendsMany }: OpenCall): boolean {
   // grpc-js itself ends the calls that it refuses, and those whose deadline has passed.
   return hasEnded || stream.writableEnded || (!sendsMany && !stream.readableEnded);
+}
+
+/**
+ * Has a session destroyed after the bytes that are being read. Node 22.23.3 destroys it at once for a wrong
+ * content-length, and aborts the process when a new call comes in the same bytes
+ * (https://github.com/nodejs/node/issues/64850).
+ */
+function destroyAfterRead(session: ServerHttp2Session): void {
+  const destroy = session.destroy.bind(session);
+  session.destroy = (...how) => void setImmediate(() => destroy(...how));
 }
 
 /** Ends a stream now, also where nothing that waits in it can leave. Its client hears RESOURCE_EXHAUSTED. */

@@ -35,7 +35,7 @@ export async function sendBytes(path: string, bytes: Buffer): Promise<void> {
 const idleMs = 50;
 
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-const emptySettings = Buffer.from("000000040000000000", "hex");
+export const emptySettings = Buffer.from("000000040000000000", "hex");
 
 /** A frame of any type, flags and stream; its length may lie. */
 function anyFrame(chance: Chance): Buffer {

@@ -16,14 +16,15 @@ export function hostileStream(chance: Chance): Buffer {
   return Buffer.concat(Array.from({ length: chance.int(2000) }, () => http2Frame(flood)));
 }
 
-const DATA = 0;
-const HEADERS = 1;
+export const DATA = 0;
+export const HEADERS = 1;
 const RST_STREAM = 3;
 const SETTINGS = 4;
 const PING = 6;
-const WINDOW_UPDATE = 8;
+export const WINDOW_UPDATE = 8;
 const CONTINUATION = 9;
-const END_HEADERS = 4;
+export const END_STREAM = 1;
+export const END_HEADERS = 4;
 
 /** Small frames that cost the receiver more than the sender. */
 const floods = [
@@ -68,9 +69,9 @@ function headerBlock(chance: Chance): Buffer {
   return Buffer.concat(fields);
 }
 
-type Field = readonly [name: string, value: string];
+export type Field = readonly [name: string, value: string];
 
-const callFields: readonly Field[] = [
+export const callFields: readonly Field[] = [
   [":method", "POST"],
   [":scheme", "http"],
   [":path", "/peerline.v1.BrokerService/GetServerInfo"],
@@ -109,7 +110,7 @@ const badHpack = [
   Buffer.from("0081ff", "hex"), // a name whose Huffman code is no code
 ] as const;
 
-function literal([name, value]: Field): Buffer {
+export function literal([name, value]: Field): Buffer {
   return Buffer.concat([Buffer.from([0]), hpackText(name), hpackText(value)]);
 }
 

@@ -8,7 +8,18 @@ import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from "vi
 import { frame } from "../rpc/frame.js";
 import { type BrokerHome, program, startBrokerHome } from "../support/program.js";
 import { eventually } from "../support/test-broker.js";
-import { preface, sendBytes } from "./hostile-bytes.js";
+import { emptySettings, preface, sendBytes } from "./hostile-bytes.js";
+import {
+  callFields,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  type Field,
+  HEADERS,
+  literal,
+  WINDOW_UPDATE,
+} from "./hostile-headers.js";
+import { type Http2Frame, http2Frame } from "./http2-frame.js";
 import { RawHttp2 } from "./raw-http2.js";
 import { defectsIn, Witness } from "./witness.js";
 
@@ -47,6 +58,22 @@ test("bytes that are no HTTP/2 are cut off", async () => {
   }
 });
 
+test.each<[string, readonly Http2Frame[]]>([
+  ["a content-length that is too small", [...calling(["content-length", "3"]), data("too long")]],
+  ["a content-length that is too large", [...calling(["content-length", "99"]), data("short")]],
+  ["headers twice", [...calling(), ...calling()]],
+  ["trailers that do not end the stream", [...calling(), header(0, ["x-a", "y"])]],
+  ["data after the end", [...calling(), data("one"), data("two")]],
+  ["a window of nothing", [...calling(), { ...data("\0\0\0\0"), type: WINDOW_UPDATE, flags: 0 }]],
+  ["a stream without headers", [data("none")]],
+  ["a stream of the server", [{ ...header(END_STREAM), stream: 2 }]],
+])("%s, and the next call in the same bytes, end no more than their connection", async (_, bad) => {
+  const next = [...calling(), data("next")].map((part) => ({ ...part, stream: 3 }));
+  const frames = [...bad, ...next].map(http2Frame);
+  const bytes = Buffer.concat([preface, emptySettings, ...frames]);
+  await expect(sendBytes(home.socket, bytes)).resolves.toBeUndefined();
+});
+
 test("a message that cannot be read is refused as INVALID_ARGUMENT", async () => {
   expect(await call("SendMessage", frame(Buffer.from("ffffffffffffffffffff", "hex")))).toBe("3");
   expect(await call("SendMessage", frame(Buffer.from("0aff", "hex")))).toBe("3");
@@ -57,7 +84,8 @@ test("a frame that lies about its length, or claims to be compressed, is refused
   expect(await call("GetServerInfo", frame(Buffer.alloc(0)))).toBe("0");
   expect(await call("GetServerInfo", frame(Buffer.alloc(0), 100))).not.toBe("0");
   expect(await call("GetServerInfo", frame(Buffer.alloc(0), 0xffffffff))).not.toBe("0");
-  expect(await call("GetServerInfo", frame(randomBytes(10), 10, 1))).not.toBe("0");
+  const noGzip = frame(Buffer.from("no gzip"), 7, 1);
+  expect(await call("GetServerInfo", noGzip, { "grpc-encoding": "gzip" })).not.toBe("0");
   expect(await call("GetServerInfo", Buffer.from([0, 0]))).not.toBe("0");
   expect(await call("Nonsense", frame(Buffer.alloc(0)))).toBe("12");
 });
@@ -100,12 +128,31 @@ test("a header that cannot be taken is dropped, and printed nowhere", async () =
 });
 
 /** The status of a call that comes with the witness's token. */
-async function call(method: string, body: Buffer): Promise<string> {
+async function call(
+  method: string,
+  body: Buffer,
+  more: Record<string, string> = {},
+): Promise<string> {
   return await link.call({
-    headers: { ...callHeaders(method), authorization: `Bearer ${witness.token}` },
+    headers: { ...callHeaders(method), authorization: `Bearer ${witness.token}`, ...more },
     body,
     cancels: "never",
   });
+}
+
+/** The headers of a call on the first stream, and more of them. */
+function calling(...more: readonly Field[]): [Http2Frame] {
+  return [header(0, ...callFields, ...more)];
+}
+
+function header(flags: number, ...fields: readonly Field[]): Http2Frame {
+  const content = Buffer.concat(fields.map(literal));
+  return { type: HEADERS, flags: END_HEADERS | flags, stream: 1, content };
+}
+
+/** The last bytes of the first stream. */
+function data(text: string): Http2Frame {
+  return { type: DATA, flags: END_STREAM, stream: 1, content: Buffer.from(text) };
 }
 
 function callHeaders(method: string): Record<string, string> {
