@@ -75,6 +75,9 @@ export interface Store extends AsyncDisposable {
    */
   createEnrolment(enrolment: StoredEnrolment, maximum: number): Promise<boolean>;
 
+  /** The tokens with which machines may still enrol, by the store's clock, the first to end first. */
+  listEnrolments(): Promise<StoredEnrolment[]>;
+
   /** Takes one use of the token of this hash, by the store's clock, in one step. */
   useEnrolment(tokenHash: string): Promise<EnrolmentUse>;
 

@@ -68,7 +68,7 @@ describe("two machines", () => {
     // The joined home never began a broker of its own.
     expect(existsSync(join(desktop.path, "peerline.db"))).toBe(false);
     const { stdout } = await laptop.command("machines");
-    expect(stdout).toMatch(/agent\s+let in/);
+    expect(stdout).toMatch(/agent\s+connected/);
   });
 
   test("a machine that is revoked loses its sessions now, and is told why; leaving undoes joining to the byte", async () => {

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file peerline/v1/machine.proto.
  */
 export const file_peerline_v1_machine: GenFile = /*@__PURE__*/
-  fileDesc("ChlwZWVybGluZS92MS9tYWNoaW5lLnByb3RvEgtwZWVybGluZS52MSKEAgoHTWFjaGluZRISCgptYWNoaW5lX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSKAoFc2NvcGUYAyABKA4yGS5wZWVybGluZS52MS5NYWNoaW5lU2NvcGUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWxhc3RfdXNlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGxhc3RfdXNlX2FkZHJlc3MYBiABKAkSLwoLcmV2b2tlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIocBCghMaXN0ZW5lchIPCgdhZGRyZXNzGAEgASgJEhoKEmFkdmVydGlzZWRfYWRkcmVzcxgCIAEoCRIRCgljYV9zaGEyNTYYAyABKAkSOwoXY2VydGlmaWNhdGVfZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKnwKDE1hY2hpbmVTY29wZRIdChlNQUNISU5FX1NDT1BFX1VOU1BFQ0lGSUVEEAASFwoTTUFDSElORV9TQ09QRV9BR0VOVBABEhkKFU1BQ0hJTkVfU0NPUEVfT0JTRVJWRRACEhkKFU1BQ0hJTkVfU0NPUEVfT1BFUkFURRADQjUKC3BlZXJsaW5lLnYxUAFaFnBlZXJsaW5lL3YxO3BlZXJsaW5ldjGqAgtQZWVybGluZS5WMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChlwZWVybGluZS92MS9tYWNoaW5lLnByb3RvEgtwZWVybGluZS52MSKZAgoHTWFjaGluZRISCgptYWNoaW5lX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSKAoFc2NvcGUYAyABKA4yGS5wZWVybGluZS52MS5NYWNoaW5lU2NvcGUSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWxhc3RfdXNlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGxhc3RfdXNlX2FkZHJlc3MYBiABKAkSLwoLcmV2b2tlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2Nvbm5lY3Rpb25zGAggASgNIocBCghMaXN0ZW5lchIPCgdhZGRyZXNzGAEgASgJEhoKEmFkdmVydGlzZWRfYWRkcmVzcxgCIAEoCRIRCgljYV9zaGEyNTYYAyABKAkSOwoXY2VydGlmaWNhdGVfZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInkKCUVucm9sbWVudBIoCgVzY29wZRgBIAEoDjIZLnBlZXJsaW5lLnYxLk1hY2hpbmVTY29wZRIRCgl1c2VzX2xlZnQYAiABKA0SLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKnwKDE1hY2hpbmVTY29wZRIdChlNQUNISU5FX1NDT1BFX1VOU1BFQ0lGSUVEEAASFwoTTUFDSElORV9TQ09QRV9BR0VOVBABEhkKFU1BQ0hJTkVfU0NPUEVfT0JTRVJWRRACEhkKFU1BQ0hJTkVfU0NPUEVfT1BFUkFURRADQjUKC3BlZXJsaW5lLnYxUAFaFnBlZXJsaW5lL3YxO3BlZXJsaW5ldjGqAgtQZWVybGluZS5WMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Another computer, or another home on this one, that was let in over TLS. Its
@@ -70,6 +70,13 @@ export type Machine = Message<"peerline.v1.Machine"> & {
    * @generated from field: google.protobuf.Timestamp revoke_time = 7;
    */
   revokeTime?: Timestamp | undefined;
+
+  /**
+   * Set by the broker: connections that it has open now; 0 while it is away.
+   *
+   * @generated from field: uint32 connections = 8;
+   */
+  connections: number;
 };
 
 /**
@@ -120,6 +127,41 @@ export type Listener = Message<"peerline.v1.Listener"> & {
  */
 export const ListenerSchema: GenMessage<Listener> = /*@__PURE__*/
   messageDesc(file_peerline_v1_machine, 1);
+
+/**
+ * A token with which machines may still enrol. The token itself is told to nobody again.
+ *
+ * @generated from message peerline.v1.Enrolment
+ */
+export type Enrolment = Message<"peerline.v1.Enrolment"> & {
+  /**
+   * Set by the broker: what they may do.
+   *
+   * @generated from field: peerline.v1.MachineScope scope = 1;
+   */
+  scope: MachineScope;
+
+  /**
+   * Set by the broker: how many may enrol with it yet; at least 1.
+   *
+   * @generated from field: uint32 uses_left = 2;
+   */
+  usesLeft: number;
+
+  /**
+   * Set by the broker: until when.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 3;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message peerline.v1.Enrolment.
+ * Use `create(EnrolmentSchema)` to create a new message.
+ */
+export const EnrolmentSchema: GenMessage<Enrolment> = /*@__PURE__*/
+  messageDesc(file_peerline_v1_machine, 2);
 
 /**
  * What a machine may do. Open: more values may come; treat an unknown one as one that

@@ -19,6 +19,7 @@ import {
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import {
+  EnrolmentSchema,
   ListenerSchema,
   MachineSchema,
   MachineScope,
@@ -38,7 +39,6 @@ import {
   maxHostBytes,
 } from "../limits.js";
 import { hashOf, isLetIn, type Machine } from "../machines/machines.js";
-import type { StoredMachine } from "../store.js";
 
 /** Lets each call over TLS pass that a machine makes, and the one that lets a machine in. */
 export function admitMachine({ machines }: Core, context: HandlerContext): void {
@@ -116,12 +116,20 @@ const refusals = {
 };
 
 function enrolled(machine: Machine): EnrolResponse {
-  return create(EnrolResponseSchema, { machine: describe(machine.stored) });
+  return create(EnrolResponseSchema, { machine: describe(machine) });
 }
 
-export async function listMachines({ machines, listeners }: Core): Promise<ListMachinesResponse> {
+export async function listMachines({
+  machines,
+  store,
+  listeners,
+}: Core): Promise<ListMachinesResponse> {
+  const open = await translateStoreErrors(() => store.listEnrolments());
   return create(ListMachinesResponseSchema, {
     machines: machines.list().map(describe),
+    enrolments: open.map(({ scope, usesLeft, expireTimeMs }) =>
+      create(EnrolmentSchema, { scope, usesLeft, expireTime: timestampFromMs(expireTimeMs) }),
+    ),
     ...listenerField(listeners),
   });
 }
@@ -156,7 +164,7 @@ export async function revokeMachine(
     "the machine was revoked",
   );
   return create(RevokeMachineResponseSchema, {
-    machine: describe(machine.stored),
+    machine: describe(machine),
     endedSessions,
   });
 }
@@ -181,7 +189,7 @@ function listenerField(listeners: Core["listeners"]): { listener?: Listener } {
   };
 }
 
-function describe(stored: StoredMachine): MachineMessage {
+function describe({ stored, connections }: Machine): MachineMessage {
   const { machineId, name, scope, createTimeMs, lastUseMs, lastUseAddress } = stored;
   return create(MachineSchema, {
     machineId,
@@ -190,6 +198,7 @@ function describe(stored: StoredMachine): MachineMessage {
     createTime: timestampFromMs(createTimeMs),
     lastUseTime: timestampFromMs(lastUseMs),
     lastUseAddress,
+    connections: connections.size,
     ...(isLetIn(stored) ? {} : { revokeTime: timestampFromMs(stored.revokeTimeMs) }),
   });
 }

@@ -10,7 +10,7 @@ import { defaultExpiresInMs, listLimits } from "../limits.js";
 
 /** What this broker is, what it promises and where its bounds are. */
 export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> {
-  const { store, directory } = core;
+  const { store, directory, clock } = core;
   const { writable, problem, bytes, freeBytes, damagedMessages, damages } = await store.health();
   const peers = [...directory.peers()];
   return create(GetServerInfoResponseSchema, {
@@ -36,6 +36,7 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
     onlinePeers: peers.filter((peer) => peer.online).length,
     knownPeers: peers.length,
     features: [...features],
+    brokerTime: timestampFromMs(clock.now()),
   });
 }
 

@@ -81,10 +81,11 @@ export class Machines {
     this.#guesses.note(connection);
   }
 
-  list(): StoredMachine[] {
-    return [...this.#byId.values()]
-      .map(({ stored }) => stored)
-      .toSorted((a, b) => b.createTimeMs - a.createTimeMs || (a.name < b.name ? -1 : 1));
+  list(): Machine[] {
+    return [...this.#byId.values()].toSorted(
+      ({ stored: a }, { stored: b }) =>
+        b.createTimeMs - a.createTimeMs || (a.name < b.name ? -1 : 1),
+    );
   }
 
   /** The machine of this name that is let in, else the one that was revoked. */
@@ -99,7 +100,7 @@ export class Machines {
 
   /** Makes sure that one machine more may be let in. LIMIT_REACHED. */
   requireRoom(): void {
-    const letIn = this.list().filter(isLetIn).length;
+    const letIn = this.list().filter(({ stored }) => isLetIn(stored)).length;
     if (letIn < maxMachines) return;
     throw new BrokerError(
       ErrorReason.LIMIT_REACHED,
@@ -152,11 +153,8 @@ export class Machines {
         this.#clock.after(revokedLingerMs, () => connection.close());
       }
       machine.connections.clear();
-      const revoked = this.list().filter((one) => !isLetIn(one));
-      for (const { machineId } of revoked.slice(maxRevokedMachines)) {
-        const oldest = this.#byId.get(machineId);
-        if (oldest !== undefined) await this.#forget(oldest);
-      }
+      const revoked = this.list().filter(({ stored }) => !isLetIn(stored));
+      for (const oldest of revoked.slice(maxRevokedMachines)) await this.#forget(oldest);
     });
   }
 

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { Machine } from "../../../gen/peerline/v1/machine_pb.js";
+import { visibleLine } from "../../contract/peer-text.js";
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
@@ -72,10 +73,10 @@ async function greeting(shell: Shell, machine: Machine | undefined): Promise<str
   await using operator = await connectAsOperator({ ...shell, config });
   const online = await listPeers(operator, true);
   const scope = machine === undefined ? "" : ` (scope ${scopeWord(machine.scope)})`;
-  const names = online.slice(0, maxNamesTold).map((peer) => peer.name);
+  const names = online.slice(0, maxNamesTold).map((peer) => visibleLine(peer.name));
   const more = online.length > names.length ? ` and ${online.length - names.length} more` : "";
   return [
-    `Joined the broker at ${config.endpoint} as ${machine?.name ?? "this machine"}${scope}.`,
+    `Joined the broker at ${config.endpoint} as ${visibleLine(machine?.name ?? "this machine")}${scope}.`,
     online.length === 0 ? "Nobody is online there." : `Online there: ${names.join(", ")}${more}.`,
   ];
 }

@@ -1,3 +1,4 @@
+import { visibleLine } from "../../contract/peer-text.js";
 import { homePath } from "../../endpoint/config.js";
 import { forgetJoinedBroker, readJoinedBroker } from "../../endpoint/joined-broker.js";
 import { formatEndpoint } from "../../endpoint/endpoint.js";
@@ -39,7 +40,7 @@ async function leave({ out, notes }: Shell): Promise<void> {
     const why = error instanceof Error ? error.message : String(error);
     if (!isKnown)
       await notes.lines(
-        `${where} was not told (${why}) Run \`peerline machines revoke ${joined.machine}\` there.`,
+        `${where} was not told (${why}) Run \`peerline machines revoke ${visibleLine(joined.machine)}\` there.`,
       );
   }
   await out.lines(`Left the broker at ${where}: agents of this home use its own again.`);

@@ -1,5 +1,6 @@
 import { toJson } from "@bufbuild/protobuf";
 import { ListMachinesResponseSchema } from "../../../gen/peerline/v1/broker_service_pb.js";
+import { visibleLine } from "../../contract/peer-text.js";
 import { systemClock } from "../../clock.js";
 import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
@@ -49,5 +50,5 @@ async function revoke(shell: Shell, name: string): Promise<void> {
   const options = { timeoutMs: callTimeoutMs };
   const { machine, endedSessions } = await operator.client.revokeMachine({ name }, options);
   const ended = count(endedSessions, "session");
-  await shell.out.lines(`${machine?.name ?? name} is let in no more; ${ended} ended.`);
+  await shell.out.lines(`${visibleLine(machine?.name ?? name)} is let in no more; ${ended} ended.`);
 }

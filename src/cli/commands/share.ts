@@ -1,17 +1,24 @@
 import { hostname, networkInterfaces } from "node:os";
+import { toJson } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  ListMachinesResponseSchema,
+  type ListMachinesResponse,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
 import { MachineScope, type Listener } from "../../../gen/peerline/v1/machine_pb.js";
 import { formatJoinLine } from "../../contract/machines.js";
 import { systemClock } from "../../clock.js";
 import { readShareSettings, type ShareSettings } from "../../endpoint/broker-settings.js";
 import { readConfig, type Config } from "../../endpoint/config.js";
-import { readAddress, type Address } from "../../endpoint/endpoint.js";
+import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { formatAddress, readAddress, type Address } from "../../endpoint/endpoint.js";
 import { openHome, settingsPathIn } from "../../endpoint/home.js";
 import { setShareSettings } from "../../endpoint/share-settings.js";
-import { CliError } from "../failure.js";
+import { CliError, ExitCode } from "../failure.js";
 import { callTimeoutMs, maxEnrolmentSpanMs } from "../limits.js";
 import { connectAsOperator, type Operator } from "../operator.js";
-import { clockTime, count, span } from "../print/words.js";
+import { sharingLines } from "../print/sharing-lines.js";
+import { clockTime } from "../print/words.js";
 import { readSpan, type Define, type Shell } from "../shell.js";
 
 interface ShareOptions {
@@ -21,6 +28,7 @@ interface ShareOptions {
   readonly address?: Address;
   readonly listen?: Address;
   readonly status?: true;
+  readonly json?: true;
   readonly off?: true;
 }
 
@@ -55,6 +63,10 @@ export const define: Define = (command, shell) => {
       MachineScope.AGENT,
     )
     .option("--status", "say who listens where, and make no line")
+    .option(
+      "--json",
+      "with --status: one JSON object, with the contract's ListMachinesResponse as `info`",
+    )
     .option("--off", "listen to other machines no more")
     .addHelpText(
       "after",
@@ -75,7 +87,8 @@ Examples:
 async function share(shell: Shell, options: ShareOptions): Promise<void> {
   const config = readConfig();
   requireOwnBroker(config);
-  if (options.status === true) return sayStatus(shell, config);
+  if (options.status === true) return sayStatus(shell, config, options.json ?? false);
+  if (options.json === true) throw new CliError("USAGE", "--json goes with --status.");
   const home = openHome(config.home);
   await using operator = await connectAsOperator({ ...shell, config, start: true });
   if (options.off === true) {
@@ -158,31 +171,73 @@ function requireOwnBroker({ ownsBroker, joined, endpoint }: Config): void {
   );
 }
 
-async function sayStatus(shell: Shell, config: Config): Promise<void> {
+/** Without a broker too, so that what it will do at its next start is seen. */
+async function sayStatus(shell: Shell, config: Config, json: boolean): Promise<void> {
   const settings = await readShareSettings(settingsPathIn(config.home));
-  await using operator = await connectAsOperator({ ...shell, config });
-  const options = { timeoutMs: callTimeoutMs };
-  const { listener, machines } = await operator.client.listMachines({}, options);
-  const letIn = machines.filter(({ revokeTime }) => revokeTime === undefined).length;
+  const found = await askSharing(shell, config);
+  const isRunning = !(found instanceof EndpointError);
+  if (!isRunning) shell.exitCode = ExitCode.noBroker;
+  if (json) {
+    const { listen, address } = settings ?? {};
+    await shell.out.json({
+      running: isRunning,
+      settings:
+        listen === undefined || address === undefined
+          ? null
+          : { listen: formatAddress(listen), address: formatAddress(address) },
+      ...(isRunning
+        ? { info: toJson(ListMachinesResponseSchema, found, { alwaysEmitImplicit: true }) }
+        : { problem: found.message }),
+    });
+    return;
+  }
+  if (!isRunning) {
+    const later =
+      settings === undefined
+        ? "It is not shared: `peerline share` starts it, and has it listen to other machines."
+        : `Once an agent or \`peerline share\` starts it, it listens on ${formatAddress(settings.listen)}.`;
+    await shell.out.lines(found.message, later);
+    return;
+  }
   await shell.out.lines(
-    ...listenerLines(listener, settings !== undefined),
-    `${count(letIn, "machine")} let in; \`peerline machines\` lists them.`,
+    ...trouble(settings, found.listener),
+    ...sharingLines(found, shell.out, systemClock.now()),
   );
 }
 
-function listenerLines(listener: Listener | undefined, isSet: boolean): string[] {
-  if (listener === undefined) {
-    const why = isSet
-      ? "broker.toml says otherwise, and the broker's log says why: `peerline share` tries again"
-      : "`peerline share` has it listen to other machines";
-    return [`The broker listens on its socket alone: ${why}.`];
+async function askSharing(
+  shell: Shell,
+  config: Config,
+): Promise<ListMachinesResponse | EndpointError> {
+  try {
+    await using operator = await connectAsOperator({ ...shell, config });
+    return await operator.client.listMachines({}, { timeoutMs: callTimeoutMs });
+  } catch (error) {
+    if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") return error;
+    throw error;
   }
-  const { address, advertisedAddress, caSha256, certificateExpireTime } = listener;
-  const endMs = certificateExpireTime === undefined ? 0 : timestampMs(certificateExpireTime);
-  return [
-    `The broker listens on ${address} over TLS 1.3; other machines reach it at ${advertisedAddress}.`,
-    `Its certificate is good for ${span(Math.max(0, endMs - systemClock.now()))} and renews itself; sha256:${caSha256}`,
-  ];
+}
+
+/** What the broker does otherwise than the settings say. */
+function trouble(settings: ShareSettings | undefined, listener: Listener | undefined): string[] {
+  if (settings === undefined) {
+    return listener === undefined
+      ? [
+          "The broker listens on its socket alone: `peerline share` has it listen to other machines.",
+        ]
+      : ["broker.toml says nothing of this any more: `peerline share --off` ends it now."];
+  }
+  const listen = formatAddress(settings.listen);
+  if (listener === undefined) {
+    return [
+      `The broker should listen on ${listen}, and does not: its log says why, and \`peerline share\` tries again.`,
+    ];
+  }
+  const isAsSet =
+    listener.address === listen && listener.advertisedAddress === formatAddress(settings.address);
+  return isAsSet
+    ? []
+    : ["broker.toml was changed since: `peerline share` has the broker follow it."];
 }
 
 function readOwnAddress(option: string): (text: string) => Address {

@@ -12,14 +12,15 @@ export function machineLines(
   nowMs: number,
 ): string[] {
   const rows = machines.map((machine) => {
-    const { name, scope, lastUseTime, lastUseAddress, revokeTime } = machine;
+    const { name, scope, lastUseTime, lastUseAddress, revokeTime, connections } = machine;
     const isRevoked = revokeTime !== undefined;
     const usedMs = lastUseTime === undefined ? nowMs : timestampMs(lastUseTime);
-    const state = isRevoked ? `revoked ${relativeTime(timestampMs(revokeTime), nowMs)}` : "let in";
+    const letIn = connections > 0 ? "connected" : "away";
+    const state = isRevoked ? `revoked ${relativeTime(timestampMs(revokeTime), nowMs)}` : letIn;
     return [
       visibleLine(name),
       scopeWord(scope),
-      isRevoked ? color.dim(state) : color.green(state),
+      connections > 0 ? color.green(state) : color.dim(state),
       relativeTime(usedMs, nowMs),
       visibleLine(lastUseAddress) || "-",
     ];

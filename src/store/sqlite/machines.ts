@@ -1,4 +1,4 @@
-import { type EnrolmentUse, StoreError } from "../../broker/store.js";
+import { type EnrolmentUse, type StoredEnrolment, StoreError } from "../../broker/store.js";
 import { enrolmentMemoryMs } from "../limits.js";
 import { isIntact } from "./damage/checksums.js";
 import type { MachineRow, Operations } from "./operations.js";
@@ -13,7 +13,12 @@ import { machineTable } from "./tables.js";
 
 type MachineOperations = Pick<
   Operations,
-  "loadMachines" | "putMachine" | "removeMachine" | "createEnrolment" | "useEnrolment"
+  | "loadMachines"
+  | "putMachine"
+  | "removeMachine"
+  | "createEnrolment"
+  | "listEnrolments"
+  | "useEnrolment"
 >;
 
 /** @param tell hears of each machine that is found damaged. */
@@ -40,14 +45,12 @@ export function machineOperations(
   const insertEnrolment = statements.prepare(
     "INSERT OR REPLACE INTO enrolment VALUES (:tokenHash, :scope, :usesLeft, :expireTimeMs)",
   );
-  const enrolmentOf = statements.prepare<{
-    scope: number;
-    usesLeft: number;
-    expireTimeMs: number;
-  }>(
-    `SELECT ${readInteger("scope")} AS scope, ${readInteger("uses_left")} AS usesLeft,
-    ${readInteger("expire_time_ms")} AS expireTimeMs
-    FROM enrolment WHERE token_hash = :tokenHash`,
+  const enrolmentOf = statements.prepare<Omit<StoredEnrolment, "tokenHash">>(
+    `SELECT ${enrolmentColumns} FROM enrolment WHERE token_hash = :tokenHash`,
+  );
+  const openEnrolments = statements.prepare<StoredEnrolment>(
+    `SELECT token_hash AS tokenHash, ${enrolmentColumns} FROM enrolment
+    WHERE uses_left > 0 AND expire_time_ms > :nowMs ORDER BY expire_time_ms, token_hash`,
   );
   const takeUse = statements.prepare(
     "UPDATE enrolment SET uses_left = uses_left - 1 WHERE token_hash = :tokenHash",
@@ -83,6 +86,8 @@ export function machineOperations(
       return true;
     },
 
+    listEnrolments: (nowMs) => openEnrolments.all({ nowMs }),
+
     useEnrolment(tokenHash, nowMs): EnrolmentUse {
       const found = enrolmentOf.one({ tokenHash });
       if (found === undefined) return { state: "unknown" };
@@ -101,6 +106,9 @@ export function machineOperations(
     return undefined;
   }
 }
+
+const enrolmentColumns = `${readInteger("scope")} AS scope, ${readInteger("uses_left")} AS usesLeft,
+  ${readInteger("expire_time_ms")} AS expireTimeMs`;
 
 export function machineById(statements: Statements): Statement<ReadMachine> {
   return statements.prepare(`${machineSelect} WHERE c.machine_id = :machineId`);

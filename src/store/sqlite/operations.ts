@@ -46,6 +46,7 @@ export interface Operations {
   putMachine(machine: MachineRow): void;
   removeMachine(machineId: string): void;
   createEnrolment(enrolment: StoredEnrolment, maximum: number, nowMs: number): boolean;
+  listEnrolments(nowMs: number): StoredEnrolment[];
   useEnrolment(tokenHash: string, nowMs: number): EnrolmentUse;
 
   listOpen(peerId: string, limit: number): number[];

@@ -119,6 +119,7 @@ function storeOn(parts: {
     removeMachine: (machineId) => calls.call("removeMachine", machineId),
     createEnrolment: (enrolment, maximum) =>
       calls.call("createEnrolment", enrolment, maximum, clock.now()),
+    listEnrolments: () => calls.call("listEnrolments", clock.now()),
     useEnrolment: (tokenHash) => calls.call("useEnrolment", tokenHash, clock.now()),
 
     listOpen: async ({ peerId, limit }) =>

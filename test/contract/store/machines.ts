@@ -80,6 +80,23 @@ export function defineMachineContract(technology: StoreTechnology): void {
       expect(await store.useEnrolment("more")).toEqual({ state: "unknown" });
     });
 
+    test("are told who may still enrol, the first to end first, without what was used or has ended", async () => {
+      const { store, clock } = await openStore(technology);
+      const token = (tokenHash: string, endInMs: number, usesLeft = 1) => ({
+        tokenHash,
+        scope: MachineScope.AGENT,
+        usesLeft,
+        expireTimeMs: clock.now() + endInMs,
+      });
+      const [late, soon] = [token("ab", 2000, 3), token("cd", 1000)];
+      for (const one of [late, soon, token("ef", -1), token("01", 500)]) {
+        await store.createEnrolment(one, 8);
+      }
+      await store.useEnrolment("ab");
+      await store.useEnrolment("01");
+      expect(await store.listEnrolments()).toEqual([soon, { ...late, usesLeft: 2 }]);
+    });
+
     testReopened(technology, "and their tokens outlive the store", async () => {
       const { store, clock, reopen } = await openStore(technology);
       await store.putMachine(machine("desktop"));

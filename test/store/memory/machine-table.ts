@@ -47,6 +47,12 @@ export class MachineTable {
     return true;
   }
 
+  listEnrolments(nowMs: number): StoredEnrolment[] {
+    return [...this.#enrolments.values()]
+      .filter(({ usesLeft, expireTimeMs }) => usesLeft > 0 && expireTimeMs > nowMs)
+      .toSorted((a, b) => a.expireTimeMs - b.expireTimeMs || (a.tokenHash < b.tokenHash ? -1 : 1));
+  }
+
   useEnrolment(tokenHash: string, nowMs: number): EnrolmentUse {
     const found = this.#enrolments.get(tokenHash);
     if (found === undefined) return { state: "unknown" };

@@ -67,6 +67,7 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
     removeMachine: (machineId) => perform(() => machines.remove(machineId)),
     createEnrolment: (enrolment, maximum) =>
       perform(() => machines.createEnrolment(enrolment, maximum, clock.now())),
+    listEnrolments: () => perform(() => machines.listEnrolments(clock.now())),
     useEnrolment: (tokenHash) => perform(() => machines.useEnrolment(tokenHash, clock.now())),
 
     listOpen: ({ peerId, limit }) =>
