@@ -10,7 +10,7 @@ import { readBrokerSettings } from "../endpoint/broker-settings.js";
 import { openOperatorToken } from "../endpoint/secrets.js";
 import { VERSION } from "../endpoint/version.js";
 import { createHealth } from "../rpc/health.js";
-import { maxConnections } from "../rpc/limits.js";
+import { maxConnections, tlsKeepaliveTimeMs } from "../rpc/limits.js";
 import { reflectionServices } from "../rpc/reflection.js";
 import { createServer, type Admit } from "../rpc/server.js";
 import { storeLimitsOf } from "../store/limits.js";
@@ -56,7 +56,10 @@ export async function serveBroker(options: {
     home,
     logger,
     open: () =>
-      openServer({ connections: Math.min(maxTlsConnections, connectionsThatFit()) }, broker.admit),
+      openServer(
+        { connections: Math.min(maxTlsConnections, connectionsThatFit()) },
+        { admit: broker.admit, keepaliveTimeMs: tlsKeepaliveTimeMs },
+      ),
     accepts: (address) => broker.accepts(address),
   });
   const broker: Broker = await createBroker({
@@ -70,14 +73,17 @@ export async function serveBroker(options: {
     listeners: tls,
   });
   const health = createHealth();
-  const openServer = (bounds: { connections: number }, admit?: Admit) =>
+  const openServer = (
+    bounds: { connections: number },
+    forMachines: { admit?: Admit; keepaliveTimeMs?: number } = {},
+  ) =>
     createServer({
       services: [broker.service, health.service, ...reflectionServices([BrokerService, Health])],
       onDefect: (error, method) => logger.error({ err: error, method }, "a handler failed"),
       describe: describeFault,
       onBound: (words) => logger.warn({}, words),
       bounds,
-      ...(admit === undefined ? {} : { admit }),
+      ...forMachines,
     });
   const server = openServer({ connections: connectionsThatFit() });
 

@@ -7,6 +7,7 @@ import {
   maxMessageBytes,
   maxReconnectDelayMs,
   minReconnectDelayMs,
+  tlsKeepaliveTimeMs,
 } from "./limits.js";
 import { fromStatus } from "./status.js";
 import { tlsChannel, type TlsClient } from "./tls-client.js";
@@ -33,7 +34,7 @@ export class Channel implements Disposable {
       ...secured.options,
       "grpc.max_send_message_length": maxMessageBytes,
       "grpc.max_receive_message_length": maxMessageBytes,
-      "grpc.keepalive_time_ms": keepaliveTimeMs,
+      "grpc.keepalive_time_ms": tls === undefined ? keepaliveTimeMs : tlsKeepaliveTimeMs,
       "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
       "grpc.initial_reconnect_backoff_ms": minReconnectDelayMs,
       "grpc.max_reconnect_backoff_ms": maxReconnectDelayMs,

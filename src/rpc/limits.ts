@@ -17,7 +17,13 @@ export const maxTimeoutMs = 2 ** 31 - 1;
 /** Silence on a connection after which it is asked whether it is alive, in milliseconds. */
 export const keepaliveTimeMs = 30_000;
 
-/** How long the answer may take before the connection counts as lost, in milliseconds. */
+/**
+ * The same over TLS. A link that is cut, or a computer that sleeps, is silence, and each call waits in it: the two
+ * sides know within 20 seconds. A socket's other end is a process of this machine, whose end is heard at once.
+ */
+export const tlsKeepaliveTimeMs = 10_000;
+
+/** How long the answer may take before the connection counts as lost, in milliseconds: 64 KiB may be before it. */
 export const keepaliveTimeoutMs = 10_000;
 
 /** First and longest pause between two attempts to connect, in milliseconds. */

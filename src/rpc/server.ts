@@ -144,6 +144,7 @@ export class HelperStreams {
 
 /**
  * @param options.onDefect hears of every error of a handler that is no RpcError; its caller hears a bare INTERNAL.
+ * @param options.keepaliveTimeMs of silence after which a client is asked whether it is alive. Default: for a socket.
  * @param options.onBound hears when clients have more open than they may, at most twice in `stuckMs` of each bound.
  */
 export function createServer(options: {
@@ -151,6 +152,7 @@ export function createServer(options: {
   onDefect: OnDefect;
   /** What may be written and not taken by its readers, over all calls, in bytes. Default: `maxUnreadBytes`. */
   maxUnreadBytes?: number;
+  keepaliveTimeMs?: number;
   onBound?: OnBound;
   /** Says why a call failed that no handler refused. Default: without details. */
   describe?: DescribeFault;
@@ -181,7 +183,7 @@ export function createServer(options: {
     "grpc.max_send_message_length": maxMessageBytes,
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_concurrent_streams": maxCallsOfConnection,
-    "grpc.keepalive_time_ms": keepaliveTimeMs,
+    "grpc.keepalive_time_ms": options.keepaliveTimeMs ?? keepaliveTimeMs,
     "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
     interceptors: [noteCallStream(open, describe), ignoreCancelledCalls],
     // Channelz stays on: without it forceShutdown of grpc-js 1.14 finds no connection to close.

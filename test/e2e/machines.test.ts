@@ -9,6 +9,7 @@ import { machineHeader } from "../../src/contract/machines.js";
 import type { Agent } from "../mcp/agent.js";
 import { TestHome } from "../mcp/test-home.js";
 import { eventually, newSecret, reasonOf } from "../support/test-broker.js";
+import { Dialogue } from "./dialogue.js";
 import { Operator } from "./operator.js";
 import { commandOf, credentialOf, SharedHome, tryCommand } from "./shared-home.js";
 
@@ -35,36 +36,13 @@ describe("two machines", () => {
     await eventually(async () => expect(await namesSeenBy(web)).toContain("api"));
     expect(await namesSeenBy(api)).toContain("web");
 
-    const heard: Record<string, Shown[]> = { api: [], web: [] };
-    const sent: Record<string, string[]> = { api: [], web: [] };
-    const hear = async (): Promise<void> => {
-      heard["api"]?.push(...(await shownTo(api)));
-      heard["web"]?.push(...(await shownTo(web)));
-    };
+    const dialogue = new Dialogue({ api, web });
     for (let round = 0; round < 4; round++) {
-      for (const [from, to] of [
-        [api, "web"],
-        [web, "api"],
-      ] as const) {
-        const text = `round ${round} to ${to}`;
-        await from.facts("send_message", { to, message: text });
-        sent[to]?.push(text);
-      }
+      await dialogue.round(`round ${round}`);
       if (round === 1) await laptop.killBroker("SIGKILL");
-      await hear();
+      await dialogue.hear();
     }
-    await eventually(async () => {
-      await hear();
-      for (const [name, texts] of Object.entries(sent)) {
-        const shown = heard[name] ?? [];
-        expect(new Set(shown.map(({ text }) => text))).toEqual(new Set(texts));
-        const again = shown.filter(
-          ({ text, redelivered }, index) =>
-            redelivered !== true && shown.findIndex((one) => one.text === text) < index,
-        );
-        expect(again).toEqual([]);
-      }
-    });
+    await dialogue.isWhole();
     // The joined home never began a broker of its own.
     expect(existsSync(join(desktop.path, "peerline.db"))).toBe(false);
     const { stdout } = await laptop.command("machines");
@@ -217,20 +195,6 @@ test("no token or credential is in an argument, a log or a file of another", asy
 async function namesSeenBy(agent: Agent): Promise<string[]> {
   const { peers } = (await agent.facts("list_peers")) as { peers: { name: string }[] };
   return peers.map(({ name }) => name);
-}
-
-interface Shown {
-  readonly text: string;
-  /** It may have been shown before. */
-  readonly redelivered?: boolean;
-}
-
-/** While the broker is away, an agent of another machine is told so at once. */
-async function shownTo(agent: Agent): Promise<Shown[]> {
-  return eventually(async () => {
-    const { messages } = await agent.facts("get_messages", { wait_ms: 300 });
-    return messages as Shown[];
-  });
 }
 
 async function refusal(...args: string[]): Promise<string> {
