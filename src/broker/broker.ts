@@ -45,15 +45,21 @@ export async function createBroker(options: {
   version: string;
   operatorToken: string;
   onStop: () => void;
+  /** What the machine calls itself that it runs on. Default: nothing. */
+  host?: string;
   /** What the operator has set, except what the store keeps. Default: the usual values. */
   settings?: BrokerSettings;
   /** Where it answers other machines. Default: nowhere. */
   listeners?: Listeners;
 }): Promise<Broker> {
   const { store, clock, log, version, operatorToken, settings = usualSettings } = options;
-  const { listeners = noListeners } = options;
+  const { listeners = noListeners, host = "" } = options;
   const directory = await Directory.load(store, clock);
-  const machines = await Machines.load({ store, clock, log });
+  const localHosts = (): string[] =>
+    [host, "localhost", ...[...directory.peers()].map(({ stored }) => stored.profile.host)].filter(
+      (name) => name !== "",
+    );
+  const machines = await Machines.load({ store, clock, log, localHosts });
   const sessions = new Sessions({ directory, clock, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });

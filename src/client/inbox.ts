@@ -14,6 +14,8 @@ export interface HeldMessage {
   readonly delivery: Delivery;
   /** What the sender is called now, as far as the broker has told; it may differ from `message.from`. */
   senderName: string;
+  /** The host of the sender, where that is another than this client's; empty otherwise. */
+  readonly senderHost: string;
   /** Milliseconds since the Unix epoch, by the broker's clock. */
   expiresAtMs: number;
   /** Names its newest delivery. */
@@ -26,13 +28,14 @@ export interface HeldMessage {
 
 /** Holds what a delivery brings; undefined for one without a message, which no broker sends. */
 export function holdMessage(delivery: Delivery): HeldMessage | undefined {
-  const { message, deliveryId, redelivered, sender } = delivery;
+  const { message, deliveryId, redelivered, sender, senderHost } = delivery;
   if (message === undefined) return undefined;
   return {
     key: `${message.from?.peerId}/${message.messageId}`,
     message,
     delivery,
     senderName: sender?.name ?? message.from?.name ?? "",
+    senderHost,
     expiresAtMs: message.expireTime ? timestampMs(message.expireTime) : Number.POSITIVE_INFINITY,
     deliveryId,
     redelivered,
@@ -45,7 +48,11 @@ export interface Unread {
   readonly count: number;
   /** Names, oldest message first. */
   readonly senders: readonly string[];
+  /** By name, the hosts of those that are on another than this client; absent where none is. */
+  readonly hosts?: ReadonlyMap<string, string> | undefined;
 }
+
+const nothing: Unread = { count: 0, senders: [] };
 
 /**
  * Messages that were delivered and not yet shown, oldest first. The broker bounds them by the credit
@@ -56,7 +63,7 @@ export class Inbox {
   readonly #onExpired: (held: HeldMessage) => void;
   readonly #changes = new Pulse();
   #messages: HeldMessage[] = [];
-  #backlog: Unread = { count: 0, senders: [] };
+  #backlog: Unread = nothing;
   #expiry: Disposable | undefined;
 
   constructor(options: { clock: Clock; onExpired: (held: HeldMessage) => void }) {
@@ -79,8 +86,9 @@ export class Inbox {
 
   /** A delivery comes. What waits at the broker comes first, so it is one less, until the broker tells it anew. */
   arrives(): void {
-    const { count, senders } = this.#backlog;
-    if (count > 0) this.#backlog = { count: count - 1, senders: count === 1 ? [] : senders };
+    const { count, senders, hosts } = this.#backlog;
+    if (count === 1) this.#backlog = nothing;
+    else if (count > 1) this.#backlog = { count: count - 1, senders, hosts };
   }
 
   /** Takes messages out, to be shown. */
@@ -116,11 +124,16 @@ export class Inbox {
 
   /** @param unfinished messages that were taken out, and come back with their next part. */
   countUnread(unfinished: readonly HeldMessage[]): Unread {
-    const here = [...unfinished, ...this.list()].map(({ senderName }) => senderName);
-    const senders = new Set([...here, ...this.#backlog.senders]);
+    const here = [...unfinished, ...this.list()];
+    const { count, senders, hosts = [] } = this.#backlog;
+    const names = new Set([...here.map(({ senderName }) => senderName), ...senders]);
+    const away = here.filter(({ senderHost }) => senderHost !== "");
+    const places = away.map(({ senderName, senderHost }) => [senderName, senderHost] as const);
+    const known = new Map([...hosts, ...places]);
     return {
-      count: here.length + this.#backlog.count,
-      senders: [...senders].slice(0, maxUnreadSenders),
+      count: here.length + count,
+      senders: [...names].slice(0, maxUnreadSenders),
+      hosts: known.size === 0 ? undefined : known,
     };
   }
 
@@ -132,7 +145,7 @@ export class Inbox {
   /** Forgets everything: the mail is another peer's. */
   clear(): void {
     this.#messages = [];
-    this.#backlog = { count: 0, senders: [] };
+    this.#backlog = nothing;
     this.#expire();
     this.#changes.beat();
   }

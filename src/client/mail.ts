@@ -118,8 +118,13 @@ export class Mail {
     }
   }
 
-  tellBacklog(backlog: Backlog): void {
-    this.inbox.tellBacklog({ count: Number(backlog.unread), senders: backlog.senders });
+  tellBacklog({ unread, senders, senderHosts }: Backlog): void {
+    const hosts = senders.map((name, index) => [name, senderHosts[index] ?? ""] as const);
+    this.inbox.tellBacklog({
+      count: Number(unread),
+      senders,
+      hosts: new Map(hosts.filter(([, host]) => host !== "")),
+    });
   }
 
   #settle(held: HeldMessage): void {

@@ -20,6 +20,9 @@ export const maxClientVersionBytes = 64;
 export const maxPathBytes = 4096;
 export const maxBranchBytes = 255;
 
+/** A URL of a repository's origin, and the name that is made of it, in bytes. */
+export const maxOriginBytes = 1024;
+
 /** Peers, and messages of the history, on one page. */
 export const maxPeersPageSize = 1000;
 export const maxHistoryPageSize = 200;

@@ -41,9 +41,22 @@ export function readName(text: string): AskedName {
   };
 }
 
-/** The name in a text that names somebody; undefined for a text that is too long for a name. */
+/**
+ * The name in a text that names somebody. Undefined for a text that is too long for a name, and for one that names
+ * a host: `api@desktop` is never the peer `api-desktop`.
+ */
 export function meantName(text: string): string | undefined {
+  if (readPlace(text) !== undefined) return undefined;
   return fold(text).isCut ? undefined : readName(text).name;
+}
+
+/** The two parts of `name@host`, in lower case; undefined for a text of another form. */
+export function readPlace(text: string): { name: string; host: string } | undefined {
+  const plain = text.trim().toLowerCase();
+  // One before the name is how people write to somebody.
+  const at = plain.indexOf("@", 1);
+  if (at < 0) return undefined;
+  return { name: meantName(plain.slice(0, at)) ?? "", host: plain.slice(at + 1) };
 }
 
 /** The name with a word behind it, within the length of a name. */

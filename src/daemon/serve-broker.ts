@@ -1,4 +1,5 @@
 import { chmod, rm } from "node:fs/promises";
+import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
@@ -66,6 +67,7 @@ export async function serveBroker(options: {
     store,
     clock: systemClock,
     version: VERSION,
+    host: hostname(),
     operatorToken,
     onStop: () => askStop("StopBroker"),
     settings,

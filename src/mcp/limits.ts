@@ -58,6 +58,9 @@ export const placeDelayMs = 200;
 /** A small file of git that holds a path or the name of a branch. */
 export const maxGitFileBytes = 8 * KiB;
 
+/** Git's configuration of a repository, with a section for each branch. */
+export const maxGitConfigBytes = 256 * KiB;
+
 /** Senders named in a doorbell. */
 export const maxDoorbellNames = 4;
 

@@ -85,7 +85,12 @@ function jsonBytes(value: unknown): number {
 export interface ShownMessage {
   readonly id: string;
   /** `name` as it was; `now` what the sender is called by now, where it was renamed. */
-  readonly from: { readonly name: string; readonly now?: string | undefined };
+  readonly from: {
+    readonly name: string;
+    readonly now?: string | undefined;
+    /** Of a sender on another machine. */
+    readonly host?: string | undefined;
+  };
   readonly text?: string | undefined;
   readonly data?: unknown;
   /** Of a structure that comes in parts: a piece of its JSON. */
@@ -110,7 +115,7 @@ export function showMessage(held: HeldMessage): ShownMessage {
 
 /** The message with this much of its body. */
 export function showPart(
-  { message, redelivered, senderName }: HeldMessage,
+  { message, redelivered, senderName, senderHost }: HeldMessage,
   body: Pick<ShownMessage, "text" | "data" | "data_json" | "part">,
 ): ShownMessage {
   return {
@@ -118,6 +123,7 @@ export function showPart(
     from: {
       name: message.from?.name ?? "",
       now: senderName === message.from?.name ? undefined : senderName,
+      host: senderHost === "" ? undefined : peerText(senderHost),
     },
     ...body,
     sent_at: wireTime(message.acceptTime),

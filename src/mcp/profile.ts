@@ -9,8 +9,9 @@ import {
   maxClientVersionBytes,
   maxPathBytes,
 } from "../contract/limits.js";
+import { nameOfOrigin } from "../contract/repository.js";
 import { readRegularFile } from "../endpoint/regular-file.js";
-import { maxGitFileBytes } from "./limits.js";
+import { maxGitConfigBytes, maxGitFileBytes } from "./limits.js";
 
 /** The program that an adapter serves. */
 export interface Client {
@@ -93,8 +94,9 @@ export interface Checkout {
   /** Empty when no branch is checked out. */
   readonly branch: string;
   /**
-   * Git's common directory, which the checkouts of one repository share, with links resolved. It is what
-   * the checkout says, so only lists of peers use it. Empty if it is too long for a path.
+   * The name of the repository's origin, where it has one in a network; else git's common directory, which the
+   * checkouts of one repository share, with links resolved. It is what the checkout says, so only lists of
+   * peers use it. Empty if it is too long for a path.
    */
   readonly repository: string;
 }
@@ -105,7 +107,8 @@ export async function findCheckout(directory: string): Promise<Checkout | undefi
     const gitDirectory = await findGitDirectory(root);
     if (gitDirectory !== undefined) {
       const branch = await readBranch(gitDirectory);
-      return { root, branch, repository: await findCommonDirectory(gitDirectory) };
+      const common = await findCommonDirectory(gitDirectory);
+      return { root, branch, repository: (await readOrigin(common)) ?? common };
     }
     if (root === dirname(root)) return undefined;
   }
@@ -136,8 +139,28 @@ async function readBranch(gitDirectory: string): Promise<string> {
   return branch === ".invalid" ? "" : branch;
 }
 
+/** The name of the origin in git's configuration of a repository. What it includes from elsewhere is not read. */
+async function readOrigin(commonDirectory: string): Promise<string | undefined> {
+  if (commonDirectory === "") return undefined;
+  const config = await readText(join(commonDirectory, "config"), maxGitConfigBytes);
+  let isOrigin = false;
+  for (const line of config.split(/\r?\n/)) {
+    if (/^\s*\[/.test(line)) isOrigin = /^\s*\[remote "origin"\]/i.test(line);
+    const url = isOrigin ? /(?:^|\])\s*url\s*=\s*(.*)$/i.exec(line)?.[1] : undefined;
+    // Git fetches from the first one.
+    if (url !== undefined) return nameOfOrigin(plainValue(url));
+  }
+  return undefined;
+}
+
+/** A value without the quotes around it, and without a comment behind it. */
+function plainValue(value: string): string {
+  const [, quoted, bare = ""] = /^"([^"]*)"|^([^\s#;]*)/.exec(value) ?? [];
+  return quoted ?? bare;
+}
+
 /** What is no small file, or cannot be read, counts as empty: the checkout still is one. */
-async function readText(path: string): Promise<string> {
-  const file = await readRegularFile(path, maxGitFileBytes).catch(() => undefined);
+async function readText(path: string, maxBytes = maxGitFileBytes): Promise<string> {
+  const file = await readRegularFile(path, maxBytes).catch(() => undefined);
   return file?.bytes?.toString() ?? "";
 }

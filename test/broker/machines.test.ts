@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { PeerScope } from "../../gen/peerline/v1/broker_service_pb.js";
 import { MachineScope } from "../../gen/peerline/v1/machine_pb.js";
 import { networkOf } from "../../src/broker/machines/guesses.js";
 import { Code, hasCode } from "../../src/rpc/error.js";
@@ -58,6 +59,45 @@ test("a machine lets itself out, and no other", async () => {
   const { machines } = await operator.listMachines({});
   const letIn = machines.filter(({ revokeTime }) => revokeTime === undefined);
   expect(letIn.map(({ name }) => name)).toEqual(["second"]);
+});
+
+test("a peer over TLS is on the host that its credential names, whatever it says", async () => {
+  const { broker, client, enrol } = await startSharedBroker();
+  const api = await broker.join({ name: "api", profile: { host: "laptop.local", cwd: "/shop" } });
+  const register = async (credential: string) => {
+    const profile = { host: "laptop.local", cwd: "/shop" };
+    const request = { secret: newSecret(), name: "api", profile };
+    return client({ credential }).register(request);
+  };
+  const { peer, sessionToken: token } = await register(await enrol("desktop"));
+  expect(peer).toMatchObject({ name: "api-2", profile: { host: "desktop", cwd: "/shop" } });
+  await register(await enrol("desktop"));
+  const recipientOf = async (to: string) => {
+    const { results } = await api.client.sendMessage({ to: [to], text: `hello ${to}` });
+    return results[0]?.recipient?.name;
+  };
+  expect(await recipientOf("api@laptop")).toBe("api");
+  expect(await recipientOf("api@desktop")).toBe("api-2");
+  expect(await recipientOf("api@desktop-2")).toBe("api-3");
+  const { peers } = await api.client.listPeers({ scope: PeerScope.DIRECTORY });
+  expect(peers.map(({ name }) => name)).toEqual(["api"]);
+  const credential = await enrol("other");
+  expect(await reasonOf(client({ credential, token }).listPeers({}))).toBe("SESSION_FOREIGN");
+});
+
+test("no machine gets the name of the broker's own, or of a host whose peers come by the socket", async () => {
+  const { broker, operator, enrol } = await startSharedBroker({ host: "Laptop.example.org" });
+  await broker.join({ name: "web", profile: { host: "forwarded.lan" } });
+  for (const name of ["laptop", "LAPTOP.local", "forwarded", "localhost", "free"])
+    await enrol(name);
+  const { machines } = await operator.listMachines({});
+  expect(machines.map(({ name }) => name).toSorted()).toEqual([
+    "forwarded-2",
+    "free",
+    "laptop-2",
+    "laptop-3",
+    "localhost-2",
+  ]);
 });
 
 test("the same instance on another machine gets no session of this one's", async () => {

@@ -255,7 +255,7 @@ describe("history", () => {
 
   test("peers that say much of themselves are listed in pages that can be sent", async () => {
     const long = "x".repeat(4096);
-    const profile = { cwd: `/${long.slice(1)}`, root: long, repository: long };
+    const profile = { cwd: `/${long.slice(1)}`, root: long, repository: `/${long.slice(1)}` };
     await Promise.all(
       Array.from({ length: 100 }, (_, index) => broker.join({ name: `much-${index}`, profile })),
     );

@@ -1,8 +1,25 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readName } from "../../src/contract/names.js";
+import { meantName, readName, readPlace } from "../../src/contract/names.js";
 
 const form = /^[a-z0-9][a-z0-9._-]{0,39}$/;
+
+describe("a place", () => {
+  test.each([
+    ["api@desktop", { name: "api", host: "desktop" }],
+    [" @API@Desktop.local ", { name: "api", host: "desktop.local" }],
+    ["a@b@c", { name: "a", host: "b@c" }],
+    ["?@desktop", { name: "", host: "desktop" }],
+    ["api@", { name: "api", host: "" }],
+  ])("%j is a name and a host, and nobody's name", (text, place) => {
+    expect(readPlace(text)).toEqual(place);
+    expect(meantName(text)).toBeUndefined();
+  });
+
+  test.each(["api", "@api", "@", ""])("%j is none", (text) => {
+    expect(readPlace(text)).toBeUndefined();
+  });
+});
 
 describe("a name that is asked for", () => {
   test.each([

@@ -54,6 +54,44 @@ describe("findCheckout", () => {
     }
   });
 
+  test("clones of one origin are of one repository, whatever way they were fetched", async () => {
+    const urls = ["git@github.com:acme/shop.git", "https://me:hunter2@GitHub.com/acme/shop/"];
+    for (const [index, url] of urls.entries()) {
+      const root = join(folder, String(index));
+      await mkdir(root);
+      git(root, "init", "-b", "main");
+      git(root, "remote", "add", "upstream", "https://github.com/other/shop");
+      git(root, "remote", "add", "origin", url);
+      git(root, "commit", "--allow-empty", "-m", "first");
+      git(root, "worktree", "add", "-b", "fix", `${root}-fix`);
+      expect((await findCheckout(root))?.repository).toBe("github.com/acme/shop");
+      expect((await findCheckout(`${root}-fix`))?.repository).toBe("github.com/acme/shop");
+    }
+  });
+
+  test.each([
+    ["a quoted origin", '[remote "origin"]\n\turl = "ssh://git@host:22/a/b.git" ; x', "host/a/b"],
+    ["two origins", '[remote "origin"] url=host:a/b\r\n\turl = host:c/d', "host/a/b"],
+    [
+      "another's origin",
+      '[remote "fork"]\nurl = host:a/b\n[branch "x"]\nurl = host:c/d',
+      undefined,
+    ],
+    ["an origin on this machine", '[remote "origin"]\n\turl = /srv/git/shop.git', undefined],
+    ["an origin that is too long", `[remote "origin"]\nurl = host:${"x".repeat(5000)}`, undefined],
+    [
+      "a configuration that is too large",
+      `#${"x".repeat(300_000)}\n[remote "origin"]\nurl = host:a`,
+      undefined,
+    ],
+    ["a configuration of spaces", `[remote "origin"]\n${" ".repeat(200_000)}`, undefined],
+  ])("%s is read with care", async (_, text, name) => {
+    git(folder, "init", "-b", "main");
+    await writeFile(join(folder, ".git", "config"), text);
+    const { repository } = (await findCheckout(folder)) ?? {};
+    expect(repository).toBe(name ?? join(folder, ".git"));
+  });
+
   test("a submodule is a repository of its own", async () => {
     const [part, whole] = [join(folder, "part"), join(folder, "whole")];
     for (const path of [part, whole]) {

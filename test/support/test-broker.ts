@@ -62,6 +62,8 @@ export async function startTestBroker(
     keepStore?: boolean;
     clock?: Clock;
     settings?: BrokerSettings;
+    /** What the machine calls itself that it runs on. */
+    host?: string;
     /** Bounds of its server, where the test is to meet them. */
     server?: Pick<Parameters<typeof createServer>[0], "bounds" | "maxUnreadBytes">;
   } = {},
@@ -87,6 +89,7 @@ export async function startTestBroker(
     version: "0.0.0-test",
     operatorToken,
     onStop,
+    ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.settings === undefined ? {} : { settings: options.settings }),
   });
   const server = createServer({

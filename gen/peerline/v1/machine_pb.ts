@@ -30,7 +30,9 @@ export type Machine = Message<"peerline.v1.Machine"> & {
 
   /**
    * Set by the broker: unique among those that are let in; made of the name that the
-   * machine gave, numbered if that was taken.
+   * machine gave, numbered if that was taken. It is never the name of the broker's own
+   * machine, or the host of a peer that came by the socket. It is `Profile.host` of the
+   * machine's peers.
    *
    * @generated from field: string name = 2;
    */

@@ -145,7 +145,8 @@ export type Profile = Message<"peerline.v1.Profile"> & {
 
   /**
    * Set by the client: the machine's host name; at most 255 bytes; empty when
-   * unknown.
+   * unknown. Over TLS it is set by the broker, whatever the client says: to the name
+   * of the machine whose credential came with Register.
    *
    * @generated from field: string host = 3;
    */
@@ -185,10 +186,13 @@ export type Profile = Message<"peerline.v1.Profile"> & {
 
   /**
    * Set by the client: what the checkout at `root` shares with every other one of its
-   * repository, so that worktrees of one are known as such. It is the absolute path of
-   * git's common directory; at most 4096 bytes; empty when `root` is no checkout. A value
-   * that does not begin with a slash is reserved for names that are the same on all
-   * machines.
+   * repository; at most 4096 bytes; empty when `root` is no checkout. Clones of one
+   * origin, on any machine, share `HOST/PATH` of its URL, at most 1024 bytes:
+   * `github.com/acme/shop` for `git@github.com:acme/shop.git`. It has the host in lower
+   * case, a port only where that is not the usual one, and no scheme, user, password,
+   * query, `.git` or slash at its end. Without an origin in a network it is the absolute
+   * path of git's common directory, which worktrees share. The broker takes what is
+   * neither for empty.
    *
    * @generated from field: string repository = 8;
    */

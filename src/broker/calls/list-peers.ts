@@ -1,4 +1,5 @@
 import { maxPeersPageSize } from "../../contract/limits.js";
+import { isOriginName } from "../../contract/repository.js";
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
   GetPeerResponseSchema,
@@ -9,7 +10,7 @@ import {
   type ListPeersRequest,
   type ListPeersResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
-import { PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { PeerSchema, type Peer, type Profile } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Core } from "../core.js";
 import type { PeerRecord } from "../peers/directory.js";
 import { invalidField } from "../fields.js";
@@ -72,6 +73,8 @@ export function scopeFilter(caller: Credential, scope: PeerScope): (peer: PeerRe
     throw invalidField("scope", "scope: the operator has no profile: ask for PEER_SCOPE_ALL");
   }
   const own = caller.session.peer.stored.profile;
+  const isClone = ({ repository }: Profile): boolean =>
+    scope === PeerScope.REPOSITORY && isOriginName(repository) && repository === own.repository;
   const properties = propertiesOf[scope].filter((property) => own[property] !== "");
   if (properties.length === 0) {
     throw invalidField(
@@ -80,10 +83,12 @@ export function scopeFilter(caller: Credential, scope: PeerScope): (peer: PeerRe
     );
   }
   return ({ stored: { profile } }) =>
-    profile.host === own.host && properties.some((property) => profile[property] === own[property]);
+    isClone(profile) ||
+    (profile.host === own.host &&
+      properties.some((property) => profile[property] === own[property]));
 }
 
-/** What the peers of a scope have in common: one of these is enough. */
+/** What the peers of a scope have in common on one host: one of these is enough. */
 const propertiesOf = {
   [PeerScope.MACHINE]: ["host"],
   [PeerScope.DIRECTORY]: ["cwd"],

@@ -56,7 +56,7 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     register: async (request, context) => {
       const machine = core.machines.callerOf(context)?.stored;
       if (machine?.scope === MachineScope.OBSERVE) throw readsOnly();
-      return core.registrar.register(request, context, machine?.machineId);
+      return core.registrar.register(request, context, machine);
     },
     unregister: async (_request, context) => {
       core.sessions.close(

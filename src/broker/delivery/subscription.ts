@@ -23,7 +23,7 @@ import { Leases } from "./leases.js";
 import { maxAheadBytes, maxDeliveryAttempts } from "../limits.js";
 import type { Receipts } from "./receipts.js";
 import type { Session, SessionStream } from "../peers/sessions.js";
-import type { QueuedMessage, QueueReader, Store } from "../store.js";
+import type { QueuedMessage, QueueReader, Store, StoredPeer } from "../store.js";
 
 type Event = MessageInitShape<typeof SubscribeResponseSchema>;
 
@@ -39,7 +39,7 @@ export type Unconfirmed = Map<bigint, string>;
  */
 export class Subscription implements SessionStream {
   readonly #session: Session;
-  readonly #nameOf: (peerId: string) => string | undefined;
+  readonly #peerOf: (peerId: string) => StoredPeer | undefined;
   readonly #receipts: Receipts;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
@@ -67,11 +67,11 @@ export class Subscription implements SessionStream {
     log: BrokerLog;
     credit: { messages: number; bytes: number };
     unconfirmed: Unconfirmed;
-    /** What a peer is called now; undefined where it is gone. */
-    nameOf: (peerId: string) => string | undefined;
+    /** A peer as it is now; undefined where it is gone. */
+    peerOf: (peerId: string) => StoredPeer | undefined;
   }) {
     this.#session = options.session;
-    this.#nameOf = options.nameOf;
+    this.#peerOf = options.peerOf;
     this.#receipts = options.receipts;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -293,10 +293,20 @@ export class Subscription implements SessionStream {
     this.#emit({ event: { case: "delivery", value } });
   }
 
-  #presentSender({ from }: Message): { sender?: PeerRef } {
-    const name = from === undefined ? undefined : this.#nameOf(from.peerId);
-    if (from === undefined || name === undefined || name === from.name) return {};
-    return { sender: create(PeerRefSchema, { peerId: from.peerId, name }) };
+  #presentSender({ from }: Message): { sender?: PeerRef; senderHost?: string } {
+    const peer = from && this.#peerOf(from.peerId);
+    if (from === undefined || peer === undefined) return {};
+    const { peerId, name } = peer;
+    return {
+      senderHost: this.#hostElsewhere(peer),
+      ...(name === from.name ? {} : { sender: create(PeerRefSchema, { peerId, name }) }),
+    };
+  }
+
+  /** The host of a peer that is not on the reader's; empty otherwise. */
+  #hostElsewhere(peer: StoredPeer | undefined): string {
+    const { host = "" } = peer?.profile ?? {};
+    return host === this.#session.peer.stored.profile.host ? "" : host;
   }
 
   /**
@@ -318,13 +328,16 @@ export class Subscription implements SessionStream {
       ? { unread: 0, senders: [] }
       : await translateStoreErrors(() => this.#reader.backlog());
     const { unread } = backlog;
-    const senders = backlog.senders.map(({ peerId, name }) => this.#nameOf(peerId) ?? name);
-    const told = [unread, ...senders].join(" ");
+    const peers = backlog.senders.map(({ peerId }) => this.#peerOf(peerId));
+    const senders = backlog.senders.map(({ name }, index) => peers[index]?.name ?? name);
+    const senderHosts = peers.map((peer) => this.#hostElsewhere(peer));
+    const told = unread === 0 ? "0" : [unread, ...senders, ...senderHosts].join(" ");
     if (told === this.#toldBacklog || this.#isEnded) return;
     this.#toldBacklog = told;
     // A reader that lags needs the newest only.
     if (this.#outbox.at(-1)?.event?.case === "backlog") this.#outbox.pop();
-    this.#emit({ event: { case: "backlog", value: { unread: BigInt(unread), senders } } });
+    const value = { unread: BigInt(unread), senders, senderHosts };
+    this.#emit({ event: { case: "backlog", value } });
   }
 
   #emit(event: Event): void {

@@ -53,7 +53,7 @@ export class Subscriptions {
       session,
       credit,
       unconfirmed: this.#unconfirmedOf(peerId),
-      nameOf: (id) => this.#core.directory.get(id)?.stored.name,
+      peerOf: (id) => this.#core.directory.get(id)?.stored,
     });
     this.#core.sessions.attach(session, subscription, reach);
     this.#open.set(peerId, subscription);

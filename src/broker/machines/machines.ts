@@ -13,6 +13,14 @@ import { sha256 } from "../peers/sessions.js";
 import type { Store, StoredMachine } from "../store.js";
 import { Guesses } from "./guesses.js";
 
+interface Parts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: BrokerLog;
+  /** Hosts of the peers that come by the broker's socket, its own first: no other machine gets such a name. */
+  readonly localHosts: () => Iterable<string>;
+}
+
 /** A machine, let in or revoked. */
 export interface Machine {
   stored: StoredMachine;
@@ -37,6 +45,7 @@ export class Machines {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
+  readonly #localHosts: () => Iterable<string>;
   readonly #guesses: Guesses;
   readonly #byId = new Map<string, Machine>();
   readonly #byCredential = new Map<string, Machine>();
@@ -44,16 +53,17 @@ export class Machines {
   /** One change after the other. */
   #changing: Promise<unknown> = Promise.resolve();
 
-  static async load(parts: { store: Store; clock: Clock; log: BrokerLog }): Promise<Machines> {
+  static async load(parts: Parts): Promise<Machines> {
     const machines = new Machines(parts);
     for (const stored of await parts.store.loadMachines()) machines.#add(stored);
     return machines;
   }
 
-  private constructor({ store, clock, log }: { store: Store; clock: Clock; log: BrokerLog }) {
+  private constructor({ store, clock, log, localHosts }: Parts) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
+    this.#localHosts = localHosts;
     this.#guesses = new Guesses(clock);
   }
 
@@ -201,10 +211,14 @@ export class Machines {
 
   #freeName(host: string): string {
     // A machine is no agent: what is reserved for people and programs is no name of it either.
-    const baseName = automaticName(host.split(".")[0] ?? "", PeerKind.PROGRAM);
+    const baseName = shortHost(host);
+    const known = new Set(this.list().map(({ stored }) => stored.name));
+    // A peer of a known machine has that machine's name for its host.
+    const local = new Set([...this.#localHosts()].map(shortHost).filter((one) => !known.has(one)));
     for (let number = 1; ; number++) {
       const name = numberedName(baseName, number);
       const owner = this.named(name);
+      if (local.has(name)) continue;
       if (owner === undefined || !isLetIn(owner.stored)) return name;
     }
   }
@@ -232,6 +246,11 @@ export class Machines {
     this.#changing = changed.catch(() => {});
     return changed;
   }
+}
+
+/** The first part of a host's name, in the form of a name. */
+function shortHost(host: string): string {
+  return automaticName(host.split(".")[0] ?? "", PeerKind.PROGRAM);
 }
 
 export function isLetIn({ revokeTimeMs }: StoredMachine): boolean {

@@ -7,10 +7,10 @@ import { PeerSchema, Reach, type Peer } from "../../../gen/peerline/v1/peer_pb.j
 import type { Clock } from "../../clock.js";
 import type { Connection } from "../../rpc/server.js";
 import { isIdEnd } from "../../contract/ids.js";
-import { meansEverybody, meantName, seeNames } from "../../contract/names.js";
+import { meansEverybody, meantName, readPlace, seeNames } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import { maxFormerNames, maxNamesTold } from "../limits.js";
-import { PeerNames } from "./names.js";
+import { numberedName, PeerNames } from "./names.js";
 import type { Store, StoredPeer } from "../store.js";
 
 /** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
@@ -76,15 +76,14 @@ export class Directory {
   }
 
   /**
-   * Every peer that `wanted` fits. A name, `name@host` or whole id fits one peer; the end of an id may fit several.
+   * Every peer that `wanted` fits. A name or whole id fits one peer; `name@host` and the end of an id may fit several.
    */
   find(wanted: string): PeerRecord[] {
     const text = wanted.trim().toLowerCase();
-    const named =
-      this.names.get(text) ??
-      this.#byHost(text) ??
-      // In any form in which somebody may write a name.
-      this.names.get(meantName(text) ?? "");
+    const place = readPlace(text);
+    if (place !== undefined) return this.#atHost(place);
+    // Else in any form in which somebody may write a name.
+    const named = this.names.get(text) ?? this.names.get(meantName(text) ?? "");
     return named === undefined ? this.#byIdEnd(text) : [named];
   }
 
@@ -112,9 +111,12 @@ export class Directory {
         { metadata: { field, candidates: names.join(",") } },
       );
     }
-    const [former] = this.names.formerOwners(meantName(text) ?? "");
+    const place = readPlace(text);
+    const former = this.names
+      .formerOwners(place?.name ?? meantName(text) ?? "")
+      .find((peer) => place === undefined || isOn(peer, place.host));
     if (former !== undefined) throw renamed(field, shown(text), former);
-    const near = meansEverybody(text) ? [] : this.names.near(text);
+    const near = meansEverybody(text) ? [] : this.#near(place?.name ?? text);
     let fix: string = seeNames;
     if (meansEverybody(text)) fix = "name each recipient";
     else if (near.length > 0) fix = `did you mean ${near.join(", ")}?`;
@@ -246,11 +248,40 @@ export class Directory {
     return isRemoved;
   }
 
-  #byHost(text: string): PeerRecord | undefined {
-    const at = text.indexOf("@");
-    if (at < 0) return undefined;
-    const peer = this.names.get(text.slice(0, at));
-    return peer?.stored.profile.host.toLowerCase() === text.slice(at + 1) ? peer : undefined;
+  /**
+   * The peers that `name@host` fits:
+   *
+   * 1. the peer of that name, if it is on that host;
+   * 2. else those on that host that asked for the name, and got a number because it was taken.
+   *
+   * A host is meant by its whole name, else by the first part of it.
+   */
+  #atHost({ name, host }: { name: string; host: string }): PeerRecord[] {
+    const named = this.names.get(name);
+    const asking = this.#askingFor(name);
+    for (const isThere of [isOn, isOnShort]) {
+      if (named !== undefined && isThere(named, host)) return [named];
+      const found = asking.filter((peer) => isThere(peer, host));
+      if (found.length > 0) return found;
+    }
+    return [];
+  }
+
+  /** The peers that have a number behind this name because it was another's. */
+  #askingFor(name: string): PeerRecord[] {
+    if (name === "") return [];
+    return [...this.#byId.values()].filter(
+      ({ stored }) =>
+        stored.number > 1 &&
+        stored.baseName === name &&
+        stored.name === numberedName(name, stored.number),
+    );
+  }
+
+  /** Names that somebody may have meant: first those of the same name on other hosts. */
+  #near(wanted: string): string[] {
+    const same = this.#askingFor(wanted).map(({ stored }) => stored.name);
+    return [...new Set([...this.names.near(wanted), ...same])].slice(0, maxNamesTold);
   }
 
   #byIdEnd(text: string): PeerRecord[] {
@@ -315,6 +346,16 @@ function formerNamesAfter(current: StoredPeer, change: PeerChange): StoredPeer["
     (former) => former.name !== name && former.name !== current.name,
   );
   return [...others, { name: current.name, untilMs }].slice(-maxFormerNames);
+}
+
+/** Whether a peer is on the host of this name, in lower case. */
+function isOn({ stored }: PeerRecord, host: string): boolean {
+  return host !== "" && stored.profile.host.toLowerCase() === host;
+}
+
+/** The same by the first part of the host's name alone. */
+function isOnShort({ stored }: PeerRecord, host: string): boolean {
+  return host !== "" && stored.profile.host.toLowerCase().split(".", 1)[0] === host;
 }
 
 export function refTo(peer: PeerRecord): PeerRef {

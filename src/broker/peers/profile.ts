@@ -6,6 +6,7 @@ import {
 } from "../../contract/limits.js";
 import { create } from "@bufbuild/protobuf";
 import { ProfileSchema, type Profile } from "../../../gen/peerline/v1/peer_pb.js";
+import { isOriginName } from "../../contract/repository.js";
 import { boundBytes, cleanLine } from "../fields.js";
 import { maxHostBytes, maxSummaryBytes } from "../limits.js";
 
@@ -20,7 +21,10 @@ const bounds = {
   repository: ["profile.repository", maxPathBytes],
 } as const;
 
-/** Checks what a client says of itself, and makes each string one line. */
+/**
+ * Checks what a client says of itself, and makes each string one line. A repository that is neither a path nor the
+ * name of an origin is none: such a URL may hold a password.
+ */
 export function readProfile(profile: Profile | undefined): Profile {
   const clean = create(ProfileSchema);
   for (const property of Object.keys(bounds) as (keyof typeof bounds)[]) {
@@ -29,6 +33,8 @@ export function readProfile(profile: Profile | undefined): Profile {
     boundBytes(field, value, maximum);
     clean[property] = cleanLine(value);
   }
+  const { repository } = clean;
+  if (!repository.startsWith("/") && !isOriginName(repository)) clean.repository = "";
   return clean;
 }
 

@@ -21,7 +21,7 @@ import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";
 import { carry, type Session } from "./sessions.js";
-import type { StoredPeer } from "../store.js";
+import type { StoredMachine, StoredPeer } from "../store.js";
 import { Turns, type Caller } from "./turns.js";
 
 /** What is asked for, and where it came from. */
@@ -74,16 +74,16 @@ export class Registrar {
     });
   }
 
-  /** @param machineId of the machine that calls; empty on the broker's own. */
+  /** @param machine that calls; undefined on the broker's own. */
   async register(
     request: RegisterRequest,
     caller: Caller,
-    machineId = "",
+    machine?: StoredMachine,
   ): Promise<RegisterResponse> {
     const cost = 1 + request.keyring.length / secretsPerSlice;
     for (;;) {
       const outcome = await this.#turns.run(
-        () => this.#attempt(request, caller, machineId),
+        () => this.#attempt(request, caller, machine),
         caller,
         cost,
       );
@@ -100,15 +100,18 @@ export class Registrar {
   async #attempt(
     request: RegisterRequest,
     { connection }: Caller,
-    machineId: string,
+    machine: StoredMachine | undefined,
   ): Promise<Outcome> {
     const nameOf = (secretHash: string): string | undefined =>
       this.#core.directory.getBySecretHash(secretHash)?.stored.name;
     // In turn, since the hashes of a long keyring take their time.
     const read = await readRegistration(request, nameOf);
+    const { machineId = "" } = machine ?? {};
+    // What a machine is called here was settled when it was let in: none passes for another.
+    const profile = machine === undefined ? read.profile : { ...read.profile, host: machine.name };
     // An instance is one machine's: another that says the same id gets a session of its own. No id has a slash.
     const instanceId = machineId === "" ? read.instanceId : `${machineId}/${read.instanceId}`;
-    const wish = { ...read, instanceId, connection, machineId };
+    const wish = { ...read, profile, instanceId, connection, machineId };
     const held = this.#heldPeers(wish);
     const own = this.#ownSession(wish, held);
     if (own !== undefined) return this.#returning(wish, held, own);

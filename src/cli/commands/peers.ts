@@ -5,6 +5,7 @@ import stringWidth from "string-width";
 import { PeerKind, PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
 import { peerLine } from "../../contract/peer-text.js";
+import { readConfig } from "../../endpoint/config.js";
 import { reachWord } from "../../mcp/words.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import { cut, table } from "../print/columns.js";
@@ -35,7 +36,8 @@ interface PeersOptions {
 }
 
 async function peers(shell: Shell, options: PeersOptions): Promise<void> {
-  await using operator = await connectAsOperator(shell);
+  const config = readConfig();
+  await using operator = await connectAsOperator({ ...shell, config });
   const found = await listPeers(operator, options.online ?? false);
   if (options.json) {
     const all = found.map((peer) => toJson(PeerSchema, peer, { alwaysEmitImplicit: true }));
@@ -43,7 +45,9 @@ async function peers(shell: Shell, options: PeersOptions): Promise<void> {
   } else if (found.length === 0) {
     await shell.out.lines(options.online ? "No peer is online." : "No peer is known yet.");
   } else {
-    await shell.out.lines(...peerLines(found, shell.out, systemClock.now()));
+    // A broker that was joined calls this machine by a name of its own.
+    const host = config.joined?.machine ?? hostname();
+    await shell.out.lines(...peerLines(found, shell.out, systemClock.now(), host));
   }
 }
 
@@ -54,8 +58,10 @@ export function peerLines(
   peers: readonly Peer[],
   { color, width }: Pick<Output, "color" | "width">,
   nowMs: number,
+  ownHost = hostname(),
 ): string[] {
-  const rows = table(fit([header, ...peers.map((peer) => cells(peer, color, nowMs))], width));
+  const lines = peers.map((peer) => cells(peer, color, nowMs, ownHost));
+  const rows = table(fit([header, ...lines], width));
   return rows.flatMap((row, index) => {
     if (index === 0) return color.dim(row);
     const summary = peerLine(peers[index - 1]?.profile?.summary ?? "");
@@ -83,7 +89,7 @@ function fit(rows: string[][], width: number): string[][] {
 /** What is left of a column, in columns of the terminal. */
 const minColumnWidth = 8;
 
-function cells(peer: Peer, color: Output["color"], nowMs: number): string[] {
+function cells(peer: Peer, color: Output["color"], nowMs: number, ownHost: string): string[] {
   const waiting = Number(peer.waitingMessages);
   const seenMs = peer.lastSeenTime && !peer.online ? timestampMs(peer.lastSeenTime) : nowMs;
   return [
@@ -92,7 +98,7 @@ function cells(peer: Peer, color: Output["color"], nowMs: number): string[] {
     peer.muted ? color.yellow("muted") : reachWord(peer.reach).replace("_", " "),
     waiting > 0 ? color.yellow(String(waiting)) : "-",
     client(peer),
-    place(peer),
+    place(peer, ownHost),
     relativeTime(seenMs, nowMs),
   ];
 }
@@ -104,10 +110,10 @@ function client({ kind, profile }: Peer): string {
 }
 
 /** Directory and branch, with the machine in front of it where it is another one. */
-function place({ profile }: Peer): string {
+function place({ profile }: Peer, ownHost: string): string {
   if (profile === undefined) return "-";
   const { host, cwd, branch } = profile;
-  const elsewhere = host !== "" && host !== hostname();
+  const elsewhere = host !== "" && host !== ownHost;
   const path = !elsewhere && isBelow(cwd, homedir()) ? `~${cwd.slice(homedir().length)}` : cwd;
   const words = `${elsewhere ? `${host}:` : ""}${path}${branch === "" ? "" : ` (${branch})`}`;
   return peerLine(words) || "-";

@@ -3,6 +3,7 @@ import { AbortScope } from "../../abort-scope.js";
 import type { HeldMessage } from "../../client/inbox.js";
 import { sleep, systemClock } from "../../clock.js";
 import { isIdEnd } from "../../contract/ids.js";
+import { readPlace } from "../../contract/names.js";
 import { otherOwnersNote } from "../known-peers.js";
 import { fillPageMs, progressIntervalMs, resultEnvelopeBytes } from "../limits.js";
 import { makePage, type PageBounds } from "../page.js";
@@ -14,17 +15,18 @@ export const getMessages = defineTool(getMessagesDefinition, async (parameters, 
   const waitMs = Math.min(parameters.wait_ms ?? 0, call.host.maxWaitMs);
   const startMs = systemClock.monotonic();
   await call.line.ready(call.signal);
-  const matches = senderFilter(parameters.from);
-  if (parameters.from !== undefined) await requireSender(call, parameters.from, matches);
+  const from = parameters.from === undefined ? undefined : await idAtHost(call, parameters.from);
+  const matches = senderFilter(from);
+  if (from !== undefined) await requireSender(call, from, matches);
   if (parameters.peek === true) return peek(call, matches);
   // The host counts from the call's beginning.
   const restMs = Math.max(0, Math.ceil(startMs + waitMs - systemClock.monotonic()));
-  await waitForMail(call, matches, parameters.from, restMs);
+  await waitForMail(call, matches, from, restMs);
   const bounds = {
     maxBytes: call.host.maxResultBytes - resultEnvelopeBytes,
     limit: parameters.limit ?? Number.POSITIVE_INFINITY,
   };
-  if (parameters.from === undefined) await fillPage(call, bounds);
+  if (from === undefined) await fillPage(call, bounds);
   const waiting = call.mail.inbox.list().filter(matches);
   const { messages, pieces } = makePage(waiting, bounds);
   call.signal.throwIfAborted();
@@ -34,9 +36,7 @@ export const getMessages = defineTool(getMessagesDefinition, async (parameters, 
     messages,
     more: waiting.length > shown || undefined,
     note:
-      waiting.length === 0
-        ? hiddenBehind(call, parameters.from)
-        : otherOwnersNote(noteSenders(call, pieces)),
+      waiting.length === 0 ? hiddenBehind(call, from) : otherOwnersNote(noteSenders(call, pieces)),
   };
 });
 
@@ -78,6 +78,16 @@ function hiddenBehind(call: ToolCall, from: string | undefined): string | undefi
   const here = call.mail.inbox.list().length;
   if (from === undefined || here === 0 || call.mail.unread.count <= here) return undefined;
   return `${here} older messages come first: call get_messages without from`;
+}
+
+/** The id of the peer that `name@host` fits: the broker knows. What is of another form stays. */
+async function idAtHost(call: ToolCall, from: string): Promise<string> {
+  if (readPlace(from) === undefined) return from;
+  const { peer } = await call.line.call(
+    (client, options) => client.getPeer({ peer: from }, options),
+    call.signal,
+  );
+  return peer?.peerId ?? from;
 }
 
 type Filter = (held: HeldMessage) => boolean;
