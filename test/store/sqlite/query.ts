@@ -7,3 +7,10 @@ export function query(path: string, sql: string): unknown[] {
   const output = execFileSync(process.execPath, ["-e", program, path, sql], { encoding: "utf8" });
   return JSON.parse(output) as unknown[];
 }
+
+/** The page on which a table or an index begins; the first is 1. */
+export function rootOf(path: string, name: string): number {
+  if (name === "sqlite_schema") return 1;
+  const rows = query(path, `SELECT rootpage FROM sqlite_schema WHERE name = '${name}'`);
+  return (rows[0] as { rootpage: number }).rootpage;
+}

@@ -9,7 +9,7 @@ import { Bell, silent } from "../../contract/store/bell.js";
 import { ample, bob, carol, send, sendFirst, texts } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
 import { openStore } from "./open-store.js";
-import { query } from "./query.js";
+import { rootOf } from "./query.js";
 import { temporaryDatabase } from "./temporary-database.js";
 import { eventually } from "../../support/test-broker.js";
 
@@ -207,12 +207,6 @@ async function openTelling(path: string) {
   const told: string[] = [];
   const store = await openStore(path, { onDamage: (words) => told.push(words) });
   return { store, told };
-}
-
-function rootOf(path: string, name: string): number {
-  if (name === "sqlite_schema") return 1;
-  const rows = query(path, `SELECT rootpage FROM sqlite_schema WHERE name = '${name}'`);
-  return (rows[0] as { rootpage: number }).rootpage;
 }
 
 /** The pages that hold the rows of a table whose root is not one of them, in order. */

@@ -5,9 +5,13 @@ import { maxCheckedBytes, maxKey } from "../limits.js";
 import type { Migration } from "../schema.js";
 
 /**
- * Refuses a database whose structure is damaged, because it may hold a message that no query finds.
- * Indices repeat what rows hold, and some tables repeat what others hold: where two copies differ, one is
- * damaged. Everything else in a row is covered by its checksum, which is checked when the row is read.
+ * Refuses a database whose structure is damaged, because it may hold a message that no query finds, or
+ * refuse mail for ever. Indices repeat what rows hold, and some tables repeat what others hold: where two
+ * copies differ, one is damaged. Everything else in a row is covered by its checksum, which is checked when
+ * the row is read.
+ *
+ * Of a database larger than `maxCheckedBytes` only what stays small is checked: all but its messages, and
+ * how the open ones are found.
  *
  * @param steps the migrations that the database has been through.
  */
@@ -18,11 +22,19 @@ export function checkIntegrity(
 ): void {
   const schemaProblem = compareSchema(database, steps);
   if (schemaProblem !== undefined) throw damagedFile(path, schemaProblem);
-  // The table of peers is small, and read as a whole at the start.
-  const scope = bytesOf(database) > maxCheckedBytes ? "'peer'" : "1";
-  const problem = findProblem(database, scope);
-  if (problem !== undefined) throw damagedFile(path, problem);
-  if (scope === "1" && !agrees(database, steps.length))
+  const isWhole = bytesOf(database) <= maxCheckedBytes;
+  for (const scope of isWhole ? ["1"] : smallTablesOf(database)) {
+    const problem = findProblem(database, scope);
+    if (problem !== undefined) throw damagedFile(path, problem);
+  }
+  const contradictions = [
+    isKeyOutOfBounds,
+    queuesDiffer,
+    ...(steps.length < sharesVersion ? [] : [sharesDiffer, mailDiffers]),
+    ...(isWhole ? [participantsMissing] : []),
+    ...(isWhole && steps.length >= sharesVersion ? [mailMiscounted] : []),
+  ];
+  if (contradictions.some((contradiction) => holds(database, contradiction)))
     throw damagedFile(path, "its tables contradict each other");
 }
 
@@ -73,40 +85,54 @@ function readSchema(database: Database.Database): string[] {
   return rows.map(({ item }) => Buffer.from(item ?? new ArrayBuffer(0)).toString());
 }
 
-/** Whether tables that repeat what others hold agree with them. */
-function agrees(database: Database.Database, version: number): boolean {
-  const [row] = database
-    .prepare(
-      `SELECT
-        EXISTS (SELECT 1 FROM message m WHERE NOT EXISTS
-          (SELECT 1 FROM participant p WHERE p.peer_id = m.from_peer_id AND p.message = m.id))
-        OR EXISTS (SELECT 1 FROM delivery d WHERE NOT EXISTS
-          (SELECT 1 FROM participant p WHERE p.peer_id = d.peer_id AND p.message = d.message))
-        OR EXISTS (SELECT peer_id, count(*), sum(size_bytes), count(*) FILTER (WHERE state <= 2)
-            FROM delivery WHERE state <= 3 GROUP BY peer_id
-          EXCEPT SELECT peer_id, open_messages, open_bytes, waiting_messages FROM queue)
-        OR EXISTS (SELECT peer_id FROM queue WHERE open_messages <> 0 EXCEPT
-          SELECT peer_id FROM delivery WHERE state <= 3)
-        OR ${version < sharesVersion ? "0" : sharesDiffer}
-        OR EXISTS (SELECT 1 FROM sqlite_sequence WHERE seq NOT BETWEEN 0 AND ${maxKey}
-          OR name NOT IN ('message', 'delivery'))
-        AS differs`,
-    )
-    .all() as { differs: number }[];
-  return row?.differs === 0;
+/** The tables that do not grow with the messages, each as the argument of `integrity_check`. */
+function smallTablesOf(database: Database.Database): string[] {
+  const rows = database
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .all() as { name: string }[];
+  const names = rows.map(({ name }) => name).filter((name) => !growingTables.has(name));
+  return names.map((name) => `'${name}'`);
 }
+
+const growingTables: ReadonlySet<string> = new Set(["message", "participant", "delivery"]);
+
+function holds(database: Database.Database, condition: string): boolean {
+  const [row] = database.prepare(`SELECT ${condition} AS holds`).all() as { holds: number }[];
+  return row?.holds !== 0;
+}
+
+const isKeyOutOfBounds = `EXISTS (SELECT 1 FROM sqlite_sequence WHERE seq NOT BETWEEN 0 AND ${maxKey}
+  OR name NOT IN ('message', 'delivery'))`;
+
+/** What is open is read as a recipient would read it: a damaged index shows. */
+const openDeliveries = "delivery INDEXED BY delivery_open WHERE state <= 3";
+const queuesDiffer = `EXISTS (
+    SELECT peer_id, count(*), sum(size_bytes), count(*) FILTER (WHERE state <= 2)
+      FROM ${openDeliveries} GROUP BY peer_id
+    EXCEPT SELECT peer_id, open_messages, open_bytes, waiting_messages FROM queue)
+  OR EXISTS (SELECT peer_id FROM queue WHERE open_messages <> 0 EXCEPT
+    SELECT peer_id FROM ${openDeliveries})`;
 
 /** The version of the schema that added the tables of use by sender. */
 const sharesVersion = 3;
 
-const keptBytes = `SELECT from_peer_id, sum(bytes) FROM (
-  SELECT from_peer_id, length(body) AS bytes FROM message
-  UNION ALL SELECT from_peer_id, ${deliveryBytes} FROM delivery
-  UNION ALL SELECT '', length(body) FROM message
-  UNION ALL SELECT '', ${deliveryBytes} FROM delivery) GROUP BY from_peer_id`;
 const openShares = `SELECT peer_id, from_peer_id, count(*), sum(size_bytes)
-  FROM delivery WHERE state <= 3 GROUP BY peer_id, from_peer_id`;
+  FROM ${openDeliveries} GROUP BY peer_id, from_peer_id`;
 const sharesDiffer = `EXISTS (${openShares} EXCEPT SELECT * FROM queue_share)
-  OR EXISTS (SELECT * FROM queue_share EXCEPT ${openShares})
-  OR EXISTS (SELECT * FROM (${keptBytes}) EXCEPT SELECT * FROM mail)
-  OR EXISTS (SELECT * FROM mail WHERE bytes <> 0 EXCEPT SELECT * FROM (${keptBytes}))`;
+  OR EXISTS (SELECT * FROM queue_share EXCEPT ${openShares})`;
+
+/** The senders' bytes are not the bytes of all, or a sender has none of the messages. */
+const mailDiffers = `coalesce((SELECT bytes FROM mail WHERE from_peer_id = ''), 0)
+    <> (SELECT coalesce(sum(bytes), 0) FROM mail WHERE from_peer_id <> '')
+  OR EXISTS (SELECT 1 FROM mail WHERE bytes <> 0 AND from_peer_id <> '' AND NOT EXISTS
+    (SELECT 1 FROM message WHERE message.from_peer_id = mail.from_peer_id))`;
+
+const mailMiscounted = `coalesce((SELECT bytes FROM mail WHERE from_peer_id = ''), 0) <>
+    (SELECT coalesce(sum(length(body)), 0) FROM message NOT INDEXED)
+    + ${deliveryBytes} * (SELECT count(*) FROM delivery)
+  OR EXISTS (SELECT from_peer_id FROM message EXCEPT SELECT from_peer_id FROM mail)`;
+
+const participantsMissing = `EXISTS (SELECT 1 FROM message m WHERE NOT EXISTS
+    (SELECT 1 FROM participant p WHERE p.peer_id = m.from_peer_id AND p.message = m.id))
+  OR EXISTS (SELECT 1 FROM delivery d WHERE NOT EXISTS
+    (SELECT 1 FROM participant p WHERE p.peer_id = d.peer_id AND p.message = d.message))`;
