@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { BrokerService, Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Clock } from "../clock.js";
 import { usualSettings, type BrokerSettings } from "../contract/settings.js";
-import { serve, type Admit, type ServedService } from "../rpc/server.js";
+import { serve, type Admit, type ServedService, type StrangerBounds } from "../rpc/server.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "./broker-error.js";
 import type { BrokerLog, Core, Listeners } from "./core.js";
@@ -26,11 +26,14 @@ export interface Broker {
   readonly service: ServedService;
   /** Who may call over TLS. A server for other machines has to ask before each call. */
   readonly admit: Admit;
-  /** Whether a connection from this IP address may begin. */
-  readonly accepts: (address: string) => boolean;
+  /** Hears of each connection over TLS. */
+  readonly door: Door;
   /** Ends every stream with `closing`, and the work in the background. The store stays open. */
   close(): Promise<void>;
 }
+
+/** Hears of connections by their IP addresses, and says which may begin. */
+export type Door = Pick<StrangerBounds, "begins" | "proved">;
 
 /**
  * The rules over a store.
@@ -93,7 +96,10 @@ export async function createBroker(options: {
   return {
     service: serve(BrokerService, createService(core, options.onStop)),
     admit: (context) => admitMachine(core, context),
-    accepts: (address) => machines.accepts(address),
+    door: {
+      begins: (address) => machines.begins(address),
+      proved: (address) => machines.proved(address),
+    },
     async close() {
       subscriptions.stop();
       stopping.abort(new BrokerError(ErrorReason.STOPPING, stoppingDetail));

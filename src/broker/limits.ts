@@ -144,6 +144,9 @@ export const maxWatchLagBytes = 8 * MiB;
 export const maxStreams = 4096;
 export const maxWatches = 256;
 export const maxOperatorWatches = 32;
+/** The same of all machines that read without a session, and of one of them. */
+export const maxMachineWatches = 32;
+export const maxWatchesOfMachine = 8;
 /** How long a subscription that was replaced may take until its reader has taken its leave. */
 export const farewellMs = 5000;
 /** Messages that a subscription takes from its queue before its reader has room for them, in bytes. */
@@ -166,7 +169,14 @@ export const maxEnrolments = 256;
 export const maxEnrolmentUses = 1000;
 export const defaultEnrolmentMs = 15 * minuteMs;
 export const maxEnrolmentMs = 7 * dayMs;
-/** Wrong credentials and tokens from one address before it is refused, and how many a second are forgotten. */
+/**
+ * What one machine may have open, whatever it is: connections, calls, and streams among these. The streams are
+ * fewer than the broker has room for of any kind (256 watches), so that one machine cannot take all of it.
+ */
+export const maxConnectionsOfMachine = 128;
+export const maxCallsOfMachine = 512;
+export const maxStreamsOfMachine = 192;
+/** Connections in vain, wrong credentials and tokens from one address before it is refused, and how many a second are forgotten. */
 export const maxGuessBurst = 100;
 export const guessesPerSecond = 2;
 /** Addresses whose guesses are counted. */
@@ -260,6 +270,15 @@ export function listLimits(store: Store, set: BrokerSettings): Limit[] {
     ["operator_watches", maxOperatorWatches, "streams of one kind open with the operator token"],
     ["watch_lag_bytes", maxWatchLagBytes, "bytes that a reader of WatchMessages may lag behind"],
     ["machines", maxMachines, "machines that are let in over TLS"],
+    ["connections_of_machine", maxConnectionsOfMachine, "connections of one of them"],
+    ["calls_of_machine", maxCallsOfMachine, "calls that it has open together, streams included"],
+    ["streams_of_machine", maxStreamsOfMachine, "of those, streams"],
+    [
+      "machine_watches",
+      maxMachineWatches,
+      "streams of one kind that machines have open by their scope alone",
+    ],
+    ["watches_of_machine", maxWatchesOfMachine, "of those, streams of one machine"],
     ["enrolments", maxEnrolments, "tokens to enrol with that are open together"],
     ["watch_lag", maxWatchLag, "events that a reader of WatchMessages may lag behind"],
   ];

@@ -59,6 +59,9 @@ export const maxProcessBytes = 1024 * 1024;
 /** How far a time of the broker may be ahead of ours before the clock is to blame, in milliseconds. */
 export const clockToleranceMs = 60_000;
 
+/** How soon a certificate from elsewhere ends before the doctor warns, in milliseconds: 7 days. */
+export const certificateWarningMs = 7 * 86_400_000;
+
 /** Peers that were not seen for this long count as stale, in milliseconds: 7 days. */
 export const staleMs = 7 * 86_400_000;
 

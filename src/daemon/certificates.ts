@@ -10,7 +10,7 @@ import type { ServerCertificate } from "../rpc/server.js";
 import { maxCertificateBytes, maxCertificateNames, renewBeforeMs } from "./limits.js";
 import type { KeyedCertificate } from "./make-certificate.js";
 
-/** What a broker proves itself with to other machines. */
+/** What a broker proves itself with to other machines, of its own or given. */
 export interface Certificates extends ServerCertificate {
   /** SHA-256 of the authority's certificate (DER), lower-case hex: what other machines know it by. */
   readonly caHash: string;

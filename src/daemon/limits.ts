@@ -42,6 +42,9 @@ export const certificateMs = 90 * dayMs;
 export const renewBeforeMs = 30 * dayMs;
 export const renewLookMs = dayMs;
 
+/** How often files are read anew that hold a certificate from elsewhere. */
+export const givenLookMs = 60_000;
+
 /** How far the clock of another machine may lag behind when it first sees a new certificate. */
 export const clockSkewMs = 60 * 60 * 1000;
 
@@ -51,6 +54,6 @@ export const maxCertificateNames = 64;
 /** What is read of a file with a key and its certificate. */
 export const maxCertificateBytes = 64 * 1024;
 
-/** Connections of other machines, and those of them whose encryption does not stand yet. */
+/** Connections of other machines, and those of them over which no call was admitted yet. */
 export const maxTlsConnections = 512;
-export const maxHandshakes = 128;
+export const maxStrangers = 128;

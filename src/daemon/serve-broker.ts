@@ -61,7 +61,10 @@ export async function serveBroker(options: {
         { connections: Math.min(maxTlsConnections, connectionsThatFit()) },
         { admit: broker.admit, keepaliveTimeMs: tlsKeepaliveTimeMs },
       ),
-    accepts: (address) => broker.accepts(address),
+    door: {
+      begins: (address) => broker.door.begins(address),
+      proved: (address) => broker.door.proved(address),
+    },
   });
   const broker: Broker = await createBroker({
     store,

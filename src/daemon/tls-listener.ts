@@ -1,20 +1,23 @@
 import type { Logger } from "pino";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
+import type { Door } from "../broker/broker.js";
 import { BrokerError } from "../broker/broker-error.js";
 import type { ListenerFacts, Listeners } from "../broker/core.js";
 import { systemClock } from "../clock.js";
 import { readShareSettings, type ShareSettings } from "../endpoint/broker-settings.js";
 import { formatAddress } from "../endpoint/endpoint.js";
+import { readGivenAuthorities, readGivenServerCertificate } from "../endpoint/given-certificate.js";
 import type { Home } from "../endpoint/home.js";
 import { messageOf } from "../rpc/error.js";
 import { TlsCredentials, type RpcServer } from "../rpc/server.js";
 import type { Certificates } from "./certificates.js";
-import { maxHandshakes, renewLookMs, stopGraceMs } from "./limits.js";
+import { givenLookMs, maxStrangers, renewLookMs, stopGraceMs } from "./limits.js";
 
 interface Listening {
   readonly server: RpcServer;
   readonly credentials: TlsCredentials;
-  readonly renewal: Disposable;
+  readonly asksClients: boolean;
+  renewal: Disposable;
   facts: ListenerFacts;
 }
 
@@ -23,7 +26,8 @@ export class TlsListener implements Listeners {
   readonly #home: Home;
   readonly #logger: Logger;
   readonly #open: () => RpcServer;
-  readonly #accepts: (address: string) => boolean;
+  readonly #door: Door;
+  readonly #givenLookMs: number;
   #listening: Listening | undefined;
   /** One change after the other. */
   #changing: Promise<unknown> = Promise.resolve();
@@ -33,13 +37,16 @@ export class TlsListener implements Listeners {
     logger: Logger;
     /** Makes the server that is to answer. */
     open: () => RpcServer;
-    /** Whether a connection from this IP address may begin. */
-    accepts: (address: string) => boolean;
+    /** Says which connections may begin. */
+    door: Door;
+    /** How often given files are read anew, in milliseconds. Default: `givenLookMs`. */
+    givenLookMs?: number;
   }) {
     this.#home = options.home;
     this.#logger = options.logger;
     this.#open = options.open;
-    this.#accepts = options.accepts;
+    this.#door = options.door;
+    this.#givenLookMs = options.givenLookMs ?? givenLookMs;
   }
 
   current(): ListenerFacts | undefined {
@@ -65,37 +72,53 @@ export class TlsListener implements Listeners {
     if (settings === undefined) return this.#stop();
     const certificates = await this.#certificates(settings);
     const address = formatAddress(settings.listen);
-    if (this.#listening?.facts.address === address) {
-      this.#listening.credentials.renew(certificates);
-      this.#listening.facts = factsOf(settings, certificates);
+    const asksClients = certificates.clientCa !== undefined;
+    const present = this.#listening;
+    if (present?.facts.address === address && present.asksClients === asksClients) {
+      present.credentials.renew(certificates);
+      present.facts = factsOf(settings, certificates);
+      present.renewal[Symbol.dispose]();
+      present.renewal = this.#renewLater(settings);
       return;
     }
     await this.#stop();
     const server = this.#open();
     const credentials = new TlsCredentials(certificates);
-    const accepts = this.#accepts;
-    await server.listen(address, { credentials, handshakes: maxHandshakes, accepts });
+    await server.listen(address, { credentials, strangers: maxStrangers, ...this.#door });
     const facts = factsOf(settings, certificates);
-    this.#listening = { server, credentials, renewal: this.#renewLater(), facts };
+    const renewal = this.#renewLater(settings);
+    this.#listening = { server, credentials, asksClients, renewal, facts };
     this.#logger.info({ address, advertised: facts.advertisedAddress }, "listening over TLS");
   }
 
-  async #certificates({ address }: ShareSettings): Promise<Certificates> {
+  async #certificates({ address, given, clientCa }: ShareSettings): Promise<Certificates> {
+    const nowMs = systemClock.now();
+    const clients =
+      clientCa === undefined ? {} : { clientCa: await readGivenAuthorities(clientCa, nowMs) };
+    if (given !== undefined) {
+      return { ...(await readGivenServerCertificate(given, address.host, nowMs)), ...clients };
+    }
     // Loaded where a broker is shared: most are not.
     const { openCertificates, ownNames } = await import("./certificates.js");
-    return openCertificates(this.#home.tlsPath, ownNames(address.host), systemClock.now());
+    const own = await openCertificates(this.#home.tlsPath, ownNames(address.host), nowMs);
+    return { ...own, ...clients };
   }
 
-  /** The certificate is made anew well before it ends. Whatever else the settings say by then counts, too. */
-  #renewLater(): Disposable {
+  /**
+   * The broker's own certificate is made anew well before it ends, and a given one is read anew. Whatever else
+   * the settings say by then counts, too. Files that cannot be used change nothing.
+   */
+  #renewLater({ given, clientCa }: ShareSettings): Disposable {
+    const isOwn = given === undefined && clientCa === undefined;
+    const lookMs = isOwn ? renewLookMs : this.#givenLookMs;
     let wait: Disposable;
     const look = (): void => {
-      wait = systemClock.after(renewLookMs, look);
+      wait = systemClock.after(lookMs, look);
       void this.update().catch((error: unknown) => {
         this.#logger.error({ err: error }, "could not look after the certificate");
       });
     };
-    wait = systemClock.after(renewLookMs, look);
+    wait = systemClock.after(lookMs, look);
     return { [Symbol.dispose]: () => wait[Symbol.dispose]() };
   }
 

@@ -1,5 +1,6 @@
 import { lstatSync } from "node:fs";
 import { isIP } from "node:net";
+import { isAbsolute } from "node:path";
 import {
   settingNames,
   settings,
@@ -10,7 +11,8 @@ import {
 } from "../contract/settings.js";
 import { visibleLine } from "../contract/peer-text.js";
 import { EndpointError, errnoOf } from "./endpoint-error.js";
-import { readAddress, type Address } from "./endpoint.js";
+import { formatAddress, readAddress, type Address } from "./endpoint.js";
+import type { GivenPaths } from "./given-certificate.js";
 import { maxSettingsBytes } from "./limits.js";
 import { readRegularFile } from "./regular-file.js";
 
@@ -51,6 +53,25 @@ export interface ShareSettings {
   readonly listen: Address;
   /** As other machines reach it. */
   readonly address: Address;
+  /** Where the certificate is that it proves itself with. By default it makes one of its own. */
+  readonly given?: GivenPaths;
+  /** The absolute path of the authorities of other machines' certificates, which are asked for. By default none is. */
+  readonly clientCa?: string;
+}
+
+/** The keys and values of the table, in the order in which they are written. */
+export function shareRows({ listen, address, given, clientCa }: ShareSettings): [string, string][] {
+  return [
+    ["listen", formatAddress(listen)],
+    ["address", formatAddress(address)],
+    ...(given === undefined
+      ? []
+      : ([
+          ["tls_cert", given.certificate],
+          ["tls_key", given.key],
+        ] as [string, string][])),
+    ...(clientCa === undefined ? [] : ([["client_ca", clientCa]] as [string, string][])),
+  ];
 }
 
 /** What the table `[share]` of `broker.toml` says; undefined where it is not there. CONFIG_INVALID as above. */
@@ -74,12 +95,41 @@ function readShare(path: string, values: unknown): ShareSettings {
     const form = key === "listen" ? '"IP:PORT", such as "0.0.0.0:7899"' : '"HOST:PORT"';
     throw invalid(path, `${shareTable}.${key}`, `is ${shown(value)}: use ${form}`);
   };
+  const readPath = (key: string): string | undefined => {
+    const value = values[key];
+    if (value === undefined || (typeof value === "string" && isAbsolute(value))) return value;
+    throw invalid(
+      path,
+      `${shareTable}.${key}`,
+      `is ${shown(value)}: use the absolute path of a file`,
+    );
+  };
   for (const key of Object.keys(values)) {
-    if (key === "listen" || key === "address") continue;
-    throw invalid(path, `${shareTable}.${key}`, "is no setting: use one of listen, address");
+    if (shareKeys.includes(key)) continue;
+    throw invalid(
+      path,
+      `${shareTable}.${key}`,
+      `is no setting: use one of ${shareKeys.join(", ")}`,
+    );
   }
-  return { listen: read("listen"), address: read("address") };
+  const [certificate, key, clientCa] = [
+    readPath("tls_cert"),
+    readPath("tls_key"),
+    readPath("client_ca"),
+  ];
+  if ((certificate === undefined) !== (key === undefined)) {
+    const [there, missing] = key === undefined ? ["tls_cert", "tls_key"] : ["tls_key", "tls_cert"];
+    throw invalid(path, `${shareTable}.${there}`, `needs ${missing} beside it`);
+  }
+  return {
+    listen: read("listen"),
+    address: read("address"),
+    ...(certificate === undefined || key === undefined ? {} : { given: { certificate, key } }),
+    ...(clientCa === undefined ? {} : { clientCa }),
+  };
 }
+
+const shareKeys: readonly string[] = ["listen", "address", "tls_cert", "tls_key", "client_ca"];
 
 async function readTables(path: string): Promise<Record<string, unknown> | undefined> {
   const text = await readText(path);

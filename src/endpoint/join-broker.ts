@@ -9,7 +9,8 @@ import { RpcError } from "../rpc/error.js";
 import { tlsVersion } from "../rpc/limits.js";
 import { EndpointError } from "./endpoint-error.js";
 import { formatAddress, readAddress, type Address } from "./endpoint.js";
-import { isNoAnswer, whyUnreachable } from "./joined-channel.js";
+import type { GivenPaths } from "./given-certificate.js";
+import { isNoAnswer, ownCertificate, whyUnreachable } from "./joined-channel.js";
 import type { JoinedBroker } from "./joined-broker.js";
 import { maxChain, remoteAnswerTimeoutMs } from "./limits.js";
 
@@ -27,23 +28,28 @@ export async function joinBroker(options: {
   line: string;
   /** The name of this machine. */
   host: string;
+  /** The certificate of this machine, where the broker asks for one. */
+  given?: GivenPaths;
   signal: AbortSignal;
 }): Promise<{ broker: JoinedBroker; machine: Machine | undefined }> {
-  const { host, signal } = options;
+  const { host, given, signal } = options;
   const { line, address } = readLine(options.line);
+  const own = await ownCertificate(given);
   const ca = await fetchAuthority(address, line.caHash, signal);
   const credential = randomBytes(32).toString("base64url");
-  const channel = openChannel(formatAddress(address), { ca });
+  const channel = openChannel(formatAddress(address), { ca, ...own });
   try {
     const client = createClient(BrokerService, channel);
     const request = { token: line.token, credential, name: host };
     const { machine } = await client.enrol(request, { signal, timeoutMs: remoteAnswerTimeoutMs });
     const endpoint = { kind: "tls", ...address } as const;
-    return { broker: { endpoint, ca, machine: machine?.name ?? host, credential }, machine };
+    const kept = given === undefined ? {} : { given };
+    const broker = { endpoint, ca, machine: machine?.name ?? host, credential, ...kept };
+    return { broker, machine };
   } catch (cause) {
     signal.throwIfAborted();
     if (!(cause instanceof RpcError) || !isNoAnswer(cause.code)) throw cause;
-    throw failed(address, whyUnreachable(cause.message), cause);
+    throw failed(address, whyUnreachable(cause.message, given !== undefined), cause);
   } finally {
     channel.close();
   }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { writeDurably } from "../durable-file.js";
 import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
 import { readAddress, formatAddress, type TlsEndpoint } from "./endpoint.js";
+import type { GivenPaths } from "./given-certificate.js";
 import { maxJoinedBytes } from "./limits.js";
 import { openRegularFile } from "./regular-file.js";
 
@@ -15,6 +16,8 @@ export interface JoinedBroker {
   readonly machine: string;
   /** Proof of who this machine is: 32 random bytes in base64url. */
   readonly credential: string;
+  /** The certificate of this machine, where the broker asks for one. */
+  readonly given?: GivenPaths;
 }
 
 export function joinedPathIn(home: string): string {
@@ -36,8 +39,9 @@ export function readJoinedBroker(home: string): JoinedBroker | undefined {
 
 /** Keeps it, durably and for this user alone. */
 export async function keepJoinedBroker(home: string, broker: JoinedBroker): Promise<void> {
-  const { endpoint, ca, machine, credential } = broker;
-  const fields = { address: formatAddress(endpoint), machine, credential, ca };
+  const { endpoint, ca, machine, credential, given } = broker;
+  const paths = given === undefined ? {} : { tlsCert: given.certificate, tlsKey: given.key };
+  const fields = { address: formatAddress(endpoint), machine, credential, ca, ...paths };
   const path = joinedPathIn(home);
   try {
     await writeDurably(path, `${JSON.stringify(fields, undefined, 2)}\n`, { replaces: true });
@@ -70,8 +74,9 @@ function parse(text: string): JoinedBroker | undefined {
     return undefined;
   }
   if (typeof fields !== "object" || fields === null) return undefined;
-  const { address, ca, machine, credential } = fields as Record<string, unknown>;
-  const parts = [address, ca, machine, credential];
+  const { address, ca, machine, credential, tlsCert, tlsKey } = fields as Record<string, unknown>;
+  const given = tlsCert === undefined && tlsKey === undefined ? [] : [tlsCert, tlsKey];
+  const parts = [address, ca, machine, credential, ...given];
   if (!parts.every((part) => typeof part === "string")) return undefined;
   const place = readAddress(String(address));
   if (place === undefined || !/^[\w-]{43}$/.test(String(credential))) return undefined;
@@ -80,5 +85,6 @@ function parse(text: string): JoinedBroker | undefined {
     ca: String(ca),
     machine: String(machine),
     credential: String(credential),
+    ...(given.length === 0 ? {} : { given: { certificate: String(tlsCert), key: String(tlsKey) } }),
   };
 }

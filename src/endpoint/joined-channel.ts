@@ -3,10 +3,12 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { Connection } from "../client/attachment.js";
 import { machineHeader } from "../contract/machines.js";
-import { createClient, openChannel } from "../rpc/client.js";
+import { systemClock } from "../clock.js";
+import { createClient, openChannel, type TlsClient } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { EndpointError } from "./endpoint-error.js";
 import { formatAddress, formatEndpoint } from "./endpoint.js";
+import { readGivenCertificate, type GivenPaths } from "./given-certificate.js";
 import type { JoinedBroker } from "./joined-broker.js";
 import { remoteAnswerTimeoutMs } from "./limits.js";
 
@@ -16,11 +18,13 @@ import { remoteAnswerTimeoutMs } from "./limits.js";
  * it knows this machine no more.
  */
 export async function askJoinedBroker(
-  { endpoint, ca, credential }: JoinedBroker,
+  { endpoint, ca, credential, given }: JoinedBroker,
   signal: AbortSignal,
 ): Promise<Connection> {
   const headers = { [machineHeader]: credential };
-  const channel = openChannel(formatAddress(endpoint), { ca, headers });
+  // Each time anew: it may have been renewed.
+  const own = await ownCertificate(given);
+  const channel = openChannel(formatAddress(endpoint), { ca, headers, ...own });
   try {
     const client = createClient(BrokerService, channel);
     const info = await client.getServerInfo({}, { signal, timeoutMs: remoteAnswerTimeoutMs });
@@ -29,11 +33,19 @@ export async function askJoinedBroker(
   } catch (cause) {
     channel.close();
     signal.throwIfAborted();
-    throw explain(formatEndpoint(endpoint), cause);
+    throw explain(formatEndpoint(endpoint), cause, given !== undefined);
   }
 }
 
-function explain(endpoint: string, cause: unknown): unknown {
+/** As the option of a channel; empty where this machine has none. CONFIG_INVALID where it cannot be used. */
+export async function ownCertificate(
+  given: GivenPaths | undefined,
+): Promise<Pick<TlsClient, "certificate">> {
+  if (given === undefined) return {};
+  return { certificate: await readGivenCertificate(given, systemClock.now()) };
+}
+
+function explain(endpoint: string, cause: unknown, showsCertificate: boolean): unknown {
   if (!(cause instanceof RpcError)) return cause;
   const reason = cause.findDetail(ErrorInfoSchema)?.reason;
   if (reason !== undefined && refusals.has(reason)) {
@@ -45,7 +57,7 @@ function explain(endpoint: string, cause: unknown): unknown {
     );
   }
   const { code, message } = cause;
-  const why = isNoAnswer(code) ? whyUnreachable(message) : message;
+  const why = isNoAnswer(code) ? whyUnreachable(message, showsCertificate) : message;
   return new EndpointError(
     "BROKER_UNREACHABLE",
     `The broker at ${endpoint} cannot be reached: ${why}.`,
@@ -65,15 +77,33 @@ export function isNoAnswer(code: Code): boolean {
   return code === Code.Unavailable || code === Code.DeadlineExceeded;
 }
 
-/** What grpc-js says of the last attempt, in one clause. */
-export function whyUnreachable(message: string): string {
+/**
+ * What grpc-js says of the last attempt, in one clause.
+ *
+ * @param showsCertificate this side has shown one of its own
+ */
+export function whyUnreachable(message: string, showsCertificate = false): string {
   for (const [pattern, words] of causes) if (pattern.test(message)) return words;
+  // Node closes the connection of a certificate that it does not accept without a word.
+  if (/Failed to connect|ECONNRESET|disconnected before secure/.test(message)) {
+    return showsCertificate
+      ? "it closes the connection at once: it does not accept the certificate of this machine"
+      : "it closes the connection at once: too much may have been tried in vain from this address";
+  }
   const [, last = message] =
     /Last error: (?:Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(message) ?? [];
   return last.replaceAll(/\s+/g, " ").replace(/\.$/, "").slice(0, 200);
 }
 
 const causes: readonly (readonly [RegExp, string])[] = [
+  [
+    /certificate required|alert number 116/i,
+    "it asks for a certificate of this machine: join with --tls-cert and --tls-key",
+  ],
+  [
+    /alert (?:unknown ca|bad certificate|certificate expired|certificate unknown|unsupported certificate|decrypt error)/i,
+    "it does not accept the certificate of this machine",
+  ],
   [/ENOTFOUND|EAI_AGAIN|Name resolution failed/, "its name is not known here"],
   [
     /Deadline exceeded|ETIMEDOUT/,

@@ -49,6 +49,10 @@ export const versionTimeoutMs = 5_000;
 /** The end of the broker's log, in bytes: a start that fails again for the same reason is not told again. */
 export const toldLogBytes = 4096;
 
+/** What is read of a file of certificates or of a key that somebody has of their own, and certificates in one. */
+export const maxGivenBytes = 256 * 1024;
+export const maxGivenCertificates = 16;
+
 /** What `broker.toml` may hold: settings and a page of comments. */
 export const maxSettingsBytes = 64 * 1024;
 

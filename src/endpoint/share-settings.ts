@@ -1,8 +1,7 @@
 import { rm } from "node:fs/promises";
 import { writeDurably } from "../durable-file.js";
-import { shareTable, type ShareSettings } from "./broker-settings.js";
+import { shareRows, shareTable, type ShareSettings } from "./broker-settings.js";
 import { EndpointError, explainStorage } from "./endpoint-error.js";
-import { formatAddress } from "./endpoint.js";
 import { maxSettingsBytes } from "./limits.js";
 import { readRegularFile } from "./regular-file.js";
 
@@ -28,17 +27,16 @@ export async function setShareSettings(
 }
 
 /** The table begins on a line of its own: the line break before it goes with it. */
-function withTable(rest: string, { listen, address }: ShareSettings): string {
-  const lines = [
-    `[${shareTable}]`,
-    `listen = "${formatAddress(listen)}"`,
-    `address = "${formatAddress(address)}"`,
-  ];
+function withTable(rest: string, settings: ShareSettings): string {
+  // A string of JSON is one of TOML.
+  const rows = shareRows(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
+  const lines = [`[${shareTable}]`, ...rows];
   return `${rest}${rest === "" ? "" : "\n"}${lines.join("\n")}\n`;
 }
 
 /** As it is written above. */
-const ownTable = /(?:^|\n)\[share\]\nlisten = "[^"\n]*"\naddress = "[^"\n]*"\n/;
+const ownTable =
+  /(?:^|\n)\[share\]\nlisten = "[^"\n]*"\naddress = "[^"\n]*"\n(?:(?:tls_cert|tls_key|client_ca) = "(?:[^"\\\n]|\\.)*"\n)*/;
 
 const anyTable = /^\s*\[\s*share\b/m;
 

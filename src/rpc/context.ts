@@ -6,6 +6,8 @@ import { Code, RpcError } from "./error.js";
 export interface HandlerContext {
   /** `/package.Service/Method`. */
   readonly method: string;
+  /** Whether its answer is a stream, which may last. */
+  readonly isStream: boolean;
   /**
    * Aborts when the call ends before its handler: the caller cancelled or went away, the deadline
    * passed, or the server stopped. Its reason is an RpcError. A handler that waits has to watch it.
@@ -31,6 +33,7 @@ interface Call {
 export class CallContext implements HandlerContext {
   readonly #call: Call;
   readonly #onEnd: () => void;
+  readonly isStream: boolean;
   #controller: AbortController | undefined;
   #cancelled: RpcError | undefined;
   #settled = false;
@@ -39,11 +42,12 @@ export class CallContext implements HandlerContext {
   constructor(
     call: Call,
     readonly method: string,
-    /** Called when the call is ended from outside of its handler. */
-    onEnd: () => void = () => {},
+    /** Of a stream: called when the call is ended from outside of its handler. */
+    onEnd?: () => void,
   ) {
     this.#call = call;
-    this.#onEnd = onEnd;
+    this.#onEnd = onEnd ?? (() => {});
+    this.isStream = onEnd !== undefined;
     // Comes at the end of every call, also of those that went well.
     call.once("cancelled", () => this.#cancel());
   }

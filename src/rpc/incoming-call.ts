@@ -14,6 +14,7 @@ import { messageOf, RpcError } from "./error.js";
 import type { DescribeFault } from "./fault.js";
 import type { OpenStreams } from "./open-streams.js";
 import { toStatus } from "./status.js";
+import type { Strangers } from "./strangers.js";
 import { PacedWriter, type UnreadCall, type UnreadResponses } from "./unread.js";
 
 /** A method with what answers it. */
@@ -25,10 +26,14 @@ export interface Route {
   readonly unread: UnreadResponses;
   readonly open: OpenStreams;
   readonly admit: Admit;
+  readonly strangers: Strangers;
 }
 
-/** Lets a call pass, or throws an RpcError. */
-export type Admit = (context: HandlerContext) => void;
+/** Lets a call pass, or throws an RpcError. Undefined where the caller passes and has proved nothing. */
+export type Admit = (context: HandlerContext) => Admission | undefined;
+
+/** A call that was let pass; disposed of when it has ended. */
+export type Admission = Disposable;
 
 /** A handler of any kind of method; `serve` has checked its types. */
 export type AnyHandler = (request: any, context: HandlerContext) => any;
@@ -43,8 +48,9 @@ export async function answerOnce(
   respond: sendUnaryData<Buffer>,
 ): Promise<void> {
   const context = new CallContext(call, methodPath(route.method));
+  let admission: Admission | undefined;
   try {
-    route.admit(context);
+    admission = admit(route, call, context);
     const response = await route.handler(takeRequest(route, call, context), context);
     const bytes = encode(route.method.output, response);
     context.settle();
@@ -56,6 +62,7 @@ export async function answerOnce(
     context.settle();
     respond(toStatus(told));
   } finally {
+    admission?.[Symbol.dispose]();
     route.open.ended(callStreamOf(call.metadata).http2);
   }
 }
@@ -68,8 +75,9 @@ export async function answerStream(
   const writer = new PacedWriter(call, openUnread(route, call));
   const context = new CallContext(call, methodPath(route.method), () => writer.stop());
   call.once("cancelled", () => writer.stop());
+  let admission: Admission | undefined;
   try {
-    route.admit(context);
+    admission = admit(route, call, context);
     const request = takeRequest(route, call, context);
     // Else nothing leaves before the first response, and a quiet stream looks like a dead one.
     call.sendMetadata(new Metadata());
@@ -86,8 +94,19 @@ export async function answerStream(
     // How grpc-js is told the status of a stream.
     call.emit("error", toStatus(told));
   } finally {
+    admission?.[Symbol.dispose]();
     route.open.ended(callStreamOf(call.metadata).http2);
   }
+}
+
+function admit(
+  route: Route,
+  { metadata }: { readonly metadata: Metadata },
+  context: CallContext,
+): Admission | undefined {
+  const admission = route.admit(context);
+  if (admission !== undefined) route.strangers.prove(callStreamOf(metadata).http2?.session);
+  return admission;
 }
 
 /** Closed at the end of the call, which "cancelled" tells of every call. */

@@ -68,3 +68,6 @@ export const tlsVersion = "TLSv1.3";
 
 /** How long a connection may take until its encryption stands, in milliseconds. */
 export const handshakeTimeoutMs = 10_000;
+
+/** How long a connection over TLS may take, from its beginning, until a call over it is admitted, in milliseconds. */
+export const strangerMs = 20_000;

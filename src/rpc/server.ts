@@ -35,7 +35,6 @@ import {
   type OnDefect,
   type Route,
 } from "./incoming-call.js";
-import { guardHandshakes, type HandshakeBounds } from "./handshakes.js";
 import {
   keepaliveTimeMs,
   keepaliveTimeoutMs,
@@ -50,12 +49,14 @@ import {
   stuckCallMs,
 } from "./limits.js";
 import { OpenStreams, type OnBound, type OpenBounds } from "./open-streams.js";
+import { Strangers, type StrangerBounds } from "./strangers.js";
 import type { TlsCredentials } from "./tls-server.js";
 import { UnreadResponses } from "./unread.js";
 
 export type { ClientConnection, Connection } from "./call-stream.js";
 export type { HandlerContext } from "./context.js";
-export type { Admit } from "./incoming-call.js";
+export type { Admit, Admission } from "./incoming-call.js";
+export type { StrangerBounds } from "./strangers.js";
 export { TlsCredentials, type ServerCertificate } from "./tls-server.js";
 
 export interface RpcServer {
@@ -74,7 +75,7 @@ export interface RpcServer {
 }
 
 /** How a server listens over TLS. */
-export interface ListenTls extends HandshakeBounds {
+export interface ListenTls extends StrangerBounds {
   readonly credentials: TlsCredentials;
 }
 
@@ -158,7 +159,7 @@ export function createServer(options: {
   describe?: DescribeFault;
   /** What its clients may have open; what is left out has its default in `limits.ts`. */
   bounds?: Partial<OpenBounds>;
-  /** Is asked before the handler of each call, and throws an RpcError to refuse it. Default: nothing is refused. */
+  /** Is asked before the handler of each call. Default: nothing is refused. */
   admit?: Admit;
 }): RpcServer {
   // grpc-js would print each header that it cannot take to stderr, with its value: a token, or what fills the disk.
@@ -190,6 +191,7 @@ export function createServer(options: {
   });
   describeUnknownMethods(server, describe);
   const running = new Set<Promise<void>>();
+  const strangers = new Strangers();
   const unread = new UnreadResponses(options.maxUnreadBytes ?? maxUnreadBytes);
   for (const { service, impl } of options.services) {
     const routes = service.methods.map((method) => {
@@ -201,14 +203,15 @@ export function createServer(options: {
         describe,
         unread,
         open,
-        admit: options.admit ?? (() => {}),
+        admit: options.admit ?? (() => undefined),
+        strangers,
       };
     });
     addRoutes(server, routes, running);
   }
   let stopped: Promise<void> | undefined;
   return {
-    listen: (address, tls) => listen(server, open, address, tls),
+    listen: (address, tls) => listen({ server, open, strangers }, address, tls),
     stop: (graceMs) => (stopped ??= stop(server, open, running, graceMs)),
   };
 }
@@ -245,8 +248,7 @@ function takesMany({ methodKind }: DescMethod): boolean {
 }
 
 async function listen(
-  server: Server,
-  open: OpenStreams,
+  { server, open, strangers }: { server: Server; open: OpenStreams; strangers: Strangers },
   address: string,
   tls: ListenTls | undefined,
 ): Promise<void> {
@@ -267,7 +269,7 @@ async function listen(
     if (before.has(bound)) continue;
     open.guard(bound);
     if (tls !== undefined) {
-      guardHandshakes(bound as Http2SecureServer, tls, (words) => open.tell(words));
+      strangers.guard(bound as Http2SecureServer, tls, (words) => open.tell(words));
     }
   }
 }
@@ -283,9 +285,13 @@ async function stop(
   running: Set<Promise<void>>,
   graceMs: number,
 ): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    server.tryShutdown(() => resolve());
-  });
+  // Not as grpc-js 1.14 tells it: it waits for ever where a session was ended just before.
+  const closed = Promise.all(
+    Array.from(http2ServersOf(server), (bound) => {
+      return new Promise((resolve) => bound.once("close", resolve));
+    }),
+  );
+  server.tryShutdown(() => {});
   if (await within(graceMs, Promise.all([closed, allEnded(running)]))) return;
   server.forceShutdown();
   // What was written last is given time to leave.

@@ -13,6 +13,8 @@ import { tlsVersion } from "./limits.js";
 export interface TlsClient {
   /** The only certificate authority that the server's certificate may come from, as PEM. */
   readonly ca: string;
+  /** What this side proves itself with where the server asks for a certificate, both as PEM. */
+  readonly certificate?: { readonly key: string; readonly chain: string };
   /** Go with every call, once the server is known. In printable ASCII. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -20,10 +22,11 @@ export interface TlsClient {
 /** What grpc-js needs for it. @param address `host:port` */
 export function tlsChannel(
   address: string,
-  { ca, headers = {} }: TlsClient,
+  { ca, certificate, headers = {} }: TlsClient,
 ): { credentials: ChannelCredentials; options: ChannelOptions } {
   const host = address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
-  const context = createSecureContext({ ca, minVersion: tlsVersion });
+  const own = certificate === undefined ? {} : { key: certificate.key, cert: certificate.chain };
+  const context = createSecureContext({ ca, minVersion: tlsVersion, ...own });
   const verify: VerifyOptions = {
     checkServerIdentity: (_name, found) => checkServerIdentity(host, found),
   };

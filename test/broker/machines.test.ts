@@ -1,12 +1,25 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { Health } from "../../gen/grpc/health/v1/health_pb.js";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { PeerScope } from "../../gen/peerline/v1/broker_service_pb.js";
 import { MachineScope } from "../../gen/peerline/v1/machine_pb.js";
+import {
+  maxCallsOfMachine,
+  maxConnectionsOfMachine,
+  maxGuessBurst,
+  maxMachineWatches,
+  maxOperatorWatches,
+  maxStreamsOfMachine,
+  maxWatchesOfMachine,
+} from "../../src/broker/limits.js";
 import { networkOf } from "../../src/broker/machines/guesses.js";
-import { Code, hasCode } from "../../src/rpc/error.js";
+import { createClient, type Channel } from "../../src/rpc/client.js";
+import { Code, hasCode, RpcError } from "../../src/rpc/error.js";
+import type { HandlerContext } from "../../src/rpc/server.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
-import { newSecret, reasonOf, TestStream } from "../support/test-broker.js";
-import { startSharedBroker } from "./shared-broker.js";
+import { eventually, newSecret, reasonIn, reasonOf, TestStream } from "../support/test-broker.js";
+import { startSharedBroker, type BrokerClient, type SharedBroker } from "./shared-broker.js";
 
 test("an enrolment that is repeated with its credential uses the token once", async () => {
   const { operator, client } = await startSharedBroker();
@@ -125,29 +138,158 @@ test("machines and their last use outlive the broker", async () => {
   await after.client({ credential }).getServerInfo({});
 });
 
-test("thousands of guesses from one address are cut off after a hundred, until it is quiet", async () => {
-  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
-  const { client, enrol } = await startSharedBroker({ clock });
-  const credential = await enrol("desktop");
-  let answered = 0;
-  let isCut = false;
-  for (let guess = 0; guess < 10_000 && !isCut; guess++) {
-    const error = await client({ credential: newSecret() })
-      .getServerInfo({}, { timeoutMs: 5000 })
-      .catch((cause: unknown) => cause);
-    isCut = hasCode(error, Code.Unavailable);
-    if (!isCut) answered++;
+/** Guesses over connections of their own, until one gets no answer; how many were answered. */
+async function guess({ client }: SharedBroker, most = 10_000): Promise<number> {
+  for (let answered = 0; answered < most; answered++) {
+    const own = client({ credential: newSecret() });
+    const error = await own.getServerInfo({}, { timeoutMs: 5000 }).catch((cause: unknown) => cause);
+    if (hasCode(error, Code.Unavailable)) return answered;
+    expect(reasonIn(error)).toBe("MACHINE_UNKNOWN");
   }
-  expect(isCut).toBe(true);
+  return most;
+}
+
+test("guesses from one address are cut off after a hundred, until it is quiet", async () => {
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const shared = await startSharedBroker({ clock });
+  const answered = await guess(shared);
   expect(answered).toBeGreaterThan(90);
   expect(answered).toBeLessThan(110);
-  const own = client({ credential });
-  await expect(own.getServerInfo({}, { timeoutMs: 5000 })).rejects.toMatchObject({
-    code: Code.Unavailable,
-  });
+  // Nobody gets in from there any more, with whatever proof, and from elsewhere everybody.
+  const { token } = await shared.operator.createEnrolment({});
+  const enrol = () =>
+    shared.client().enrol({ token, credential: newSecret(), name: "x" }, { timeoutMs: 5000 });
+  await expect(enrol()).rejects.toMatchObject({ code: Code.Unavailable });
+  const { door } = shared.broker.broker;
+  expect(door.begins("127.0.0.1")).toBe(false);
+  expect(door.begins("127.0.0.2")).toBe(true);
   clock.advance(5000);
-  await client({ credential }).getServerInfo({});
+  await enrol();
 });
+
+test("a machine that is let in does not suffer from who guesses behind the same address", async () => {
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const shared = await startSharedBroker({ clock });
+  const credential = await shared.enrol("desktop");
+  const before = shared.client({ credential });
+  await before.getServerInfo({});
+  // Each wrong one still hears why, and costs its connection.
+  expect(await guess(shared, maxGuessBurst + 20)).toBe(maxGuessBurst + 20);
+  await before.getServerInfo({});
+  await shared.client({ credential }).getServerInfo({});
+  const { door } = shared.broker.broker;
+  expect(door.begins("127.0.0.1")).toBe(true);
+  // Once it is let in no more, its address is as any other.
+  await shared.operator.revokeMachine({ name: "desktop" });
+  expect(door.begins("127.0.0.1")).toBe(false);
+  clock.advance(5000);
+  expect(door.begins("127.0.0.1")).toBe(true);
+});
+
+test("connections that end without a proof count as guesses, and one that proves itself does not", async () => {
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const { door } = (await startSharedBroker({ clock })).broker.broker;
+  const begin = (address: string, proves: boolean): number => {
+    let begun = 0;
+    while (begun < 1000 && door.begins(address)) {
+      begun++;
+      if (proves) door.proved(address);
+    }
+    return begun;
+  };
+  expect(begin("192.0.2.1", false)).toBe(maxGuessBurst);
+  expect(begin("192.0.2.2", true)).toBe(1000);
+  // All of a network of IPv6 is one.
+  expect(begin("2001:db8::1", false)).toBe(maxGuessBurst);
+  expect(begin("2001:db8::2", false)).toBe(0);
+});
+
+describe("one machine", () => {
+  test("has a bounded number of connections, and hears which bound that is", async () => {
+    const { client, enrol } = await startSharedBroker();
+    const credential = await enrol("desktop");
+    const open = Array.from({ length: maxConnectionsOfMachine }, () => client({ credential }));
+    await Promise.all(open.map((one) => one.getServerInfo({})));
+    expect(await limitOf(client({ credential }).getServerInfo({}))).toBe("connections_of_machine");
+    await client({ credential: await enrol("laptop") }).getServerInfo({});
+    await Promise.all(open.map((one) => one.getServerInfo({})));
+  });
+
+  test("has a bounded number of streams, of whatever kind, and others go on", async () => {
+    const { broker, channel, client, enrol } = await startSharedBroker();
+    const credential = await enrol("desktop");
+    const streams = Array.from({ length: 10 }, () => channel(credential)).flatMap((via) =>
+      Array.from({ length: 100 }, () => watchHealth(via)),
+    );
+    const outcomes = await Promise.all(streams.map((stream) => limitOf(stream.next())));
+    const refused = outcomes.filter((limit) => limit !== undefined);
+    expect(refused).toHaveLength(1000 - maxStreamsOfMachine);
+    expect(new Set(refused)).toEqual(new Set(["streams_of_machine"]));
+    await client({ credential }).getServerInfo({});
+
+    expect(await limitOf(watchHealth(channel(await enrol("laptop"))).next())).toBeUndefined();
+    const local = await broker.join();
+    await local.subscribe().expect("started");
+    // A place is free again once a stream has ended.
+    for (const stream of streams) await stream.return?.();
+    const last = channel(credential);
+    await eventually(async () => expect(await limitOf(watchHealth(last).next())).toBeUndefined());
+  });
+
+  test("has a bounded number of calls", async () => {
+    const { broker, enrol } = await startSharedBroker();
+    const credential = await enrol("desktop");
+    const context: HandlerContext = {
+      method: "/peerline.v1.BrokerService/SendMessage",
+      isStream: false,
+      signal: new AbortController().signal,
+      connection: { closed: new AbortController().signal, address: "127.0.0.1", close() {} },
+      end() {},
+      header: () => credential,
+    };
+    const call = async () => broker.broker.admit(context);
+    const first = await call();
+    for (let open = 1; open < maxCallsOfMachine; open++) await call();
+    expect(await limitOf(call())).toBe("calls_of_machine");
+    first?.[Symbol.dispose]();
+    expect(await limitOf(call())).toBeUndefined();
+  });
+
+  test("watches a bounded number of times without a session, and all together leave room for the operator", async () => {
+    const { operator, client, enrol } = await startSharedBroker();
+    const times = async (count: number, by: BrokerClient) => {
+      for (let open = 0; open < count; open++) expect(await watchMessages(by)).toBeUndefined();
+    };
+    for (let open = 0; open < maxMachineWatches; open += maxWatchesOfMachine) {
+      const own = client({ credential: await enrol("observer", MachineScope.OBSERVE) });
+      await times(maxWatchesOfMachine, own);
+      expect(await watchMessages(own)).toBe("watches_of_machine");
+    }
+    const late = client({ credential: await enrol("late", MachineScope.OPERATE) });
+    expect(await watchMessages(late)).toBe("machine_watches");
+    await times(maxOperatorWatches, operator);
+    expect(await watchMessages(operator)).toBe("operator_watches");
+  });
+});
+
+function watchHealth(via: Channel) {
+  return createClient(Health, via).watch({})[Symbol.asyncIterator]();
+}
+
+async function watchMessages(by: BrokerClient): Promise<string | undefined> {
+  return limitOf(by.watchMessages({})[Symbol.asyncIterator]().next());
+}
+
+/** The bound that a call meets; undefined where it meets none. */
+async function limitOf(call: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await call;
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    return error.findDetail(ErrorInfoSchema)?.metadata["limit"] ?? error.message;
+  }
+}
 
 test.each([
   ["192.0.2.7", "192.0.2.7"],

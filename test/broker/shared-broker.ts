@@ -50,8 +50,8 @@ export async function startSharedBroker(
   const address = `127.0.0.1:${await freePort()}`;
   await server.listen(address, {
     credentials: new TlsCredentials(certificate),
-    handshakes: 16,
-    accepts: broker.broker.accepts,
+    strangers: 16,
+    ...broker.broker.door,
   });
   onTestFinished(() => server.stop(0));
   const operator = broker.client(operatorToken);

@@ -192,7 +192,7 @@ async function openSessions(count: number): Promise<Credential[]> {
 
 /** Opens a stream; its reader leaves when `leave` is called. */
 async function openStream(streams: Streams, caller: Credential, kind: StreamKind) {
-  const stream = streams.run(caller, kind, () => undefined, endless());
+  const stream = streams.run({ caller, machineId: "" }, kind, () => undefined, endless());
   await stream.next();
   return { leave: () => stream.return(undefined) };
 }

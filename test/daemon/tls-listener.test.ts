@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { createServer } from "node:net";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,32 +8,53 @@ import { TlsListener } from "../../src/daemon/tls-listener.js";
 import { openHome } from "../../src/endpoint/home.js";
 import { createServer as createRpcServer, serve } from "../../src/rpc/server.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
-import { reasonIn } from "../support/test-broker.js";
+import {
+  issueTestCertificate,
+  newTestAuthority,
+  type TestAuthority,
+} from "../support/test-authority.js";
+import { eventually, reasonIn } from "../support/test-broker.js";
 import { temporaryDirectory } from "../endpoint/temporary-directory.js";
 import { echo } from "../rpc/echo-server.js";
 import { freePort } from "../rpc/free-port.js";
 import { EchoService } from "../rpc/gen/echo_pb.js";
 import { readFileSync } from "node:fs";
 
-function open(): { listener: TlsListener; share: (address: string) => void; ca: () => string } {
+interface Opened {
+  readonly listener: TlsListener;
+  readonly share: (address: string, more?: string) => void;
+  readonly ca: () => string;
+}
+
+function open(): Opened {
   const home = openHome(temporaryDirectory());
   const listener = new TlsListener({
     home,
     logger: pino({ enabled: false }),
     open: () => createRpcServer({ services: [serve(EchoService, echo)], onDefect: () => {} }),
-    accepts: () => true,
+    door: { begins: () => true, proved: () => {} },
+    givenLookMs: 20,
   });
   onTestFinished(() => listener.stop());
   return {
     listener,
-    share: (address) =>
-      writeFileSync(home.settingsPath, `[share]\nlisten = "${address}"\naddress = "${address}"\n`),
+    share: (address, more = "") =>
+      writeFileSync(
+        home.settingsPath,
+        `[share]\nlisten = "${address}"\naddress = "${address}"\n${more}`,
+      ),
     ca: () => readFileSync(join(home.tlsPath, "ca.pem"), "utf8").replace(/^[\s\S]*?KEY-----\n/, ""),
   };
 }
 
-async function answers(address: string, ca: string): Promise<boolean> {
-  const channel = openChannel(address, { ca });
+async function answers(
+  address: string,
+  ca: string,
+  own?: { key: string; certificate: string },
+): Promise<boolean> {
+  const certificate =
+    own === undefined ? {} : { certificate: { key: own.key, chain: own.certificate } };
+  const channel = openChannel(address, { ca, ...certificate });
   try {
     await createClient(EchoService, channel).echo({}, { timeoutMs: 5000 });
     return true;
@@ -74,4 +96,56 @@ test("says LISTEN_FAILED for settings that cannot be used, and for an address th
   expect(reasonIn(taken)).toBe("LISTEN_FAILED");
   expect(taken).toMatchObject({ message: expect.stringContaining("EADDRINUSE") });
   expect(listener.current()).toBeUndefined();
+});
+
+test("a certificate that is given is taken up as it is renewed, and one that cannot be used changes nothing", async () => {
+  const { listener, share } = open();
+  const root = await newTestAuthority("root");
+  const folder = temporaryDirectory();
+  const [certificate, key] = [join(folder, "own.pem"), join(folder, "own.key")];
+  const give = async (authority: TestAuthority): Promise<void> => {
+    const made = await issueTestCertificate(authority, { usage: "server" });
+    writeFileSync(certificate, made.certificate + authority.pem);
+    writeFileSync(key, made.key);
+  };
+  await give(root);
+  const address = `127.0.0.1:${await freePort()}`;
+  share(address, `tls_cert = "${certificate}"\ntls_key = "${key}"\n`);
+  const facts = await listener.update();
+  expect(facts?.caHash).toBe(
+    new X509Certificate(root.pem).fingerprint256.replaceAll(":", "").toLowerCase(),
+  );
+  expect(await answers(address, root.pem)).toBe(true);
+
+  writeFileSync(key, "half written");
+  await expect(listener.update()).rejects.toThrow("holds no private key in PEM form");
+  expect(await answers(address, root.pem)).toBe(true);
+
+  const next = await newTestAuthority("next");
+  await give(next);
+  await eventually(async () => expect(await answers(address, next.pem)).toBe(true));
+  expect(await answers(address, root.pem)).toBe(false);
+});
+
+test("clients are asked for certificates from when the settings say so, until they say so no more", async () => {
+  const { listener, share, ca } = open();
+  const [root, other] = [await newTestAuthority("root"), await newTestAuthority("other")];
+  const clientCa = join(temporaryDirectory(), "ca.pem");
+  writeFileSync(clientCa, root.pem);
+  const [own, foreign] = [
+    await issueTestCertificate(root, { usage: "client" }),
+    await issueTestCertificate(other, { usage: "client" }),
+  ];
+  const address = `127.0.0.1:${await freePort()}`;
+  share(address);
+  await listener.update();
+  expect(await answers(address, ca())).toBe(true);
+  share(address, `client_ca = "${clientCa}"\n`);
+  await listener.update();
+  expect(await answers(address, ca())).toBe(false);
+  expect(await answers(address, ca(), foreign)).toBe(false);
+  expect(await answers(address, ca(), own)).toBe(true);
+  share(address);
+  await listener.update();
+  expect(await answers(address, ca())).toBe(true);
 });

@@ -9,7 +9,12 @@ const settings = {
   listen: { host: "0.0.0.0", port: 7899 },
   address: { host: "laptop.local", port: 7899 },
 };
-const other = { ...settings, address: { host: "2001:db8::1", port: 443 } };
+const other = {
+  ...settings,
+  address: { host: "2001:db8::1", port: 443 },
+  given: { certificate: '/etc/my "pki"/laptop.pem', key: "/etc/back\\slash.key" },
+  clientCa: "/etc/pki/ca.pem",
+};
 
 test.each(["", "# mine", "# mine\n", "\n", "[limits]\npeers = 500\n\n", "[limits]\r\npeers = 500"])(
   "the table is set, changed and removed, and every other byte stays: %j",
@@ -49,4 +54,16 @@ test("a table that was written by hand is left to whoever wrote it", async () =>
     message: expect.stringContaining("was written by hand"),
   });
   expect(readFileSync(path, "utf8")).toBe(text);
+});
+
+test.each([
+  ['tls_cert = "/a.pem"', "share.tls_cert needs tls_key beside it"],
+  ['tls_key = "/a.key"', "share.tls_key needs tls_cert beside it"],
+  ['tls_cert = "a.pem"\ntls_key = "/a.key"', 'share.tls_cert is "a.pem": use the absolute path'],
+  ["client_ca = 1", "share.client_ca is 1: use the absolute path"],
+  ['tls_ca = "/a.pem"', "use one of listen, address, tls_cert, tls_key, client_ca"],
+])("what cannot be used of a certificate is named: %s", async (line, words) => {
+  const path = join(temporaryDirectory(), "broker.toml");
+  writeFileSync(path, `[share]\nlisten = "0.0.0.0:1"\naddress = "a:1"\n${line}\n`);
+  await expect(readShareSettings(path)).rejects.toThrow(words);
 });

@@ -2431,6 +2431,10 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  * RESOURCE_EXHAUSTED, without an ErrorInfo. Beyond `connections` the one without a
  * call for longest is closed, else the newest. Each may be tried again.
  *
+ * Over TLS one machine has less, see `connections_of_machine`, `calls_of_machine` and
+ * `streams_of_machine`: a call beyond that fails with RESOURCE_EXHAUSTED (LIMIT_REACHED).
+ * A connection over which no call was admitted is closed after 20 seconds.
+ *
  * A Subscribe stream may also end with CANCELLED or UNAVAILABLE when the broker
  * goes away: treat each end that you did not ask for as a lost connection.
  *

@@ -116,7 +116,8 @@ export type Listener = Message<"peerline.v1.Listener"> & {
   caSha256: string;
 
   /**
-   * Set by the broker: until when its certificate is good. It renews it before that.
+   * Set by the broker: until when its certificate is good. It renews it before that,
+   * unless the operator gave it one.
    *
    * @generated from field: google.protobuf.Timestamp certificate_expire_time = 4;
    */

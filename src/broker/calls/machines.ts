@@ -27,7 +27,7 @@ import {
   type Machine as MachineMessage,
 } from "../../../gen/peerline/v1/machine_pb.js";
 import { secretForm } from "../../contract/machines.js";
-import type { HandlerContext } from "../../rpc/server.js";
+import type { Admission, HandlerContext } from "../../rpc/server.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { boundBytes, invalidField, matchField, requireField } from "../fields.js";
@@ -41,8 +41,8 @@ import {
 import { hashOf, isLetIn, type Machine } from "../machines/machines.js";
 
 /** Lets each call over TLS pass that a machine makes, and the one that lets a machine in. */
-export function admitMachine({ machines }: Core, context: HandlerContext): void {
-  if (context.method !== enrolPath) machines.admit(context);
+export function admitMachine({ machines }: Core, context: HandlerContext): Admission | undefined {
+  return context.method === enrolPath ? undefined : machines.admit(context);
 }
 
 const enrolPath = `/${BrokerService.typeName}/${BrokerService.method.enrol.name}`;

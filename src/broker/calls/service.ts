@@ -46,6 +46,10 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
   };
   const sessionOf = (context: HandlerContext): Session => requireSession(callerOf(context));
   const operatorOf = (context: HandlerContext): void => requireOperator(callerOf(context));
+  const placeOf = (caller: Credential, context: HandlerContext) => ({
+    caller,
+    machineId: core.machines.callerOf(context)?.stored.machineId ?? "",
+  });
   /** The operator on the broker's own machine. */
   const ownerOf = (context: HandlerContext): void => {
     if (core.machines.callerOf(context) !== undefined) throw ownMachineOnly();
@@ -80,14 +84,24 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     async *watchPeers(request, context) {
       const caller = callerOf(context);
       const events = watchPeers(core, caller, request, context.signal);
-      yield* core.streams.run(caller, "WatchPeers", (error) => context.end(error), events);
+      yield* core.streams.run(
+        placeOf(caller, context),
+        "WatchPeers",
+        (error) => context.end(error),
+        events,
+      );
     },
     sendMessage: async (request, context) => sendMessage(core, sessionOf(context), request),
     async *subscribe(request, context) {
       const session = sessionOf(context);
       const caller = { kind: "session", session } as const;
       const events = core.subscriptions.subscribe(session, request, context.signal);
-      yield* core.streams.run(caller, "Subscribe", (error) => context.end(error), events);
+      yield* core.streams.run(
+        placeOf(caller, context),
+        "Subscribe",
+        (error) => context.end(error),
+        events,
+      );
     },
     ackMessages: async (request, context) => ackMessages(core, sessionOf(context), request),
     getMessage: async ({ messageId, fromPeerId }, context) => {
@@ -121,7 +135,12 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
       const caller = callerOf(context);
       if (caller.kind !== "observer") requireOperator(caller);
       const events = watchMessages(core, context.signal);
-      yield* core.streams.run(caller, "WatchMessages", (error) => context.end(error), events);
+      yield* core.streams.run(
+        placeOf(caller, context),
+        "WatchMessages",
+        (error) => context.end(error),
+        events,
+      );
     },
     getServerInfo: () => getServerInfo(core),
     createEnrolment: async (request, context) => {

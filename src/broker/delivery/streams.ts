@@ -1,6 +1,13 @@
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { BrokerError } from "../broker-error.js";
-import { farewellMs, maxOperatorWatches, maxStreams, maxWatches } from "../limits.js";
+import {
+  farewellMs,
+  maxMachineWatches,
+  maxOperatorWatches,
+  maxStreams,
+  maxWatches,
+  maxWatchesOfMachine,
+} from "../limits.js";
 import type { Clock } from "../../clock.js";
 import type { Credential, Session } from "../peers/sessions.js";
 
@@ -11,12 +18,13 @@ type End = (error: BrokerError) => void;
 
 /**
  * The open streams. A session has one of each kind, and a newer one ends the older. The operator has a
- * bounded number of each kind. All together are bounded, since each costs memory while it is open.
+ * bounded number of each kind, and so have the machines that do without a session. All together are bounded, since each costs memory while it is open.
  */
 export class Streams {
   readonly #clock: Clock;
   readonly #ofSession = new WeakMap<Session, Map<StreamKind, End>>();
-  readonly #ofOperator = new Map<StreamKind, number>();
+  /** By the kind, and by the kind and who has them open: the operator, the machines together, one machine. */
+  readonly #ofOthers = new Map<string, number>();
   #sessionStreams = 0;
   #sessionWatches = 0;
 
@@ -24,14 +32,21 @@ export class Streams {
     this.#clock = clock;
   }
 
-  /** Lets a stream run, in its place among the open ones. LIMIT_REACHED where it is one too many. */
+  /**
+   * Lets a stream run, in its place among the open ones. LIMIT_REACHED where it is one too many.
+   *
+   * @param machineId the machine that calls; empty on the broker's own
+   */
   async *run<T>(
-    caller: Credential,
+    { caller, machineId }: { caller: Credential; machineId: string },
     kind: StreamKind,
     end: End,
     stream: AsyncIterable<T>,
   ): AsyncGenerator<T> {
-    const place = this.#open(caller, kind, end);
+    const place =
+      caller.kind === "session"
+        ? this.#openOfSession(caller.session, kind, end)
+        : this.#openOfOther(machineId, kind);
     try {
       yield* stream;
     } finally {
@@ -39,22 +54,23 @@ export class Streams {
     }
   }
 
-  #open(caller: Credential, kind: StreamKind, end: End): Disposable {
-    return caller.kind === "session"
-      ? this.#openOfSession(caller.session, kind, end)
-      : this.#openOfOperator(kind);
-  }
-
-  #openOfOperator(kind: StreamKind): Disposable {
-    const open = this.#ofOperator.get(kind) ?? 0;
-    if (open >= maxOperatorWatches) {
-      const words = `${maxOperatorWatches} ${kind} streams are open with the operator token`;
-      throw tooMany("operator_watches", maxOperatorWatches, words);
-    }
-    this.#ofOperator.set(kind, open + 1);
+  #openOfOther(machineId: string, kind: StreamKind): Disposable {
+    const bounds = machineId === "" ? [ofOperator] : [ofMachine, ofMachines];
+    const places = bounds.map(({ name, maximum, who }) => {
+      const place = `${kind} ${name}${name === ofMachine.name ? ` ${machineId}` : ""}`;
+      const open = this.#ofOthers.get(place) ?? 0;
+      if (open >= maximum)
+        throw tooMany(name, maximum, `${maximum} ${kind} streams are open ${who}`);
+      return [place, open] as const;
+    });
+    for (const [place, open] of places) this.#ofOthers.set(place, open + 1);
     return {
       [Symbol.dispose]: () => {
-        this.#ofOperator.set(kind, (this.#ofOperator.get(kind) ?? 1) - 1);
+        for (const [place] of places) {
+          const left = (this.#ofOthers.get(place) ?? 1) - 1;
+          if (left > 0) this.#ofOthers.set(place, left);
+          else this.#ofOthers.delete(place);
+        }
       },
     };
   }
@@ -98,6 +114,22 @@ export class Streams {
     }
   }
 }
+
+const ofOperator = {
+  name: "operator_watches",
+  maximum: maxOperatorWatches,
+  who: "with the operator token",
+};
+const ofMachine = {
+  name: "watches_of_machine",
+  maximum: maxWatchesOfMachine,
+  who: "from this machine",
+};
+const ofMachines = {
+  name: "machine_watches",
+  maximum: maxMachineWatches,
+  who: "from machines that read without a session",
+};
 
 function superseded(kind: StreamKind): BrokerError {
   return new BrokerError(

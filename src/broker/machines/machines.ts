@@ -4,14 +4,22 @@ import { MachineScope } from "../../../gen/peerline/v1/machine_pb.js";
 import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../../clock.js";
 import { machineHeader } from "../../contract/machines.js";
-import type { ClientConnection, HandlerContext } from "../../rpc/server.js";
+import type { Admission, ClientConnection, HandlerContext } from "../../rpc/server.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { BrokerLog } from "../core.js";
-import { maxMachines, maxRevokedMachines, revokedLingerMs, usedAgainMs } from "../limits.js";
+import {
+  maxCallsOfMachine,
+  maxConnectionsOfMachine,
+  maxMachines,
+  maxRevokedMachines,
+  maxStreamsOfMachine,
+  revokedLingerMs,
+  usedAgainMs,
+} from "../limits.js";
 import { automaticName, numberedName } from "../peers/names.js";
 import { sha256 } from "../peers/sessions.js";
 import type { Store, StoredMachine } from "../store.js";
-import { Guesses } from "./guesses.js";
+import { Guesses, networkOf } from "./guesses.js";
 
 interface Parts {
   readonly store: Store;
@@ -26,6 +34,9 @@ export interface Machine {
   stored: StoredMachine;
   /** The open connections over which it called, each with what to do when it closes. */
   readonly connections: Map<ClientConnection, () => void>;
+  /** How many of its calls are open, and how many of them are streams. */
+  calls: number;
+  streams: number;
 }
 
 /** What a machine asks to be let in with, once its token was found good. */
@@ -67,18 +78,31 @@ export class Machines {
     this.#guesses = new Guesses(clock);
   }
 
-  /** Whether a connection from this address may begin: not where too many wrong guesses came from it. */
-  accepts(address: string): boolean {
-    return this.#guesses.areFew(address);
+  /**
+   * Whether a connection from this address may begin: not where too many came to nothing, unless a machine
+   * that is let in has the address as well.
+   */
+  begins(address: string): boolean {
+    return this.#guesses.begin(address) || this.#isOfMachine(address);
   }
 
-  /** Finds the machine that calls over TLS. MACHINE_REQUIRED or MACHINE_UNKNOWN where it is none. */
-  admit(context: HandlerContext): void {
+  /** A connection from this address has proved who it is. */
+  proved(address: string): void {
+    this.#guesses.giveBack(address);
+  }
+
+  /**
+   * Finds the machine that calls over TLS. MACHINE_REQUIRED or MACHINE_UNKNOWN where it is none, and
+   * LIMIT_REACHED where it has too much open.
+   */
+  admit(context: HandlerContext): Admission {
     const credential = context.header(machineHeader);
     const machine = credential === undefined ? undefined : this.#find(hashOf(credential));
     if (machine === undefined) throw this.#refuse(context, credential !== undefined);
+    requireRoomOf(machine, context);
     this.#callers.set(context, machine);
     this.#noteUse(machine, context.connection);
+    return open(machine, context.isStream);
   }
 
   /** The machine that calls; undefined for a caller on the broker's socket. */
@@ -168,6 +192,16 @@ export class Machines {
     });
   }
 
+  #isOfMachine(address: string): boolean {
+    const network = networkOf(address);
+    return [...this.#byId.values()].some(
+      ({ stored, connections }) =>
+        isLetIn(stored) &&
+        (networkOf(stored.lastUseAddress) === network ||
+          [...connections.keys()].some((one) => networkOf(one.address) === network)),
+    );
+  }
+
   #find(credentialHash: string): Machine | undefined {
     const machine = this.#byCredential.get(credentialHash);
     return machine !== undefined && isLetIn(machine.stored) ? machine : undefined;
@@ -224,7 +258,7 @@ export class Machines {
   }
 
   #add(stored: StoredMachine): Machine {
-    const machine = { stored, connections: new Map<ClientConnection, () => void>() };
+    const machine: Machine = { stored, connections: new Map(), calls: 0, streams: 0 };
     this.#byId.set(stored.machineId, machine);
     this.#byCredential.set(stored.credentialHash, machine);
     return machine;
@@ -251,6 +285,36 @@ export class Machines {
 /** The first part of a host's name, in the form of a name. */
 function shortHost(host: string): string {
   return automaticName(host.split(".")[0] ?? "", PeerKind.PROGRAM);
+}
+
+/** One machine leaves room for the others, and for the agents on the broker's own. */
+function requireRoomOf(machine: Machine, { connection, isStream }: HandlerContext): void {
+  const { connections, calls, streams } = machine;
+  if (connections.size >= maxConnectionsOfMachine && !connections.has(connection)) {
+    throw tooMuchOpen("connections", maxConnectionsOfMachine);
+  }
+  if (calls >= maxCallsOfMachine) throw tooMuchOpen("calls", maxCallsOfMachine);
+  if (isStream && streams >= maxStreamsOfMachine) throw tooMuchOpen("streams", maxStreamsOfMachine);
+}
+
+function tooMuchOpen(what: string, maximum: number): BrokerError {
+  return new BrokerError(
+    ErrorReason.LIMIT_REACHED,
+    `this machine has ${maximum} ${what} open with the broker: end one, or try again when another has ended`,
+    { metadata: { limit: `${what}_of_machine`, maximum: String(maximum) } },
+  );
+}
+
+function open(machine: Machine, isStream: boolean): Admission {
+  const streams = isStream ? 1 : 0;
+  machine.calls++;
+  machine.streams += streams;
+  return {
+    [Symbol.dispose]: () => {
+      machine.calls--;
+      machine.streams -= streams;
+    },
+  };
 }
 
 export function isLetIn({ revokeTimeMs }: StoredMachine): boolean {

@@ -5,7 +5,13 @@ import {
   type BrokerSettings,
   type SettingName,
 } from "../../contract/settings.js";
-import { readBrokerSettings } from "../../endpoint/broker-settings.js";
+import {
+  readBrokerSettings,
+  readShareSettings,
+  shareRows,
+  shareTable,
+  type ShareSettings,
+} from "../../endpoint/broker-settings.js";
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { settingsPathIn } from "../../endpoint/home.js";
@@ -22,7 +28,7 @@ export const define: Define = (command, shell) => {
     )
     .option(
       "--json",
-      "print one JSON object: path, and settings with table, name, value, usual, least, most, inForce and what",
+      "print one JSON object: path, settings with table, name, value, usual, least, most, inForce and what, and share",
     )
     .addHelpText(
       "after",
@@ -49,6 +55,7 @@ async function showSettings(shell: Shell, json: boolean): Promise<void> {
   const config = readConfig();
   const path = settingsPathIn(config.home);
   const values = await readBrokerSettings(path);
+  const share = await readShareSettings(path);
   const inForce = await askBroker(config, shell.program);
   if (json) {
     const rows = settingNames.map((name) => ({
@@ -57,10 +64,11 @@ async function showSettings(shell: Shell, json: boolean): Promise<void> {
       ...settings[name],
       inForce: inForce?.get(name) ?? null,
     }));
-    await shell.out.json({ path, settings: rows });
+    const shared = share === undefined ? null : Object.fromEntries(shareRows(share));
+    await shell.out.json({ path, settings: rows, share: shared });
     return;
   }
-  await shell.out.lines(...describe(shell, path, values, inForce));
+  await shell.out.lines(...describe(shell, path, values, inForce, share));
 }
 
 /** What the home's broker keeps to; undefined where none runs. */
@@ -96,6 +104,7 @@ function describe(
   path: string,
   values: BrokerSettings,
   inForce: ReadonlyMap<string, number> | undefined,
+  share: ShareSettings | undefined,
 ): string[] {
   const { color, width } = out;
   const tables = [...new Set(settingNames.map((name) => settings[name].table))];
@@ -116,6 +125,13 @@ function describe(
       `[${name}]`,
       ...rows(settingNames.filter((one) => settings[one].table === name)),
     ]),
+    ...(share === undefined
+      ? []
+      : [
+          "",
+          `[${shareTable}]`,
+          ...shareRows(share).map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
+        ]),
     ...(changed.length === 0
       ? []
       : [

@@ -7,6 +7,7 @@ import { openHome } from "../../endpoint/home.js";
 import { joinBroker } from "../../endpoint/join-broker.js";
 import { keepJoinedBroker } from "../../endpoint/joined-broker.js";
 import { CliError } from "../failure.js";
+import { givenPaths, type GivenOptions } from "../given-paths.js";
 import { maxJoinLineBytes } from "../limits.js";
 import { connectAsOperator, countWaiting, listPeers } from "../operator.js";
 import { scopeWord } from "../print/machine-lines.js";
@@ -26,6 +27,11 @@ export const define: Define = (command, shell) => {
       "peerline://HOST:PORT/TOKEN#sha256:HASH, or - to read it from standard input",
     )
     .option("--name <name>", "what the broker is to call this machine (its host name)")
+    .option(
+      "--tls-cert <path>",
+      "the certificate of this machine, in PEM, where the broker asks for one (`peerline share --client-ca`)",
+    )
+    .option("--tls-key <path>", "its private key, in PEM")
     .addHelpText(
       "after",
       `
@@ -33,17 +39,28 @@ Examples:
   peerline join 'peerline://laptop.local:7899/3kf9...#sha256:9d2c...'
   ssh laptop peerline share | peerline join -`,
     )
-    .action((line: string, { name }: { name?: string }) => join(shell, line, name));
+    .action((line: string, options: JoinOptions) => join(shell, line, options));
 };
 
-async function join(shell: Shell, argument: string, name = hostname()): Promise<void> {
+interface JoinOptions extends GivenOptions {
+  readonly name?: string;
+}
+
+async function join(shell: Shell, argument: string, options: JoinOptions): Promise<void> {
   using interruption = catchInterruption();
+  const given = givenPaths(options);
+  const { name: host = hostname() } = options;
   const config = readConfig();
   refuseSecond(config);
   const { path } = openHome(config.home);
   const text = argument === "-" ? await readStdin(process.stdin, maxJoinLineBytes) : argument;
   const { signal } = interruption;
-  const { broker, machine } = await joinBroker({ line: lineIn(text), host: name, signal });
+  const { broker, machine } = await joinBroker({
+    line: lineIn(text),
+    host,
+    ...(given === undefined ? {} : { given }),
+    signal,
+  });
   await keepJoinedBroker(path, broker);
   await shell.out.lines(...(await greeting(shell, machine)), ...(await stopOwn(shell, config)));
 }

@@ -1,4 +1,5 @@
 import { hostname, networkInterfaces } from "node:os";
+import { resolve } from "node:path";
 import { toJson } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -8,25 +9,31 @@ import {
 import { MachineScope, type Listener } from "../../../gen/peerline/v1/machine_pb.js";
 import { formatJoinLine } from "../../contract/machines.js";
 import { systemClock } from "../../clock.js";
-import { readShareSettings, type ShareSettings } from "../../endpoint/broker-settings.js";
+import {
+  readShareSettings,
+  shareRows,
+  type ShareSettings,
+} from "../../endpoint/broker-settings.js";
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { formatAddress, readAddress, type Address } from "../../endpoint/endpoint.js";
 import { openHome, settingsPathIn } from "../../endpoint/home.js";
 import { setShareSettings } from "../../endpoint/share-settings.js";
 import { CliError, ExitCode } from "../failure.js";
+import { givenPaths, type GivenOptions } from "../given-paths.js";
 import { callTimeoutMs, maxEnrolmentSpanMs } from "../limits.js";
 import { connectAsOperator, type Operator } from "../operator.js";
 import { sharingLines } from "../print/sharing-lines.js";
 import { clockTime } from "../print/words.js";
 import { readSpan, type Define, type Shell } from "../shell.js";
 
-interface ShareOptions {
+interface ShareOptions extends GivenOptions {
   readonly uses: number;
   readonly expires: number;
   readonly scope: MachineScope;
   readonly address?: Address;
   readonly listen?: Address;
+  readonly clientCa?: string;
   readonly status?: true;
   readonly json?: true;
   readonly off?: true;
@@ -62,6 +69,15 @@ export const define: Define = (command, shell) => {
       readScope,
       MachineScope.AGENT,
     )
+    .option(
+      "--tls-cert <path>",
+      "a certificate of your own authority in place of the broker's, in PEM, with all that lead to the root",
+    )
+    .option("--tls-key <path>", "its private key, in PEM")
+    .option(
+      "--client-ca <path>",
+      "have other machines prove themselves by certificates of these authorities as well",
+    )
     .option("--status", "say who listens where, and make no line")
     .option(
       "--json",
@@ -79,6 +95,7 @@ Scopes:
 Examples:
   peerline share
   peerline share --address laptop.local:7899 --uses 20 --expires 2h
+  peerline share --tls-cert /etc/pki/laptop.pem --tls-key /etc/pki/laptop.key --client-ca /etc/pki/ca.pem
   peerline share --status`,
     )
     .action((options: ShareOptions) => share(shell, options));
@@ -97,7 +114,8 @@ async function share(shell: Shell, options: ShareOptions): Promise<void> {
     return;
   }
   const present = await readShareSettings(home.settingsPath);
-  await applySettings(operator, home.settingsPath, chooseAddresses(options, present));
+  const chosen = { ...chooseAddresses(options, present), ...chooseCertificates(options, present) };
+  await applySettings(operator, home.settingsPath, chosen);
   const { token, listener, expireTime } = await operator.client.createEnrolment(
     {
       uses: options.uses,
@@ -149,6 +167,19 @@ function chooseAddresses(
   };
 }
 
+/** What is not said stays as it is: `--off` ends it. */
+function chooseCertificates(
+  options: ShareOptions,
+  present: ShareSettings | undefined,
+): Pick<ShareSettings, "given" | "clientCa"> {
+  const given = givenPaths(options) ?? present?.given;
+  const clientCa = options.clientCa === undefined ? present?.clientCa : resolve(options.clientCa);
+  return {
+    ...(given === undefined ? {} : { given }),
+    ...(clientCa === undefined ? {} : { clientCa }),
+  };
+}
+
 const usualPort = 7899;
 
 /** How others most likely reach this machine: by its name where that has a domain, else by its first address. */
@@ -178,13 +209,9 @@ async function sayStatus(shell: Shell, config: Config, json: boolean): Promise<v
   const isRunning = !(found instanceof EndpointError);
   if (!isRunning) shell.exitCode = ExitCode.noBroker;
   if (json) {
-    const { listen, address } = settings ?? {};
     await shell.out.json({
       running: isRunning,
-      settings:
-        listen === undefined || address === undefined
-          ? null
-          : { listen: formatAddress(listen), address: formatAddress(address) },
+      settings: settings === undefined ? null : Object.fromEntries(shareRows(settings)),
       ...(isRunning
         ? { info: toJson(ListMachinesResponseSchema, found, { alwaysEmitImplicit: true }) }
         : { problem: found.message }),
@@ -201,7 +228,7 @@ async function sayStatus(shell: Shell, config: Config, json: boolean): Promise<v
   }
   await shell.out.lines(
     ...trouble(settings, found.listener),
-    ...sharingLines(found, shell.out, systemClock.now()),
+    ...sharingLines(found, shell.out, systemClock.now(), settings),
   );
 }
 

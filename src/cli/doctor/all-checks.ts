@@ -11,6 +11,7 @@ import { checkHooks } from "./check-hooks.js";
 import { checkConfigFiles, checkFolderTrust, checkHosts, checkPlugins } from "./check-hosts.js";
 import { checkLock, checkStartClaim } from "./check-lock.js";
 import { checkProgram } from "./check-program.js";
+import { checkShare } from "./check-share.js";
 import { checkStart } from "./check-start.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
@@ -33,6 +34,7 @@ export const allChecks: readonly Check[] = [
   checkDoorbells,
   checkBroker,
   checkSettings,
+  checkShare,
   checkLock,
   checkBrokerLog,
   checkDatabase,

@@ -1,6 +1,7 @@
 import { timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ListMachinesResponse } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Enrolment, Listener, Machine } from "../../../gen/peerline/v1/machine_pb.js";
+import type { ShareSettings } from "../../endpoint/broker-settings.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { table } from "./columns.js";
 import { scopeWord } from "./machine-lines.js";
@@ -12,11 +13,12 @@ export function sharingLines(
   { listener, machines, enrolments }: ListMachinesResponse,
   { color }: Pick<Output, "color">,
   nowMs: number,
+  settings?: ShareSettings,
 ): string[] {
   const letIn = machines.filter(({ revokeTime }) => revokeTime === undefined);
   const connected = letIn.filter(({ connections }) => connections > 0);
   const facts = [
-    ...(listener === undefined ? [] : listenerFacts(listener, nowMs)),
+    ...(listener === undefined ? [] : listenerFacts(listener, nowMs, settings)),
     ...named(
       "may join",
       enrolments.map((enrolment) => enrolmentWords(enrolment, nowMs)),
@@ -27,12 +29,18 @@ export function sharingLines(
   return table(facts.map(([name = "", fact = ""]) => [color.dim(name), fact]));
 }
 
-function listenerFacts(listener: Listener, nowMs: number): string[][] {
+function listenerFacts(
+  listener: Listener,
+  nowMs: number,
+  { given, clientCa }: Pick<ShareSettings, "given" | "clientCa"> = {},
+): string[][] {
   const { address, advertisedAddress, caSha256, certificateExpireTime: end } = listener;
   return [
     ["listens", `${visibleLine(address)}, over TLS 1.3`],
     ["reached at", visibleLine(advertisedAddress)],
     ["certificate", `good until ${endWords(end, nowMs)}`],
+    ...(given === undefined ? [] : [["", `from ${visibleLine(given.certificate)}`]]),
+    ...(clientCa === undefined ? [] : [["asks for", `certificates by ${visibleLine(clientCa)}`]]),
     ["authority", `sha256:${visibleLine(caSha256)}`],
   ];
 }

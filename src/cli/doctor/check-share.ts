@@ -1,0 +1,49 @@
+import { readShareSettings, type ShareSettings } from "../../endpoint/broker-settings.js";
+import { EndpointError } from "../../endpoint/endpoint-error.js";
+import {
+  readGivenAuthorities,
+  readGivenServerCertificate,
+} from "../../endpoint/given-certificate.js";
+import { settingsPathIn } from "../../endpoint/home.js";
+import { certificateWarningMs } from "../limits.js";
+import { span } from "../print/words.js";
+import type { Evidence } from "./evidence.js";
+import type { Finding } from "./finding.js";
+
+/** Certificates from elsewhere that the broker shows to other machines, or asks them for. It renews its own itself. */
+export async function checkShare({ config, home, nowMs }: Evidence): Promise<readonly Finding[]> {
+  if (!config.ownsBroker || home.state !== "usable") return [];
+  const settings = await readIfWhole(settingsPathIn(home.path));
+  if (settings?.given === undefined && settings?.clientCa === undefined) return [];
+  const { given, clientCa, address } = settings;
+  const subject = given?.certificate ?? clientCa ?? "";
+  try {
+    if (clientCa !== undefined) await readGivenAuthorities(clientCa, nowMs);
+    if (given === undefined) return [fine(subject, "other machines prove themselves by it")];
+    const { endMs } = await readGivenServerCertificate(given, address.host, nowMs);
+    const seen = `the broker's certificate, good for ${span(endMs - nowMs)}`;
+    if (endMs - nowMs > certificateWarningMs) return [fine(subject, seen)];
+    const fix = "Renew it in its place: the broker reads it anew within a minute";
+    return [{ id: "share-certificate-ends", severity: "warning", subject, seen, fix }];
+  } catch (error) {
+    if (!(error instanceof EndpointError)) throw error;
+    const fix =
+      "Put that right in its place, or share with another: the broker reads it anew within a minute";
+    const seen = error.message;
+    return [{ id: "share-certificate-unusable", severity: "problem", subject, seen, fix }];
+  }
+}
+
+function fine(subject: string, seen: string): Finding {
+  return { id: "share-certificate", severity: "ok", subject, seen };
+}
+
+/** Settings that cannot be read are told elsewhere. */
+async function readIfWhole(path: string): Promise<ShareSettings | undefined> {
+  try {
+    return await readShareSettings(path);
+  } catch (error) {
+    if (!(error instanceof EndpointError)) throw error;
+    return undefined;
+  }
+}
