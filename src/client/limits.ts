@@ -35,6 +35,9 @@ export const stoppedReconnectMs = 500;
 export const minRetryMs = 100;
 export const maxRetryMs = 2_000;
 
+/** After a call that a remote broker left without an answer: how long the next one waits for any sign of life. */
+export const maxDoubtMs = 2_000;
+
 /** How long the first calls wait for mail that the broker says is there. */
 export const catchUpMs = 500;
 

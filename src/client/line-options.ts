@@ -24,6 +24,8 @@ export interface LineOptions {
    * @param wasLive the line was live before
    */
   readonly isLasting: (problem: unknown, wasLive: boolean) => boolean;
+  /** Whether a link may be between the client and its broker, so that silence may be a loss. Default: none is. */
+  readonly isRemote?: () => boolean;
   /** Hears of each change of the state. */
   readonly onState?: ((state: LineState) => void) | undefined;
   /** Takes one line for whoever looks into the client's log. Default: nobody looks. */

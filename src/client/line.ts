@@ -18,6 +18,7 @@ import {
   defaultCloseTimeoutMs,
   farewellMs,
   maxAskedDelayMs,
+  maxDoubtMs,
   maxReconnectMs,
   maxRetryMs,
   minReconnectMs,
@@ -46,6 +47,9 @@ type State =
  * A call waits for the line to be live, and is repeated if the connection is lost under it. So only calls
  * that the contract lets be repeated may be made.
  *
+ * After a call that a remote broker left without an answer, the line is in doubt. The next call then waits briefly
+ * for a sign of life, and has its whole time only after that.
+ *
  * A line that does not receive has no stream, and learns with its next call that the connection was lost.
  */
 export class Line implements AsyncDisposable {
@@ -58,6 +62,10 @@ export class Line implements AsyncDisposable {
   readonly #running: Promise<void>;
   #state: State = { name: "attaching", problem: undefined };
   #wasLive = false;
+  /** Why the last call got no answer; undefined where nothing is in doubt. */
+  #doubt: unknown;
+  /** The trouble that stands last in the log, since the line was live. */
+  #toldProblem = "";
   #closing: Promise<void> | undefined;
   #receives: boolean;
   #reach = Reach.STORED;
@@ -217,7 +225,11 @@ export class Line implements AsyncDisposable {
     if (this.#state.name === "ended") return;
     const isNew = this.#state.name !== state.name;
     this.#state = state;
-    if (state.name === "live") this.#wasLive = true;
+    if (state.name === "live") {
+      this.#wasLive = true;
+      this.#doubt = undefined;
+      this.#toldProblem = "";
+    }
     if (state.name === "ended") this.#ended.abort(state.reason);
     if (isNew) callOut(this.#options.onState, state.name);
     this.#changed.beat();
@@ -284,10 +296,9 @@ export class Line implements AsyncDisposable {
 
   #noteProblem(error: unknown): void {
     if (this.#state.name !== "attaching") return;
-    const { problem } = this.#state;
     const line = error instanceof Error ? error.message : String(error);
-    const isNews = !(problem instanceof Error && problem.message === line);
-    if (isNews) callOut(this.#options.log, `not connected: ${line}`);
+    if (line !== this.#toldProblem) callOut(this.#options.log, `not connected: ${line}`);
+    this.#toldProblem = line;
     this.#setState({ name: "attaching", problem: error });
   }
 
@@ -330,10 +341,11 @@ export class Line implements AsyncDisposable {
       for (;;) {
         const attachment = await this.#live(signal);
         try {
+          if (this.#doubt !== undefined) await this.#askForLife(attachment, signal);
           return await run(attachment, signal);
         } catch (error) {
           signal.throwIfAborted();
-          lost = error;
+          lost = hasCode(error, Code.Cancelled) ? "the connection was lost." : error;
           if (hasCode(error, Code.Unauthenticated) && !(isRenewed && this.#receives)) {
             // The token is void. Its stream says why: taken over, or only lost. A client that only sends shares
             // its session with others of its kind, each of which may end it.
@@ -353,7 +365,21 @@ export class Line implements AsyncDisposable {
     } catch (error) {
       callSignal?.throwIfAborted();
       if (!signal.aborted) throw error;
-      throw unreachable(this.#problem ?? lost ?? `no answer in ${this.#callTimeoutMs / 1000} s.`);
+      const why = this.#problem ?? lost ?? `no answer in ${this.#callTimeoutMs / 1000} s.`;
+      if (this.#options.isRemote?.() === true) this.#doubt = why;
+      throw unreachable(why);
+    }
+  }
+
+  /** Gives the attachment up, and throws, where its broker shows no life. */
+  async #askForLife(attachment: Attachment, signal: AbortSignal): Promise<void> {
+    try {
+      await attachment.anonymous.getServerInfo({}, { signal, timeoutMs: maxDoubtMs });
+      this.#doubt = undefined;
+    } catch (error) {
+      if (signal.aborted || !hasCode(error, Code.DeadlineExceeded)) throw error;
+      attachment.abandon();
+      throw unreachable(this.#doubt);
     }
   }
 
@@ -369,7 +395,18 @@ export class Line implements AsyncDisposable {
       if (state.name === "ended") throw state.reason;
       if (state.name === "live") return state.attachment;
       this.#requireHope();
-      await this.#changed.next(signal);
+      if (this.#doubt === undefined) await this.#changed.next(signal);
+      else await this.#awaitLife(this.#doubt, signal);
+    }
+  }
+
+  /** Resolves with the next change, which a line in doubt does not wait long for. */
+  async #awaitLife(doubt: unknown, callSignal: AbortSignal): Promise<void> {
+    using waiting = new AbortScope([callSignal], maxDoubtMs);
+    try {
+      await this.#changed.next(waiting.signal);
+    } catch (error) {
+      throw waiting.isTimeUp ? unreachable(this.#problem ?? doubt) : error;
     }
   }
 

@@ -120,6 +120,7 @@ export function openLine(options: {
     mail: new Mail(systemClock),
     clock: systemClock,
     isLasting,
+    isRemote: () => !atPresent(config).ownsBroker,
     connect: async (signal) => {
       const search = { config: atPresent(config), program, start: true, paced, signal };
       // Whoever calls for the first time may have fixed what kept a broker from starting.

@@ -161,6 +161,7 @@ export class Adapter implements TransportObserver {
       callTimeoutMs,
       closeTimeoutMs,
       isLasting: (problem) => isLasting(problem, config),
+      isRemote: () => !atPresent(config).ownsBroker,
       log,
     });
     // Whoever took over has the mail, and the host's hooks.

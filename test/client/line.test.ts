@@ -5,6 +5,7 @@ import type { LineState } from "../../src/client/line.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import { systemClock } from "../../src/clock.js";
 import { eventually, reasonIn, startTestBroker } from "../support/test-broker.js";
+import { WithholdingProxy } from "../support/withholding-proxy.js";
 import { openTestLine } from "./test-line.js";
 
 test("goes through its states: live, attaching when the connection is lost, live again, ended", async () => {
@@ -101,6 +102,33 @@ test("a call ends with its time, its signal, or trouble that lasts, and says why
   await expect(hopeless.line.send("ci", "hello")).rejects.toMatchObject({ code: "UNREACHABLE" });
 });
 
+test("a line in doubt gives a remote broker up that shows no life, and waits for one that does", async () => {
+  await using broker = await startTestBroker();
+  const path = broker.address.replace("unix:", "");
+  await using link = await WithholdingProxy.listen(`${path}.link`, path);
+  const states: LineState[] = [];
+  await using ci = await openTestLine(`unix:${path}.link`, "ci", {
+    receives: true,
+    isRemote: () => true,
+    // Longer than a line in doubt waits.
+    callTimeoutMs: 2_500,
+    onState: (state) => states.push(state),
+  });
+  const unanswered = ci.line.call((_client, { signal }) => waitForEnd(signal));
+  await expect(unanswered).rejects.toMatchObject({ code: "UNREACHABLE" });
+  await ci.line.send("ci", "hello");
+  expect(states).toEqual(["live"]);
+
+  link.withhold();
+  await expect(ci.line.send("ci", "one")).rejects.toMatchObject({ code: "UNREACHABLE" });
+  expect(states).toEqual(["live"]);
+  await expect(ci.line.send("ci", "two")).rejects.toMatchObject({ code: "UNREACHABLE" });
+  await eventually(() => expect(states).toEqual(["live", "attaching"]));
+  link.release();
+  await eventually(() => ci.line.send("ci", "three"));
+  expect(states).toEqual(["live", "attaching", "live"]);
+});
+
 test("tells the broker how its client is reached, again after a loss", async () => {
   await using broker = await startTestBroker();
   await using ci = await openTestLine(broker.address, "ci", { receives: true });
@@ -141,4 +169,10 @@ test("a listener that throws does not end the line: the process hears of it", as
 
 function fail(): never {
   throw new Error("my own fault");
+}
+
+async function waitForEnd(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(new Error("ended")));
+  });
 }

@@ -23,6 +23,13 @@ export class LinkedHome extends TestHome {
     return super.start(name, { ...options, by: this.#end.by });
   }
 
+  /** Shares its broker, and has the other home join that. */
+  async shareWith(other: LinkedHome): Promise<void> {
+    const line = /'(.*)'/.exec(await this.command("share"))?.[1];
+    if (line === undefined) throw new Error("no line to join with");
+    await other.command("join", line);
+  }
+
   /** Runs a command of this home, which has to succeed. */
   async command(...args: string[]): Promise<string> {
     const [command = "", ...by] = this.#end.by;

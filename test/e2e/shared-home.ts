@@ -31,10 +31,12 @@ export class SharedHome extends TestHome {
   }
 
   /** What a machine with this credential does over TLS; without one, what anybody does. */
-  remote(options: { credential?: string | undefined; token?: string } = {}): RemoteClient {
-    const { credential, token } = options;
+  remote(
+    options: { credential?: string | undefined; token?: string; address?: string } = {},
+  ): RemoteClient {
+    const { credential, token, address = this.address } = options;
     const headers = credential === undefined ? {} : { [machineHeader]: credential };
-    const channel = openChannel(this.address, { ca: this.ca, headers });
+    const channel = openChannel(address, { ca: this.ca, headers });
     const bearer: Record<string, string> =
       token === undefined ? {} : { authorization: `Bearer ${token}` };
     const client = createClient(BrokerService, channel, { headers: () => bearer });
