@@ -32,6 +32,8 @@ export interface HostProgram {
 
 /** How its programs are run. */
 export interface AgentStart {
+  /** The words before each command; none where it runs in the network of the test. */
+  readonly by: readonly string[];
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv & { readonly HOME: string; readonly TMPDIR: string };
 }

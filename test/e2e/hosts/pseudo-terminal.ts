@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AbortScope } from "../../../src/abort-scope.js";
+import type { AgentStart } from "./host-program.js";
 import { maxScreenWaitMs, pauseMs } from "./limits.js";
 
 /** A program at a terminal, whose user reads and types. */
@@ -13,8 +14,8 @@ export class PseudoTerminal {
   #output = "";
   #ended = false;
 
-  constructor(command: readonly string[], { cwd, env }: { cwd: string; env: NodeJS.ProcessEnv }) {
-    const line = `stty rows 50 cols 160; exec ${command.map(quote).join(" ")}`;
+  constructor(command: readonly string[], { by, cwd, env }: AgentStart) {
+    const line = `stty rows 50 cols 160; exec ${[...by, ...command].map(quote).join(" ")}`;
     // The program gets a session of its own from script, which ends it when it is ended itself.
     this.#child = spawn(script, ["-qfec", line, "/dev/null"], {
       cwd,

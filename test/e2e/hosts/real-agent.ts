@@ -29,8 +29,12 @@ export interface AgentOptions {
   readonly name: string;
   /** Whether it asks for that name by a setting, which is the default, or has it by its project alone. */
   readonly isNamed?: boolean;
-  readonly broker: BrokerHome;
+  /** The home that it uses, and its broker's operator where that home has joined another one. */
+  readonly broker: Pick<BrokerHome, "path">;
+  readonly operator?: Operator;
   readonly model: ScriptedModel;
+  /** The network that it runs in, and where the model answers there. Default: that of the test. */
+  readonly network?: { readonly by: readonly string[]; readonly modelUrl: string };
   /** What its model does. */
   readonly lines: readonly ScriptLine[];
   /** By `peerline install`, which is the default; as the plugin; or so that no doorbell reaches it. */
@@ -55,12 +59,17 @@ export class RealAgent implements AsyncDisposable {
   }
 
   private constructor(host: HostProgram, home: string, options: AgentOptions) {
-    const { name, isNamed = true, broker, model, lines } = options;
+    const { name, isNamed = true, broker, model, network, lines } = options;
     const key = `sk-ant-scripted-model-${name}`;
     this.name = name;
     this.model = model.agent(key, ...lines);
     this.#host = host;
-    this.#place = { home, project: join(home, "projects", name), modelUrl: model.url, key };
+    this.#place = {
+      home,
+      project: join(home, "projects", name),
+      modelUrl: network?.modelUrl ?? model.url,
+      key,
+    };
     const env = {
       PATH: [join(home, "bin"), hostsPath].join(delimiter),
       HOME: home,
@@ -74,8 +83,8 @@ export class RealAgent implements AsyncDisposable {
       ...(isNamed ? { PEERLINE_NAME: name } : {}),
       ...host.environment(this.#place),
     };
-    this.#start = { cwd: this.#place.project, env };
-    this.#operator = new Operator(broker.path);
+    this.#start = { by: network?.by ?? [], cwd: this.#place.project, env };
+    this.#operator = options.operator ?? new Operator(broker.path);
   }
 
   async #prepare({ setup = "installed" }: AgentOptions): Promise<void> {

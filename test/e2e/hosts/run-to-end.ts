@@ -1,14 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
+import type { AgentStart } from "./host-program.js";
 import { maxRunMs } from "./limits.js";
 
 /** Runs a program that has to succeed, without a terminal. It is ended with all that it started. */
 export async function runToEnd(
   command: readonly [string, ...string[]],
-  { cwd, env }: { cwd: string; env: NodeJS.ProcessEnv },
+  { by, cwd, env }: AgentStart,
 ): Promise<void> {
-  const [program, ...args] = command;
+  const [program = "", ...args] = [...by, ...command];
   // In a group of its own, which a signal reaches as a whole.
   const child = spawn(program, args, {
     cwd,

@@ -17,7 +17,7 @@ describe("the real Codex, where PEERLINE_HOSTS names its folder", () => {
       expect((await machine.peerline("install", "codex")).code).toBe(0);
       expect(await trusts(machine)).toEqual([false, false, false, false]);
       const env = { PATH: hostsPath, HOME: machine.home, TMPDIR: tmpdir() };
-      await trustHooks({ cwd: machine.path("shop"), env });
+      await trustHooks({ by: [], cwd: machine.path("shop"), env });
       expect(await trusts(machine)).toEqual([true, true, true, true]);
 
       const hooks = await machine.read(".codex/hooks.json");
@@ -42,7 +42,7 @@ describe("the real Codex, where PEERLINE_HOSTS names its folder", () => {
         "peerline@peerline",
       );
       expect(await pluginTrust(machine)).toBe(false);
-      await trustHooks({ cwd: machine.path("shop"), env });
+      await trustHooks({ by: [], cwd: machine.path("shop"), env });
       expect(await pluginTrust(machine)).toBe(true);
     },
   );
