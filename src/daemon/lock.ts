@@ -94,6 +94,6 @@ function locksRefused(home: string): EndpointError {
   return new EndpointError(
     "LOCKS_REFUSED",
     `The file system of ${home}${name === "" ? "" : ` (${name})`} refuses locks, without which no broker knows that it is alone. ` +
-      "Set PEERLINE_HOME to a directory on a local disk, the same for all agents; or have the file system mounted with locks (NFS: as version 4, or with rpc.statd running).",
+      "Set PEERLINE_HOME to a directory on a local disk, the same for all agents.",
   );
 }

@@ -3,6 +3,7 @@ import { StoreError } from "../broker/store.js";
 import { setCompileBudget } from "../compile-budget.js";
 import type { Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
+import { foreignFileSystemOf } from "../endpoint/file-system.js";
 import { openHome, type Home } from "../endpoint/home.js";
 import { noteHolder } from "../endpoint/process-stamp.js";
 import { brokerExit, reportStart } from "../endpoint/start-report.js";
@@ -28,6 +29,7 @@ export async function runBroker(options: {
   let home: Home | undefined;
   try {
     home = openOwnHome(options.config);
+    refuseForeignHome(home.path);
     const { takeLock } = await loadLock();
     const lock = takeLock(home.lockPath);
     if (lock === undefined) {
@@ -65,6 +67,17 @@ function openOwnHome(config: Config): Home {
   throw new EndpointError(
     "CONFIG_INVALID",
     `PEERLINE_BROKER=${config.endpoint} names a broker to connect to. Unset it to run one for ${config.home}.`,
+  );
+}
+
+/** Another kernel's broker of the same home would not be held off, and both would write to one database. */
+function refuseForeignHome(path: string): void {
+  const name = foreignFileSystemOf(path);
+  if (name === undefined) return;
+  throw new EndpointError(
+    "HOME_UNUSABLE",
+    `The home ${path} is on a file system that other machines may use (${name}), where locks and sockets do not reach all of them. ` +
+      "Set PEERLINE_HOME to a directory on a local disk, and let the other machines join with `peerline share`.",
   );
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fileSystemOf, typeAt } from "../../src/endpoint/file-system.js";
+import { fileSystemOf, isForeign, mountAt } from "../../src/endpoint/file-system.js";
 
 const mounts = `
 21 1 254:0 / / rw,relatime - ext4 /dev/root rw
@@ -16,7 +16,7 @@ test.each([
   ["/home/ann/.peerline", "nfs4"],
   ["/home/ann/my share/x", "virtiofs"],
 ])("%s is on %s", (path, type) => {
-  expect(typeAt(path, mounts)).toBe(type);
+  expect(mountAt(path, mounts).type).toBe(type);
 });
 
 test("nothing is said of a path that is not there", () => {
@@ -25,4 +25,19 @@ test("nothing is said of a path that is not there", () => {
 
 test.runIf(process.platform === "linux")("a file system of this machine has a name", () => {
   expect(fileSystemOf("/proc")).toBe("proc");
+});
+
+test.each([
+  [{ place: "/home", type: "nfs4" }, true],
+  [{ place: "/", type: "nfs" }, true],
+  [{ place: "/mnt/share", type: "cifs" }, true],
+  [{ place: "/home/ann/remote", type: "fuse.sshfs" }, true],
+  [{ place: "/root/.peerline", type: "virtiofs" }, true],
+  [{ place: "/", type: "virtiofs" }, false],
+  [{ place: "/", type: "9p" }, false],
+  [{ place: "/", type: "overlay" }, false],
+  [{ place: "/home/ann/secret", type: "fuse.gocryptfs" }, false],
+  [{ place: "", type: "" }, false],
+])("another kernel may write to %j: %s", (mount, expected) => {
+  expect(isForeign(mount)).toBe(expected);
 });

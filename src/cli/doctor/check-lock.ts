@@ -95,8 +95,7 @@ export function checkLock({ home, broker, lock }: Evidence): Finding[] {
   if (lock.state === "refused") {
     const name = fileSystemOf(home.path);
     const seen = `its file system${name === "" ? "" : ` (${name})`} refuses locks, and without them no broker starts`;
-    const fix =
-      "Set PEERLINE_HOME to a directory on a local disk, the same for all agents; or have it mounted with locks (NFS: as version 4, or with rpc.statd running)";
+    const fix = "Set PEERLINE_HOME to a directory on a local disk, the same for all agents";
     return [{ id: "locks-refused", severity: "problem", subject: home.path, seen, fix }];
   }
   const isUnserved = broker.state !== "running" && broker.state !== "silent";
