@@ -7,7 +7,7 @@ import {
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
-import { readConfig, type Config } from "../endpoint/config.js";
+import { answeredAt, readConfig, type Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { hasHome, openHome } from "../endpoint/home.js";
 import { readOperatorToken } from "../endpoint/secrets.js";
@@ -20,6 +20,8 @@ export interface Operator extends AsyncDisposable {
   /** Calls made with it are the operator's. */
   readonly client: Client<typeof BrokerService>;
   readonly info: GetServerInfoResponse;
+  /** The settings, for the one broker that answered of those that they name. */
+  readonly config: Config;
 }
 
 /** Without a `config`, to the broker that the settings name. None is started, unless `start` is set. */
@@ -29,12 +31,13 @@ export async function connectAsOperator(options: {
   start?: boolean;
   signal?: AbortSignal;
 }): Promise<Operator> {
-  const config = options.config ?? readConfig();
+  const all = options.config ?? readConfig();
   const { start = false } = options;
-  const connection = await connectBroker({ ...options, config, start });
+  const connection = await connectBroker({ ...options, config: all, start });
   const { client, info } = connection;
+  const config = answeredAt(all, connection.endpoint);
   if (config.joined !== undefined) {
-    return { client, info, [Symbol.asyncDispose]: () => connection.close() };
+    return { client, info, config, [Symbol.asyncDispose]: () => connection.close() };
   }
   try {
     const { home, endpoint } = config;
@@ -50,6 +53,7 @@ export async function connectAsOperator(options: {
     return {
       client: createClient(BrokerService, connection.channel, { headers }),
       info,
+      config,
       [Symbol.asyncDispose]: () => connection.close(),
     };
   } catch (error) {

@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { readdir, rm, rmdir, unlink } from "node:fs/promises";
 import { join, relative } from "node:path";
-import type { Config } from "../endpoint/config.js";
+import { placesText, type Config } from "../endpoint/config.js";
 import { lookIntoHome, type HomeContents } from "../endpoint/home.js";
 import { stopBroker } from "./commands/stop.js";
 import { lookAtBroker, type BrokerView } from "./doctor/broker-view.js";
@@ -34,7 +34,7 @@ export async function surveyHome(options: {
     throw new CliError("NOT_OWN_HOME", `${what}: run \`peerline leave\` first.`);
   }
   if (!config.ownsBroker) {
-    const what = `PEERLINE_BROKER=${config.endpoint} names another home's broker`;
+    const what = `PEERLINE_BROKER=${placesText(config)} names another home's broker`;
     throw new CliError("NOT_OWN_HOME", `${what}: unset it to remove ${config.home}.`);
   }
   const home = lookAtHome(config.home);

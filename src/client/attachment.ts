@@ -17,6 +17,8 @@ export type BrokerClient = Client<typeof BrokerService>;
 
 /** A channel to a broker that has answered on it. */
 export interface Connection extends AsyncDisposable {
+  /** Where it answered, for people: `unix:/absolute/path` or `tls:host:port`. */
+  readonly endpoint: string;
   readonly client: BrokerClient;
   readonly channel: Channel;
   /** What the broker said of itself when the connection was made. */

@@ -64,6 +64,8 @@ export class Line implements AsyncDisposable {
   #wasLive = false;
   /** Why the last call got no answer; undefined where nothing is in doubt. */
   #doubt: unknown;
+  /** Where the broker answered last, for people. */
+  #endpoint = "";
   /** The trouble that stands last in the log, since the line was live. */
   #toldProblem = "";
   #closing: Promise<void> | undefined;
@@ -264,6 +266,7 @@ export class Line implements AsyncDisposable {
     const { connect, identity, mail, clock, log } = this.#options;
     const { signal } = this.#stop;
     const connection = await connect(signal);
+    this.#endpoint = connection.endpoint;
     try {
       const registration = await identity.register(connection.client, signal);
       mail.belongTo(registration.peer?.peerId ?? "");
@@ -364,11 +367,17 @@ export class Line implements AsyncDisposable {
       }
     } catch (error) {
       callSignal?.throwIfAborted();
-      if (!signal.aborted) throw error;
-      const why = this.#problem ?? lost ?? `no answer in ${this.#callTimeoutMs / 1000} s.`;
-      if (this.#options.isRemote?.() === true) this.#doubt = why;
-      throw unreachable(why);
+      const failure = signal.aborted ? unreachable(this.#problem ?? lost ?? this.#silence) : error;
+      const isUnreached = failure instanceof LineError && failure.code === "UNREACHABLE";
+      if (isUnreached && this.#options.isRemote?.() === true) this.#doubt = failure.cause;
+      throw failure;
     }
+  }
+
+  /** What a call without an answer says. */
+  get #silence(): string {
+    const from = this.#endpoint === "" ? "" : ` from ${this.#endpoint}`;
+    return `no answer in ${this.#callTimeoutMs / 1000} s${from}.`;
   }
 
   /** Gives the attachment up, and throws, where its broker shows no life. */

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { StoreError } from "../broker/store.js";
 import { setCompileBudget } from "../compile-budget.js";
-import type { Config } from "../endpoint/config.js";
+import { placesText, type Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
 import { foreignFileSystemOf } from "../endpoint/file-system.js";
 import { openHome, type Home } from "../endpoint/home.js";
@@ -66,7 +66,7 @@ function openOwnHome(config: Config): Home {
   if (config.ownsBroker) return openHome(config.home);
   throw new EndpointError(
     "CONFIG_INVALID",
-    `PEERLINE_BROKER=${config.endpoint} names a broker to connect to. Unset it to run one for ${config.home}.`,
+    `PEERLINE_BROKER=${placesText(config)} names a broker to connect to. Unset it to run one for ${config.home}.`,
   );
 }
 

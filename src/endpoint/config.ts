@@ -3,30 +3,36 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { readName, type AskedName } from "../contract/names.js";
 import { EndpointError } from "./endpoint-error.js";
-import { formatEndpoint, readEndpoint, type Endpoint } from "./endpoint.js";
+import { formatEndpoint, readEndpoints, type Endpoint } from "./endpoint.js";
 import { foldersIn } from "./find-program.js";
 import { readJoinedBroker, type JoinedBroker } from "./joined-broker.js";
 
-/** Where the broker of this home's agents answers. */
-interface BrokerPlace {
+/** Where a broker of this home's agents may answer. */
+export interface BrokerPlace {
   /** As `unix:/absolute/path` or `tls:host:port`. */
   readonly endpoint: string;
   /** The absolute path of its socket; undefined for a broker of another machine. */
   readonly socketPath: string | undefined;
   /** The broker of another machine, which this home has joined; undefined for one of this machine. */
   readonly joined: JoinedBroker | undefined;
+}
+
+/** All such places; what stands here itself is of the first of them, for what needs no other. */
+interface BrokerPlaces extends BrokerPlace {
+  /** At least one. They are tried in turn. */
+  readonly places: readonly BrokerPlace[];
   /** It is the home's own, so that a broker may be started for it. */
   readonly ownsBroker: boolean;
 }
 
 /** What the environment says. Nothing else in the program reads it. */
-export interface Config extends BrokerPlace {
+export interface Config extends BrokerPlaces {
   /** The home's path, absolute, as given: links in it are not resolved. */
   readonly home: string;
   /** The name asked for, and how it was written; undefined when any will do. */
   readonly name: (AskedName & { readonly written: string }) | undefined;
   /** What PEERLINE_BROKER names; undefined where it names none. */
-  readonly named: Endpoint | undefined;
+  readonly named: readonly Endpoint[] | undefined;
   /** What a host says in a variable of its own. Children inherit it: it counts only when the client is that host. */
   readonly hostVariable: (name: string) => string | undefined;
   /** The user opened Claude Code's channel to this server: doorbells go there too. */
@@ -39,12 +45,12 @@ export interface Config extends BrokerPlace {
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const home = readHome(env["PEERLINE_HOME"]);
   const broker = env["PEERLINE_BROKER"];
-  const named = broker ? readEndpoint("PEERLINE_BROKER", broker) : undefined;
+  const named = broker ? readEndpoints("PEERLINE_BROKER", broker) : undefined;
   return {
     home,
     name: readNameSetting(env["PEERLINE_NAME"]),
     named,
-    ...placeOf(home, named),
+    ...placesOf(home, named),
     hostVariable: (name) => env[name] || undefined,
     opensChannel: env["PEERLINE_CHANNEL"] === "1",
     brokerEnvironment: scrubEnvironment(env),
@@ -58,31 +64,50 @@ export function homePath(env: NodeJS.ProcessEnv = process.env): string {
 
 /** The same settings, with the broker that the home uses by now: it may have joined one, or left it. */
 export function atPresent(config: Config): Config {
-  return { ...config, ...placeOf(config.home, config.named) };
+  return { ...config, ...placesOf(config.home, config.named) };
 }
 
-function placeOf(home: string, named: Endpoint | undefined): BrokerPlace {
-  if (named?.kind === "unix") {
-    const endpoint = formatEndpoint(named);
-    return { endpoint, socketPath: named.path, joined: undefined, ownsBroker: false };
-  }
-  const joined = readJoinedBroker(home);
-  if (joined !== undefined) {
-    // The same broker may have another address from here.
-    const endpoint = named ?? joined.endpoint;
-    return {
-      endpoint: formatEndpoint(endpoint),
-      socketPath: undefined,
-      joined: { ...joined, endpoint },
-      ownsBroker: false,
-    };
-  }
-  if (named !== undefined) {
-    const sentence = `needs what \`peerline join\` keeps, and ${home} has joined no broker`;
-    throw invalid("PEERLINE_BROKER", formatEndpoint(named), sentence);
-  }
-  const socketPath = join(home, "broker.sock");
-  return { endpoint: `unix:${socketPath}`, socketPath, joined: undefined, ownsBroker: true };
+function placesOf(home: string, named: readonly Endpoint[] = []): BrokerPlaces {
+  const needsJoined = named.length === 0 || named.some(({ kind }) => kind === "tls");
+  const joined = needsJoined ? readJoinedBroker(home) : undefined;
+  const given = named.map((endpoint) => placeOf(home, endpoint, joined));
+  const places = given.length > 0 || joined === undefined ? given : [joinedPlace(joined)];
+  const [first] = places;
+  if (first !== undefined) return { ...first, places, ownsBroker: false };
+  const own = socketPlace(join(home, "broker.sock"));
+  return { ...own, places: [own], ownsBroker: true };
+}
+
+function placeOf(home: string, endpoint: Endpoint, joined: JoinedBroker | undefined): BrokerPlace {
+  if (endpoint.kind === "unix") return socketPlace(endpoint.path);
+  // The same broker may have another address from here, and several may stand for it.
+  if (joined !== undefined) return joinedPlace({ ...joined, endpoint });
+  const sentence = `needs what \`peerline join\` keeps, and ${home} has joined no broker`;
+  throw invalid("PEERLINE_BROKER", formatEndpoint(endpoint), sentence);
+}
+
+function socketPlace(path: string): BrokerPlace {
+  return { endpoint: `unix:${path}`, socketPath: path, joined: undefined };
+}
+
+function joinedPlace(joined: JoinedBroker): BrokerPlace {
+  return { endpoint: formatEndpoint(joined.endpoint), socketPath: undefined, joined };
+}
+
+/** The same settings, for the broker that answered at this endpoint. */
+export function answeredAt(config: Config, endpoint: string): Config {
+  const place = config.places.find((one) => one.endpoint === endpoint);
+  return place === undefined ? config : usingPlace(config, place);
+}
+
+/** The same settings, for what is about one of the places alone. */
+export function usingPlace(config: Config, place: BrokerPlace): Config {
+  return { ...config, ...place, places: [place] };
+}
+
+/** The places as PEERLINE_BROKER has them, for people. */
+export function placesText({ places }: Config): string {
+  return places.map(({ endpoint }) => endpoint).join(",");
 }
 
 /** Where the programs of this user's agents are, and where they keep their settings. All paths are absolute. */

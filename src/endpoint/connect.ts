@@ -5,8 +5,9 @@ import { BackOff } from "../back-off.js";
 import type { Connection } from "../client/attachment.js";
 import { createClient, openChannel } from "../rpc/client.js";
 import { Code, hasCode } from "../rpc/error.js";
+import { askInTurn } from "./ask-in-turn.js";
 import { probeSocket, waitForSocket } from "./broker-socket.js";
-import type { Config } from "./config.js";
+import { placesText, type BrokerPlace, type Config } from "./config.js";
 import { EndpointError, explainStorage } from "./endpoint-error.js";
 import { checkHomePath, hasHome, openHome, type Home } from "./home.js";
 import { answerTimeoutMs, connectTimeoutMs, maxRetryDelayMs, minRetryDelayMs } from "./limits.js";
@@ -15,8 +16,8 @@ import { askJoinedBroker } from "./joined-channel.js";
 import { claimStart, recentStartFailure } from "./start-turn.js";
 
 /**
- * Finds the broker, and starts one where that is wanted and the endpoint is the home's own. A broker of
- * another machine that the home has joined is asked once.
+ * Finds the broker, and starts one where that is wanted and the endpoint is the home's own. Brokers that
+ * PEERLINE_BROKER names, or one of another machine that the home has joined, are asked in turn, each once.
  *
  * 1. Ask the endpoint. An answer ends the search.
  * 2. Where nothing listens and no other process is about to start a broker, start one. If it listens,
@@ -46,7 +47,7 @@ export async function connectBroker(options: {
     if (!search.isTimeUp || cause instanceof EndpointError) throw cause;
     const held = "; a process holds the home all the same: `peerline doctor` names it";
     throw unreachable(
-      options.config.endpoint,
+      placesText(options.config),
       `did not answer within ${connectTimeoutMs} ms${seen.isHeld ? held : ""}`,
       cause,
     );
@@ -63,22 +64,19 @@ async function findBroker(options: {
   signal: AbortSignal;
 }): Promise<Connection> {
   const { config, program, paced = false, signal } = options;
-  if (config.joined !== undefined) return askJoinedBroker(config.joined, signal);
+  if (!config.ownsBroker) return askInTurn(config.places, askPlace, signal);
   // Whoever only looks makes no home.
-  if (config.ownsBroker && !options.start && !hasHome(config.home)) {
+  if (!options.start && !hasHome(config.home)) {
     checkHomePath(config.home);
     throw unreachable(config.endpoint, "is not running");
   }
-  const home = config.ownsBroker ? openHome(config.home) : undefined;
-  const socketPath = home?.socketPath ?? config.socketPath ?? "";
-  if (home === undefined) requireOwnSocket(socketPath);
+  const home = openHome(config.home);
+  const { socketPath } = home;
   const backOff = new BackOff({ firstMs: minRetryDelayMs, maxMs: maxRetryDelayMs });
   for (;;) {
     const connection = await askBroker(socketPath, signal);
     if (connection !== undefined) return connection;
-    if (home === undefined || !options.start) {
-      throw unreachable(config.endpoint, "is not running");
-    }
+    if (!options.start) throw unreachable(config.endpoint, "is not running");
     const outcome = await startUnlessClaimed({ home, program, config, paced, signal });
     if (outcome !== "claimed") options.seen.isHeld = outcome === "held";
     if (outcome === "listening") {
@@ -87,6 +85,18 @@ async function findBroker(options: {
     }
     await waitForSocket(socketPath, backOff.nextMs(), signal);
   }
+}
+
+/** Asks once. A broker that is none of this home's own is started by nobody here. */
+async function askPlace(
+  { endpoint, socketPath, joined }: BrokerPlace,
+  signal: AbortSignal,
+): Promise<Connection> {
+  if (joined !== undefined) return askJoinedBroker(joined, signal);
+  requireOwnSocket(socketPath ?? "");
+  const connection = await askBroker(socketPath ?? "", signal);
+  if (connection === undefined) throw unreachable(endpoint, "is not running");
+  return connection;
 }
 
 /** Secrets prove who a caller is, so they must not reach another user's process. */
@@ -122,17 +132,18 @@ async function startUnlessClaimed(options: {
 /** A connection; undefined where nothing listens, or what listened is about to end. */
 async function askBroker(socketPath: string, signal: AbortSignal): Promise<Connection | undefined> {
   if (!(await probeSocket(socketPath, signal))) return undefined;
-  const channel = openChannel(`unix:${socketPath}`);
+  const endpoint = `unix:${socketPath}`;
+  const channel = openChannel(endpoint);
   try {
     const client = createClient(BrokerService, channel);
     const info = await client.getServerInfo({}, { signal, timeoutMs: answerTimeoutMs });
     const close = async () => channel.close();
-    return { client, channel, info, close, [Symbol.asyncDispose]: close };
+    return { endpoint, client, channel, info, close, [Symbol.asyncDispose]: close };
   } catch (cause) {
     channel.close();
     signal.throwIfAborted();
     if (hasCode(cause, Code.Unavailable)) return undefined;
-    throw unreachable(`unix:${socketPath}`, "listens but does not answer", cause);
+    throw unreachable(endpoint, "listens but does not answer", cause);
   }
 }
 

@@ -2,6 +2,7 @@ import { isIPv6 } from "node:net";
 import { isAbsolute } from "node:path";
 import { checkSocketPath } from "./broker-socket.js";
 import { EndpointError } from "./endpoint-error.js";
+import { maxEndpoints } from "./limits.js";
 
 /** Where a broker answers: on a Unix socket of this machine, or over TLS on any. Plain TCP does not exist. */
 export type Endpoint = SocketEndpoint | TlsEndpoint;
@@ -31,6 +32,28 @@ export function formatEndpoint(endpoint: Endpoint): string {
 /** As `host:port`; an IPv6 address stands in brackets. */
 export function formatAddress({ host, port }: Address): string {
   return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+/**
+ * Reads one endpoint or several, separated by commas; each once. CONFIG_INVALID where an item is none.
+ *
+ * @param named as in readEndpoint
+ */
+export function readEndpoints(named: string, value: string): readonly Endpoint[] {
+  // A path may have a comma in it: the next item begins with its kind.
+  const items = value.split(/,(?=\s*(?:[a-z]+:|,|$))/i).map((item) => item.trim());
+  if (items.length > maxEndpoints) {
+    const sentence = `names ${items.length} brokers, and may name ${maxEndpoints}`;
+    throw new EndpointError("CONFIG_INVALID", `${named} ${sentence}.`);
+  }
+  if (items.length > 1 && items.includes("")) {
+    const sentence =
+      "has a comma too many: write one endpoint, or several with a comma between two";
+    throw new EndpointError("CONFIG_INVALID", `${named}=${value} ${sentence}.`);
+  }
+  const endpoints = items.map((item) => readEndpoint(named, item));
+  const known = new Map(endpoints.map((endpoint) => [formatEndpoint(endpoint), endpoint]));
+  return [...known.values()];
 }
 
 /**

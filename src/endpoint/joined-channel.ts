@@ -18,22 +18,23 @@ import { remoteAnswerTimeoutMs } from "./limits.js";
  * it knows this machine no more.
  */
 export async function askJoinedBroker(
-  { endpoint, ca, credential, given }: JoinedBroker,
+  { endpoint: place, ca, credential, given }: JoinedBroker,
   signal: AbortSignal,
 ): Promise<Connection> {
+  const endpoint = formatEndpoint(place);
   const headers = { [machineHeader]: credential };
   // Each time anew: it may have been renewed.
   const own = await ownCertificate(given);
-  const channel = openChannel(formatAddress(endpoint), { ca, headers, ...own });
+  const channel = openChannel(formatAddress(place), { ca, headers, ...own });
   try {
     const client = createClient(BrokerService, channel);
     const info = await client.getServerInfo({}, { signal, timeoutMs: remoteAnswerTimeoutMs });
     const close = async () => channel.close();
-    return { client, channel, info, close, [Symbol.asyncDispose]: close };
+    return { endpoint, client, channel, info, close, [Symbol.asyncDispose]: close };
   } catch (cause) {
     channel.close();
     signal.throwIfAborted();
-    throw explain(formatEndpoint(endpoint), cause, given !== undefined);
+    throw explain(endpoint, cause, given !== undefined);
   }
 }
 
@@ -60,7 +61,7 @@ function explain(endpoint: string, cause: unknown, showsCertificate: boolean): u
   const why = isNoAnswer(code) ? whyUnreachable(message, showsCertificate) : message;
   return new EndpointError(
     "BROKER_UNREACHABLE",
-    `The broker at ${endpoint} cannot be reached: ${why}.`,
+    `The broker at ${endpoint} does not answer: ${why}.`,
     {
       cause,
     },
@@ -104,13 +105,16 @@ const causes: readonly (readonly [RegExp, string])[] = [
     /alert (?:unknown ca|bad certificate|certificate expired|certificate unknown|unsupported certificate|decrypt error)/i,
     "it does not accept the certificate of this machine",
   ],
-  [/ENOTFOUND|EAI_AGAIN|Name resolution failed/, "its name is not known here"],
+  [
+    /ENOTFOUND|EAI_AGAIN|Name resolution failed/,
+    "its name is not known here (`peerline share --address` there gives a line with another)",
+  ],
   [
     /Deadline exceeded|ETIMEDOUT/,
     "nobody answers in time (is that machine on, and its port open to this one?)",
   ],
   [/ECONNREFUSED/, "nothing listens there (does its broker run, and is it shared?)"],
-  [/EHOSTUNREACH|ENETUNREACH/, "there is no way to that machine now"],
+  [/EHOSTUNREACH|ENETUNREACH/, "there is no way to that machine now (are both on the network?)"],
   [/certificate has expired|CERT_HAS_EXPIRED/, "its certificate has expired, or a clock is wrong"],
   [/not yet valid|CERT_NOT_YET_VALID/, "its certificate is not valid yet: a clock is wrong"],
   [

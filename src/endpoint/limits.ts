@@ -7,8 +7,17 @@ export const connectTimeoutMs = 15_000;
 /** One attempt at a socket that accepts connections but may not answer. */
 export const answerTimeoutMs = 5_000;
 
-/** The same for a broker of another machine, with connecting: names are resolved, and links may be slow. */
-export const remoteAnswerTimeoutMs = 10_000;
+/**
+ * The same for a broker of another machine, with connecting: names are resolved, and links may be slow. A tool call,
+ * which has 10 seconds, is to say why it failed.
+ */
+export const remoteAnswerTimeoutMs = 8_000;
+
+/** Brokers that PEERLINE_BROKER may name. */
+export const maxEndpoints = 8;
+
+/** How long one of several brokers may take to answer before the next one is asked too. */
+export const headStartMs = 1_000;
 
 /** How long one process's start of a broker keeps others from starting theirs. */
 export const startClaimMs = 5_000;

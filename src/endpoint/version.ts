@@ -1,5 +1,6 @@
 import manifest from "../../package.json" with { type: "json" };
 import { visibleLine } from "../contract/peer-text.js";
+import type { Config } from "./config.js";
 
 /** The version of this program, for example `1.2.0`. */
 export const VERSION: string = manifest.version;
@@ -19,8 +20,8 @@ export interface OtherVersion {
 export function otherVersion(
   brokerVersion: string,
   options: {
-    /** The endpoint is the home's own, so that the next call starts a broker. */
-    ownsBroker: boolean;
+    /** The settings, for the broker that answered: where it is the home's own, the next call starts one. */
+    config: Pick<Config, "ownsBroker" | "joined">;
     /** How a person calls this program here. */
     self: string;
   },
@@ -35,7 +36,13 @@ export function otherVersion(
       command: undefined,
     };
   }
-  if (!options.ownsBroker)
+  const { ownsBroker, joined } = options.config;
+  if (joined !== undefined) {
+    // Nobody stops it from here.
+    const there = `On its machine, ${joined.endpoint.host}, update Peerline and run \`peerline stop\``;
+    return { seen, fix: `${there} (${afterStop})`, command: undefined };
+  }
+  if (!ownsBroker)
     return { seen, fix: "Stop it, and start the installed one in its place", command: undefined };
   const command = `${options.self} stop`;
   const fix = `${command} (${afterStop})`;

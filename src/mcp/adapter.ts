@@ -8,7 +8,7 @@ import type { Connection } from "../client/attachment.js";
 import { Line } from "../client/line.js";
 import { LineError } from "../client/line-error.js";
 import { systemClock } from "../clock.js";
-import { atPresent, type Config } from "../endpoint/config.js";
+import { answeredAt, atPresent, type Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { otherVersion } from "../endpoint/version.js";
@@ -25,7 +25,7 @@ import { RpcError } from "../rpc/error.js";
 import { AgentIdentity } from "./agent-identity.js";
 import { Doorbells } from "./doorbells.js";
 import { KnownPeers } from "./known-peers.js";
-import { callTimeoutMs, closeTimeoutMs, placeDelayMs } from "./limits.js";
+import { callTimeoutMs, closeTimeoutMs, maxNotedVersions, placeDelayMs } from "./limits.js";
 import { readParameters } from "./parameters.js";
 import { AgentMail } from "./presentations.js";
 import { AdapterError, explainRefusal } from "./refusal.js";
@@ -322,9 +322,9 @@ function namedByHooks(host: HostClient, { conversation }: Doorbells): string | u
   return host.sharesProcess ? undefined : conversationId(host.name, conversation);
 }
 
-/** Finds the broker, and tells once of one of another version. It is left alone: others use it too. */
+/** Finds the broker, and tells once of each other version. It is left alone: others use it too. */
 function connectorOf({ config, program, log }: AdapterOptions) {
-  let notedVersion: string | undefined;
+  const noted = new Set<string>();
   return async (signal: AbortSignal): Promise<Connection> => {
     // The home may have joined a broker of another machine since, or left one.
     const present = atPresent(config);
@@ -332,9 +332,10 @@ function connectorOf({ config, program, log }: AdapterOptions) {
     const search = { config: present, program, start, paced: true, signal };
     const connection = await connectBroker(search);
     const { version } = connection.info;
-    if (version === notedVersion) return connection;
-    notedVersion = version;
-    const other = otherVersion(version, { ownsBroker: start, self: "peerline" });
+    if (noted.has(version) || noted.size >= maxNotedVersions) return connection;
+    noted.add(version);
+    const used = answeredAt(present, connection.endpoint);
+    const other = otherVersion(version, { config: used, self: "peerline" });
     if (other !== undefined) log(`${other.seen}: ${other.fix}`);
     return connection;
   };

@@ -25,6 +25,9 @@ export const loadDelayMs = 50;
 /** A tool call's time to reach the broker and be answered by it, with all its retries. */
 export const callTimeoutMs = 10_000;
 
+/** Versions of brokers that a host's log is told of. */
+export const maxNotedVersions = 16;
+
 /** Parting from the broker. The host kills what has not ended soon after it asked. */
 export const closeTimeoutMs = 500;
 

@@ -142,9 +142,9 @@ async function greetTerminal(options: {
   try {
     const { connectBroker } = await import("../endpoint/connect.js");
     const connection = await connectBroker({ config, program, start: false });
-    const { version } = connection.info;
+    const { endpoint, info } = connection;
     await connection.close();
-    log(`broker ${version} runs at ${config.endpoint}.`);
+    log(`broker ${info.version} runs at ${endpoint}.`);
   } catch (error) {
     log(error instanceof Error ? error.message : String(error));
   }

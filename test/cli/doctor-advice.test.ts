@@ -42,6 +42,7 @@ const advised: Record<FindingId, "nothing" | typeof carriedOut | { readonly word
   "doorbells-unvisited": { words: "a person has to prompt, or to start a program, in a host" },
   broker: "nothing",
   "broker-joined": "nothing",
+  "broker-place": { words: "another broker is started elsewhere" },
   "broker-away": { words: "another machine is looked after elsewhere" },
   "broker-absent": { words: "another broker is started elsewhere" },
   "broker-elsewhere": "nothing",

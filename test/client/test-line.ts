@@ -33,7 +33,14 @@ export async function openTestLine(
       const close = async (): Promise<void> => opened.close();
       try {
         const info = await client.getServerInfo({}, { timeoutMs: 5_000 });
-        return { channel: opened, client, info, close, [Symbol.asyncDispose]: close };
+        return {
+          endpoint: "the test's",
+          channel: opened,
+          client,
+          info,
+          close,
+          [Symbol.asyncDispose]: close,
+        };
       } catch (error) {
         opened.close();
         throw error;

@@ -6,6 +6,7 @@ import { installCopy } from "../support/installed-copy.js";
 import { program, run, Running } from "../support/program.js";
 import { eventually } from "../support/test-broker.js";
 import { Operator } from "./operator.js";
+import { commandOf, SharedHome, tryCommand } from "./shared-home.js";
 
 describe("a broker of another version", () => {
   let home: TestHome;
@@ -83,6 +84,41 @@ describe("a broker of another version", () => {
     );
     expect(await home.brokerPid()).toBe(broker.child.pid);
   });
+});
+
+describe("a broker of another version on another machine", () => {
+  test("is told once, with where it is to be stopped, and by doctor and status", async () => {
+    await using laptop = await SharedHome.open();
+    await using desktop = await TestHome.open();
+    const older = installCopy(join(laptop.path, "older"), "0.0.9");
+    const home = { PATH: process.env["PATH"], HOME: laptop.path, PEERLINE_HOME: laptop.path };
+    await using broker = new Running(process.execPath, [older, "broker"], home);
+    const pid = await eventually(() => laptop.brokerPid());
+    await commandOf(desktop.path, "join", await laptop.share());
+    const agent = await desktop.start("api");
+    await agent.facts("list_peers");
+    await laptop.killBroker("SIGKILL");
+    await using again = new Running(process.execPath, [older, "broker"], home);
+    await eventually(() => agent.facts("list_peers"));
+    const told = `the broker that runs is version 0.0.9, and this is ${VERSION}`;
+    const fix = "On its machine, 127.0.0.1, update Peerline and run `peerline stop`";
+    await eventually(() =>
+      expect(versions(agent.log)).toEqual([expect.stringContaining(`${told}: ${fix}`)]),
+    );
+    const doctor = JSON.parse((await tryCommand(desktop.path, "doctor", "--json")).stdout);
+    expect(doctor.findings.filter(({ id }: { id: string }) => id === "broker-version")).toEqual([
+      expect.objectContaining({
+        severity: "warning",
+        seen: told,
+        fix: expect.stringContaining(fix),
+      }),
+    ]);
+    const { stdout } = await commandOf(desktop.path, "status");
+    expect(stdout.replaceAll(/\s+/g, " ")).toContain(`${told}: ${fix}`);
+    expect((await tryCommand(desktop.path, "stop")).stderr).toContain("stop it there");
+    expect(pid).toBe(broker.child.pid);
+    expect(await laptop.brokerPid()).toBe(again.child.pid);
+  }, 90_000);
 });
 
 /** The lines of an agent's log that tell of a version. */

@@ -113,7 +113,7 @@ describe("a joined machine is refused, or refuses, by its own clear error:", () 
     onTestFinished(() => server.stop(0));
     await moveBroker(port, certificate.ca);
     const refused = await attempt("send", "api", "hello");
-    expect(refused).toContain(`The broker at tls:127.0.0.1:${port} cannot be reached: ${words}.`);
+    expect(refused).toContain(`The broker at tls:127.0.0.1:${port} does not answer: ${words}.`);
     // It never said who it is, nor what it wanted.
     expect(seen).toEqual([]);
   });

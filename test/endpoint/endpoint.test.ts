@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatEndpoint, readEndpoint } from "../../src/endpoint/endpoint.js";
+import { formatEndpoint, readEndpoint, readEndpoints } from "../../src/endpoint/endpoint.js";
 
 test.each([
   ["unix:/run/b.sock", { kind: "unix", path: "/run/b.sock" }],
@@ -28,6 +28,35 @@ test.each([
     expect.objectContaining({
       code: "CONFIG_INVALID",
       message: expect.stringContaining(`PEERLINE_BROKER=${text} ${words}`),
+    }),
+  );
+});
+
+test.each([
+  ["tls:a:7899,tls:b:7899", ["tls:a:7899", "tls:b:7899"]],
+  [" tls:a:7899 , unix:/run/b.sock ", ["tls:a:7899", "unix:/run/b.sock"]],
+  ["unix:/run/a,b.sock,tls:a:1", ["unix:/run/a,b.sock", "tls:a:1"]],
+  ["tls:a:1,tls:a:1", ["tls:a:1"]],
+])("several are read from %j", (text, endpoints) => {
+  expect(readEndpoints("PEERLINE_BROKER", text).map(formatEndpoint)).toEqual(endpoints);
+});
+
+test.each([
+  ["tls:a:7899,b:7899", "PEERLINE_BROKER=b:7899 is not supported"],
+  ["tls:a:7899,tls:b", "PEERLINE_BROKER=tls:b is no address"],
+  ["tls:a:7899,tcp:b:1", "PEERLINE_BROKER=tcp:b:1 would be without encryption"],
+  ["tls:a:7899,", "PEERLINE_BROKER=tls:a:7899, has a comma too many"],
+  [",tls:a:7899", "has a comma too many"],
+  ["tls:a:1,,tls:b:1", "has a comma too many"],
+  [
+    Array.from({ length: 9 }, (_, at) => `tls:a:${at + 1}`).join(","),
+    "names 9 brokers, and may name 8",
+  ],
+])("of several, the one that is wrong is named: %j", (text, words) => {
+  expect(() => readEndpoints("PEERLINE_BROKER", text)).toThrow(
+    expect.objectContaining({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining(words),
     }),
   );
 });

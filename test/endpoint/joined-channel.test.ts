@@ -21,7 +21,7 @@ test("a port on which nothing listens, or no TLS is spoken, is said in one sente
   const port = await freePort();
   expect(await refusalAt(port, ca)).toMatchObject({
     code: "BROKER_UNREACHABLE",
-    message: expect.stringContaining(`tls:127.0.0.1:${port} cannot be reached: nothing listens`),
+    message: expect.stringContaining(`tls:127.0.0.1:${port} does not answer: nothing listens`),
   });
   const sockets = new Set<Socket>();
   const plain = createServer((socket) => {

@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { otherVersion, VERSION } from "../../src/endpoint/version.js";
 
-const own = { ownsBroker: true, self: "peerline" };
-const elsewhere = { ownsBroker: false, self: "peerline" };
+const own = { config: { ownsBroker: true, joined: undefined }, self: "peerline" };
+const elsewhere = { config: { ownsBroker: false, joined: undefined }, self: "peerline" };
+const endpoint = { kind: "tls", host: "laptop.local", port: 7899 } as const;
+const machine = { endpoint, ca: "", machine: "desktop", credential: "" };
+const joined = { config: { ownsBroker: false, joined: machine }, self: "peerline" };
 const [major = 0, minor = 0] = VERSION.split(".").map(Number);
 
 test("a broker of this version is not worth a word", () => {
@@ -19,6 +22,9 @@ test.each(["0.0.9", `${VERSION}-rc.1`, "0.0.10000", "", "nonsense"])(
     });
     expect(otherVersion(version, elsewhere)?.fix).toContain("in its place");
     expect(otherVersion(version, elsewhere)?.command).toBeUndefined();
+    const { fix, command } = otherVersion(version, joined) ?? {};
+    expect(fix).toMatch(/^On its machine, laptop\.local, update .* `peerline stop`/);
+    expect(command, "stopping it is refused from here").toBeUndefined();
   },
 );
 
@@ -28,7 +34,7 @@ test.each([
   `${major + 1}.0.0`,
   `${major + 9}.0.0-rc.1`,
 ])("beside a newer one, %j, this program is to be updated", (version) => {
-  for (const options of [own, elsewhere]) {
+  for (const options of [own, elsewhere, joined]) {
     expect(otherVersion(version, options)?.fix).toContain("Update this one");
   }
 });

@@ -15,7 +15,8 @@ export const define: Define = (command, shell) => {
 Environment:
   PEERLINE_NAME    the name to ask for; by default it is made from the project's directory
   PEERLINE_HOME    the directory that holds everything; ~/.peerline by default
-  PEERLINE_BROKER  the endpoint of a broker that runs elsewhere, as unix:/path/of/socket
+  PEERLINE_BROKER  the endpoint of a broker that runs elsewhere, as unix:/path/of/socket or tls:HOST:PORT;
+                   several, with commas between them, are tried in turn
 
 Example, in a host's configuration:
   { "mcpServers": { "peerline": { "command": "peerline", "args": ["mcp"] } } }`,

@@ -5,7 +5,6 @@ import stringWidth from "string-width";
 import { PeerKind, PeerSchema, type Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { systemClock } from "../../clock.js";
 import { peerLine } from "../../contract/peer-text.js";
-import { readConfig } from "../../endpoint/config.js";
 import { reachWord } from "../../mcp/words.js";
 import { connectAsOperator, listPeers } from "../operator.js";
 import { cut, table } from "../print/columns.js";
@@ -36,8 +35,7 @@ interface PeersOptions {
 }
 
 async function peers(shell: Shell, options: PeersOptions): Promise<void> {
-  const config = readConfig();
-  await using operator = await connectAsOperator({ ...shell, config });
+  await using operator = await connectAsOperator(shell);
   const found = await listPeers(operator, options.online ?? false);
   if (options.json) {
     const all = found.map((peer) => toJson(PeerSchema, peer, { alwaysEmitImplicit: true }));
@@ -46,7 +44,7 @@ async function peers(shell: Shell, options: PeersOptions): Promise<void> {
     await shell.out.lines(options.online ? "No peer is online." : "No peer is known yet.");
   } else {
     // A broker that was joined calls this machine by a name of its own.
-    const host = config.joined?.machine ?? hostname();
+    const host = operator.config.joined?.machine ?? hostname();
     await shell.out.lines(...peerLines(found, shell.out, systemClock.now(), host));
   }
 }

@@ -5,8 +5,10 @@ import {
   type SendResult,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { askedDelayMs } from "../../client/line.js";
-import { shortId } from "../../contract/ids.js";
+import { v7 as uuidv7 } from "uuid";
+import { LineError } from "../../client/line-error.js";
+import { askedDelayMs, type Line } from "../../client/line.js";
+import { isUuid, shortId } from "../../contract/ids.js";
 import { maxExpiresInMs, maxTextBytes } from "../../contract/limits.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { sleep, systemClock } from "../../clock.js";
@@ -45,6 +47,10 @@ export const define: Define = (command, shell) => {
     .option("--expires-in <time>", "how long it may wait: 45s, 10m, 2h, 1d", (text) =>
       readSpan("--expires-in", text, maxExpiresInMs),
     )
+    .option(
+      "--id <uuid>",
+      "the id of this very message: a send that is repeated with it is stored once",
+    )
     .option("--json", "print the contract's SendMessageResponse as one JSON object")
     .addHelpText(
       "after",
@@ -71,6 +77,7 @@ function quoteHint([to = "", ...words]: readonly string[]): string {
 interface SendOptions {
   readonly replyTo?: string;
   readonly thread?: string;
+  readonly id?: string;
   readonly urgency: "fyi" | "normal" | "interrupt";
   /** Seconds. */
   readonly expiresIn?: number;
@@ -79,16 +86,39 @@ interface SendOptions {
 
 async function send(shell: Shell, to: string, text: string, options: SendOptions): Promise<void> {
   const recipients = readRecipients(to);
+  const messageId = readId(options.id);
   const words = await readText(shell, text);
   await using line = openPersonLine({ program: shell.program, receives: false });
   const sendOptions = {
+    messageId,
     inReplyTo: writtenId(options.replyTo ?? ""),
     threadId: options.thread ?? "",
     urgency: readUrgency(options.urgency),
     ...(options.expiresIn === undefined ? {} : { expiresInMs: options.expiresIn * 1000 }),
   };
-  const response = await inTurn(() => line.send(recipients, words, sendOptions));
+  const sending = inTurn(() => line.send(recipients, words, sendOptions));
+  const response = await sending.catch((error: unknown) => {
+    throw explainLoss(error, line, messageId);
+  });
   await show(shell, response, options);
+}
+
+function readId(id: string | undefined): string {
+  if (id === undefined) return uuidv7();
+  const plain = id.trim().toLowerCase();
+  if (isUuid(plain)) return plain;
+  throw new CliError(
+    "USAGE",
+    `"${visibleLine(id)}" is no id: --id takes a UUID, as \`uuidgen\` prints.`,
+  );
+}
+
+/** A broker that was lost under the call may have stored the message: only whoever repeats it with its id knows. */
+function explainLoss(error: unknown, { peer }: Line, messageId: string): unknown {
+  if (!(error instanceof LineError) || error.code !== "UNREACHABLE" || peer === undefined)
+    return error;
+  const words = `It may have been sent all the same: repeated with --id ${messageId}, it is stored once.`;
+  return new LineError("UNREACHABLE", `${error.message} ${words}`, { cause: error.cause });
 }
 
 /** Sends, and again when the broker says that so much was sent before: it tells when more may be. */

@@ -9,7 +9,7 @@ import {
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { systemClock } from "../../clock.js";
 import { visibleLine } from "../../contract/peer-text.js";
-import { readConfig, type Config } from "../../endpoint/config.js";
+import { placesText, readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
 import { otherVersion } from "../../endpoint/version.js";
@@ -46,7 +46,7 @@ async function status(shell: Shell, json: boolean): Promise<void> {
     await sayAbsent(shell, config, found, json);
   } else if (json) {
     const info = toJson(GetServerInfoResponseSchema, found.info, { alwaysEmitImplicit: true });
-    const { waitingMessages, process } = found;
+    const { config, waitingMessages, process } = found;
     const { pid, place } = process;
     await shell.out.json({
       running: true,
@@ -56,7 +56,7 @@ async function status(shell: Shell, json: boolean): Promise<void> {
       waitingMessages,
     });
   } else {
-    const facts = describe(shell, config, found);
+    const facts = describe(shell, found);
     const hanging = Math.max(...facts.map(([name = ""]) => stringWidth(name))) + gap.length;
     const { width } = shell.out;
     await shell.out.lines(...table(facts).flatMap((line) => wrap(line, width, { hanging })));
@@ -64,14 +64,16 @@ async function status(shell: Shell, json: boolean): Promise<void> {
 }
 
 interface Found {
+  readonly config: Config;
   readonly info: GetServerInfoResponse;
   readonly process: BrokerProcess;
   readonly waitingMessages: number;
 }
 
-async function inspect({ program }: Shell, config: Config): Promise<Found | EndpointError> {
+async function inspect({ program }: Shell, all: Config): Promise<Found | EndpointError> {
   try {
-    await using operator = await connectAsOperator({ config, program });
+    await using operator = await connectAsOperator({ config: all, program });
+    const { config } = operator;
     const peers = await listPeers(operator, false);
     const waitingMessages = countWaiting(peers);
     const { pid } = operator.info;
@@ -79,7 +81,7 @@ async function inspect({ program }: Shell, config: Config): Promise<Found | Endp
       config.joined === undefined
         ? await findBrokerProcess(openHome(config.home), pid)
         : { pid, place: "elsewhere", stamp: undefined };
-    return { info: operator.info, process, waitingMessages };
+    return { config, info: operator.info, process, waitingMessages };
   } catch (error) {
     if (error instanceof EndpointError && absences.has(error.code)) return error;
     throw error;
@@ -101,7 +103,7 @@ async function sayAbsent(
   json: boolean,
 ): Promise<void> {
   if (json) {
-    await out.json({ running: false, endpoint: config.endpoint, problem: message });
+    await out.json({ running: false, endpoint: placesText(config), problem: message });
     return;
   }
   await out.lines(out.color.yellow(visibleLine(message)));
@@ -114,16 +116,12 @@ async function sayAbsent(
   await out.lines(fix);
 }
 
-function describe(
-  { out }: Shell,
-  config: Config,
-  { info, process, waitingMessages }: Found,
-): string[][] {
+function describe({ out }: Shell, { config, info, process, waitingMessages }: Found): string[][] {
   const { color } = out;
   const startMs = info.startTime ? timestampMs(info.startTime) : systemClock.now();
   // The clock may have been set back since.
   const uptimeMs = Math.max(0, systemClock.now() - startMs);
-  const other = otherVersion(info.version, { ownsBroker: config.ownsBroker, self: "peerline" });
+  const other = otherVersion(info.version, { config, self: "peerline" });
   const where = config.joined === undefined ? processWords(process) : "on another machine";
   const facts = [
     [

@@ -1,4 +1,4 @@
-import { readConfig, type Config } from "../../endpoint/config.js";
+import { placesText, readConfig, type Config } from "../../endpoint/config.js";
 import { openHome } from "../../endpoint/home.js";
 import {
   endWords,
@@ -46,15 +46,19 @@ export async function stopBroker(options: {
 }
 
 async function tellToStop(options: { config: Config; program: string }) {
-  if (options.config.joined !== undefined) {
-    const where = `This home uses the broker of another machine, at ${options.config.endpoint}`;
-    throw new CliError("ELSEWHERE", `${where}: stop it there.`);
-  }
+  const { places } = options.config;
+  if (places.every(({ joined }) => joined !== undefined)) throw elsewhere(options.config);
   await using operator = await connectAsOperator(options);
+  if (operator.config.joined !== undefined) throw elsewhere(operator.config);
   const home = openHome(options.config.home);
   // Once stopped, the broker can no longer say which process it was.
   const process = await findBrokerProcess(home, operator.info.pid);
   const { onlinePeers } = operator.info;
   const { pid } = await operator.client.stopBroker({}, { timeoutMs: callTimeoutMs });
   return { home, onlinePeers, process: { ...process, pid } };
+}
+
+function elsewhere(config: Config): CliError {
+  const where = `This home uses the broker of another machine, at ${placesText(config)}`;
+  return new CliError("ELSEWHERE", `${where}: stop it there.`);
 }

@@ -6,7 +6,8 @@ import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../../abort-scope.js";
 import { CodedError } from "../../coded-error.js";
 import { probeSocket } from "../../endpoint/broker-socket.js";
-import type { Config } from "../../endpoint/config.js";
+import { visibleLine } from "../../contract/peer-text.js";
+import { usingPlace, type BrokerPlace, type Config } from "../../endpoint/config.js";
 import { connectBroker } from "../../endpoint/connect.js";
 import { EndpointError, errnoOf } from "../../endpoint/endpoint-error.js";
 import { answerTimeoutMs } from "../../endpoint/limits.js";
@@ -66,6 +67,41 @@ export async function lookAtBroker(options: {
     }
     return { state: "unseen", why: reason(error) };
   }
+}
+
+/** One of several places that PEERLINE_BROKER names. */
+export interface PlaceView {
+  readonly place: BrokerPlace;
+  readonly endpoint: string;
+  /** Of the broker that answers there; undefined where none does. */
+  readonly version: string | undefined;
+  /** Why it was not reached, for people. */
+  readonly why: string | undefined;
+}
+
+/** In characters. */
+const maxShownVersion = 40;
+
+/** Asks at each of several places, all at once; nothing where there is one. */
+export async function lookAtPlaces(
+  config: Config,
+  program: string,
+  signal: AbortSignal,
+): Promise<PlaceView[]> {
+  if (config.places.length === 1) return [];
+  const look = async (place: BrokerPlace): Promise<PlaceView> => {
+    const { endpoint } = place;
+    try {
+      const asked = { config: usingPlace(config, place), program, start: false, signal };
+      await using connection = await connectBroker(asked);
+      const version = visibleLine(connection.info.version).slice(0, maxShownVersion);
+      return { place, endpoint, version, why: undefined };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { place, endpoint, version: undefined, why: reason(error) };
+    }
+  };
+  return Promise.all(config.places.map(look));
 }
 
 /** A broker of another machine. Its machines see what their scope lets them see. */

@@ -20,7 +20,7 @@ export function checkHomes({ config, running }: Evidence): Finding[] {
   }
   const here = socketOf(config);
   const adapters = running.filter(({ kind }) => kind === "adapter");
-  const elsewhere = running.filter(({ socket }) => socket !== here);
+  const elsewhere = running.filter(({ sockets }) => !sockets.includes(here));
   if (elsewhere.length === 0) {
     const seen =
       adapters.length === 0
@@ -28,10 +28,10 @@ export function checkHomes({ config, running }: Evidence): Finding[] {
         : `${count(adapters.length, "agent")} of this user, all at ${here}`;
     return [{ id: "homes", severity: "ok", subject: "agents", seen }];
   }
-  const sockets = [...new Set(elsewhere.map(({ socket }) => socket))];
-  return sockets.map((socket) => {
-    const programs = elsewhere.filter((program) => program.socket === socket);
-    return differs(socket, programs, here);
+  const others = [...new Set(elsewhere.map(({ sockets }) => sockets.join(",")))];
+  return others.map((other) => {
+    const programs = elsewhere.filter(({ sockets }) => sockets.join(",") === other);
+    return differs(other, programs, here);
   });
 }
 

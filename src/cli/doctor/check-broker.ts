@@ -11,7 +11,7 @@ import type { StoreInfo } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { afterStop, otherVersion } from "../../endpoint/version.js";
 import { count, span } from "../print/words.js";
 import { advise, asidePath, commandLine } from "./advice.js";
-import type { RunningBroker } from "./broker-view.js";
+import type { PlaceView, RunningBroker } from "./broker-view.js";
 import { endHolder, type LockHolder } from "./check-lock.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
@@ -20,6 +20,21 @@ import { socketOf } from "./running-programs.js";
 
 /** Whether a broker runs, answers, and is of this version. */
 export function checkBroker(evidence: Evidence): Finding[] {
+  return [...evidence.brokers.map((broker) => place(broker, evidence)), ...broker(evidence)];
+}
+
+/** One of several that PEERLINE_BROKER names. */
+function place({ endpoint: subject, version, why }: PlaceView, { brokers }: Evidence): Finding {
+  const id = "broker-place";
+  if (version !== undefined)
+    return { id, severity: "ok", subject, seen: `answers, version ${version}` };
+  const isAny = brokers.some((other) => other.version !== undefined);
+  const fix =
+    "Agents use the next one that answers: start it again, or take it out of PEERLINE_BROKER";
+  return { id, severity: isAny ? "warning" : "problem", subject, seen: why ?? "", fix };
+}
+
+function broker(evidence: Evidence): Finding[] {
   const { config, home } = evidence;
   if (config.joined !== undefined) return [joined(config.joined, config), ...judge(evidence)];
   if (!config.ownsBroker) return [elsewhere(evidence), ...judge(evidence)];
@@ -90,7 +105,7 @@ function placeWords(pid: number, holder: LockHolder | undefined): string {
 }
 
 function version({ config, self }: Evidence, { info }: RunningBroker): Finding[] {
-  const other = otherVersion(info.version, { ownsBroker: config.ownsBroker, self });
+  const other = otherVersion(info.version, { config, self });
   if (other === undefined) return [];
   const { seen, fix, command } = other;
   const advice = command === undefined ? { fix } : advise([command], afterStop);
@@ -124,7 +139,9 @@ function silent(evidence: Evidence): Pick<Finding, "seen" | "fix" | "commands"> 
 function end({ config, running, lock }: Evidence): Pick<Finding, "fix" | "commands"> {
   if (config.ownsBroker && lock.holder !== undefined) return endHolder(lock.holder);
   const here = socketOf(config);
-  const pid = running?.find(({ kind, socket }) => kind === "broker" && socket === here)?.pid;
+  const pid = running?.find(
+    ({ kind, sockets }) => kind === "broker" && sockets.includes(here),
+  )?.pid;
   if (pid !== undefined) return endHolder({ pid, place: "here" });
   return { fix: `End its process: ${commandLine("fuser", "-k", config.socketPath ?? "")}` };
 }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { basename, isAbsolute } from "node:path";
 import { readConfig, type Config, type UserPlaces } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { formatEndpoint } from "../../endpoint/endpoint.js";
 import { findProgram, isProgram } from "../../endpoint/find-program.js";
 import { isFleetingPath, isObject } from "../../hosts/config-files/server-entry.js";
 import type { FoundEntry } from "../../hosts/find-hosts.js";
@@ -147,10 +148,10 @@ function otherBroker({ config }: Evidence, { host }: HostView, entry: EntryView)
   const fix = `Set ${set.join(", ")} there as it is everywhere else, or remove it`;
   const finding = { id: "entry-home", severity: "problem", subject: host.title } as const;
   try {
-    const there = socketOf(readConfig({ ...settingsOf(config), ...entry.env }));
+    const there = readConfig({ ...settingsOf(config), ...entry.env }).places.map(socketOf);
     const here = socketOf(config);
-    if (there === here) return [];
-    const seen = `the entry in ${entry.path} makes its agents use ${there}, and here it is ${here}`;
+    if (there.includes(here)) return [];
+    const seen = `the entry in ${entry.path} makes its agents use ${there.join(",")}, and here it is ${here}`;
     return [{ ...finding, seen, fix }];
   } catch (error) {
     if (!(error instanceof EndpointError)) throw error;
@@ -160,6 +161,7 @@ function otherBroker({ config }: Evidence, { host }: HostView, entry: EntryView)
 }
 
 /** The variables that say what is set here: a host may pass them on. */
-function settingsOf({ home, endpoint, ownsBroker }: Config) {
-  return { PEERLINE_HOME: home, PEERLINE_BROKER: ownsBroker ? "" : endpoint };
+function settingsOf(config: Config) {
+  const named = (config.named ?? []).map(formatEndpoint).join(",");
+  return { PEERLINE_HOME: config.home, PEERLINE_BROKER: named };
 }

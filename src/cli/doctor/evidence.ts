@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import type { Config, UserPlaces } from "../../endpoint/config.js";
+import { usingPlace, type Config, type UserPlaces } from "../../endpoint/config.js";
 import { isClaimed } from "../../endpoint/start-turn.js";
 import { selfCommand } from "../shell.js";
-import { lookAtBroker, type BrokerView } from "./broker-view.js";
+import { lookAtBroker, lookAtPlaces, type BrokerView, type PlaceView } from "./broker-view.js";
 import { lookAtHome, type HomeView } from "./check-home.js";
 import { lookAtHosts, type HostView } from "./check-hosts.js";
 import { lookUntilSettled, type LockView } from "./check-lock.js";
@@ -24,7 +24,11 @@ export interface Evidence extends Asked {
   /** How a person calls this program here. */
   readonly self: string;
   readonly home: HomeView;
+  /** Of the places that the settings name, the one that agents use now. */
+  readonly config: Config;
   readonly broker: BrokerView;
+  /** Each such place, where there are several. */
+  readonly brokers: readonly PlaceView[];
   readonly hosts: readonly HostView[];
   /** This user's adapters and brokers; undefined where the system does not show them. */
   readonly running: readonly RunningProgram[] | undefined;
@@ -32,12 +36,17 @@ export interface Evidence extends Asked {
 }
 
 export async function gatherEvidence(asked: Asked, signal: AbortSignal): Promise<Evidence> {
-  const { config, places, program } = asked;
-  const home = lookAtHome(config.home);
+  const { places, program } = asked;
+  const home = lookAtHome(asked.config.home);
+  const brokers = await lookAtPlaces(asked.config, program, signal);
+  const used = brokers.find(({ version }) => version !== undefined)?.place;
+  const config = used === undefined ? asked.config : usingPlace(asked.config, used);
   const look = () => lookAtBroker({ config, program, home, signal });
   const { broker, lock } = await lookUntilSettled(home, look, signal);
   return {
     ...asked,
+    config,
+    brokers,
     self: selfCommand(program, places),
     home,
     broker,

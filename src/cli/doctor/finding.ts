@@ -35,6 +35,7 @@ export const groups = {
   "broker-absent": "Broker",
   "broker-away": "Broker",
   "broker-joined": "Broker",
+  "broker-place": "Broker",
   "broker-elsewhere": "Broker",
   "broker-socket-left": "Broker",
   "broker-socket-foreign": "Broker",

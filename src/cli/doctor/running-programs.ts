@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { readConfig, type Config } from "../../endpoint/config.js";
+import { readConfig, type BrokerPlace } from "../../endpoint/config.js";
 import { readRegularFile } from "../../endpoint/regular-file.js";
 import { maxProcessBytes } from "../limits.js";
 
@@ -13,8 +13,8 @@ export interface RunningProgram {
   readonly program: string | undefined;
   /** Where it works; undefined where that is gone. */
   readonly cwd: string | undefined;
-  /** The socket of its broker, with links in the home resolved. */
-  readonly socket: string;
+  /** Where its broker may answer, as `socketOf` says it. */
+  readonly sockets: readonly string[];
 }
 
 /**
@@ -33,7 +33,7 @@ export async function findRunning(userHome: string): Promise<RunningProgram[] | 
 }
 
 /** Where a home's processes meet: the path of a socket, whatever links lead to it, or another machine. */
-export function socketOf({ socketPath: path, endpoint }: Config): string {
+export function socketOf({ socketPath: path, endpoint }: BrokerPlace): string {
   if (path === undefined) return endpoint;
   return join(resolved(dirname(path)) ?? dirname(path), basename(path));
 }
@@ -58,7 +58,7 @@ async function look(pid: number, userHome: string): Promise<RunningProgram | und
     pid,
     program: resolved(resolve(cwd ?? "/", program)),
     cwd,
-    socket: socketOf(readConfig(env)),
+    sockets: readConfig(env).places.map(socketOf),
   };
 }
 
