@@ -179,6 +179,8 @@ export const maxStreamsOfMachine = 192;
 /** Connections in vain, wrong credentials and tokens from one address before it is refused, and how many a second are forgotten. */
 export const maxGuessBurst = 100;
 export const guessesPerSecond = 2;
+/** How often the log tells of an address that guesses, at most. */
+export const guessingToldMs = minuteMs;
 /** Addresses whose guesses are counted. */
 export const maxGuessingAddresses = 10_000;
 

@@ -23,6 +23,7 @@ import { TestHome } from "../mcp/test-home.js";
 import { echo } from "../rpc/echo-server.js";
 import { freePort } from "../rpc/free-port.js";
 import { EchoService } from "../rpc/gen/echo_pb.js";
+import { argumentsOfAll } from "../support/process-reading.js";
 import { program, run } from "../support/program.js";
 import { issueTestCertificate, newTestAuthority } from "../support/test-authority.js";
 import { newSecret, reasonOf } from "../support/test-broker.js";
@@ -38,7 +39,7 @@ let laptop: SharedHome;
 let desktop: TestHome;
 /** All that the commands of a test printed. */
 let printed: string;
-/** What must be in none of that, and in no log. */
+/** What must be in none of that, in no log, and in no arguments. */
 let secrets: Set<string>;
 
 async function openHomes(): Promise<void> {
@@ -56,7 +57,7 @@ async function closeHomes(): Promise<void> {
 
 function expectNoSecret(): void {
   noteSecrets();
-  const shown = [printed, ...logsOf(laptop), ...logsOf(desktop)].join("\n");
+  const shown = [printed, argumentsOfAll(), ...logsOf(laptop), ...logsOf(desktop)].join("\n");
   expect(secrets.size).toBeGreaterThan(2);
   for (const secret of secrets) expect(shown.includes(secret)).toBe(false);
 }

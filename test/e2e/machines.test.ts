@@ -8,6 +8,7 @@ import { MachineScope } from "../../gen/peerline/v1/machine_pb.js";
 import { machineHeader } from "../../src/contract/machines.js";
 import type { Agent } from "../mcp/agent.js";
 import { TestHome } from "../mcp/test-home.js";
+import { argumentsOfAll } from "../support/process-reading.js";
 import { eventually, newSecret, reasonOf } from "../support/test-broker.js";
 import { Dialogue } from "./dialogue.js";
 import { Operator } from "./operator.js";
@@ -185,10 +186,7 @@ test("no token or credential is in an argument, a log or a file of another", asy
     expect(text.includes(token), path).toBe(false);
     expect(text.includes(credential), path).toBe(path.endsWith("joined.json"));
   }
-  const commands = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => readQuietly(`/proc/${pid}/cmdline`));
-  expect(commands.join()).not.toContain(credential);
+  expect(argumentsOfAll()).not.toContain(credential);
   expect(agent.log).not.toContain(credential);
 });
 
@@ -213,14 +211,6 @@ function texts(home: TestHome): (readonly [string, string])[] {
     .map((name) => join(home.path, name))
     .filter((path) => statSync(path).isFile())
     .map((path) => [path, readFileSync(path).toString("latin1")] as const);
-}
-
-function readQuietly(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** What a TLS client that offers one version hears: version and protocol, or the error. */

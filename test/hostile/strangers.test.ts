@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
-import { maxStreamsOfMachine } from "../../src/broker/limits.js";
+import { maxGuessBurst, maxStreamsOfMachine } from "../../src/broker/limits.js";
 import { maxStrangers } from "../../src/daemon/limits.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
@@ -15,8 +15,9 @@ import { Running } from "../support/program.js";
 import { eventually, newSecret, reasonIn } from "../support/test-broker.js";
 import { defectsIn, Witness } from "./witness.js";
 
-/** The long form takes half a minute: `PEERLINE_STRANGERS=10000`. */
+/** The long form takes some minutes: `PEERLINE_STRANGERS=10000`. */
 const strangers = Number(process.env["PEERLINE_STRANGERS"] ?? 1000);
+const guesses = Number(process.env["PEERLINE_STRANGERS"] ?? 250);
 
 /** What they may cost the broker at their height, and descriptors that come and go. */
 const maxGrowthMiB = 60;
@@ -95,6 +96,52 @@ test.skipIf(cannotRead !== undefined)(
     });
     await stream.return?.();
     await local.expectAllKept();
+    expect(await defectsIn(laptop.path)).toEqual([]);
+  },
+);
+
+test.skipIf(cannotRead !== undefined)(
+  "thousands of guesses at a credential are each refused, and cost the machine behind the same address nothing",
+  { timeout: 900_000 },
+  async () => {
+    await using laptop = await SharedHome.open();
+    await using desktop = await TestHome.open();
+    await commandOf(desktop.path, "join", await laptop.share());
+    const pid = await laptop.brokerPid();
+    const agent = await desktop.start("web");
+    await agent.facts("list_peers");
+    const before = readProcess(pid);
+    const guesser = await buildProgram(new URL("guesser.ts", import.meta.url), laptop.path);
+    const port = laptop.address.split(":")[1] ?? "";
+    await using crowd = new Running(process.execPath, [guesser, port, String(guesses)], {
+      PATH: process.env["PATH"],
+    });
+    const over = { line: "" };
+    void crowd.line().then((line) => (over.line = line));
+    let asked = 0;
+    do {
+      await agent.facts("list_peers");
+      using own = laptop.remote({ credential: credentialOf(desktop) });
+      await eventually(() => own.client.getServerInfo({}));
+      asked++;
+    } while (over.line === "");
+    const answers = JSON.parse(over.line) as Record<string, number>;
+    const after = readProcess(pid);
+    console.log(
+      `guesses: ${over.line}; meanwhile the machine asked ${asked} times, over new connections too; the broker has ` +
+        `${before.rssMiB.toFixed(0)} MiB before and ${after.rssMiB.toFixed(0)} then`,
+    );
+    // UNAUTHENTICATED, or closed. None was let in.
+    expect(Object.keys(answers).filter((one) => !["status 16", "closed"].includes(one))).toEqual(
+      [],
+    );
+    expect(answers["status 16"]).toBeGreaterThanOrEqual(maxGuessBurst);
+    expect(Object.values(answers).reduce((sum, one) => sum + one, 0)).toBe(guesses);
+    expect(after.rssMiB - before.rssMiB).toBeLessThan(maxGrowthMiB);
+    const log = readFileSync(join(laptop.path, "broker.log"), "utf8").split("\n");
+    const told = log.filter((line) => line.includes("prove nothing, or wrongly"));
+    expect(told.length).toBeGreaterThan(0);
+    expect(log.length).toBeLessThan(60);
     expect(await defectsIn(laptop.path)).toEqual([]);
   },
 );

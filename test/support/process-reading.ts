@@ -24,3 +24,20 @@ export function readProcess(pid: number): ProcessReading {
 /** Why a process cannot be read here; undefined where it can. */
 export const cannotRead: string | undefined =
   process.platform === "linux" ? undefined : "processes are read from /proc, on Linux only";
+
+/** What `ps` shows to everybody: the arguments of every process. */
+export function argumentsOfAll(): string {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(argumentsOf)
+    .join("\n");
+}
+
+function argumentsOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    // It has ended.
+    return "";
+  }
+}

@@ -8,6 +8,7 @@ import type { Admission, ClientConnection, HandlerContext } from "../../rpc/serv
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { BrokerLog } from "../core.js";
 import {
+  guessingToldMs,
   maxCallsOfMachine,
   maxConnectionsOfMachine,
   maxMachines,
@@ -60,6 +61,7 @@ export class Machines {
   readonly #guesses: Guesses;
   readonly #byId = new Map<string, Machine>();
   readonly #byCredential = new Map<string, Machine>();
+  #toldGuessingMs = -Infinity;
   readonly #callers = new WeakMap<HandlerContext, Machine>();
   /** One change after the other. */
   #changing: Promise<unknown> = Promise.resolve();
@@ -83,7 +85,9 @@ export class Machines {
    * that is let in has the address as well.
    */
   begins(address: string): boolean {
-    return this.#guesses.begin(address) || this.#isOfMachine(address);
+    if (this.#guesses.begin(address)) return true;
+    this.#tellGuessing(address);
+    return this.#isOfMachine(address);
   }
 
   /** A connection from this address has proved who it is. */
@@ -190,6 +194,14 @@ export class Machines {
       const revoked = this.list().filter(({ stored }) => !isLetIn(stored));
       for (const oldest of revoked.slice(maxRevokedMachines)) await this.#forget(oldest);
     });
+  }
+
+  /** Once a minute at most: whoever guesses fills no log. */
+  #tellGuessing(address: string): void {
+    const nowMs = this.#clock.monotonic();
+    if (nowMs - this.#toldGuessingMs < guessingToldMs) return;
+    this.#toldGuessingMs = nowMs;
+    this.#log.warn({ address }, "too many connections from this address prove nothing, or wrongly");
   }
 
   #isOfMachine(address: string): boolean {
