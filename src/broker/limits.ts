@@ -55,6 +55,9 @@ export const creationBurstOfNewcomers = 64;
 export const creationsPerSecond = 1;
 export const maxCreationBurstOfConnection = 64;
 export const creationsPerSecondOfConnection = 0.1;
+/** Those of one other machine, over all of its connections: half of all. */
+export const maxCreationBurstOfMachine = 128;
+export const creationsPerSecondOfMachine = 0.5;
 
 /**
  * Secrets of a keyring that are hashed in one go, about a millisecond of work. A registration costs as much
@@ -234,6 +237,11 @@ export function listLimits(store: Store, set: BrokerSettings): Limit[] {
       "peer_burst_of_newcomers",
       creationBurstOfNewcomers,
       "of those, kept for connections over which none was made yet",
+    ],
+    [
+      "peer_burst_of_machine",
+      maxCreationBurstOfMachine,
+      "of those, new peers of one other machine",
     ],
     [
       "peers_per_minute",

@@ -8,6 +8,7 @@ import {
   creationBurstOfNewcomers,
   maxCreationBurst,
   maxCreationBurstOfConnection,
+  maxCreationBurstOfMachine,
   maxSendBurst,
   unusedGraceMs,
 } from "../../src/broker/limits.js";
@@ -136,6 +137,24 @@ test("a creation that failed is given back to the broker and to its connection",
 });
 
 describe("a broker that knows as many peers as it takes", () => {
+  test("a machine that makes a connection for each new peer leaves half of them to others", () => {
+    const clock = new StoppedClock();
+    const creations = new Creations(clock);
+    const take = (machineId: string): void => {
+      creations.take({ closed: new AbortController().signal }, machineId);
+    };
+    for (let count = 0; count < maxCreationBurstOfMachine; count++) take("desktop");
+    expect(() => take("desktop")).toThrow(/one machine makes 128 in a burst \(try again in 2 s\)/);
+    // For a minute it takes what comes back for it: as much comes back for others.
+    for (let second = 0; second < 60; second += 2) {
+      clock.advance(2000);
+      take("desktop");
+      take("laptop");
+      expect(() => take("desktop")).toThrow(/too many new peers/);
+    }
+    for (let count = maxCreationBurstOfMachine; count < maxCreationBurst; count++) take("");
+  });
+
   test("takes no more while they are in use or were just seen; then those never used make room", async () => {
     const clock = new StoppedClock();
     const store = openMemoryStore({ clock });

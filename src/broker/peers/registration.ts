@@ -196,7 +196,9 @@ export class Registrar {
     );
     if (!created) return;
     try {
-      if (await this.#core.directory.removeUnused(peer)) this.#creations.giveBack(connection);
+      if (await this.#core.directory.removeUnused(peer)) {
+        this.#creations.giveBack(connection, session.machineId);
+      }
     } catch (error) {
       // The move is done. The peer stays until it is retired.
       this.#core.log.warn(
@@ -268,13 +270,13 @@ export class Registrar {
     peer: PeerRecord | undefined,
   ): Promise<Session> {
     if (peer !== undefined) return this.#open(wish, held, peer, false);
-    this.#creations.take(wish.connection);
+    this.#creations.take(wish.connection, wish.machineId);
     try {
       const created = await this.#create(wish);
       held.set(created, 0);
       return await this.#open(wish, held, created, true);
     } catch (error) {
-      this.#creations.giveBack(wish.connection);
+      this.#creations.giveBack(wish.connection, wish.machineId);
       throw error;
     }
   }
