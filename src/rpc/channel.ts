@@ -8,6 +8,7 @@ import {
   maxReconnectDelayMs,
   minReconnectDelayMs,
   tlsKeepaliveTimeMs,
+  tlsWindowBytes,
 } from "./limits.js";
 import { fromStatus } from "./status.js";
 import { tlsChannel, type TlsClient } from "./tls-client.js";
@@ -32,6 +33,7 @@ export class Channel implements Disposable {
         : tlsChannel(address, tls);
     this.#client = new Client(address, secured.credentials, {
       ...secured.options,
+      ...(tls === undefined ? {} : { "grpc-node.flow_control_window": tlsWindowBytes }),
       "grpc.max_send_message_length": maxMessageBytes,
       "grpc.max_receive_message_length": maxMessageBytes,
       "grpc.keepalive_time_ms": tls === undefined ? keepaliveTimeMs : tlsKeepaliveTimeMs,

@@ -23,8 +23,15 @@ export const keepaliveTimeMs = 30_000;
  */
 export const tlsKeepaliveTimeMs = 10_000;
 
-/** How long the answer may take before the connection counts as lost, in milliseconds: 64 KiB may be before it. */
+/** How long the answer may take before the connection counts as lost, in milliseconds. Over TLS a window may be before it. */
 export const keepaliveTimeoutMs = 10_000;
+
+/**
+ * What a server may send over TLS before the client has said that it arrived, in bytes, in all and for each call. By
+ * itself HTTP/2 allows 64 KiB, so that mail which waits would cross a long way again and again. Much more would hold
+ * up the answer to a keepalive on a slow link.
+ */
+export const tlsWindowBytes = 256 * 1024;
 
 /** First and longest pause between two attempts to connect, in milliseconds. */
 export const minReconnectDelayMs = 100;

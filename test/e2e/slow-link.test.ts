@@ -88,6 +88,9 @@ async function openJourneys(): Promise<Journey[]> {
   await web.facts("list_peers");
   await api.facts("list_peers");
   const operator = new Operator(laptop.path);
+  const late = await register("late", link.address);
+  const letters = Array.from({ length: 15 }, (_, index) => `${index} `.padEnd(16_000, "."));
+  for (const text of letters) await sender.client.sendMessage({ to: ["late"], text });
 
   const deliver = (to: string, { client, stream }: Reader): Journey["take"] => {
     return async (text, watch) => {
@@ -120,6 +123,20 @@ async function openJourneys(): Promise<Journey[]> {
       what: "send to delivery on another machine",
       crossings: 2,
       take: deliver("across", across),
+    },
+    {
+      what: "subscribing to the last of 15 messages of 16 kB that wait",
+      crossings: 2,
+      take: async (_text, watch) => {
+        watch.start();
+        const stream = new TestStream(late.client, credit);
+        await stream.expect("started");
+        for (const text of letters) {
+          expect((await stream.expect("delivery")).message).toMatchObject({ text });
+        }
+        watch.stop();
+        await stream.cancel();
+      },
     },
     {
       what: "`send_message` to the result of a waiting `get_messages`",
@@ -155,10 +172,12 @@ async function register(name: string, address: string): Promise<RemoteClient> {
 
 async function subscribe(name: string, address: string): Promise<Reader> {
   const own = await register(name, address);
-  const stream = new TestStream(own.client, { maxMessages: 64, maxBytes: 1_000_000n });
+  const stream = new TestStream(own.client, credit);
   await stream.expect("started");
   return { ...own, stream };
 }
+
+const credit = { maxMessages: 64, maxBytes: 1_000_000n };
 
 async function timesOf(journey: Journey, count: number): Promise<number[]> {
   const times: number[] = [];
