@@ -5,8 +5,7 @@ import { BrokerError } from "../broker/broker-error.js";
 import type { ListenerFacts, Listeners } from "../broker/core.js";
 import { systemClock } from "../clock.js";
 import { readShareSettings, type ShareSettings } from "../endpoint/broker-settings.js";
-import { formatAddress } from "../endpoint/endpoint.js";
-import { readGivenAuthorities, readGivenServerCertificate } from "../endpoint/given-certificate.js";
+import { formatAddress, type Address } from "../endpoint/endpoint.js";
 import type { Home } from "../endpoint/home.js";
 import { messageOf } from "../rpc/error.js";
 import { TlsCredentials, type RpcServer } from "../rpc/server.js";
@@ -93,15 +92,22 @@ export class TlsListener implements Listeners {
 
   async #certificates({ address, given, clientCa }: ShareSettings): Promise<Certificates> {
     const nowMs = systemClock.now();
-    const clients =
-      clientCa === undefined ? {} : { clientCa: await readGivenAuthorities(clientCa, nowMs) };
-    if (given !== undefined) {
-      return { ...(await readGivenServerCertificate(given, address.host, nowMs)), ...clients };
-    }
-    // Loaded where a broker is shared: most are not.
+    if (given === undefined && clientCa === undefined) return this.#ownCertificates(address, nowMs);
+    // Loaded where it is needed: most brokers are not shared, and those that are have their own.
+    const { readGivenAuthorities, readGivenServerCertificate } =
+      await import("../endpoint/given-certificate.js");
+    const certificates =
+      given === undefined
+        ? await this.#ownCertificates(address, nowMs)
+        : await readGivenServerCertificate(given, address.host, nowMs);
+    return clientCa === undefined
+      ? certificates
+      : { ...certificates, clientCa: await readGivenAuthorities(clientCa, nowMs) };
+  }
+
+  async #ownCertificates({ host }: Address, nowMs: number): Promise<Certificates> {
     const { openCertificates, ownNames } = await import("./certificates.js");
-    const own = await openCertificates(this.#home.tlsPath, ownNames(address.host), nowMs);
-    return { ...own, ...clients };
+    return openCertificates(this.#home.tlsPath, ownNames(host), nowMs);
   }
 
   /**
