@@ -2,6 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Message } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
+import { isHostName } from "../contract/names.js";
 import { Pulse } from "../pulse.js";
 import { inboxMessages, maxExpiryWaitMs, maxUnreadSenders } from "./limits.js";
 
@@ -14,7 +15,7 @@ export interface HeldMessage {
   readonly delivery: Delivery;
   /** What the sender is called now, as far as the broker has told; it may differ from `message.from`. */
   senderName: string;
-  /** The host of the sender, where that is another than this client's; empty otherwise. */
+  /** The host of the sender, where that is another than this client's and has a plain name; empty otherwise. */
   readonly senderHost: string;
   /** Milliseconds since the Unix epoch, by the broker's clock. */
   expiresAtMs: number;
@@ -35,7 +36,7 @@ export function holdMessage(delivery: Delivery): HeldMessage | undefined {
     message,
     delivery,
     senderName: sender?.name ?? message.from?.name ?? "",
-    senderHost,
+    senderHost: isHostName(senderHost) ? senderHost : "",
     expiresAtMs: message.expireTime ? timestampMs(message.expireTime) : Number.POSITIVE_INFINITY,
     deliveryId,
     redelivered,

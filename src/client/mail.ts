@@ -1,6 +1,7 @@
 import { Outcome, type Backlog, type Delivery } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { PeerRef } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
+import { isHostName } from "../contract/names.js";
 import { holdMessage, Inbox, type HeldMessage, type Unread } from "./inbox.js";
 import { maxShownMessages } from "./limits.js";
 import { Reports, type Report, type SendReports } from "./reports.js";
@@ -123,7 +124,7 @@ export class Mail {
     this.inbox.tellBacklog({
       count: Number(unread),
       senders,
-      hosts: new Map(hosts.filter(([, host]) => host !== "")),
+      hosts: new Map(hosts.filter(([, host]) => isHostName(host))),
     });
   }
 

@@ -59,6 +59,14 @@ export function readPlace(text: string): { name: string; host: string } | undefi
   return { name: meantName(plain.slice(0, at)) ?? "", host: plain.slice(at + 1) };
 }
 
+/**
+ * Whether a text has the form of a host's name, and of one word. A peer may claim any other text for its host, and
+ * models are shown that as its own words alone.
+ */
+export function isHostName(text: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/i.test(text);
+}
+
 /** The name with a word behind it, within the length of a name. */
 export function withSuffix(name: string, suffix: string): string {
   return `${name.slice(0, maxNameLength - suffix.length - 1)}-${suffix}`;

@@ -123,7 +123,7 @@ export function showPart(
     from: {
       name: message.from?.name ?? "",
       now: senderName === message.from?.name ? undefined : senderName,
-      host: senderHost === "" ? undefined : peerText(senderHost),
+      host: senderHost === "" ? undefined : senderHost,
     },
     ...body,
     sent_at: wireTime(message.acceptTime),

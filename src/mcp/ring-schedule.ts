@@ -133,8 +133,8 @@ export function doorbellText({ count, senders, hosts }: Unread): string {
 function fitting(names: readonly string[], hosts: Unread["hosts"]): string[] {
   let room = maxDoorbellNameCharacters;
   return names.slice(0, maxDoorbellNames).flatMap((name) => {
-    const host = hosts?.get(name) ?? "";
-    const place = /^[a-z0-9.-]{1,40}$/i.test(host) ? `${name}@${host}` : name;
+    const host = hosts?.get(name);
+    const place = host === undefined ? name : `${name}@${host}`;
     const shown = [place, name].find((text) => text.length <= room);
     room -= (shown ?? name).length;
     return shown ?? [];
