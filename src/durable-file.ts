@@ -16,7 +16,7 @@ import { openFile } from "./open-file.js";
  */
 export async function writeDurably(
   path: string,
-  text: string,
+  text: string | Uint8Array,
   options: { replaces?: boolean; like?: Stats | undefined; check?: () => Promise<void> } = {},
 ): Promise<void> {
   const draft = `${path}.${randomUUID()}.new`;
@@ -88,7 +88,11 @@ export async function placeFile(draft: string, path: string): Promise<void> {
   }
 }
 
-async function writeDraft(draft: string, text: string, like: Stats | undefined): Promise<void> {
+async function writeDraft(
+  draft: string,
+  text: string | Uint8Array,
+  like: Stats | undefined,
+): Promise<void> {
   const handle = await open(draft, "wx", 0o600);
   try {
     await handle.writeFile(text);

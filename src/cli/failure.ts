@@ -98,12 +98,18 @@ function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
     return { sentence, exitCode: ExitCode.noBroker };
   }
   if (error instanceof CodedError) return { sentence: error.message, exitCode: ExitCode.failure };
+  if (reasonOf(error) === "SCOPE_EXCEEDED") {
+    return { sentence: scopeExceeded, exitCode: ExitCode.failure };
+  }
   if (error instanceof RpcError) {
     return { sentence: explainRefusal(error), exitCode: ExitCode.failure };
   }
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { sentence: `This is a defect of peerline. ${trace}`, exitCode: ExitCode.failure };
 }
+
+const scopeExceeded =
+  "This machine's scope does not allow that: run it on the broker's own machine, or join again by a line with a wider scope (`peerline share --scope`). `peerline status` says what it is.";
 
 /** Why the broker refused a call; undefined of another error. */
 export function reasonOf(error: unknown): string | undefined {

@@ -4,7 +4,7 @@ import { isIdEnd } from "../contract/ids.js";
 import { RpcError } from "../rpc/error.js";
 import { CliError, explainRefusal, reasonOf } from "./failure.js";
 import { callTimeoutMs } from "./limits.js";
-import type { HistoryQuery, Operator } from "./operator.js";
+import type { HistoryClient, HistoryQuery } from "./operator.js";
 import { writtenId } from "./print/message-lines.js";
 import { writtenSpan } from "./shell.js";
 
@@ -30,7 +30,10 @@ export function isFiltered(options: FilterOptions): boolean {
 }
 
 /** The messages that are wanted, for the broker's list and for what comes after it. */
-export async function openFilter(operator: Operator, options: FilterOptions): Promise<LogFilter> {
+export async function openFilter(
+  operator: { client: HistoryClient },
+  options: FilterOptions,
+): Promise<LogFilter> {
   const { peer = "", since, unanswered = false, grep } = options;
   const peerId = peer === "" ? undefined : await peerIdOf(operator, peer);
   const thread = options.thread ? await threadOf(operator, options.thread) : "";
@@ -49,13 +52,16 @@ export async function openFilter(operator: Operator, options: FilterOptions): Pr
   };
 }
 
-async function peerIdOf(operator: Operator, wanted: string): Promise<string> {
+async function peerIdOf(operator: { client: HistoryClient }, wanted: string): Promise<string> {
   const call = operator.client.getPeer({ peer: wanted }, { timeoutMs: callTimeoutMs });
   return (await inWordsOf("--peer", call)).peer?.peerId ?? "";
 }
 
 /** A thread by its name, or by the id of a message in it; undefined where no message is in one. */
-async function threadOf(operator: Operator, wanted: string): Promise<string | undefined> {
+async function threadOf(
+  operator: { client: HistoryClient },
+  wanted: string,
+): Promise<string | undefined> {
   const messageId = writtenId(wanted);
   if (isIdEnd(messageId)) {
     const found = await operator.client

@@ -62,8 +62,18 @@ export async function connectAsOperator(options: {
   }
 }
 
+/** What looks at peers and messages. */
+export type HistoryClient = Pick<
+  Client<typeof BrokerService>,
+  "listMessages" | "getMessage" | "getPeer" | "listPeers"
+>;
+
+interface Looking {
+  readonly client: HistoryClient;
+}
+
 /** Every peer, online first. */
-export async function listPeers(operator: Operator, onlineOnly: boolean): Promise<Peer[]> {
+export async function listPeers(operator: Looking, onlineOnly: boolean): Promise<Peer[]> {
   const peers: Peer[] = [];
   let pageToken = "";
   do {
@@ -78,7 +88,7 @@ export async function listPeers(operator: Operator, onlineOnly: boolean): Promis
 }
 
 /** What each peer is called by now, by its id. A message has the names of its time. */
-export async function namesNow(operator: Operator): Promise<ReadonlyMap<string, string>> {
+export async function namesNow(operator: Looking): Promise<ReadonlyMap<string, string>> {
   return new Map((await listPeers(operator, false)).map(({ peerId, name }) => [peerId, name]));
 }
 
@@ -105,7 +115,7 @@ export interface History {
 
 /** The newest `number` messages that are meant, among the newest `maxSearched`. */
 export async function searchHistory(
-  operator: Operator,
+  operator: Looking,
   number: number,
   { sinceMs = 0, isWanted, ...request }: HistoryQuery = {},
 ): Promise<History> {

@@ -32,3 +32,9 @@ export const maxMuteMs = 365 * dayMs;
 
 /** Bytes that one more recipient of a message takes, about: its receipt and its entries in indices. */
 export const deliveryBytes = 512;
+
+/** A broker's certificate is made anew when it ends sooner than this. */
+export const renewBeforeMs = 30 * dayMs;
+
+/** So long before it is made it begins: the clock of another machine may lag behind so far. */
+export const certificateSkewMs = 60 * 60_000;

@@ -7,7 +7,8 @@ import { writeDurably } from "../durable-file.js";
 import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
 import { readRegularFile } from "../endpoint/regular-file.js";
 import type { ServerCertificate } from "../rpc/server.js";
-import { maxCertificateBytes, maxCertificateNames, renewBeforeMs } from "./limits.js";
+import { renewBeforeMs } from "../contract/limits.js";
+import { maxCertificateBytes, maxCertificateNames } from "./limits.js";
 import type { KeyedCertificate } from "./make-certificate.js";
 
 /** What a broker proves itself with to other machines, of its own or given. */

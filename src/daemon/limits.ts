@@ -38,15 +38,11 @@ const dayMs = 24 * 60 * 60 * 1000;
 export const authorityMs = 30 * 365 * dayMs;
 export const certificateMs = 90 * dayMs;
 
-/** A certificate is made anew when it ends sooner than this, and looked at so often. */
-export const renewBeforeMs = 30 * dayMs;
+/** How often it is looked whether a certificate is to be made anew. */
 export const renewLookMs = dayMs;
 
 /** How often files are read anew that hold a certificate from elsewhere. */
 export const givenLookMs = 60_000;
-
-/** How far the clock of another machine may lag behind when it first sees a new certificate. */
-export const clockSkewMs = 60 * 60 * 1000;
 
 /** Names and addresses in one certificate. */
 export const maxCertificateNames = 64;

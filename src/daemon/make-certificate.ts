@@ -15,7 +15,8 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
-import { authorityMs, certificateMs, clockSkewMs } from "./limits.js";
+import { certificateSkewMs } from "../contract/limits.js";
+import { authorityMs, certificateMs } from "./limits.js";
 
 /** A certificate with its private key, both as PEM. */
 export interface KeyedCertificate {
@@ -77,7 +78,7 @@ async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
 }
 
 function validity(nowMs: number, ms: number): { notBefore: Date; notAfter: Date } {
-  return { notBefore: new Date(nowMs - clockSkewMs), notAfter: new Date(nowMs + ms) };
+  return { notBefore: new Date(nowMs - certificateSkewMs), notAfter: new Date(nowMs + ms) };
 }
 
 function pemOf(key: webcrypto.CryptoKey): string {

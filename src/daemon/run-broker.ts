@@ -64,6 +64,12 @@ function surviveLostReaders(): void {
 
 function openOwnHome(config: Config): Home {
   if (config.ownsBroker) return openHome(config.home);
+  if (config.joined !== undefined && config.named === undefined) {
+    throw new EndpointError(
+      "CONFIG_INVALID",
+      `${config.home} has joined the broker at ${config.endpoint}, and starts none of its own. Run \`peerline leave\` first.`,
+    );
+  }
   throw new EndpointError(
     "CONFIG_INVALID",
     `PEERLINE_BROKER=${placesText(config)} names a broker to connect to. Unset it to run one for ${config.home}.`,

@@ -82,6 +82,11 @@ export async function readShareSettings(path: string): Promise<ShareSettings | u
     : readShare(path, tables[shareTable]);
 }
 
+/** Whether a text of `broker.toml` has that table in any form. CONFIG_INVALID where it is no TOML. */
+export async function hasShareTable(path: string, text: string): Promise<boolean> {
+  return shareTable in (await parseToml(path, text));
+}
+
 /** The table's name in `broker.toml`. */
 export const shareTable = "share";
 
@@ -139,9 +144,12 @@ async function readTables(path: string): Promise<Record<string, unknown> | undef
 /** Undefined where there is no file. */
 async function readText(path: string): Promise<string | undefined> {
   try {
-    const file = await readRegularFile(path, maxSettingsBytes);
+    // A second look, as the file may just have come.
+    const file =
+      (await readRegularFile(path, maxSettingsBytes)) ??
+      (isThere(path) ? await readRegularFile(path, maxSettingsBytes) : undefined);
     if (file === undefined) return absent(path);
-    if (file.bytes !== undefined) return file.bytes.toString().replace(/^\uFEFF/, "");
+    if (file.bytes !== undefined) return file.bytes.toString();
   } catch (cause) {
     const why = errnoOf(cause);
     if (why === undefined || cause instanceof EndpointError) throw cause;
@@ -153,15 +161,19 @@ async function readText(path: string): Promise<string | undefined> {
 
 /** Undefined where nothing is at the path. */
 function absent(path: string): undefined {
-  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+  if (!isThere(path)) return undefined;
   throw new EndpointError("CONFIG_INVALID", `${path} is no regular file. Move it away.`);
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 // The parser is loaded where there is a file: most brokers have none.
 async function parseToml(path: string, text: string): Promise<Record<string, unknown>> {
   const { parse, TomlError } = await import("smol-toml");
   try {
-    return parse(text, { integersAsBigInt: "asNeeded" });
+    return parse(text.replace(/^\uFEFF/, ""), { integersAsBigInt: "asNeeded" });
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause;
     const [what = ""] = cause.message.split("\n");

@@ -67,6 +67,11 @@ export function atPresent(config: Config): Config {
   return { ...config, ...placesOf(config.home, config.named) };
 }
 
+/** The same settings, with the broker of the home itself, which it does not use while it has joined another. */
+export function withOwnBroker(config: Config): Config {
+  return { ...config, named: undefined, ...ownPlaces(config.home) };
+}
+
 function placesOf(home: string, named: readonly Endpoint[] = []): BrokerPlaces {
   const needsJoined = named.length === 0 || named.some(({ kind }) => kind === "tls");
   const joined = needsJoined ? readJoinedBroker(home) : undefined;
@@ -74,6 +79,10 @@ function placesOf(home: string, named: readonly Endpoint[] = []): BrokerPlaces {
   const places = given.length > 0 || joined === undefined ? given : [joinedPlace(joined)];
   const [first] = places;
   if (first !== undefined) return { ...first, places, ownsBroker: false };
+  return ownPlaces(home);
+}
+
+function ownPlaces(home: string): BrokerPlaces {
   const own = socketPlace(join(home, "broker.sock"));
   return { ...own, places: [own], ownsBroker: true };
 }

@@ -15,6 +15,9 @@ export type EndpointErrorCode =
   | "BROKER_UNREACHABLE"
   /** The broker of another machine lets this one in no more. */
   | "MACHINE_REFUSED"
+  /** What was kept of the broker that was joined cannot be read, or a newer version wrote it. */
+  | "JOINED_DAMAGED"
+  | "JOINED_NEWER"
   /** A line to join with is none, or what answers there is not the broker that it names. */
   | "JOIN_FAILED"
   /** A broker was started and did not come up. */

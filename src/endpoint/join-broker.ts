@@ -1,8 +1,9 @@
+import { create } from "@bufbuild/protobuf";
 import { createHash, randomBytes, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
-import type { Machine } from "../../gen/peerline/v1/machine_pb.js";
+import { MachineSchema, type Machine } from "../../gen/peerline/v1/machine_pb.js";
 import { readJoinLine, type JoinLine } from "../contract/machines.js";
 import { createClient, openChannel } from "../rpc/client.js";
 import { RpcError } from "../rpc/error.js";
@@ -11,8 +12,18 @@ import { EndpointError } from "./endpoint-error.js";
 import { formatAddress, readAddress, type Address } from "./endpoint.js";
 import type { GivenPaths } from "./given-certificate.js";
 import { isNoAnswer, ownCertificate, whyUnreachable } from "./joined-channel.js";
-import type { JoinedBroker } from "./joined-broker.js";
+import {
+  forgetDrafts,
+  keepPendingJoin,
+  readPendingJoin,
+  type MachinePlace,
+} from "./joined-broker.js";
 import { maxChain, remoteAnswerTimeoutMs } from "./limits.js";
+
+/** A line with which to join, whose address was read as well. */
+export interface ReadLine extends Omit<JoinLine, "address"> {
+  readonly address: Address;
+}
 
 /**
  * Joins the broker that a line names, and resolves to what lets this machine in there from now on.
@@ -20,45 +31,67 @@ import { maxChain, remoteAnswerTimeoutMs } from "./limits.js";
  * 1. Ask the address for its certificates. Nothing is sent, and nothing of it is trusted yet.
  * 2. The authority among them must have the SHA-256 that the line says.
  * 3. Connect anew, with that authority as the only one: chain, name and dates are verified as usual.
- * 4. Enrol with the line's token, and a credential that is made here.
+ * 4. Keep a credential that is made here, and what it is for.
+ * 5. Enrol with it and the line's token. Where the answer is lost, the same line completes this: the broker
+ *    knows the credential.
  *
  * JOIN_FAILED where the text is no line, or what answers is not the broker that it names.
  */
 export async function joinBroker(options: {
-  line: string;
+  line: ReadLine;
+  /** Where what is under way is kept; it has to be there. */
+  home: string;
   /** The name of this machine. */
   host: string;
   /** The certificate of this machine, where the broker asks for one. */
   given?: GivenPaths;
   signal: AbortSignal;
-}): Promise<{ broker: JoinedBroker; machine: Machine | undefined }> {
-  const { host, given, signal } = options;
-  const { line, address } = readLine(options.line);
+}): Promise<{ place: MachinePlace; machine: Machine }> {
+  const { line, home, host, given, signal } = options;
+  const { address } = line;
   const own = await ownCertificate(given);
   const ca = await fetchAuthority(address, line.caHash, signal);
-  const credential = randomBytes(32).toString("base64url");
+  const endpoint = { kind: "tls", ...address } as const;
+  const kept = { endpoint, ca, ...(given === undefined ? {} : { given }) };
+  const credential = await openCredential(home, kept, line.token);
   const channel = openChannel(formatAddress(address), { ca, ...own });
   try {
     const client = createClient(BrokerService, channel);
     const request = { token: line.token, credential, name: host };
-    const { machine } = await client.enrol(request, { signal, timeoutMs: remoteAnswerTimeoutMs });
-    const endpoint = { kind: "tls", ...address } as const;
-    const kept = given === undefined ? {} : { given };
-    const broker = { endpoint, ca, machine: machine?.name ?? host, credential, ...kept };
-    return { broker, machine };
+    const answer = await client.enrol(request, { signal, timeoutMs: remoteAnswerTimeoutMs });
+    return { place: { ...kept, credential }, machine: answer.machine ?? create(MachineSchema) };
   } catch (cause) {
     signal.throwIfAborted();
-    if (!(cause instanceof RpcError) || !isNoAnswer(cause.code)) throw cause;
-    throw failed(address, whyUnreachable(cause.message, given !== undefined), cause);
+    if (cause instanceof RpcError && isNoAnswer(cause.code)) {
+      const why = whyUnreachable(cause.message, given !== undefined);
+      throw failed(address, `${why}. Try the same line again`, cause);
+    }
+    forgetDrafts(home);
+    throw cause;
   } finally {
     channel.close();
   }
 }
 
-function readLine(text: string): { line: JoinLine; address: Address } {
+/** The credential of an earlier attempt with the same line, or a new one. It is durable before it is used. */
+async function openCredential(
+  home: string,
+  place: Omit<MachinePlace, "credential">,
+  token: string,
+): Promise<string> {
+  const tokenHash = createHash("sha256").update(token).digest("hex");
+  const pending = readPendingJoin(home);
+  if (pending?.tokenHash === tokenHash && pending.ca === place.ca) return pending.credential;
+  const credential = randomBytes(32).toString("base64url");
+  await keepPendingJoin(home, { ...place, credential, tokenHash });
+  return credential;
+}
+
+/** The line in a text; JOIN_FAILED where there is none. */
+export function readLine(text: string): ReadLine {
   const line = readJoinLine(text);
   const address = line && readAddress(line.address);
-  if (line !== undefined && address !== undefined) return { line, address };
+  if (line !== undefined && address !== undefined) return { ...line, address };
   throw new EndpointError(
     "JOIN_FAILED",
     "This is no line to join with: copy all of what stands between the quotes that `peerline share` printed, " +

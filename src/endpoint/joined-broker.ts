@@ -1,5 +1,5 @@
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, lstatSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { writeDurably } from "../durable-file.js";
 import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
 import { readAddress, formatAddress, type TlsEndpoint } from "./endpoint.js";
@@ -7,83 +7,188 @@ import type { GivenPaths } from "./given-certificate.js";
 import { maxJoinedBytes } from "./limits.js";
 import { openRegularFile } from "./regular-file.js";
 
-/** The broker of another machine that this home has joined, and what lets this machine in there. */
-export interface JoinedBroker {
+/** The broker of another machine, and what lets this machine in there. */
+export interface MachinePlace {
   readonly endpoint: TlsEndpoint;
   /** The broker's certificate authority, as PEM: no other one is trusted. */
   readonly ca: string;
-  /** What the broker calls this machine. */
-  readonly machine: string;
   /** Proof of who this machine is: 32 random bytes in base64url. */
   readonly credential: string;
   /** The certificate of this machine, where the broker asks for one. */
   readonly given?: GivenPaths;
 }
 
+/** The broker that this home has joined. */
+export interface JoinedBroker extends MachinePlace {
+  /** What the broker calls this machine. */
+  readonly machine: string;
+  /** What it may do there: `agent`, `observe`, `operate`, or what a newer broker says. */
+  readonly scope: string;
+  /** The home was made for it, and may go with it. */
+  readonly madeHome: boolean;
+}
+
+/** A join whose end is not known: the broker may have let this machine in, or not. */
+export interface PendingJoin extends MachinePlace {
+  /** SHA-256 of the token of its line: with the same line it is completed. */
+  readonly tokenHash: string;
+}
+
 export function joinedPathIn(home: string): string {
   return join(home, "joined.json");
 }
 
-/** The broker that a home has joined; undefined where it uses its own. CONFIG_INVALID for a damaged file. */
+function pendingPathIn(home: string): string {
+  return `${joinedPathIn(home)}.pending`;
+}
+
+/** The broker that a home has joined; undefined where it uses its own. JOINED_DAMAGED or JOINED_NEWER where its file cannot be read. */
 export function readJoinedBroker(home: string): JoinedBroker | undefined {
   const path = joinedPathIn(home);
   const text = readText(path);
   if (text === undefined) return undefined;
-  const found = parse(text);
-  if (found !== undefined) return found;
+  const fields = parse(text);
+  if (fields !== undefined && Number(fields["version"]) > formVersion) {
+    throw new EndpointError(
+      "JOINED_NEWER",
+      `${path} was written by a newer version of Peerline than this one. Update this one.`,
+    );
+  }
+  const place = fields && readPlace(fields);
+  const { machine, scope } = fields ?? {};
+  if (place !== undefined && typeof machine === "string" && typeof scope === "string") {
+    return { ...place, machine, scope, madeHome: fields?.["madeHome"] === true };
+  }
   throw new EndpointError(
-    "CONFIG_INVALID",
+    "JOINED_DAMAGED",
     `${path} is damaged. Run \`peerline leave\`, and join again with a new line.`,
   );
 }
 
-/** Keeps it, durably and for this user alone. */
-export async function keepJoinedBroker(home: string, broker: JoinedBroker): Promise<void> {
-  const { endpoint, ca, machine, credential, given } = broker;
-  const paths = given === undefined ? {} : { tlsCert: given.certificate, tlsKey: given.key };
-  const fields = { address: formatAddress(endpoint), machine, credential, ca, ...paths };
-  const path = joinedPathIn(home);
-  try {
-    await writeDurably(path, `${JSON.stringify(fields, undefined, 2)}\n`, { replaces: true });
-  } catch (error) {
-    throw explainStorage(error, path);
-  }
+/**
+ * Keeps it, durably and for this user alone, and what was kept of the way there goes. False where another
+ * process was first: then what that one kept stays.
+ */
+export async function keepJoinedBroker(home: string, broker: JoinedBroker): Promise<boolean> {
+  const { machine, scope, madeHome } = broker;
+  const fields = { version: formVersion, ...placeFields(broker), machine, scope, madeHome };
+  const isFirst = await keep(joinedPathIn(home), fields, { replaces: false });
+  if (isFirst) forgetDrafts(home);
+  return isFirst;
+}
+
+/** Undefined where none is under way, or what is there was cut off. */
+export function readPendingJoin(home: string): PendingJoin | undefined {
+  const fields = parse(readText(pendingPathIn(home)) ?? "");
+  const place = fields && readPlace(fields);
+  const tokenHash = fields?.["tokenHash"];
+  return place === undefined || typeof tokenHash !== "string" ? undefined : { ...place, tokenHash };
+}
+
+export async function keepPendingJoin(home: string, pending: PendingJoin): Promise<void> {
+  const fields = { ...placeFields(pending), tokenHash: pending.tokenHash };
+  await keep(pendingPathIn(home), fields, { replaces: true });
 }
 
 /** The home uses its own broker from now on. */
 export function forgetJoinedBroker(home: string): void {
   rmSync(joinedPathIn(home), { force: true });
+  forgetDrafts(home);
 }
 
-/** Undefined where there is no file, or no home that can be looked into: whoever opens that learns why. */
-function readText(path: string): string | undefined {
+/** Removes a home that a join made, if nobody has put anything there since. */
+export function removeEmptyHome(home: string): void {
   try {
-    using file = openRegularFile(path);
-    return file?.read(0, maxJoinedBytes).toString();
+    rmdirSync(home);
   } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
+    if (!["ENOTEMPTY", "EEXIST", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
   }
 }
 
-function parse(text: string): JoinedBroker | undefined {
-  let fields: unknown;
+/** Removes what a join leaves that was not completed. What was set aside by hand stays. */
+export function forgetDrafts(home: string): void {
+  for (const name of readdirSync(home)) {
+    if (draftName.test(name)) rmSync(join(home, name), { force: true });
+  }
+}
+
+const draftName = /^joined\.json\.(?:pending(?:\.[0-9a-f-]{36}\.new)?|[0-9a-f-]{36}\.new)$/;
+
+/** Of the file. A newer version of the program may write it otherwise. */
+const formVersion = 1;
+
+/** False where a file is there that may not be replaced. */
+async function keep(
+  path: string,
+  fields: object,
+  options: { replaces: boolean },
+): Promise<boolean> {
   try {
-    fields = JSON.parse(text);
+    await writeDurably(path, `${JSON.stringify(fields, undefined, 2)}\n`, options);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return false;
+    throw explainStorage(error, path);
+  }
+}
+
+/**
+ * Undefined where there is no file, or no home that can be looked into: whoever opens that learns why.
+ * Anything else would have the agents of a joined home start a broker of their own.
+ */
+function readText(path: string): string | undefined {
+  try {
+    // A second look, as the file may just have come.
+    for (let look = 1; look <= 2; look++) {
+      using file = openRegularFile(path);
+      if (file !== undefined) return file.read(0, maxJoinedBytes).toString();
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+    }
+    return "";
+  } catch (error) {
+    const why = errnoOf(error);
+    if (why === undefined) throw error;
+    if (why === "ENOTDIR" || !mayEnter(dirname(path))) return undefined;
+    const words = `${path} cannot be read (${why}).`;
+    throw new EndpointError("JOINED_DAMAGED", words, { cause: error });
+  }
+}
+
+function mayEnter(folder: string): boolean {
+  try {
+    accessSync(folder, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    const fields: unknown = JSON.parse(text);
+    return typeof fields === "object" && fields !== null
+      ? (fields as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }
-  if (typeof fields !== "object" || fields === null) return undefined;
-  const { address, ca, machine, credential, tlsCert, tlsKey } = fields as Record<string, unknown>;
+}
+
+function placeFields({ endpoint, ca, credential, given }: MachinePlace): object {
+  const paths = given === undefined ? {} : { tlsCert: given.certificate, tlsKey: given.key };
+  return { address: formatAddress(endpoint), credential, ca, ...paths };
+}
+
+function readPlace(fields: Record<string, unknown>): MachinePlace | undefined {
+  const { address, ca, credential, tlsCert, tlsKey } = fields;
   const given = tlsCert === undefined && tlsKey === undefined ? [] : [tlsCert, tlsKey];
-  const parts = [address, ca, machine, credential, ...given];
+  const parts = [address, ca, credential, ...given];
   if (!parts.every((part) => typeof part === "string")) return undefined;
   const place = readAddress(String(address));
   if (place === undefined || !/^[\w-]{43}$/.test(String(credential))) return undefined;
   return {
     endpoint: { kind: "tls", ...place },
     ca: String(ca),
-    machine: String(machine),
     credential: String(credential),
     ...(given.length === 0 ? {} : { given: { certificate: String(tlsCert), key: String(tlsKey) } }),
   };

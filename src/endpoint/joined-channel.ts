@@ -9,7 +9,7 @@ import { Code, RpcError } from "../rpc/error.js";
 import { EndpointError } from "./endpoint-error.js";
 import { formatAddress, formatEndpoint } from "./endpoint.js";
 import { readGivenCertificate, type GivenPaths } from "./given-certificate.js";
-import type { JoinedBroker } from "./joined-broker.js";
+import type { MachinePlace } from "./joined-broker.js";
 import { remoteAnswerTimeoutMs } from "./limits.js";
 
 /**
@@ -18,7 +18,7 @@ import { remoteAnswerTimeoutMs } from "./limits.js";
  * it knows this machine no more.
  */
 export async function askJoinedBroker(
-  { endpoint: place, ca, credential, given }: JoinedBroker,
+  { endpoint: place, ca, credential, given }: MachinePlace,
   signal: AbortSignal,
 ): Promise<Connection> {
   const endpoint = formatEndpoint(place);

@@ -75,5 +75,8 @@ export const brokerNodeFlags: readonly string[] = ["--max-semi-space-size=2"];
 /** What is read of the file that says which broker was joined: a certificate and a page beside it. */
 export const maxJoinedBytes = 16 * 1024;
 
+/** Calls by which the time of one to a broker of another machine is measured. */
+export const roundTrips = 5;
+
 /** Certificates that are looked at of what answers at an address. */
 export const maxChain = 8;

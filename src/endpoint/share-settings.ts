@@ -1,55 +1,68 @@
+import { realpathSync, type Stats } from "node:fs";
 import { rm } from "node:fs/promises";
 import { writeDurably } from "../durable-file.js";
-import { shareRows, shareTable, type ShareSettings } from "./broker-settings.js";
-import { EndpointError, explainStorage } from "./endpoint-error.js";
+import { hasShareTable, shareRows, shareTable, type ShareSettings } from "./broker-settings.js";
+import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
 import { maxSettingsBytes } from "./limits.js";
 import { readRegularFile } from "./regular-file.js";
 
 /**
- * Sets the table `[share]` of `broker.toml`, or removes it, and leaves every other byte of the file as it is.
- * Resolves to what undoes that. CONFIG_INVALID where the file holds the table in a form that is not
- * Peerline's: then it is left to whoever wrote it.
+ * Sets the table `[share]` of `broker.toml`, or removes it. Every other byte of the file stays, in whatever
+ * encoding, and so do its mode and a link that leads to it. Resolves to what undoes that. CONFIG_INVALID where
+ * the file holds the table in a form that is not Peerline's, or is no TOML. Then it is left as it is.
  */
 export async function setShareSettings(
   path: string,
   settings: ShareSettings | undefined,
 ): Promise<() => Promise<void>> {
-  const before = await readText(path);
-  const rest = (before ?? "").replace(ownTable, "");
-  if (anyTable.test(rest)) {
+  const real = resolveLinks(path);
+  const file = await readRegularFile(real, maxSettingsBytes);
+  if (file !== undefined && file.bytes === undefined) {
+    const words = `${path} has more than ${maxSettingsBytes} bytes: shorten it, or move it away.`;
+    throw new EndpointError("CONFIG_INVALID", words);
+  }
+  // Each byte is one character, and stays the same one.
+  const before = file?.bytes?.toString("latin1");
+  const rest = before?.replace(ownTable, "") ?? "";
+  if (await hasShareTable(path, Buffer.from(rest, "latin1").toString())) {
     throw new EndpointError(
       "CONFIG_INVALID",
       `${path} has a table [${shareTable}] that was written by hand: change it there, or remove it.`,
     );
   }
-  await write(path, settings === undefined ? rest : withTable(rest, settings));
-  return async () => write(path, before ?? "");
+  const isOurs = before === undefined || (rest === "" && before.startsWith(`[${shareTable}]`));
+  const without = isOurs ? undefined : rest;
+  const after = settings === undefined ? without : withTable(without, settings);
+  await write(real, after, file?.stats);
+  return async () => write(real, before, file?.stats);
 }
 
-/** The table begins on a line of its own: the line break before it goes with it. */
-function withTable(rest: string, settings: ShareSettings): string {
+/** The table begins on a line of its own, unless it is all: the line break before it goes with it. */
+function withTable(rest: string | undefined, settings: ShareSettings): string {
   // A string of JSON is one of TOML.
   const rows = shareRows(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
-  const lines = [`[${shareTable}]`, ...rows];
-  return `${rest}${rest === "" ? "" : "\n"}${lines.join("\n")}\n`;
+  const table = Buffer.from(`${[`[${shareTable}]`, ...rows].join("\n")}\n`).toString("latin1");
+  return `${rest === undefined ? "" : `${rest}\n`}${table}`;
 }
 
-/** As it is written above. */
+/** As it is written above, or as an editor leaves it that ends all lines alike. */
 const ownTable =
-  /(?:^|\n)\[share\]\nlisten = "[^"\n]*"\naddress = "[^"\n]*"\n(?:(?:tls_cert|tls_key|client_ca) = "(?:[^"\\\n]|\\.)*"\n)*/;
+  /(?:^|\r?\n)\[share\]\r?\nlisten = "[^"\r\n]*"\r?\naddress = "[^"\r\n]*"\r?\n(?:(?:tls_cert|tls_key|client_ca) = "(?:[^"\\\r\n]|\\.)*"\r?\n)*/;
 
-const anyTable = /^\s*\[\s*share\b/m;
-
-async function readText(path: string): Promise<string | undefined> {
-  const file = await readRegularFile(path, maxSettingsBytes);
-  return file?.bytes?.toString();
+function resolveLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    return path;
+  }
 }
 
-/** A file that says nothing is none. */
-async function write(path: string, text: string): Promise<void> {
+/** @param text of one byte for each character; undefined where there is to be no file. */
+async function write(path: string, text: string | undefined, like?: Stats): Promise<void> {
   try {
-    if (text === "") await rm(path, { force: true });
-    else await writeDurably(path, text, { replaces: true });
+    if (text === undefined) await rm(path, { force: true });
+    else await writeDurably(path, Buffer.from(text, "latin1"), { replaces: true, like });
   } catch (error) {
     throw explainStorage(error, path);
   }

@@ -11,6 +11,7 @@ import { AgentsMachine } from "./agents-machine.js";
 export class DoctorMachine implements AsyncDisposable {
   readonly #machine: AgentsMachine;
   #ranBroker = false;
+  readonly #owned: AsyncDisposable[] = [];
 
   private constructor(machine: AgentsMachine) {
     this.#machine = machine;
@@ -19,6 +20,12 @@ export class DoctorMachine implements AsyncDisposable {
   /** With these files, by their paths from the user's home directory. */
   static async make(files: Readonly<Record<string, string>> = {}): Promise<DoctorMachine> {
     return new DoctorMachine(await AgentsMachine.make(files));
+  }
+
+  /** Ends with the machine. */
+  owns<T extends AsyncDisposable>(other: T): T {
+    this.#owned.push(other);
+    return other;
   }
 
   /** The user's home directory. */
@@ -122,6 +129,7 @@ export class DoctorMachine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ranBroker) await this.#machine.peerline("stop");
+    for (const other of this.#owned) await other[Symbol.asyncDispose]();
     await this.#machine[Symbol.asyncDispose]();
   }
 }

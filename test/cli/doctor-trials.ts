@@ -18,7 +18,9 @@ import { dirname, join } from "node:path";
 import { expect } from "vitest";
 import type { FindingId } from "../../src/cli/doctor/finding.js";
 import { maxSecrets } from "../../src/endpoint/limits.js";
+import { SharedHome } from "../e2e/shared-home.js";
 import { hostsPath, isMissing } from "../hosts/installed-hosts.js";
+import { freePort } from "../rpc/free-port.js";
 import { program } from "../support/program.js";
 import { newSecret } from "../support/test-broker.js";
 import { claude, own, type DoctorMachine } from "./doctor-machine.js";
@@ -189,6 +191,49 @@ const ofBroker: readonly Trial[] = [
     async setUp(machine) {
       await copyProgram(machine, { version: "0.0.1" });
       await machine.sendToSelf("mail-6", copyOf(machine));
+    },
+  },
+];
+
+const ofMachines: readonly Trial[] = [
+  {
+    name: "a machine that was revoked",
+    tries: ["chain-credential"],
+    async setUp(machine) {
+      const laptop = machine.owns(await SharedHome.open());
+      await machine.peerline("join", await laptop.share(), "--name", "desktop");
+      await laptop.command("machines", "revoke", "desktop");
+    },
+  },
+  {
+    name: "a home that has joined a broker while its own still runs",
+    tries: ["broker-own"],
+    async setUp(machine) {
+      const laptop = machine.owns(await SharedHome.open());
+      await machine.peerline("join", await laptop.share());
+      const joined = await machine.read(`${home}/joined.json`);
+      await rm(machine.path(home, "joined.json"));
+      await machine.sendToSelf("mail-6");
+      await machine.write(`${home}/joined.json`, joined);
+      await chmod(machine.path(home, "joined.json"), 0o600);
+    },
+    async person(machine) {
+      expect(await machine.peerline("leave")).toMatchObject({ code: 0 });
+    },
+  },
+  {
+    name: "a file of what was joined that is cut off",
+    tries: ["joined-damaged"],
+    setUp: (machine) => machine.write(`${home}/joined.json`, '{ "address": '),
+  },
+  {
+    name: "a broker that is shared otherwise than its settings say",
+    tries: ["sharing-unread"],
+    async setUp(machine) {
+      await machine.sendToSelf("mail-6");
+      const port = await freePort();
+      const table = `[share]\nlisten = "127.0.0.1:${port}"\naddress = "127.0.0.1:${port}" # MINE\n`;
+      await machine.write(`${home}/broker.toml`, table);
     },
   },
 ];
@@ -376,7 +421,13 @@ const ofHosts: readonly Trial[] = [
   },
 ];
 
-export const allTrials: readonly Trial[] = [...inHome, ...ofBroker, ...ofProgram, ...ofHosts];
+export const allTrials: readonly Trial[] = [
+  ...inHome,
+  ...ofBroker,
+  ...ofMachines,
+  ...ofProgram,
+  ...ofHosts,
+];
 
 function serverOf(server: object): object {
   return JSON.parse(claude(server)) as object;

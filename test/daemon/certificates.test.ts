@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { openCertificates } from "../../src/daemon/certificates.js";
-import { certificateMs, renewBeforeMs } from "../../src/daemon/limits.js";
+import { renewBeforeMs } from "../../src/contract/limits.js";
+import { certificateMs } from "../../src/daemon/limits.js";
 
 const nowMs = Date.UTC(2026, 0, 1);
 const names = ["laptop.local", "192.0.2.1", "2001:db8::1"];

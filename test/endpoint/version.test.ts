@@ -4,7 +4,14 @@ import { otherVersion, VERSION } from "../../src/endpoint/version.js";
 const own = { config: { ownsBroker: true, joined: undefined }, self: "peerline" };
 const elsewhere = { config: { ownsBroker: false, joined: undefined }, self: "peerline" };
 const endpoint = { kind: "tls", host: "laptop.local", port: 7899 } as const;
-const machine = { endpoint, ca: "", machine: "desktop", credential: "" };
+const machine = {
+  endpoint,
+  ca: "",
+  machine: "desktop",
+  scope: "agent",
+  madeHome: false,
+  credential: "",
+};
 const joined = { config: { ownsBroker: false, joined: machine }, self: "peerline" };
 const [major = 0, minor = 0] = VERSION.split(".").map(Number);
 

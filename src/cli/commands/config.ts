@@ -69,6 +69,10 @@ async function showSettings(shell: Shell, json: boolean): Promise<void> {
     return;
   }
   await shell.out.lines(...describe(shell, path, values, inForce, share));
+  if (config.joined !== undefined) {
+    const words = `This home uses the broker at ${config.endpoint}: these settings are of its own, once it has left that one.`;
+    await shell.notes.lines(shell.notes.color.dim(words));
+  }
 }
 
 /** What the home's broker keeps to; undefined where none runs. */

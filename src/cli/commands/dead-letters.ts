@@ -2,6 +2,7 @@ import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../clock.js";
 import { callTimeoutMs, maxLogCount } from "../limits.js";
 import { connectAsOperator, namesNow, searchHistory } from "../operator.js";
+import { connectAsReader, sayWhatIsSeen } from "../reader.js";
 import { printRecord, writtenId } from "../print/message-lines.js";
 import { receiptPhrase } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
@@ -44,12 +45,13 @@ Examples:
 };
 
 async function list(shell: Shell, json: boolean): Promise<void> {
-  await using operator = await connectAsOperator(shell);
+  await using reader = await connectAsReader(shell);
   const query = { state: ReceiptState.DEAD_LETTERED };
-  const { records } = await searchHistory(operator, maxLogCount, query);
-  const names = await namesNow(operator);
+  const { records } = await searchHistory(reader, maxLogCount, query);
+  const names = await namesNow(reader);
   for (const record of records) await printRecord(shell.out, record, { json, names });
   if (records.length === 0 && !json) await shell.out.lines("There are no dead letters.");
+  await sayWhatIsSeen(shell, reader);
 }
 
 async function redrive(shell: Shell, messageId: string, recipient: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { systemClock } from "../../clock.js";
 import {
+  homePath,
   readConfig,
   readUserPlaces,
   workingDirectory,
@@ -8,7 +9,8 @@ import {
 } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { VERSION } from "../../endpoint/version.js";
-import { commandLine } from "../doctor/advice.js";
+import { joinedPathIn } from "../../endpoint/joined-broker.js";
+import { advise, asidePath, commandLine } from "../doctor/advice.js";
 import { runChecks } from "../doctor/all-checks.js";
 import { gatherEvidence } from "../doctor/evidence.js";
 import { isTrouble, reportLines, type Finding } from "../doctor/finding.js";
@@ -73,12 +75,28 @@ function removedDirectory({ home }: UserPlaces): Finding {
   };
 }
 
+/** While the file is there as it is, no agent of this home has a broker. */
+function joinedUnreadable({ code, message: seen }: EndpointError): Finding {
+  const subject = joinedPathIn(homePath());
+  const advice =
+    code === "JOINED_NEWER"
+      ? { fix: "Update this one, and restart the agents that run it" }
+      : advise(
+          [commandLine("mv", subject, asidePath(subject))],
+          "this home uses its own broker then; join again with a new line",
+        );
+  return { id: "joined-damaged", severity: "problem", subject, seen, ...advice };
+}
+
 /** The settings, or what is wrong with them: then there is nothing that could be looked at. */
 function readSettings(): Config | Finding {
   try {
     return readConfig();
   } catch (error) {
     if (!(error instanceof EndpointError)) throw error;
+    if (error.code === "JOINED_DAMAGED" || error.code === "JOINED_NEWER") {
+      return joinedUnreadable(error);
+    }
     return {
       id: "setting-invalid",
       severity: "problem",

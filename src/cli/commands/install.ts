@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { readConfig, readUserPlaces } from "../../endpoint/config.js";
+import { homePath, readUserPlaces } from "../../endpoint/config.js";
 import { Backups } from "../../hosts/config-files/backups.js";
 import { install, planInstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
 import { serverCommand } from "../../hosts/config-files/server-entry.js";
@@ -65,7 +65,7 @@ async function run(shell: Shell, named: readonly Host[], options: Options): Prom
   const dry = options.dryRun || !chosen;
   const self = selfCommand(shell.program, places);
   const task = { ...options, places, server, project: projectFolder(options, places), dry, self };
-  const backups = new Backups(readConfig().home);
+  const backups = new Backups(homePath());
   const open: string[] = [];
   await forEachHost(shell, hosts, async (host) => {
     if (await installInto(host, task, { shell, backups })) open.push(host.name);

@@ -1,18 +1,27 @@
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
-import type { Machine } from "../../../gen/peerline/v1/machine_pb.js";
+import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
+import { CodedError } from "../../coded-error.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
-import { joinBroker } from "../../endpoint/join-broker.js";
-import { keepJoinedBroker } from "../../endpoint/joined-broker.js";
+import { joinBroker, readLine, type ReadLine } from "../../endpoint/join-broker.js";
+import {
+  keepJoinedBroker,
+  readJoinedBroker,
+  removeEmptyHome,
+  type JoinedBroker,
+} from "../../endpoint/joined-broker.js";
+import { RpcError } from "../../rpc/error.js";
 import { CliError } from "../failure.js";
 import { givenPaths, type GivenOptions } from "../given-paths.js";
-import { maxJoinLineBytes } from "../limits.js";
+import { callTimeoutMs, maxJoinLineBytes } from "../limits.js";
 import { connectAsOperator, countWaiting, listPeers } from "../operator.js";
 import { scopeWord } from "../print/machine-lines.js";
 import { count } from "../print/words.js";
 import { catchInterruption, readStdin, type Define, type Shell } from "../shell.js";
+import { revokeSelf } from "./leave.js";
 import { stopBroker } from "./stop.js";
 
 export const define: Define = (command, shell) => {
@@ -50,19 +59,55 @@ async function join(shell: Shell, argument: string, options: JoinOptions): Promi
   using interruption = catchInterruption();
   const given = givenPaths(options);
   const { name: host = hostname() } = options;
+  const { signal } = interruption;
   const config = readConfig();
   refuseSecond(config);
-  const { path } = openHome(config.home);
   const text = argument === "-" ? await readStdin(process.stdin, maxJoinLineBytes) : argument;
-  const { signal } = interruption;
-  const { broker, machine } = await joinBroker({
-    line: lineIn(text),
-    host,
-    ...(given === undefined ? {} : { given }),
-    signal,
-  });
-  await keepJoinedBroker(path, broker);
-  await shell.out.lines(...(await greeting(shell, machine)), ...(await stopOwn(shell, config)));
+  const line = readLine(lineIn(text));
+  await refuseOwn(shell, config, line);
+  const madeHome = !existsSync(config.home);
+  const { path: home } = openHome(config.home);
+  try {
+    const certificate = given === undefined ? {} : { given };
+    const { place, machine } = await joinBroker({ line, home, host, ...certificate, signal });
+    const scope = scopeWord(machine.scope);
+    const broker = { ...place, machine: machine.name.slice(0, maxNameTold), scope, madeHome };
+    if (!(await keepJoinedBroker(home, broker))) throw await outrun(home, broker, signal);
+    const own = await stopOwn(shell, config);
+    await shell.out.lines(...(await greeting(shell, broker)), ...own);
+  } catch (error) {
+    if (madeHome) removeEmptyHome(home);
+    throw error;
+  }
+}
+
+/** Another process has joined this home meanwhile: with the same line it is the same machine. */
+async function outrun(home: string, broker: JoinedBroker, signal: AbortSignal): Promise<CliError> {
+  const kept = readJoinedBroker(home);
+  if (kept?.credential !== broker.credential) await revokeSelf(broker, signal).catch(() => {});
+  return joinedAlready(readConfig().endpoint);
+}
+
+/** Agents would be told to use this home's broker over TLS, and to start none. */
+async function refuseOwn(shell: Shell, config: Config, line: ReadLine): Promise<void> {
+  if ((await ownAuthority(shell, config)) !== line.caHash) return;
+  throw new CliError(
+    "JOINED_ALREADY",
+    "This line is of this home's own broker, which agents here use as it is: run `peerline join` on the other machine.",
+  );
+}
+
+/** By which other machines know this home's own broker; undefined where none runs, or it is not shared. */
+async function ownAuthority({ program }: Shell, config: Config): Promise<string | undefined> {
+  try {
+    await using operator = await connectAsOperator({ config, program });
+    const found = await operator.client.listMachines({}, { timeoutMs: callTimeoutMs });
+    return found.listener?.caSha256;
+  } catch (error) {
+    // A broker that answers nothing, or not this home, shares nothing.
+    if (error instanceof CodedError || error instanceof RpcError) return undefined;
+    throw error;
+  }
 }
 
 /** With the command in front of it, as `peerline share` prints it, or without. */
@@ -71,12 +116,7 @@ function lineIn(text: string): string {
 }
 
 function refuseSecond({ joined, named, endpoint }: Config): void {
-  if (joined !== undefined && named === undefined) {
-    throw new CliError(
-      "JOINED_ALREADY",
-      `This home has joined the broker at ${endpoint}: run \`peerline leave\` first.`,
-    );
-  }
+  if (joined !== undefined && named === undefined) throw joinedAlready(endpoint);
   if (named !== undefined) {
     throw new CliError(
       "JOINED_ALREADY",
@@ -85,20 +125,37 @@ function refuseSecond({ joined, named, endpoint }: Config): void {
   }
 }
 
-async function greeting(shell: Shell, machine: Machine | undefined): Promise<string[]> {
+function joinedAlready(endpoint: string): CliError {
+  return new CliError(
+    "JOINED_ALREADY",
+    `This home has joined the broker at ${endpoint}: run \`peerline leave\` first.`,
+  );
+}
+
+/** It has joined, whatever the broker says of its peers. */
+async function greeting(shell: Shell, { machine, scope }: JoinedBroker): Promise<string[]> {
   const config = readConfig();
-  await using operator = await connectAsOperator({ ...shell, config });
-  const online = await listPeers(operator, true);
-  const scope = machine === undefined ? "" : ` (scope ${scopeWord(machine.scope)})`;
+  const joined = `Joined the broker at ${config.endpoint} as ${visibleLine(machine)} (scope ${scope}).`;
+  try {
+    await using operator = await connectAsOperator({ ...shell, config });
+    return [joined, whoIsOnline(await listPeers(operator, true))];
+  } catch (error) {
+    if (!(error instanceof CodedError || error instanceof RpcError)) throw error;
+    return [joined, `Who is online there is not known now: ${visibleLine(error.message)}`];
+  }
+}
+
+function whoIsOnline(online: readonly Peer[]): string {
   const names = online.slice(0, maxNamesTold).map((peer) => visibleLine(peer.name));
   const more = online.length > names.length ? ` and ${online.length - names.length} more` : "";
-  return [
-    `Joined the broker at ${config.endpoint} as ${visibleLine(machine?.name ?? "this machine")}${scope}.`,
-    online.length === 0 ? "Nobody is online there." : `Online there: ${names.join(", ")}${more}.`,
-  ];
+  return online.length === 0
+    ? "Nobody is online there."
+    : `Online there: ${names.join(", ")}${more}.`;
 }
 
 const maxNamesTold = 12;
+/** Of the name that a broker gives this machine; an honest one gives fewer characters. */
+const maxNameTold = 64;
 
 /** Agents that use this home's own broker come over once it has ended. Its mail waits for `peerline leave`. */
 async function stopOwn({ program }: Shell, config: Config): Promise<string[]> {

@@ -11,6 +11,7 @@ import {
 } from "../log-filter.js";
 import { lossNotes, retryLostBroker } from "../lost-broker.js";
 import { connectAsOperator, namesNow, searchHistory } from "../operator.js";
+import { connectAsReader, sayWhatIsSeen, seesOwnOnly } from "../reader.js";
 import { printMoved, printRecord, writtenId } from "../print/message-lines.js";
 import { catchInterruption, type Define, type Shell } from "../shell.js";
 
@@ -54,10 +55,10 @@ interface LogOptions extends FilterOptions {
 
 async function log(shell: Shell, options: LogOptions): Promise<void> {
   const { number, json = false } = options;
-  await using operator = await connectAsOperator(shell);
-  const filter = isFiltered(options) ? await openFilter(operator, options) : {};
-  const { records, isCut } = await searchHistory(operator, number, filter);
-  const names = await namesNow(operator);
+  await using reader = await connectAsReader(shell);
+  const filter = isFiltered(options) ? await openFilter(reader, options) : {};
+  const { records, isCut } = await searchHistory(reader, number, filter);
+  const names = await namesNow(reader);
   for (const record of records) await printRecord(shell.out, record, { json, names });
   if (isCut) await shell.notes.lines(`Only the newest ${maxSearched} messages were looked at.`);
   else if (records.length === 0 && number > 0 && !json) {
@@ -65,6 +66,7 @@ async function log(shell: Shell, options: LogOptions): Promise<void> {
       isFiltered(options) ? "No message fits." : "No message has been sent yet.",
     );
   }
+  await sayWhatIsSeen(shell, reader);
 }
 
 async function follow(shell: Shell, options: LogOptions): Promise<void> {
@@ -73,6 +75,12 @@ async function follow(shell: Shell, options: LogOptions): Promise<void> {
   using interruption = catchInterruption();
   const { signal } = interruption;
   const config = readConfig();
+  if (seesOwnOnly(config)) {
+    throw new CliError(
+      "ELSEWHERE",
+      "This machine's scope is `agent`, which follows no log: run this on the broker's own machine; `peerline read --wait` prints your own messages as they come.",
+    );
+  }
   const progress: LogProgress = { known: new Set(), hasListed: false };
   // With a filter, later events are told of these messages only.
   const shown = new Set<string>();
@@ -133,9 +141,9 @@ Examples:
 };
 
 export async function showMessage(shell: Shell, id: string, json: boolean): Promise<void> {
-  await using operator = await connectAsOperator(shell);
+  await using reader = await connectAsReader(shell);
   const messageId = writtenId(id);
-  const { record } = await operator.client.getMessage({ messageId }, { timeoutMs: callTimeoutMs });
-  const names = await namesNow(operator);
+  const { record } = await reader.client.getMessage({ messageId }, { timeoutMs: callTimeoutMs });
+  const names = await namesNow(reader);
   if (record !== undefined) await printRecord(shell.out, record, { json, names });
 }

@@ -2,6 +2,8 @@ import { toJson } from "@bufbuild/protobuf";
 import { ListMachinesResponseSchema } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { systemClock } from "../../clock.js";
+import { readConfig } from "../../endpoint/config.js";
+import { CliError } from "../failure.js";
 import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator } from "../operator.js";
 import { machineLines } from "../print/machine-lines.js";
@@ -46,6 +48,13 @@ async function list(shell: Shell, json: boolean): Promise<void> {
 }
 
 async function revoke(shell: Shell, name: string): Promise<void> {
+  const { joined, endpoint } = readConfig();
+  if (joined !== undefined) {
+    throw new CliError(
+      "ELSEWHERE",
+      `The broker at ${endpoint} is of another machine: run this there. \`peerline leave\` lets this one out.`,
+    );
+  }
   await using operator = await connectAsOperator(shell);
   const options = { timeoutMs: callTimeoutMs };
   const { machine, endedSessions } = await operator.client.revokeMachine({ name }, options);

@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
+import { readdir, rm, rmdir } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { toJson } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -110,12 +113,15 @@ async function share(shell: Shell, options: ShareOptions): Promise<void> {
   await using operator = await connectAsOperator({ ...shell, config, start: true });
   if (options.off === true) {
     await applySettings(operator, home.settingsPath, undefined);
+    await forgetCertificates(operator, home.tlsPath);
     await shell.out.lines("The broker listens on its socket alone.");
     return;
   }
   const present = await readShareSettings(home.settingsPath);
   const chosen = { ...chooseAddresses(options, present), ...chooseCertificates(options, present) };
-  await applySettings(operator, home.settingsPath, chosen);
+  if (!isDeepStrictEqual(chosen, present)) {
+    await applySettings(operator, home.settingsPath, chosen);
+  } else await operator.client.updateListeners({}, { timeoutMs: callTimeoutMs });
   const { token, listener, expireTime } = await operator.client.createEnrolment(
     {
       uses: options.uses,
@@ -149,6 +155,16 @@ async function applySettings(
     await operator.client.updateListeners({}, { timeoutMs: callTimeoutMs }).catch(() => {});
     throw error;
   }
+}
+
+/** Where no machine knows the broker's authority, and none is about to, its keys are of no use. */
+async function forgetCertificates({ client }: Operator, folder: string): Promise<void> {
+  const { machines, enrolments } = await client.listMachines({}, { timeoutMs: callTimeoutMs });
+  const isKnown = machines.some(({ revokeTime }) => revokeTime === undefined);
+  if (isKnown || enrolments.length > 0 || !existsSync(folder)) return;
+  for (const name of ["ca.pem", "server.pem"]) await rm(join(folder, name), { force: true });
+  // What somebody else has put there stays, and the folder with it.
+  if ((await readdir(folder)).length === 0) await rmdir(folder);
 }
 
 function chooseAddresses(

@@ -11,6 +11,7 @@ import { systemClock } from "../../clock.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { placesText, readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../../endpoint/endpoint-error.js";
+import type { JoinedBroker } from "../../endpoint/joined-broker.js";
 import { openHome } from "../../endpoint/home.js";
 import { otherVersion } from "../../endpoint/version.js";
 import { findBrokerProcess, processWords, type BrokerProcess } from "../broker-process.js";
@@ -130,15 +131,22 @@ function describe({ out }: Shell, { config, info, process, waitingMessages }: Fo
     ],
     ...(other === undefined ? [] : [["version", color.yellow(`${other.seen}: ${other.fix}`)]]),
     ["endpoint", config.endpoint],
-    ...(config.joined === undefined
-      ? []
-      : [["joined", `as ${visibleLine(config.joined.machine)}`]]),
+    ...(config.joined === undefined ? [] : [["joined", joinedWords(config.joined)]]),
     ["home", config.home],
     ["store", info.store ? storeWords(info.store, color) : "unknown"],
     ["peers", `${info.onlinePeers} online, ${info.knownPeers} known`],
     ["mail", `${count(waitingMessages, "message")} waiting to be seen`],
   ];
   return facts.map(([name = "", fact = ""]) => [color.dim(name), fact]);
+}
+
+function joinedWords({ machine, scope }: JoinedBroker): string {
+  const sees = {
+    agent: "log shows your own messages alone",
+    observe: "it changes nothing",
+  } as const;
+  const bound = Object.hasOwn(sees, scope) ? `: ${sees[scope as keyof typeof sees]}` : "";
+  return `as ${visibleLine(machine)}, scope ${visibleLine(scope)}${bound}`;
 }
 
 function storeWords(store: StoreInfo, color: Shell["out"]["color"]): string {

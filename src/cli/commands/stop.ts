@@ -1,4 +1,5 @@
-import { placesText, readConfig, type Config } from "../../endpoint/config.js";
+import { placesText, readConfig, withOwnBroker, type Config } from "../../endpoint/config.js";
+import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { openHome } from "../../endpoint/home.js";
 import {
   endWords,
@@ -9,7 +10,7 @@ import {
 } from "../broker-process.js";
 import { CliError } from "../failure.js";
 import { callTimeoutMs, stopLookMs, stopWaitMs } from "../limits.js";
-import { connectAsOperator } from "../operator.js";
+import { connectAsOperator, type Operator } from "../operator.js";
 import { count } from "../print/words.js";
 import type { Define, Shell } from "../shell.js";
 
@@ -46,16 +47,31 @@ export async function stopBroker(options: {
 }
 
 async function tellToStop(options: { config: Config; program: string }) {
-  const { places } = options.config;
-  if (places.every(({ joined }) => joined !== undefined)) throw elsewhere(options.config);
-  await using operator = await connectAsOperator(options);
-  if (operator.config.joined !== undefined) throw elsewhere(operator.config);
+  await using operator = await connectToStop(options);
   const home = openHome(options.config.home);
   // Once stopped, the broker can no longer say which process it was.
   const process = await findBrokerProcess(home, operator.info.pid);
   const { onlinePeers } = operator.info;
   const { pid } = await operator.client.stopBroker({}, { timeoutMs: callTimeoutMs });
   return { home, onlinePeers, process: { ...process, pid } };
+}
+
+/** A home that has joined another machine's broker may still have one of its own, which is meant then. */
+async function connectToStop(options: { config: Config; program: string }): Promise<Operator> {
+  const { config, program } = options;
+  const isAway = config.places.every(({ joined }) => joined !== undefined);
+  try {
+    const operator = await connectAsOperator({
+      config: isAway ? withOwnBroker(config) : config,
+      program,
+    });
+    if (operator.config.joined === undefined) return operator;
+    await operator[Symbol.asyncDispose]();
+    throw elsewhere(operator.config);
+  } catch (error) {
+    const isAbsent = error instanceof EndpointError && error.code === "BROKER_UNREACHABLE";
+    throw isAway && isAbsent ? elsewhere(config) : error;
+  }
 }
 
 function elsewhere(config: Config): CliError {

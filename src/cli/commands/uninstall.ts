@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { readConfig, readUserPlaces, type Config } from "../../endpoint/config.js";
+import { homePath, readConfig, readUserPlaces, type Config } from "../../endpoint/config.js";
 import { allHosts } from "../../hosts/all-hosts.js";
 import { Backups } from "../../hosts/config-files/backups.js";
 import { planUninstall, uninstall, type ConfigEdit } from "../../hosts/config-files/config-edit.js";
@@ -72,7 +72,7 @@ async function run(shell: Shell, named: readonly Host[], options: Options): Prom
   }
   const hosts = named.length > 0 ? named : allHosts;
   const places = readUserPlaces();
-  const config = readConfig();
+  const home = homePath();
   const task: Task = {
     scope: options.scope,
     // All that an installation may have written.
@@ -87,13 +87,13 @@ async function run(shell: Shell, named: readonly Host[], options: Options): Prom
     self: selfCommand(shell.program, places),
     purge: options.purge,
   };
-  const backups = new Backups(config.home);
+  const backups = new Backups(home);
   const takeOut = () =>
     forEachHost(shell, hosts, (host) => uninstallFrom(host, task, { shell, backups }));
-  if (options.purge) return purge(shell, { config, task, yes: options.yes, takeOut });
+  if (options.purge) return purge(shell, { config: readConfig(), task, yes: options.yes, takeOut });
   await takeOut();
   if (task.dry) await shell.out.lines("", nothingChanged(task));
-  else await shell.out.lines(...(await whatStays(config.home, task.self)));
+  else await shell.out.lines(...(await whatStays(home, task.self)));
 }
 
 /** The home goes last: what a file was before is in it. */

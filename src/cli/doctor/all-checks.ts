@@ -10,6 +10,7 @@ import { checkHome } from "./check-home.js";
 import { checkHooks } from "./check-hooks.js";
 import { checkConfigFiles, checkFolderTrust, checkHosts, checkPlugins } from "./check-hosts.js";
 import { checkLock, checkStartClaim } from "./check-lock.js";
+import { checkSharing } from "./check-sharing.js";
 import { checkProgram } from "./check-program.js";
 import { checkShare } from "./check-share.js";
 import { checkStart } from "./check-start.js";
@@ -35,6 +36,7 @@ export const allChecks: readonly Check[] = [
   checkBroker,
   checkSettings,
   checkShare,
+  checkSharing,
   checkLock,
   checkBrokerLog,
   checkDatabase,

@@ -1,7 +1,10 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { GetServerInfoResponse } from "../../../gen/peerline/v1/broker_service_pb.js";
+import type {
+  GetServerInfoResponse,
+  ListMachinesResponse,
+} from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../../abort-scope.js";
 import { CodedError } from "../../coded-error.js";
@@ -12,7 +15,8 @@ import { connectBroker } from "../../endpoint/connect.js";
 import { EndpointError, errnoOf } from "../../endpoint/endpoint-error.js";
 import { answerTimeoutMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secrets.js";
-import { messageOf, RpcError } from "../../rpc/error.js";
+import { Code, hasCode, messageOf, RpcError } from "../../rpc/error.js";
+import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator, listPeers, searchHistory } from "../operator.js";
 import type { HomeView } from "./check-home.js";
 
@@ -37,6 +41,8 @@ export interface RunningBroker {
   readonly peers: readonly Peer[];
   /** When the newest message was accepted; undefined where there is none. */
   readonly newestMs: number | undefined;
+  /** Where it listens to other machines; undefined where it is one of them that asks, or it is too old to say. */
+  readonly sharing?: ListMachinesResponse | undefined;
 }
 
 export async function lookAtBroker(options: {
@@ -111,14 +117,9 @@ async function askAway(options: {
   signal: AbortSignal;
 }): Promise<BrokerView> {
   try {
-    await using connection = await connectBroker({ ...options, start: false });
-    const { info } = connection;
-    return await ask(options).catch(() => ({
-      state: "running",
-      info,
-      peers: [],
-      newestMs: undefined,
-    }));
+    await using operator = await connectAsOperator(options);
+    const peers = await listPeers(operator, false);
+    return { state: "running", info: operator.info, peers, newestMs: undefined };
   } catch (error) {
     options.signal.throwIfAborted();
     return { state: "away", why: reason(error) };
@@ -135,7 +136,13 @@ async function ask(options: {
   const { records } = await searchHistory(operator, 1);
   const acceptTime = records[0]?.message?.acceptTime;
   const newestMs = acceptTime === undefined ? undefined : timestampMs(acceptTime);
-  return { state: "running", info: operator.info, peers, newestMs };
+  const sharing = await operator.client
+    .listMachines({}, { timeoutMs: callTimeoutMs })
+    .catch((error: unknown) => {
+      if (hasCode(error, Code.Unimplemented)) return undefined;
+      throw error;
+    });
+  return { state: "running", info: operator.info, peers, newestMs, sharing };
 }
 
 /** Why it could not be asked. A defect is none of the reasons. */

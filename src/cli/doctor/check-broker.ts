@@ -12,6 +12,7 @@ import { afterStop, otherVersion } from "../../endpoint/version.js";
 import { count, span } from "../print/words.js";
 import { advise, asidePath, commandLine } from "./advice.js";
 import type { PlaceView, RunningBroker } from "./broker-view.js";
+import { checkChain } from "./check-chain.js";
 import { endHolder, type LockHolder } from "./check-lock.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
@@ -36,7 +37,9 @@ function place({ endpoint: subject, version, why }: PlaceView, { brokers }: Evid
 
 function broker(evidence: Evidence): Finding[] {
   const { config, home } = evidence;
-  if (config.joined !== undefined) return [joined(config.joined, config), ...judge(evidence)];
+  if (config.joined !== undefined) {
+    return [joined(config.joined, config), ...checkChain(evidence), ...judge(evidence)];
+  }
   if (!config.ownsBroker) return [elsewhere(evidence), ...judge(evidence)];
   return home.state === "usable" || home.state === "missing" ? judge(evidence) : [];
 }
@@ -78,6 +81,8 @@ function judge(evidence: Evidence): Finding[] {
       return [{ id: "broker-silent", severity: "problem", subject, ...silent(evidence) }];
     }
     case "away": {
+      // The link that does not hold is told by itself.
+      if (evidence.chain?.broken !== undefined) return [];
       const fix = "Fix that, or run `peerline leave` to use this home's own broker";
       return [{ id: "broker-away", severity: "problem", subject, seen: broker.why, fix }];
     }
@@ -176,8 +181,9 @@ function healthy({ technology, bytes }: StoreInfo, subject: string): Finding {
 }
 
 /** Times that the broker gave and that are still to come: the clock was set back since, or was wrong. */
-export function checkClock({ broker, nowMs, self }: Evidence): Finding[] {
-  if (broker.state !== "running") return [];
+export function checkClock({ config, broker, nowMs, self }: Evidence): Finding[] {
+  // Of another machine the clocks are compared.
+  if (broker.state !== "running" || config.joined !== undefined) return [];
   const { startTime } = broker.info;
   const findings: Finding[] = [];
   const startedInMs = startTime === undefined ? 0 : timestampMs(startTime) - nowMs;

@@ -27,11 +27,18 @@ export interface LockHolder {
   readonly place: "here" | "elsewhere";
 }
 
-/** The lock of a home in which no broker is to be asked, or whose broker was asked. */
-export async function lookAtLock(home: HomeView, broker: BrokerView): Promise<LockView> {
+/**
+ * The lock of a home in which no broker is to be asked, or whose broker was asked.
+ *
+ * @param broker of the home; undefined where its agents use the one of another machine
+ */
+export async function lookAtLock(
+  home: HomeView,
+  broker: BrokerView | undefined,
+): Promise<LockView> {
   if (home.state !== "usable") return { state: "free", holder: undefined };
   const path = join(home.path, "lock.db");
-  const state = broker.state === "running" ? "held" : await lookAtHomeLock(path);
+  const state = broker?.state === "running" ? "held" : await lookAtHomeLock(path);
   return { state, holder: state === "held" ? await holderOf(home.path) : undefined };
 }
 
@@ -90,8 +97,15 @@ async function lockLines(): Promise<string[]> {
 }
 
 /** Whether the home's file system gives locks, and whether who holds its lock serves. */
-export function checkLock({ home, broker, lock }: Evidence): Finding[] {
+export function checkLock({ config, home, broker, lock, self }: Evidence): Finding[] {
   if (home.state !== "usable") return [];
+  if (config.joined !== undefined) {
+    if (lock.state !== "held") return [];
+    const who = lock.holder === undefined ? "" : ` (${holderWords(lock.holder)})`;
+    const seen = `this home's own broker${who} still runs: agents that began before the join may use it`;
+    const advice = advise([`${self} stop`], "they come over then");
+    return [{ id: "broker-own", severity: "warning", subject: home.path, seen, ...advice }];
+  }
   if (lock.state === "refused") {
     const name = fileSystemOf(home.path);
     const seen = `its file system${name === "" ? "" : ` (${name})`} refuses locks, and without them no broker starts`;
