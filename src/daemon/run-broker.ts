@@ -3,7 +3,7 @@ import { StoreError } from "../broker/store.js";
 import { setCompileBudget } from "../compile-budget.js";
 import { placesText, type Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
-import { foreignFileSystemOf } from "../endpoint/file-system.js";
+import { foreignHome } from "../endpoint/file-system.js";
 import { openHome, type Home } from "../endpoint/home.js";
 import { noteHolder } from "../endpoint/process-stamp.js";
 import { brokerExit, reportStart } from "../endpoint/start-report.js";
@@ -78,13 +78,10 @@ function openOwnHome(config: Config): Home {
 
 /** Another kernel's broker of the same home would not be held off, and both would write to one database. */
 function refuseForeignHome(path: string): void {
-  const name = foreignFileSystemOf(path);
-  if (name === undefined) return;
-  throw new EndpointError(
-    "HOME_UNUSABLE",
-    `The home ${path} is on a file system that other machines may use (${name}), where locks and sockets do not reach all of them. ` +
-      "Set PEERLINE_HOME to a directory on a local disk, and let the other machines join with `peerline share`.",
-  );
+  const trouble = foreignHome(path);
+  if (trouble === undefined) return;
+  const { what, fix } = trouble;
+  throw new EndpointError("HOME_UNUSABLE", `The home ${path} ${what}. ${fix}.`);
 }
 
 function describeFailure(error: unknown, config: Config): EndpointError {

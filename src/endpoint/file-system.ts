@@ -1,4 +1,5 @@
 import { realpathSync } from "node:fs";
+import type { StorageTrouble } from "./endpoint-error.js";
 import { readKernelLine } from "./process-stamp.js";
 
 /** The file system that a path is on, for people: `nfs4`; empty where the system does not tell. */
@@ -11,10 +12,14 @@ export function fileSystemOf(path: string): string {
   }
 }
 
-/** Whether the file system that a path is on `isForeign`: its name, or undefined. */
-export function foreignFileSystemOf(path: string): string | undefined {
+/** Why no broker may serve a home, by the file system that it is on; undefined where one may. */
+export function foreignHome(path: string): StorageTrouble | undefined {
   const mount = mountOf(path);
-  return isForeign(mount) ? mount.type : undefined;
+  if (!isForeign(mount)) return undefined;
+  return {
+    what: `is on a file system that other machines may use (${mount.type}), where locks and sockets do not reach all of them`,
+    fix: "Set PEERLINE_HOME to a directory on a local disk, and let the other machines join with `peerline share`",
+  };
 }
 
 /**

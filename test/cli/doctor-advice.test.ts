@@ -33,6 +33,7 @@ const advised: Record<FindingId, "nothing" | typeof carriedOut | { readonly word
   "home-elsewhere": "nothing",
   "home-files": carriedOut,
   disk: { words: "what may go is the user's to choose" },
+  "home-foreign": { words: "where the home is, is the user's to choose" },
   "locks-refused": { words: "where the home is, is the user's to choose" },
   "links-refused": { words: "where the home is, is the user's to choose" },
   "lock-held": carriedOut,

@@ -4,7 +4,8 @@ import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { spread } from "../bench/statistics.js";
 import { TestHome } from "../mcp/test-home.js";
-import { DelayingRelay } from "../support/delaying-relay.js";
+import { Relay } from "../support/relay.js";
+import { freePort } from "../rpc/free-port.js";
 import { eventually, newSecret, TestStream } from "../support/test-broker.js";
 import { Operator } from "./operator.js";
 import { commandOf, credentialOf, SharedHome, type RemoteClient } from "./shared-home.js";
@@ -14,14 +15,20 @@ vi.setConfig({ testTimeout: 180_000 });
 
 let laptop: SharedHome;
 let desktop: TestHome;
-let link: DelayingRelay;
+let link: Relay;
+let linkAddress: string;
 const clients: RemoteClient[] = [];
 
 beforeEach(async () => {
   laptop = await SharedHome.open();
   desktop = await TestHome.open();
   await commandOf(desktop.path, "join", await laptop.share());
-  link = await DelayingRelay.to(laptop.address);
+  const port = await freePort();
+  linkAddress = `127.0.0.1:${port}`;
+  link = await Relay.listen(port, {
+    host: "127.0.0.1",
+    port: Number(laptop.address.split(":")[1]),
+  });
 });
 afterEach(async () => {
   for (const client of clients.splice(0)) client[Symbol.dispose]();
@@ -78,17 +85,17 @@ test.runIf(process.env["PEERLINE_LATENCY"] === "1")("how long each takes, as a t
 });
 
 async function openJourneys(): Promise<Journey[]> {
-  const sender = await register("sender", link.address);
-  const across = await subscribe("across", link.address);
+  const sender = await register("sender", linkAddress);
+  const across = await subscribe("across", linkAddress);
   const beside = await subscribe("beside", laptop.address);
   await register("absent", laptop.address);
-  const env = { PEERLINE_BROKER: `tls:${link.address}` };
+  const env = { PEERLINE_BROKER: `tls:${linkAddress}` };
   const web = await desktop.start("web", { env });
   const api = await desktop.start("api", { env });
   await web.facts("list_peers");
   await api.facts("list_peers");
   const operator = new Operator(laptop.path);
-  const late = await register("late", link.address);
+  const late = await register("late", linkAddress);
   const letters = Array.from({ length: 15 }, (_, index) => `${index} `.padEnd(16_000, "."));
   for (const text of letters) await sender.client.sendMessage({ to: ["late"], text });
 

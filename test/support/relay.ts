@@ -8,6 +8,10 @@ export type Way = "asks" | "answers";
  * whoever waits, as on a link that is cut: no connection hears of its end.
  */
 export class Relay implements AsyncDisposable {
+  /** How long each piece is under way, in milliseconds, in either direction. */
+  delayMs = 0;
+  /** That were ever made through it. */
+  connections = 0;
   readonly #server: Server;
   readonly #target: NetConnectOpts;
   readonly #sockets = new Map<Socket, Way>();
@@ -41,14 +45,26 @@ export class Relay implements AsyncDisposable {
   }
 
   #join(client: Socket): void {
+    this.connections++;
     const server = connect(this.#target);
+    for (const socket of [client, server]) socket.setNoDelay();
     this.#pass("asks", client, server);
     this.#pass("answers", server, client);
   }
 
   #pass(way: Way, from: Socket, to: Socket): void {
     this.#sockets.set(from, way);
-    from.on("data", (bytes) => to.write(bytes));
+    const underWay: Buffer[] = [];
+    const arrive = (): void => {
+      const bytes = underWay.shift();
+      if (bytes !== undefined && to.writable) to.write(bytes);
+    };
+    from.on("data", (bytes: Buffer) => {
+      underWay.push(bytes);
+      // None overtakes another.
+      if (this.delayMs === 0 && underWay.length === 1) arrive();
+      else setTimeout(arrive, this.delayMs);
+    });
     from.on("error", () => undefined);
     from.on("close", () => {
       this.#sockets.delete(from);

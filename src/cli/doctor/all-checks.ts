@@ -3,7 +3,7 @@ import { checkAdapters, checkHomes, checkPeers } from "./check-agents.js";
 import { checkBrokerLog } from "./check-broker-log.js";
 import { checkBroker, checkClock, checkSettings, checkStore } from "./check-broker.js";
 import { checkDatabase } from "./check-database.js";
-import { checkDisk, checkWriting } from "./check-disk.js";
+import { checkDisk, checkFileSystem, checkWriting } from "./check-disk.js";
 import { checkEntries } from "./check-entries.js";
 import { checkDoorbells, checkHomeFiles, checkSecrets } from "./check-home-files.js";
 import { checkHome } from "./check-home.js";
@@ -29,6 +29,7 @@ export const allChecks: readonly Check[] = [
   checkHome,
   checkHomeFiles,
   checkDisk,
+  checkFileSystem,
   checkWriting,
   checkStartClaim,
   checkSecrets,

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { linkSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, storageTrouble } from "../../endpoint/endpoint-error.js";
-import { fileSystemOf } from "../../endpoint/file-system.js";
+import { fileSystemOf, foreignHome } from "../../endpoint/file-system.js";
 import { nearestFolder } from "./check-home.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
@@ -29,6 +29,16 @@ export function judge(folder: string, freeBytes: number, freeFiles: number | und
   }
   const seen = freeFiles === 0 ? "the disk takes no more files" : `${free}: ${bound}`;
   return { id, severity: "problem", subject: folder, seen, fix };
+}
+
+/** Whether a broker may serve the home, by where it is. One that uses a broker elsewhere needs none. */
+export function checkFileSystem({ home, config }: Evidence): Finding[] {
+  if (home.state !== "usable" || !config.ownsBroker) return [];
+  const trouble = foreignHome(home.path);
+  if (trouble === undefined) return [];
+  const { what, fix } = trouble;
+  const seen = `it ${what}: no broker starts`;
+  return [{ id: "home-foreign", severity: "problem", subject: home.path, seen, fix }];
 }
 
 /**

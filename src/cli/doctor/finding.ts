@@ -26,6 +26,7 @@ export const groups = {
   "home-files": "Home",
   disk: "Home",
   "start-claim": "Home",
+  "home-foreign": "Home",
   "locks-refused": "Home",
   "links-refused": "Home",
   secrets: "Home",
