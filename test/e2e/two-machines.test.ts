@@ -59,6 +59,10 @@ test.skipIf(cannotLink !== undefined)(
     await dialogue.round("after");
     await dialogue.isWhole();
     expect(existsSync(join(desktop.path, "peerline.db"))).toBe(false);
+    // Each call tries again, and the log says it once.
+    const troubles = web.log.match(/not connected: .*/g) ?? [];
+    expect(troubles.length).toBeGreaterThan(0);
+    expect(troubles.filter((trouble, index) => trouble === troubles[index - 1])).toEqual([]);
   },
 );
 
