@@ -85,6 +85,12 @@ test.skipIf(cannotRename !== undefined)(
 test("a forward that ends is said in one sentence, and used again by itself when it is back", async () => {
   const agent = await desktop.start("agent", { env: { PEERLINE_BROKER: `unix:${forwarded}` } });
   await agent.facts("list_peers");
+  const doctor = await run(process.execPath, [program, "doctor", "--json"], environment());
+  const { findings } = JSON.parse(doctor.stdout) as {
+    findings: { id: string; severity: string }[];
+  };
+  expect(findings.find(({ id }) => id === "broker")).toMatchObject({ severity: "ok" });
+  expect(findings.find(({ id }) => id === "broker-unseen")).toBeUndefined();
   await relay[Symbol.asyncDispose]();
   await eventually(async () =>
     expect(await agent.failure("list_peers")).toBe(

@@ -16,6 +16,7 @@ import { EndpointError, errnoOf } from "../../endpoint/endpoint-error.js";
 import { answerTimeoutMs } from "../../endpoint/limits.js";
 import { readSecretFile } from "../../endpoint/secrets.js";
 import { Code, hasCode, messageOf, RpcError } from "../../rpc/error.js";
+import { CliError, reasonOf } from "../failure.js";
 import { callTimeoutMs } from "../limits.js";
 import { connectAsOperator, listPeers, searchHistory } from "../operator.js";
 import type { HomeView } from "./check-home.js";
@@ -65,7 +66,11 @@ export async function lookAtBroker(options: {
     if (existsSync(token) && (await readSecretFile(token)) === undefined) {
       return { state: "unseen", why: `${token} is no file with a token.` };
     }
-    return await ask(options);
+    return await ask(options).catch((error: unknown) => {
+      // The socket may be forwarded from another machine, whose token is there.
+      if (config.ownsBroker || !isStranger(error)) throw error;
+      return askAsStranger(options);
+    });
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") {
@@ -143,6 +148,22 @@ async function ask(options: {
       throw error;
     });
   return { state: "running", info: operator.info, peers, newestMs, sharing };
+}
+
+/** This home has no token of the operator, or another broker's. */
+function isStranger(error: unknown): boolean {
+  if (error instanceof CliError) return error.code === "NO_OPERATOR_TOKEN";
+  return reasonOf(error) === "TOKEN_INVALID";
+}
+
+/** What a broker tells anybody who reaches its socket. */
+async function askAsStranger(options: {
+  config: Config;
+  program: string;
+  signal: AbortSignal;
+}): Promise<RunningBroker> {
+  await using connection = await connectBroker({ ...options, start: false });
+  return { state: "running", info: connection.info, peers: [], newestMs: undefined };
 }
 
 /** Why it could not be asked. A defect is none of the reasons. */

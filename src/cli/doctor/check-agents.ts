@@ -71,7 +71,11 @@ export function checkAdapters({ running = [] }: Evidence): Finding[] {
 /** Peers that were not seen for long: their mail waits for somebody who may not come. */
 export function checkPeers({ broker, nowMs }: Evidence): Finding[] {
   if (broker.state !== "running") return [];
-  const { peers } = broker;
+  const { peers, info } = broker;
+  if (peers.length === 0 && info.knownPeers > 0) {
+    const seen = `${info.onlinePeers} online, ${info.knownPeers} known, which only the broker's own machine lists`;
+    return [{ id: "peers", severity: "ok", subject: "peers", seen }];
+  }
   const seenMs = ({ lastSeenTime }: Peer) =>
     lastSeenTime === undefined ? nowMs : timestampMs(lastSeenTime);
   const stale = peers.filter((peer) => !peer.online && nowMs - seenMs(peer) >= staleMs);
