@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { closeSync, constants, fsyncSync, renameSync, type Stats } from "node:fs";
-import { link, open, rename, rm, unlink } from "node:fs/promises";
+import { link, open, readdir, rename, rm, unlink } from "node:fs/promises";
 import { constants as system } from "node:os";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { openFile } from "./open-file.js";
 
 /**
@@ -31,6 +31,18 @@ export async function writeDurably(
   }
   await syncFolder(dirname(path));
 }
+
+/** Removes the drafts that processes which were killed have left beside a file. Nobody may be writing it. */
+export async function removeDrafts(path: string): Promise<void> {
+  const prefix = `${basename(path)}.`;
+  for (const name of await readdir(dirname(path))) {
+    const isDraft = name.startsWith(prefix) && draftEnd.test(name.slice(prefix.length));
+    if (isDraft) await rm(join(dirname(path), name), { force: true });
+  }
+}
+
+/** What a draft's name has after that of its file and a dot. */
+const draftEnd = /^[0-9a-f]{8}-[0-9a-f-]{27}\.new$/;
 
 /** The same for a whole file that somebody else has written: it is synced, and then takes the name `to`. */
 export function renameDurably(from: string, to: string): void {

@@ -13,7 +13,7 @@ import { formatAddress, readAddress, type Address } from "./endpoint.js";
 import type { GivenPaths } from "./given-certificate.js";
 import { isNoAnswer, ownCertificate, whyUnreachable } from "./joined-channel.js";
 import {
-  forgetDrafts,
+  forgetPendingJoin,
   keepPendingJoin,
   readPendingJoin,
   type MachinePlace,
@@ -66,7 +66,7 @@ export async function joinBroker(options: {
       const why = whyUnreachable(cause.message, given !== undefined);
       throw failed(address, `${why}. Try the same line again`, cause);
     }
-    forgetDrafts(home);
+    forgetPendingJoin(home, credential);
     throw cause;
   } finally {
     channel.close();

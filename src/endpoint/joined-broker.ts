@@ -1,4 +1,12 @@
-import { accessSync, constants, lstatSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { writeDurably } from "../durable-file.js";
 import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
@@ -87,7 +95,15 @@ export function readPendingJoin(home: string): PendingJoin | undefined {
 
 export async function keepPendingJoin(home: string, pending: PendingJoin): Promise<void> {
   const fields = { ...placeFields(pending), tokenHash: pending.tokenHash };
-  await keep(pendingPathIn(home), fields, { replaces: true });
+  if (await keep(pendingPathIn(home), fields, { replaces: true })) return;
+  const words = "Nothing was joined: another process has joined a broker for this home meanwhile.";
+  throw new EndpointError("JOIN_FAILED", words);
+}
+
+/** The join with this credential was refused. Another one may be under way. */
+export function forgetPendingJoin(home: string, credential: string): void {
+  if (readPendingJoin(home)?.credential === credential)
+    rmSync(pendingPathIn(home), { force: true });
 }
 
 /** The home uses its own broker from now on. */
@@ -106,7 +122,7 @@ export function removeEmptyHome(home: string): void {
 }
 
 /** Removes what a join leaves that was not completed. What was set aside by hand stays. */
-export function forgetDrafts(home: string): void {
+function forgetDrafts(home: string): void {
   for (const name of readdirSync(home)) {
     if (draftName.test(name)) rmSync(join(home, name), { force: true });
   }
@@ -117,7 +133,7 @@ const draftName = /^joined\.json\.(?:pending(?:\.[0-9a-f-]{36}\.new)?|[0-9a-f-]{
 /** Of the file. A newer version of the program may write it otherwise. */
 const formVersion = 1;
 
-/** False where a file is there that may not be replaced. */
+/** False where another process has joined meanwhile: its file is there, and it has removed all drafts. */
 async function keep(
   path: string,
   fields: object,
@@ -127,7 +143,9 @@ async function keep(
     await writeDurably(path, `${JSON.stringify(fields, undefined, 2)}\n`, options);
     return true;
   } catch (error) {
-    if (errnoOf(error) === "EEXIST") return false;
+    const why = errnoOf(error);
+    const isOutrun = why === "ENOENT" && existsSync(joinedPathIn(dirname(path)));
+    if (why === "EEXIST" || isOutrun) return false;
     throw explainStorage(error, path);
   }
 }

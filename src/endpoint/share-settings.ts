@@ -1,6 +1,6 @@
 import { realpathSync, type Stats } from "node:fs";
 import { rm } from "node:fs/promises";
-import { writeDurably } from "../durable-file.js";
+import { removeDrafts, writeDurably } from "../durable-file.js";
 import { hasShareTable, shareRows, shareTable, type ShareSettings } from "./broker-settings.js";
 import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
 import { maxSettingsBytes } from "./limits.js";
@@ -34,6 +34,7 @@ export async function setShareSettings(
   const without = isOurs ? undefined : rest;
   const after = settings === undefined ? without : withTable(without, settings);
   await write(real, after, file?.stats);
+  if (settings === undefined) await removeDrafts(real);
   return async () => write(real, before, file?.stats);
 }
 

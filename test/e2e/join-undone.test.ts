@@ -1,7 +1,8 @@
-import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { TestHome } from "../mcp/test-home.js";
+import { freePort } from "../rpc/free-port.js";
 import { program, run } from "../support/program.js";
 import { eventually } from "../support/test-broker.js";
 import { commandOf, credentialOf, SharedHome, tryCommand } from "./shared-home.js";
@@ -78,6 +79,46 @@ describe("joining and leaving undo each other to the byte", () => {
   });
 });
 
+describe("the settings of sharing", () => {
+  const text = "# caf\u00E9\r\n[limits]\r\npeers = 500";
+
+  test("are undone to the byte where `share` was killed half way", async () => {
+    const path = join(laptop.path, "broker.toml");
+    writeFileSync(path, text, { encoding: "latin1", mode: 0o640 });
+    const before = contentsOf(laptop.path)["broker.toml"];
+    await laptop.command("share", "--off");
+    const address = `127.0.0.1:${await freePort()}`;
+    for (const step of [1, 2]) {
+      const { code } = await runAndDie(
+        laptop,
+        { file: "broker.toml", step },
+        "share",
+        "--listen",
+        address,
+      );
+      expect(code).toBe(null);
+      await laptop.command("share", "--off");
+      expect(contentsOf(laptop.path)["broker.toml"]).toEqual(before);
+      expect(readdirSync(laptop.path).filter((name) => name.endsWith(".new"))).toEqual([]);
+    }
+  });
+
+  test("that somebody wrote by hand are used, and left to whoever wrote them", async () => {
+    const path = join(laptop.path, "broker.toml");
+    const address = `127.0.0.1:${await freePort()}`;
+    const own = `[ share ] # mine\nlisten="${address}"\naddress="${address}"\n`;
+    writeFileSync(path, own);
+    const { stdout } = await laptop.command("share");
+    expect(stdout).toContain(`peerline://${address}/`);
+    for (const options of [["--off"], ["--address", "127.0.0.1:9"]]) {
+      const refused = await tryCommand(laptop.path, "share", ...options);
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("by hand") });
+      expect(readFileSync(path, "utf8")).toBe(own);
+    }
+    expect((await laptop.command("share", "--status")).stdout).toContain(address);
+  });
+});
+
 describe("a join that fails half way", () => {
   test("by kill -9 before each change of a file, is completed by the same line or undone by `leave`", async () => {
     // With a draft, let in and not kept, and kept with the draft; or, in the long form, all.
@@ -85,7 +126,9 @@ describe("a join that fails half way", () => {
     const ends: boolean[] = [];
     for (const step of steps) {
       const line = await laptop.share();
-      ends.push((await joinAndDie(line, step)).code === null);
+      ends.push(
+        (await runAndDie(desktop, { file: "joined.json", step }, "join", line)).code === null,
+      );
       const left = readdirSync(desktop.path);
       if (left.includes("joined.json")) {
         await commandOf(desktop.path, "status");
@@ -104,6 +147,17 @@ describe("a join that fails half way", () => {
     // The last ones of all come too late.
     expect(ends.slice(0, steps.indexOf(6) + 1)).not.toContain(false);
     if (isLong) expect(ends.at(-1)).toBe(false);
+  });
+
+  test("and a leave that does, by kill -9, are completed by the next `leave`", async () => {
+    await commandOf(desktop.path, "join", await laptop.share());
+    const died = await runAndDie(desktop, { file: "joined.json", step: 1 }, "leave");
+    expect(died.code).toBe(null);
+    expect(readdirSync(desktop.path)).toEqual(["joined.json"]);
+    expect((await machines()).some(({ isLetIn }) => isLetIn)).toBe(false);
+    const { stderr, stdout } = await commandOf(desktop.path, "leave");
+    expect({ stderr, stdout }).toEqual({ stderr: "", stdout: expect.stringContaining("Left") });
+    expect(readdirSync(desktop.path)).toEqual([]);
   });
 
   test("because nothing can be written, uses the line not up and leaves nothing", async () => {
@@ -175,24 +229,29 @@ describe("a home joins once", () => {
   });
 });
 
-/** Joins under kill -9: before the n-th change of a file of the join. */
-async function joinAndDie(line: string, step: number): ReturnType<typeof run> {
+/** Runs a command under kill -9: before the n-th change of this file, or of a draft of it. */
+async function runAndDie(
+  home: TestHome,
+  { file, step }: { file: string; step: number },
+  ...args: string[]
+): ReturnType<typeof run> {
   const preload = `data:text/javascript,${encodeURIComponent(`
     import fs from "node:fs";
     import promises from "node:fs/promises";
     import { syncBuiltinESMExports } from "node:module";
     let left = ${step};
-    for (const [module, name] of [[promises, "open"], [promises, "rename"], [promises, "link"], [promises, "unlink"], [fs, "rmSync"]]) {
+    for (const [module, name] of [[promises, "open"], [promises, "rename"], [promises, "link"], [promises, "unlink"], [promises, "rm"], [fs, "rmSync"]]) {
       const original = module[name];
       module[name] = (...args) => {
-        if (String(args[0]).includes("joined.json") && --left === 0) process.kill(process.pid, "SIGKILL");
+        const isChange = name !== "open" || /[wa]/.test(String(args[1]));
+        if (isChange && String(args[0]).includes(${JSON.stringify(file)}) && --left === 0) process.kill(process.pid, "SIGKILL");
         return original(...args);
       };
     }
     syncBuiltinESMExports();
   `)}`;
-  const env = { PATH: process.env["PATH"], HOME: desktop.path, PEERLINE_HOME: desktop.path };
-  return run(process.execPath, ["--import", preload, program, "join", line], env);
+  const env = { PATH: process.env["PATH"], HOME: home.path, PEERLINE_HOME: home.path };
+  return run(process.execPath, ["--import", preload, program, ...args], env);
 }
 
 async function machines(): Promise<{ name: string; isLetIn: boolean }[]> {

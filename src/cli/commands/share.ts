@@ -162,7 +162,11 @@ async function forgetCertificates({ client }: Operator, folder: string): Promise
   const { machines, enrolments } = await client.listMachines({}, { timeoutMs: callTimeoutMs });
   const isKnown = machines.some(({ revokeTime }) => revokeTime === undefined);
   if (isKnown || enrolments.length > 0 || !existsSync(folder)) return;
-  for (const name of ["ca.pem", "server.pem"]) await rm(join(folder, name), { force: true });
+  // With drafts of them, which a kill leaves.
+  const own = (await readdir(folder)).filter((name) =>
+    /^(?:ca|server)\.pem(?:\..*\.new)?$/.test(name),
+  );
+  for (const name of own) await rm(join(folder, name), { force: true });
   // What somebody else has put there stays, and the folder with it.
   if ((await readdir(folder)).length === 0) await rmdir(folder);
 }
