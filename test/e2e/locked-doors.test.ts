@@ -14,6 +14,7 @@ import {
   vi,
 } from "vitest";
 import {
+  forgetJoinedBroker,
   keepJoinedBroker,
   readJoinedBroker,
   type JoinedBroker,
@@ -71,7 +72,7 @@ describe("a joined machine is refused, or refuses, by its own clear error:", () 
   });
   afterEach(async () => {
     expectNoSecret();
-    await keepJoinedBroker(desktop.path, kept);
+    await replaceJoined(kept);
   });
   afterAll(closeHomes);
 
@@ -159,7 +160,7 @@ describe("a joined machine is refused, or refuses, by its own clear error:", () 
   });
 
   test("a credential of another broker, a damaged one, and none", async () => {
-    await keepJoinedBroker(desktop.path, { ...kept, credential: noted(newSecret()) });
+    await replaceJoined({ ...kept, credential: noted(newSecret()) });
     expect(await attempt("send", "api", "hello")).toContain(unknownMachine);
     writeFileSync(join(desktop.path, "joined.json"), JSON.stringify({ address: "x:1" }));
     expect(await attempt("send", "api", "hello")).toContain("joined.json is damaged");
@@ -190,7 +191,7 @@ describe("with homes of its own", () => {
   test("a machine of scope `observe` sends nothing, and is told why", async () => {
     await joinDesktop("--scope", "observe");
     expect(await attempt("send", "api", "hello")).toContain(
-      "this machine's scope is `observe`: it may read, and changes nothing",
+      "This machine's scope does not allow that",
     );
     const agent = await desktop.start("web");
     expect(await agent.failure("send_message", { to: "api", message: "hello" })).toContain(
@@ -362,11 +363,17 @@ function logsOf(home: TestHome): string[] {
     .map((name) => readFileSync(join(home.path, name), "utf8"));
 }
 
+async function replaceJoined(broker: JoinedBroker): Promise<void> {
+  // What is kept is never replaced: a join is undone first.
+  forgetJoinedBroker(desktop.path);
+  expect(await keepJoinedBroker(desktop.path, broker)).toBe(true);
+}
+
 /** From now on the desktop takes what listens there for its broker. */
 async function moveBroker(port: number, ca?: string): Promise<void> {
   const joined = readJoinedBroker(desktop.path) ?? fail();
   const endpoint = { kind: "tls", host: "127.0.0.1", port } as const;
-  await keepJoinedBroker(desktop.path, { ...joined, endpoint, ca: ca ?? joined.ca });
+  await replaceJoined({ ...joined, endpoint, ca: ca ?? joined.ca });
 }
 
 /** What the TLS port answers to some bytes, until it closes. */
