@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { domainToASCII } from "node:url";
 import { maxOriginBytes } from "./limits.js";
 
@@ -41,18 +42,34 @@ function partsOf(url: string): UrlParts | undefined {
     /^([a-z][a-z0-9+]*):\/\/([^/?#]*)([^?#]*)/i.exec(url) ?? [];
   if (scheme === undefined) return partsOfShort(url);
   const usual = usualPorts[scheme.toLowerCase()];
-  const place = authority.slice(authority.lastIndexOf("@") + 1);
-  const [, host, digits = ""] = /^(\[[^\]]*\]|[^:[\]]+)(?::(\d{0,5}))?$/.exec(place) ?? [];
+  const [, host, digits = ""] =
+    /^(\[[^\]]*\]|[^:[\]]+)(?::(\d{0,5}))?$/.exec(withoutUser(authority)) ?? [];
   if (usual === undefined || host === undefined) return undefined;
   const port = digits === "" || Number(digits) === usual ? undefined : Number(digits);
   return { host, port, path: rest };
 }
 
-/** As ssh takes it: `user@host:path`. A slash before the colon makes it a path of this machine. */
+/**
+ * As ssh takes it: `user@host:path`, with brackets around what has colons itself: `[user@host:2222]:path`,
+ * `user@[::1]:path`. A slash before the colon makes it a path of this machine, and so does a drive letter.
+ */
 function partsOfShort(url: string): UrlParts | undefined {
-  const [, place, path = ""] = /^([^/:?#]+):([^:].*)$/s.exec(url) ?? [];
-  if (place === undefined) return undefined;
-  return { host: place.slice(place.lastIndexOf("@") + 1), port: undefined, path };
+  const [, inner, innerPath = ""] = /^(?:[^/:?#[\]]+@)?\[([^/?#]+)\]:([^:].*)$/s.exec(url) ?? [];
+  if (inner !== undefined) return partsOfBrackets(withoutUser(inner), innerPath);
+  const [, place, path = ""] = /^(?![a-z]:)([^/:?#[\]]+):([^:].*)$/is.exec(url) ?? [];
+  return place === undefined ? undefined : { host: withoutUser(place), port: undefined, path };
+}
+
+function partsOfBrackets(place: string, path: string): UrlParts | undefined {
+  if (isIPv6(place)) return { host: `[${place}]`, port: undefined, path };
+  const [, host, digits = ""] = /^(\[[^\]]*\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(place) ?? [];
+  if (host === undefined) return undefined;
+  const port = digits === "" || Number(digits) === usualPorts["ssh"] ? undefined : Number(digits);
+  return { host, port, path };
+}
+
+function withoutUser(place: string): string {
+  return place.slice(place.lastIndexOf("@") + 1);
 }
 
 const usualPorts: Readonly<Record<string, number>> = {

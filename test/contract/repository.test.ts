@@ -26,6 +26,14 @@ describe("the origin of a repository", () => {
     ["https://bücher.example/a", "xn--bcher-kva.example/a"],
     ["ssh://[::1]:22/srv/git/shop.git", "[::1]/srv/git/shop"],
     ["me@build_box:~me/shop.git", "build_box/~me/shop"],
+    ["[git@Host.example:2222]:acme/shop.git", "host.example:2222/acme/shop"],
+    ["git@[host.example:2222]:acme/shop.git", "host.example:2222/acme/shop"],
+    ["[git@host.example:22]:acme/shop.git", "host.example/acme/shop"],
+    ["[host.example]:acme/shop.git", "host.example/acme/shop"],
+    ["git@[2001:DB8::1]:a/b.git", "[2001:db8::1]/a/b"],
+    ["[git@::1]:a/b", "[::1]/a/b"],
+    ["[[::1]:2222]:a/b", "[::1]:2222/a/b"],
+    ["me@c:src/shop", "c/src/shop"],
   ])("%s is %s", (url, name) => {
     expect(nameOfOrigin(url)).toBe(name);
   });
@@ -39,6 +47,11 @@ describe("the origin of a repository", () => {
     "ext::sh -c evil",
     "codecommit::eu-west-1://me@shop",
     "C:\\work\\shop",
+    "C:/src/shop",
+    "c:src/shop",
+    "[git@host:2222:acme/shop.git",
+    "[git@host:port]:acme/shop.git",
+    "[]:acme/shop.git",
     "https://",
     "https://github.com",
     "https://github.com/.git",
@@ -59,7 +72,13 @@ describe("the origin of a repository", () => {
     const word = fc.string({ minLength: 1, maxLength: 12, unit: "grapheme" });
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), word, (text, path) => {
-        for (const url of [text, `https://user:hunter2@host/${path}`, `hunter2@host:${path}`]) {
+        for (const url of [
+          text,
+          `https://user:hunter2@host/${path}`,
+          `hunter2@host:${path}`,
+          `[hunter2@host:9]:${path}`,
+          `hunter2@[::1]:${path}`,
+        ]) {
           const name = nameOfOrigin(url);
           if (name === undefined) continue;
           expect(isOriginName(name)).toBe(true);
