@@ -78,9 +78,17 @@ const exitCodes: Partial<Record<CliErrorCode, ExitCode>> = {
   INTERRUPTED: ExitCode.interrupted,
 };
 
-/** Says on stderr why a command failed and returns the code to exit with. A defect shows its stack. */
-export async function reportFailure(error: unknown, notes: Output): Promise<ExitCode> {
-  const { sentence, exitCode } = describe(error);
+/**
+ * Says on stderr why a command failed and returns the code to exit with. A defect shows its stack.
+ *
+ * @param command as it was typed, for people
+ */
+export async function reportFailure(
+  error: unknown,
+  notes: Output,
+  command = "that",
+): Promise<ExitCode> {
+  const { sentence, exitCode } = describe(error, command);
   if (exitCode !== ExitCode.ok) {
     // With stderr closed there is nobody left to tell.
     await notes.lines(`${notes.color.red("peerline:")} ${visibleText(sentence)}`).catch(() => {});
@@ -88,9 +96,9 @@ export async function reportFailure(error: unknown, notes: Output): Promise<Exit
   return exitCode;
 }
 
-function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
+function describe(raw: unknown, command: string): { sentence: string; exitCode: ExitCode } {
   // Why there is no line is what is to be fixed.
-  if (raw instanceof LineError && raw.cause instanceof Error) return describe(raw.cause);
+  if (raw instanceof LineError && raw.cause instanceof Error) return describe(raw.cause, command);
   const error = explainStorage(raw, pathOf(raw));
   if (error instanceof CliError) return { sentence: error.message, exitCode: error.exitCode };
   if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") {
@@ -99,7 +107,7 @@ function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
   }
   if (error instanceof CodedError) return { sentence: error.message, exitCode: ExitCode.failure };
   if (reasonOf(error) === "SCOPE_EXCEEDED") {
-    return { sentence: scopeExceeded, exitCode: ExitCode.failure };
+    return { sentence: scopeExceeded(command), exitCode: ExitCode.failure };
   }
   if (error instanceof RpcError) {
     return { sentence: explainRefusal(error), exitCode: ExitCode.failure };
@@ -108,8 +116,13 @@ function describe(raw: unknown): { sentence: string; exitCode: ExitCode } {
   return { sentence: `This is a defect of peerline. ${trace}`, exitCode: ExitCode.failure };
 }
 
-const scopeExceeded =
-  "This machine's scope does not allow that: run it on the broker's own machine, or join again by a line with a wider scope (`peerline share --scope`). `peerline status` says what it is.";
+/** A machine keeps the scope of the line that it joined with. */
+function scopeExceeded(command: string): string {
+  return (
+    `This machine's scope does not allow ${command}: run it on the broker's own machine, or run \`peerline leave\` here, ` +
+    "and join with a line of `peerline share --scope operate` there (`observe` is enough to read). `peerline status` says what the scope is."
+  );
+}
 
 /** Why the broker refused a call; undefined of another error. */
 export function reasonOf(error: unknown): string | undefined {

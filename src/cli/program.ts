@@ -18,7 +18,7 @@ export async function runProgram(argv: readonly string[], program: string): Prom
       if (more !== undefined) await shell.notes.lines(more).catch(() => {});
       return ExitCode.usage;
     }
-    return reportFailure(error, shell.notes);
+    return reportFailure(error, shell.notes, commandWords(argv));
   }
 }
 
@@ -113,6 +113,12 @@ async function defineProgram(argv: readonly string[], shell: Shell): Promise<Com
     (typeof loaded === "function" ? loaded : loaded.define)(command, shell);
   }
   return root;
+}
+
+/** The command that was asked for, without what it was given, which may be anything. */
+function commandWords([name]: readonly string[]): string | undefined {
+  const isCommand = commands.some(([synopsis]) => nameIn(synopsis) === name);
+  return isCommand ? `\`peerline ${name}\`` : undefined;
 }
 
 function nameIn(synopsis: string): string {

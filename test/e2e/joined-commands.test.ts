@@ -21,7 +21,9 @@ type Scope = (typeof scopes)[number];
 type Answer = RegExp | { readonly no: RegExp };
 
 const no = (words: RegExp): Answer => ({ no: words });
-const narrow = no(/scope does not allow that: run it on the broker's own machine/);
+const narrow = no(
+  /scope does not allow `peerline [a-z-]+`: run it on the broker's own machine, or run `peerline leave` here, and join with a line of `peerline share --scope operate` there/,
+);
 const elsewhere = no(/another machine.*: stop it there|share that one on its own machine/);
 
 /**

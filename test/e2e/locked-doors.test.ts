@@ -191,7 +191,7 @@ describe("with homes of its own", () => {
   test("a machine of scope `observe` sends nothing, and is told why", async () => {
     await joinDesktop("--scope", "observe");
     expect(await attempt("send", "api", "hello")).toContain(
-      "This machine's scope does not allow that",
+      "This machine's scope does not allow `peerline send`: run it",
     );
     const agent = await desktop.start("web");
     expect(await agent.failure("send_message", { to: "api", message: "hello" })).toContain(

@@ -190,7 +190,8 @@ function requireActor(caller: Credential): Actor {
 function readsOnly(): BrokerError {
   return new BrokerError(
     ErrorReason.SCOPE_EXCEEDED,
-    "this machine's scope is `observe`: it may read, and changes nothing",
+    "this machine's scope is `observe`: it may read, and changes nothing. " +
+      "For more, run `peerline leave` on it, and join with a line of `peerline share` of the broker's machine",
   );
 }
 

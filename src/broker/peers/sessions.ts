@@ -99,7 +99,8 @@ export class Sessions {
       if (machine !== undefined) {
         throw new BrokerError(
           ErrorReason.SCOPE_EXCEEDED,
-          "this machine's scope is `agent`: it does this as a session only, after Register. `peerline share --scope` lets a machine do more",
+          "this machine's scope is `agent`: its agents and people do what is theirs, after Register, and the machine itself no more. " +
+            "For more, run `peerline leave` on it, and join with a line of `peerline share --scope operate` of the broker's machine",
         );
       }
       throw new BrokerError(
