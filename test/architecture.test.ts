@@ -95,6 +95,13 @@ test("nobody but the line registers, subscribes, reports or takes leave", () => 
   ]);
 });
 
+test("whatever a broker answers is checked in one place", () => {
+  const callers = sources.filter((name) =>
+    /\bcreateClient\(\s*BrokerService\b/.test(read(join(root, "src", name))),
+  );
+  expect(callers).toEqual(["client/broker-client.ts"]);
+});
+
 test("each folder imports only the packages it is allowed", () => {
   const broken = imports.filter(({ from, target }) => {
     if (isFile(target) || target.startsWith("node:")) return false;

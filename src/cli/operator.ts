@@ -1,7 +1,6 @@
 import { maxHistoryPageSize, maxPeersPageSize } from "../contract/limits.js";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
-  BrokerService,
   type GetServerInfoResponse,
   type ListMessagesRequest,
 } from "../../gen/peerline/v1/broker_service_pb.js";
@@ -11,14 +10,14 @@ import { answeredAt, readConfig, type Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { hasHome, openHome } from "../endpoint/home.js";
 import { readOperatorToken } from "../endpoint/secrets.js";
-import { createClient, type Client } from "../rpc/client.js";
+import { createBrokerClient, type BrokerClient } from "../client/broker-client.js";
 import { CliError } from "./failure.js";
 import { callTimeoutMs, maxSearched } from "./limits.js";
 
 /** A connection that sees everything, or what this machine may see of a broker that it has joined. */
 export interface Operator extends AsyncDisposable {
   /** Calls made with it are the operator's. */
-  readonly client: Client<typeof BrokerService>;
+  readonly client: BrokerClient;
   readonly info: GetServerInfoResponse;
   /** The settings, for the one broker that answered of those that they name. */
   readonly config: Config;
@@ -51,7 +50,7 @@ export async function connectAsOperator(options: {
     }
     const headers = () => ({ authorization: `Bearer ${token}` });
     return {
-      client: createClient(BrokerService, connection.channel, { headers }),
+      client: createBrokerClient(connection.channel, headers),
       info,
       config,
       [Symbol.asyncDispose]: () => connection.close(),
@@ -64,7 +63,7 @@ export async function connectAsOperator(options: {
 
 /** What looks at peers and messages. */
 export type HistoryClient = Pick<
-  Client<typeof BrokerService>,
+  BrokerClient,
   "listMessages" | "getMessage" | "getPeer" | "listPeers"
 >;
 

@@ -1,5 +1,4 @@
 import {
-  BrokerService,
   Closing_Reason,
   type GetServerInfoResponse,
   type RegisterResponse,
@@ -8,12 +7,11 @@ import {
 import type { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import type { Clock } from "../clock.js";
-import { createClient, type Channel, type Client } from "../rpc/client.js";
+import type { Channel } from "../rpc/client.js";
 import { Code, hasCode } from "../rpc/error.js";
 import { catchUpMs, inboxBytes, inboxMessages } from "./limits.js";
+import { createBrokerClient, type BrokerClient } from "./broker-client.js";
 import type { Mail } from "./mail.js";
-
-export type BrokerClient = Client<typeof BrokerService>;
 
 /** A channel to a broker that has answered on it. */
 export interface Connection extends AsyncDisposable {
@@ -51,7 +49,7 @@ export class Attachment {
     const { connection, registration, mail, clock } = options;
     const headers = () => ({ authorization: `Bearer ${registration.sessionToken}` });
     this.anonymous = connection.client;
-    this.client = createClient(BrokerService, connection.channel, { headers });
+    this.client = createBrokerClient(connection.channel, headers);
     this.peerId = registration.peer?.peerId ?? "";
     this.#mail = mail;
     this.#clock = clock;

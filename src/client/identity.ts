@@ -5,7 +5,7 @@ import type {
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { Code, hasCode } from "../rpc/error.js";
-import type { BrokerClient } from "./attachment.js";
+import type { BrokerClient } from "./broker-client.js";
 import { registerTimeoutMs } from "./limits.js";
 
 /** Proof of one peer's identity, as its owner keeps it. */

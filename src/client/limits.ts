@@ -53,3 +53,6 @@ export const maxQuietLooks = 3;
 
 /** How deep the objects and arrays in the data of a message may be nested. */
 export const maxDataDepth = 64;
+
+/** Text of a broker's own that is kept of an answer or an error, in characters: the longest has a thousand bytes. */
+export const maxAnswerLine = 1200;

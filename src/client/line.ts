@@ -12,7 +12,8 @@ import { BackOff } from "../back-off.js";
 import { Pulse } from "../pulse.js";
 import type { CallOptions } from "../rpc/client.js";
 import { Code, hasCode, RpcError } from "../rpc/error.js";
-import { Attachment, type BrokerClient } from "./attachment.js";
+import { Attachment } from "./attachment.js";
+import type { BrokerClient } from "./broker-client.js";
 import {
   defaultCallTimeoutMs,
   defaultCloseTimeoutMs,

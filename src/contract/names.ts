@@ -67,6 +67,16 @@ export function isHostName(text: string): boolean {
   return /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/i.test(text);
 }
 
+/** Whether a text is a name that a broker may have given, `@peerline` of its own notices, or no name at all. */
+export function isGivenName(text: string): boolean {
+  return text === "" || text === brokerName || (givenForm.test(text) && !isReserved(text));
+}
+
+/** By which the broker sends its own notices. No peer has it. */
+export const brokerName = "@peerline";
+
+const givenForm = new RegExp(`^[a-z0-9][a-z0-9._-]{0,${maxNameLength - 1}}$`);
+
 /** The name with a word behind it, within the length of a name. */
 export function withSuffix(name: string, suffix: string): string {
   return `${name.slice(0, maxNameLength - suffix.length - 1)}-${suffix}`;

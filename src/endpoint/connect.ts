@@ -1,9 +1,9 @@
 import { statSync } from "node:fs";
-import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { AbortScope } from "../abort-scope.js";
 import { BackOff } from "../back-off.js";
 import type { Connection } from "../client/attachment.js";
-import { createClient, openChannel } from "../rpc/client.js";
+import { createBrokerClient } from "../client/broker-client.js";
+import { openChannel } from "../rpc/client.js";
 import { Code, hasCode } from "../rpc/error.js";
 import { askInTurn } from "./ask-in-turn.js";
 import { probeSocket, waitForSocket } from "./broker-socket.js";
@@ -135,7 +135,7 @@ async function askBroker(socketPath: string, signal: AbortSignal): Promise<Conne
   const endpoint = `unix:${socketPath}`;
   const channel = openChannel(endpoint);
   try {
-    const client = createClient(BrokerService, channel);
+    const client = createBrokerClient(channel);
     const info = await client.getServerInfo({}, { signal, timeoutMs: answerTimeoutMs });
     const close = async () => channel.close();
     return { endpoint, client, channel, info, close, [Symbol.asyncDispose]: close };

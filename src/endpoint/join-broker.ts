@@ -2,10 +2,10 @@ import { create } from "@bufbuild/protobuf";
 import { createHash, randomBytes, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
-import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { MachineSchema, type Machine } from "../../gen/peerline/v1/machine_pb.js";
+import { createBrokerClient } from "../client/broker-client.js";
 import { readJoinLine, type JoinLine } from "../contract/machines.js";
-import { createClient, openChannel } from "../rpc/client.js";
+import { openChannel } from "../rpc/client.js";
 import { RpcError } from "../rpc/error.js";
 import { tlsVersion } from "../rpc/limits.js";
 import { EndpointError } from "./endpoint-error.js";
@@ -56,7 +56,7 @@ export async function joinBroker(options: {
   const credential = await openCredential(home, kept, line.token);
   const channel = openChannel(formatAddress(address), { ca, ...own });
   try {
-    const client = createClient(BrokerService, channel);
+    const client = createBrokerClient(channel);
     const request = { token: line.token, credential, name: host };
     const answer = await client.enrol(request, { signal, timeoutMs: remoteAnswerTimeoutMs });
     return { place: { ...kept, credential }, machine: answer.machine ?? create(MachineSchema) };

@@ -1,10 +1,11 @@
-import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { Connection } from "../client/attachment.js";
+import { createBrokerClient } from "../client/broker-client.js";
 import { machineHeader } from "../contract/machines.js";
+import { visibleLine } from "../contract/peer-text.js";
 import { systemClock } from "../clock.js";
-import { createClient, openChannel, type TlsClient } from "../rpc/client.js";
+import { openChannel, type TlsClient } from "../rpc/client.js";
 import { Code, RpcError } from "../rpc/error.js";
 import { EndpointError } from "./endpoint-error.js";
 import { formatAddress, formatEndpoint } from "./endpoint.js";
@@ -27,7 +28,7 @@ export async function askJoinedBroker(
   const own = await ownCertificate(given);
   const channel = openChannel(formatAddress(place), { ca, headers, ...own });
   try {
-    const client = createClient(BrokerService, channel);
+    const client = createBrokerClient(channel);
     const info = await client.getServerInfo({}, { signal, timeoutMs: remoteAnswerTimeoutMs });
     const close = async () => channel.close();
     return { endpoint, client, channel, info, close, [Symbol.asyncDispose]: close };
@@ -93,7 +94,7 @@ export function whyUnreachable(message: string, showsCertificate = false): strin
   }
   const [, last = message] =
     /Last error: (?:Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(message) ?? [];
-  return last.replaceAll(/\s+/g, " ").replace(/\.$/, "").slice(0, 200);
+  return visibleLine(last).replace(/\.$/, "").slice(0, 200);
 }
 
 const causes: readonly (readonly [RegExp, string])[] = [

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { brokerName } from "../contract/names.js";
 
 /**
  * Parameters as models write them. The schema inside is what the host is told; what is around it makes
@@ -113,7 +114,7 @@ function nameOf(value: unknown): unknown {
   if (typeof name !== "string") return name;
   // The broker's own notices come from a name that does begin with it.
   const plain = name.trim();
-  return plain === "@peerline" ? plain : plain.replace(/^@/, "");
+  return plain === brokerName ? plain : plain.replace(/^@/, "");
 }
 
 function memberOf(value: unknown, name: string): unknown {

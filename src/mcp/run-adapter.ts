@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { systemClock } from "../clock.js";
 import { setCompileBudget } from "../compile-budget.js";
 import { workingDirectory, type Config } from "../endpoint/config.js";
+import { visibleLine } from "../contract/peer-text.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import { VERSION } from "../endpoint/version.js";
 import type { Adapter } from "./adapter.js";
@@ -122,7 +123,7 @@ const unknownDirectory =
   "the working directory was removed: this agent's project is not known, and it is named `peer` unless PEERLINE_NAME says otherwise.";
 
 function writeLine(text: string): void {
-  const line = text.replaceAll(/\s+/g, " ").slice(0, maxLogLine);
+  const line = visibleLine(text).slice(0, maxLogLine);
   process.stderr.write(`peerline: ${line}\n`);
 }
 

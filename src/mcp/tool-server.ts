@@ -13,6 +13,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
 import type { Unread } from "../client/inbox.js";
+import { peerText } from "../contract/peer-text.js";
 import { VERSION } from "../endpoint/version.js";
 import { definitions, type ToolDefinition } from "./tools/definitions.js";
 
@@ -122,11 +123,14 @@ export function makeResult(facts: Facts, unread: Unread, note: string | undefine
   };
 }
 
-/** The result of a call that failed. Hosts disagree on a failure's structure, so there is only text. */
+/**
+ * The result of a call that failed. Hosts disagree on a failure's structure, so there is only text. It may quote a
+ * broker: nothing in it looks like the host's own words.
+ */
 export function makeFailure(sentence: string, unread: Unread): CallToolResult {
   const mail =
     unread.count === 0
       ? ""
       : ` (${unread.count} unread from ${unread.senders.join(", ")}: call get_messages.)`;
-  return { content: [{ type: "text", text: sentence + mail }], isError: true };
+  return { content: [{ type: "text", text: peerText(sentence) + mail }], isError: true };
 }

@@ -15,12 +15,13 @@ import {
   callClientStream,
   callServerStream,
   callUnary,
+  type AnswerCheck,
   type CallOptions,
 } from "./outgoing-call.js";
 import type { TlsClient } from "./tls-client.js";
 
 export type { Channel } from "./channel.js";
-export type { CallOptions } from "./outgoing-call.js";
+export type { AnswerCheck, CallOptions } from "./outgoing-call.js";
 export type { TlsClient } from "./tls-client.js";
 
 /**
@@ -61,11 +62,17 @@ type ClientMethod<Method> =
             ) => AsyncIterable<MessageShape<O>>
           : never;
 
-/** @param defaults.headers go with every call; asked for at each, so that they may change. */
+/**
+ * @param defaults.headers go with every call; asked for at each, so that they may change.
+ * @param defaults.check sees each response and each error first.
+ */
 export function createClient<Service extends DescService>(
   service: Service,
   channel: Channel,
-  defaults: { headers?: () => Readonly<Record<string, string>> } = {},
+  defaults: {
+    headers?: (() => Readonly<Record<string, string>>) | undefined;
+    check?: AnswerCheck;
+  } = {},
 ): Client<Service> {
   const methods = service.methods.map((method) => {
     const call = callers[method.methodKind];
@@ -73,6 +80,7 @@ export function createClient<Service extends DescService>(
       call(channel, method, request, {
         ...options,
         headers: { ...defaults.headers?.(), ...options.headers },
+        check: defaults.check,
       });
     return [method.localName, run] as const;
   });
@@ -84,7 +92,7 @@ type Caller = (
   channel: Channel,
   method: DescMethod,
   request: MessageInitShape<DescMessage> & AsyncIterable<MessageInitShape<DescMessage>>,
-  options: CallOptions,
+  options: CallOptions & { readonly check: AnswerCheck | undefined },
 ) => unknown;
 
 const callers: Record<DescMethod["methodKind"], Caller> = {

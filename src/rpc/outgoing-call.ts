@@ -26,27 +26,40 @@ export interface CallOptions {
   readonly waitForReady?: boolean | undefined;
 }
 
+/** What a client makes of what a server answers, before anybody sees it. Default: it is taken as it comes. */
+export interface AnswerCheck {
+  /** Changes the response where it is not to be shown as it is. */
+  readonly response: (schema: DescMessage, response: Message) => void;
+  /** The error to throw for one whose words may be the server's. */
+  readonly error: (error: RpcError) => RpcError;
+}
+
+/** A call as its client makes it. */
+interface CheckedCall extends CallOptions {
+  readonly check?: AnswerCheck | undefined;
+}
+
 type Init = MessageInitShape<DescMessage>;
 
 export async function callUnary(
   channel: Channel,
   method: DescMethod,
   request: Init,
-  options: CallOptions,
+  options: CheckedCall,
 ): Promise<Message> {
   const bytes = encodeRequest(method, request);
   const { path, metadata, limits } = open(method, options);
   const response = await oneResponse(channel, options, (client, end) =>
     client.makeUnaryRequest(path, asIs, asIs, bytes, metadata, limits, end),
   );
-  return decodeResponse(method, response);
+  return decodeResponse(method, response, options);
 }
 
 export async function callClientStream(
   channel: Channel,
   method: DescMethod,
   requests: AsyncIterable<Init>,
-  options: CallOptions,
+  options: CheckedCall,
 ): Promise<Message> {
   const { path, metadata, limits } = open(method, options);
   const response = await oneResponse(
@@ -55,35 +68,35 @@ export async function callClientStream(
     (client, end) => client.makeClientStreamRequest(path, asIs, asIs, metadata, limits, end),
     (running) => sendRequests(method, requests, running),
   );
-  return decodeResponse(method, response);
+  return decodeResponse(method, response, options);
 }
 
 export async function* callServerStream(
   channel: Channel,
   method: DescMethod,
   request: Init,
-  options: CallOptions,
+  options: CheckedCall,
 ): AsyncGenerator<Message, void> {
   const bytes = encodeRequest(method, request);
   const { path, metadata, limits } = open(method, options);
   const running = channel.start(options.signal, (client) =>
     client.makeServerStreamRequest(path, asIs, asIs, bytes, metadata, limits),
   );
-  yield* readResponses(method, running);
+  yield* readResponses(method, running, options);
 }
 
 export async function* callBidiStream(
   channel: Channel,
   method: DescMethod,
   requests: AsyncIterable<Init>,
-  options: CallOptions,
+  options: CheckedCall,
 ): AsyncGenerator<Message, void> {
   const { path, metadata, limits } = open(method, options);
   const running = channel.start(options.signal, (client) =>
     client.makeBidiStreamRequest(path, asIs, asIs, metadata, limits),
   );
   void sendRequests(method, requests, running);
-  yield* readResponses(method, running);
+  yield* readResponses(method, running, options);
 }
 
 /** What grpc-js wants to know of a call. */
@@ -109,7 +122,7 @@ function open(
 
 function oneResponse<Call extends Cancellable>(
   channel: Channel,
-  { signal }: CallOptions,
+  { signal, check }: CheckedCall,
   begin: (client: Client, end: requestCallback<Buffer>) => Call,
   onBegun?: (running: RunningCall<Call>) => Promise<void>,
 ): Promise<Buffer> {
@@ -118,7 +131,7 @@ function oneResponse<Call extends Cancellable>(
       begin(client, (error, response) => {
         running.release();
         if (response !== undefined) resolve(response);
-        else reject(running.explain(error));
+        else reject(checked(running.explain(error), check));
       }),
     );
     void onBegun?.(running);
@@ -128,15 +141,16 @@ function oneResponse<Call extends Cancellable>(
 async function* readResponses(
   method: DescMethod,
   running: RunningCall<ClientReadableStream<Buffer> | ClientDuplexStream<Buffer, Buffer>>,
+  options: CheckedCall,
 ): AsyncGenerator<Message, void> {
   const { call } = running;
   try {
     for await (const bytes of call) {
       running.throwIfInterrupted();
-      yield decodeResponse(method, bytes);
+      yield decodeResponse(method, bytes, options);
     }
   } catch (error) {
-    throw running.explain(error);
+    throw checked(running.explain(error), options.check);
   } finally {
     // Leaving the loop ends the stream here, but not the call.
     call.cancel();
@@ -172,11 +186,17 @@ function encodeRequest(method: DescMethod, request: Init): Buffer {
   }
 }
 
-function decodeResponse(method: DescMethod, bytes: Buffer): Message {
+function decodeResponse(method: DescMethod, bytes: Buffer, { check }: CheckedCall): Message {
   try {
-    return decode(method.output, bytes);
+    const response = decode(method.output, bytes);
+    check?.response(method.output, response);
+    return response;
   } catch (cause) {
     const message = `The response is no ${method.output.typeName}: ${messageOf(cause)}`;
-    throw new RpcError(Code.Internal, message, { cause });
+    throw checked(new RpcError(Code.Internal, message, { cause }), check);
   }
+}
+
+function checked(error: unknown, check: AnswerCheck | undefined): unknown {
+  return error instanceof RpcError && check !== undefined ? check.error(error) : error;
 }

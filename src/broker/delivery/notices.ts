@@ -9,6 +9,7 @@ import {
   type Receipt,
 } from "../../../gen/peerline/v1/message_pb.js";
 import { shortId } from "../../contract/ids.js";
+import { brokerName } from "../../contract/names.js";
 import type { Core } from "../core.js";
 import { purgedReason } from "../calls/moderation.js";
 import { refTo, type PeerRecord } from "../peers/directory.js";
@@ -18,7 +19,7 @@ import type { Draft } from "../store.js";
 /** Who sends notices. No peer can have this id or name. */
 export const noticeSender: PeerRef = create(PeerRefSchema, {
   peerId: "00000000-0000-0000-0000-000000000000",
-  name: "@peerline",
+  name: brokerName,
 });
 
 interface End {

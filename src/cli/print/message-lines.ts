@@ -15,6 +15,7 @@ import {
 } from "../../../gen/peerline/v1/message_pb.js";
 import { systemClock } from "../../clock.js";
 import { shortId } from "../../contract/ids.js";
+import { brokerName } from "../../contract/names.js";
 import { peerText } from "../../contract/peer-text.js";
 import { wrap } from "./columns.js";
 import { jsonLine, type Output } from "./output.js";
@@ -103,7 +104,7 @@ export function messageLines(
   return [
     `${color.bold(color.cyan(from?.name))} → ${recipients}  ${mark ?? ""}${color.dim(facts.join(" · "))}`,
     ...guttered(
-      peerText(from?.name === "@peerline" ? forTerminal(text) : text),
+      peerText(from?.name === brokerName ? forTerminal(text) : text),
       `  ${color.dim("│")} `,
       width,
     ),
