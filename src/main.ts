@@ -17,6 +17,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
   } else if (only === "broker") {
     process.exitCode = await (await import("./cli/commands/broker.js")).runBrokerAlone();
   } else {
-    process.exitCode = await (await import("./cli/program.js")).runProgram(argv, program);
+    const exitCode = await (await import("./cli/program.js")).runProgram(argv, program);
+    await (await import("./cli/end-process.js")).endProcess(exitCode);
   }
 }
