@@ -37,4 +37,4 @@ export const deliveryBytes = 512;
 export const renewBeforeMs = 30 * dayMs;
 
 /** So long before it is made it begins: the clock of another machine may lag behind so far. */
-export const certificateSkewMs = 60 * 60_000;
+export const certificateSkewMs = 2 * dayMs;

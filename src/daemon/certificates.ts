@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { isIP } from "node:net";
+import { isIP, SocketAddress } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { writeDurably } from "../durable-file.js";
@@ -8,7 +8,7 @@ import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
 import { readRegularFile } from "../endpoint/regular-file.js";
 import type { ServerCertificate } from "../rpc/server.js";
 import { renewBeforeMs } from "../contract/limits.js";
-import { maxCertificateBytes, maxCertificateNames } from "./limits.js";
+import { maxCertificateBytes, maxCertificateNames, maxToldNames } from "./limits.js";
 import type { KeyedCertificate } from "./make-certificate.js";
 
 /** What a broker proves itself with to other machines, of its own or given. */
@@ -21,7 +21,10 @@ export interface Certificates extends ServerCertificate {
 
 /**
  * The certificates in a folder of the home, made where they are missing. The broker's own is made anew
- * when it is about to end, or lacks one of the names. The authority stays: other machines know it.
+ * when it is about to end, has not begun, or lacks one of the names. It keeps the names that it had: machines
+ * that joined by them still use them. The authority stays: other machines know it.
+ *
+ * @param names as of `ownNames`
  */
 export async function openCertificates(
   folder: string,
@@ -32,9 +35,10 @@ export async function openCertificates(
   const ca = new X509Certificate(authority.certificate);
   const path = join(folder, "server.pem");
   let own = await read(path);
-  if (own === undefined || !isGood(own, ca, names, nowMs)) {
+  const wanted = own === undefined ? names : mergeNames(names, namesOf(own));
+  if (own === undefined || !isGood(own, ca, wanted, nowMs)) {
     const { makeCertificate } = await import("./make-certificate.js");
-    own = await makeCertificate(authority, names, nowMs);
+    own = await makeCertificate(authority, wanted, nowMs);
     await keep(path, folder, own);
   }
   return {
@@ -107,12 +111,43 @@ async function keep(path: string, folder: string, made: KeyedCertificate): Promi
   }
 }
 
-/** The names and IP addresses under which this machine may be reached; the first is the one that counts. */
+/** The names and IP addresses of a certificate, in its order. */
+function namesOf({ certificate }: KeyedCertificate): string[] {
+  const { subjectAltName = "" } = new X509Certificate(certificate);
+  return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,"]+)/g)].map(([, name = ""]) =>
+    // An IPv6 address stands there in full.
+    isIP(name) === 6 ? new SocketAddress({ address: name, family: "ipv6" }).address : name,
+  );
+}
+
+/**
+ * The names for a certificate that takes the place of another one. Those before `localhost` are the ones that
+ * other machines were told, the newest first. They outlast the addresses, which change with each network.
+ */
+function mergeNames(names: readonly string[], present: readonly string[]): string[] {
+  const [told, found] = split(names);
+  const [toldBefore, foundBefore] = split(present);
+  const kept = [...new Set([...told, ...toldBefore])].slice(0, maxToldNames);
+  return [...new Set([...kept, ...found, ...foundBefore])].slice(0, maxCertificateNames);
+}
+
+function split(names: readonly string[]): [told: readonly string[], found: readonly string[]] {
+  const place = names.indexOf(loopbackName);
+  // Where `localhost` itself was told, nothing stands before it.
+  return place < 0 ? [names, []] : [names.slice(0, place), names.slice(place)];
+}
+
+const loopbackName = "localhost";
+
+/**
+ * The names and IP addresses under which this machine may be reached: the one that other machines are told, then
+ * `localhost`, then those that the machine has.
+ */
 export function ownNames(advertisedHost: string): string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const names = [
     advertisedHost,
-    "localhost",
+    loopbackName,
     ...[hostname()].filter((name) => /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i.test(name)),
     // Those of one link alone carry the link's name, and are not asked for.
     ...addresses.filter(({ scopeid }) => !scopeid).map(({ address }) => address),

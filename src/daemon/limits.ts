@@ -38,14 +38,21 @@ const dayMs = 24 * 60 * 60 * 1000;
 export const authorityMs = 30 * 365 * dayMs;
 export const certificateMs = 90 * dayMs;
 
-/** How often it is looked whether a certificate is to be made anew. */
-export const renewLookMs = dayMs;
+/** From when on the authority is good, since 1970: a clock that was wrong when it was made does no harm. */
+export const authorityStartMs = Date.UTC(2020, 0, 1);
+
+/**
+ * How often it is looked whether a certificate is to be made anew. Waits do not count while the machine sleeps,
+ * so after a long sleep other machines are refused for up to this.
+ */
+export const renewLookMs = 10 * 60_000;
 
 /** How often files are read anew that hold a certificate from elsewhere. */
 export const givenLookMs = 60_000;
 
-/** Names and addresses in one certificate. */
+/** Names and addresses in one certificate, and those of them that other machines were told. */
 export const maxCertificateNames = 64;
+export const maxToldNames = 32;
 
 /** What is read of a file with a key and its certificate. */
 export const maxCertificateBytes = 64 * 1024;

@@ -16,7 +16,7 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { certificateSkewMs } from "../contract/limits.js";
-import { authorityMs, certificateMs } from "./limits.js";
+import { authorityMs, authorityStartMs, certificateMs } from "./limits.js";
 
 /** A certificate with its private key, both as PEM. */
 export interface KeyedCertificate {
@@ -31,7 +31,8 @@ export async function makeAuthority(nowMs: number): Promise<KeyedCertificate> {
     name: "CN=Peerline broker CA",
     keys,
     signingAlgorithm: algorithm,
-    ...validity(nowMs, authorityMs),
+    notBefore: new Date(authorityStartMs),
+    notAfter: new Date(Math.max(nowMs, authorityStartMs) + authorityMs),
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
@@ -55,7 +56,8 @@ export async function makeCertificate(
     publicKey: keys.publicKey,
     signingKey: await signingKey(authority.key),
     signingAlgorithm: algorithm,
-    ...validity(nowMs, certificateMs),
+    notBefore: new Date(nowMs - certificateSkewMs),
+    notAfter: new Date(nowMs + certificateMs),
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
@@ -75,10 +77,6 @@ cryptoProvider.set(webcrypto);
 
 async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-}
-
-function validity(nowMs: number, ms: number): { notBefore: Date; notAfter: Date } {
-  return { notBefore: new Date(nowMs - certificateSkewMs), notAfter: new Date(nowMs + ms) };
 }
 
 function pemOf(key: webcrypto.CryptoKey): string {

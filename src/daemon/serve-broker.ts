@@ -56,6 +56,7 @@ export async function serveBroker(options: {
   const tls = new TlsListener({
     home,
     logger,
+    clock: systemClock,
     open: () =>
       openServer(
         { connections: Math.min(maxTlsConnections, connectionsThatFit()) },

@@ -3,7 +3,7 @@ import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import type { Door } from "../broker/broker.js";
 import { BrokerError } from "../broker/broker-error.js";
 import type { ListenerFacts, Listeners } from "../broker/core.js";
-import { systemClock } from "../clock.js";
+import type { Clock } from "../clock.js";
 import { readShareSettings, type ShareSettings } from "../endpoint/broker-settings.js";
 import { formatAddress, type Address } from "../endpoint/endpoint.js";
 import type { Home } from "../endpoint/home.js";
@@ -24,6 +24,7 @@ interface Listening {
 export class TlsListener implements Listeners {
   readonly #home: Home;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #open: () => RpcServer;
   readonly #door: Door;
   readonly #givenLookMs: number;
@@ -34,6 +35,7 @@ export class TlsListener implements Listeners {
   constructor(options: {
     home: Home;
     logger: Logger;
+    clock: Clock;
     /** Makes the server that is to answer. */
     open: () => RpcServer;
     /** Says which connections may begin. */
@@ -43,6 +45,7 @@ export class TlsListener implements Listeners {
   }) {
     this.#home = options.home;
     this.#logger = options.logger;
+    this.#clock = options.clock;
     this.#open = options.open;
     this.#door = options.door;
     this.#givenLookMs = options.givenLookMs ?? givenLookMs;
@@ -91,7 +94,7 @@ export class TlsListener implements Listeners {
   }
 
   async #certificates({ address, given, clientCa }: ShareSettings): Promise<Certificates> {
-    const nowMs = systemClock.now();
+    const nowMs = this.#clock.now();
     if (given === undefined && clientCa === undefined) return this.#ownCertificates(address, nowMs);
     // Loaded where it is needed: most brokers are not shared, and those that are have their own.
     const { readGivenAuthorities, readGivenServerCertificate } =
@@ -119,12 +122,12 @@ export class TlsListener implements Listeners {
     const lookMs = isOwn ? renewLookMs : this.#givenLookMs;
     let wait: Disposable;
     const look = (): void => {
-      wait = systemClock.after(lookMs, look);
+      wait = this.#clock.after(lookMs, look);
       void this.update().catch((error: unknown) => {
         this.#logger.error({ err: error }, "could not look after the certificate");
       });
     };
-    wait = systemClock.after(lookMs, look);
+    wait = this.#clock.after(lookMs, look);
     return { [Symbol.dispose]: () => wait[Symbol.dispose]() };
   }
 

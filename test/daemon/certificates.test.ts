@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { openCertificates } from "../../src/daemon/certificates.js";
 import { renewBeforeMs } from "../../src/contract/limits.js";
-import { certificateMs } from "../../src/daemon/limits.js";
+import { certificateMs, maxCertificateNames } from "../../src/daemon/limits.js";
 
 const nowMs = Date.UTC(2026, 0, 1);
 const names = ["laptop.local", "192.0.2.1", "2001:db8::1"];
@@ -28,9 +28,7 @@ test("are made once, for this user alone, and are the same at each start", async
 
 test("lead from the broker's own to the authority, and name all that it is reached by", async () => {
   const { chain, caHash, endMs } = await openCertificates(newFolder(), names, nowMs);
-  const [own, ca] = (chain.match(/-----BEGIN[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map(
-    (pem) => new X509Certificate(pem),
-  );
+  const [own, ca] = certificatesIn(chain);
   expect(own?.ca).toBe(false);
   expect(ca?.ca).toBe(true);
   expect(own?.verify(ca?.publicKey ?? fail())).toBe(true);
@@ -53,6 +51,59 @@ test("are renewed before they end, and where a name is missing, by the same auth
   expect([renewed.caHash, renamed.caHash]).toEqual([first.caHash, first.caHash]);
 });
 
+test("keep the names that machines joined by, whatever address is told next, and when renewed", async () => {
+  const folder = newFolder();
+  const found = ["localhost", "192.0.2.1", "2001:db8::1"];
+  const first = await openCertificates(folder, ["laptop.home", ...found], nowMs);
+  const next = await openCertificates(folder, ["laptop.vpn", ...found], nowMs);
+  const all = ["laptop.vpn", "laptop.home", ...found];
+  expect(namesIn(next.chain)).toEqual(all);
+  expect(next.caHash).toBe(first.caHash);
+  const renewed = await openCertificates(
+    folder,
+    ["laptop.vpn", ...found],
+    next.endMs - renewBeforeMs + 1000,
+  );
+  expect(renewed.endMs).toBeGreaterThan(next.endMs);
+  expect(namesIn(renewed.chain)).toEqual(all);
+  // Nothing is missing when the first one is told again.
+  const again = await openCertificates(
+    folder,
+    ["laptop.home", ...found],
+    renewed.endMs - 80 * dayMs,
+  );
+  expect(again.chain).toBe(renewed.chain);
+});
+
+test("keep the names that were told longer than the addresses of many networks, within the bound", async () => {
+  const folder = newFolder();
+  await openCertificates(folder, ["laptop.home", "localhost"], nowMs);
+  let chain = "";
+  for (let network = 0; network < 4; network++) {
+    const addresses = Array.from({ length: 25 }, (_, host) => `198.51.${network}.${host + 1}`);
+    const asked = ["laptop.vpn", "localhost", ...addresses];
+    ({ chain } = await openCertificates(folder, asked, nowMs));
+    expect(namesIn(chain)).toEqual(expect.arrayContaining([...asked, "laptop.home"]));
+    // It holds all that it can: nothing is made anew at the next look.
+    expect((await openCertificates(folder, asked, nowMs)).chain).toBe(chain);
+  }
+  expect(namesIn(chain)).toHaveLength(maxCertificateNames);
+});
+
+test("made while the clock was years ahead, or behind, are good once it is right, by the same authority", async () => {
+  for (const wrongMs of [nowMs + 2 * 365 * dayMs, Date.UTC(1980, 0, 1)]) {
+    const folder = newFolder();
+    const { caHash } = await openCertificates(folder, names, wrongMs);
+    const right = await openCertificates(folder, names, nowMs);
+    expect(right.caHash).toBe(caHash);
+    for (const { validFrom, validTo } of certificatesIn(right.chain)) {
+      // Another machine's clock may be a day behind.
+      expect(Date.parse(validFrom)).toBeLessThan(nowMs - dayMs);
+      expect(Date.parse(validTo)).toBeGreaterThan(nowMs + renewBeforeMs);
+    }
+  }
+});
+
 test("that are damaged are named, and not made anew: other machines know them", async () => {
   const folder = newFolder();
   await openCertificates(folder, names, nowMs);
@@ -65,6 +116,21 @@ test("that are damaged are named, and not made anew: other machines know them", 
   });
   expect(readFileSync(path, "utf8")).toBe(text.slice(0, 200));
 });
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+function certificatesIn(chain: string): X509Certificate[] {
+  const found = chain.match(/-----BEGIN[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+  return found.map((pem) => new X509Certificate(pem));
+}
+
+/** The names of the first one; IPv6 addresses in their short form. */
+function namesIn(chain: string): string[] {
+  const [own] = certificatesIn(chain);
+  return (own?.subjectAltName ?? "")
+    .split(", ")
+    .map((name) => name.replace(/^(?:DNS|IP Address):/, "").replace(/^2001:.*/, "2001:db8::1"));
+}
 
 function fail(): never {
   throw new Error("it is not there");

@@ -4,6 +4,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import { expect, onTestFinished, test } from "vitest";
+import { systemClock, type Clock } from "../../src/clock.js";
+import { renewLookMs } from "../../src/daemon/limits.js";
 import { TlsListener } from "../../src/daemon/tls-listener.js";
 import { openHome } from "../../src/endpoint/home.js";
 import { createServer as createRpcServer, serve } from "../../src/rpc/server.js";
@@ -13,6 +15,7 @@ import {
   newTestAuthority,
   type TestAuthority,
 } from "../support/test-authority.js";
+import { StoppedClock } from "../support/stopped-clock.js";
 import { eventually, reasonIn } from "../support/test-broker.js";
 import { temporaryDirectory } from "../endpoint/temporary-directory.js";
 import { echo } from "../rpc/echo-server.js";
@@ -26,11 +29,12 @@ interface Opened {
   readonly ca: () => string;
 }
 
-function open(): Opened {
+function open(clock: Clock = systemClock): Opened {
   const home = openHome(temporaryDirectory());
   const listener = new TlsListener({
     home,
     logger: pino({ enabled: false }),
+    clock,
     open: () => createRpcServer({ services: [serve(EchoService, echo)], onDefect: () => {} }),
     door: { begins: () => true, proved: () => {} },
     givenLookMs: 20,
@@ -96,6 +100,20 @@ test("says LISTEN_FAILED for settings that cannot be used, and for an address th
   expect(reasonIn(taken)).toBe("LISTEN_FAILED");
   expect(taken).toMatchObject({ message: expect.stringContaining("EADDRINUSE") });
   expect(listener.current()).toBeUndefined();
+});
+
+test("a certificate whose end was slept through is made anew soon after, though no timer ran meanwhile", async () => {
+  const clock = new StoppedClock();
+  const { listener, share } = open(clock);
+  share(`127.0.0.1:${await freePort()}`);
+  const { caHash } = (await listener.update()) ?? {};
+  clock.setForward(100 * 24 * 60 * 60_000);
+  expect(renewLookMs).toBeLessThanOrEqual(10 * 60_000);
+  clock.advance(renewLookMs);
+  await eventually(() =>
+    expect(listener.current()?.certificateEndMs).toBeGreaterThan(clock.now() + 1000),
+  );
+  expect(listener.current()?.caHash).toBe(caHash);
 });
 
 test("a certificate that is given is taken up as it is renewed, and one that cannot be used changes nothing", async () => {

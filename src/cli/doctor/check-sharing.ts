@@ -32,7 +32,7 @@ export async function checkSharing(evidence: Evidence, signal: AbortSignal): Pro
   const subject = listener.address;
   return [
     { id: "sharing", severity: "ok", subject, seen },
-    certificate(listener, nowMs),
+    (await early(home.path, listener, nowMs)) ?? certificate(listener, nowMs),
     await address(home.path, listener, signal),
     reach(settings),
   ];
@@ -68,6 +68,30 @@ function unread(
   return { id: "sharing-unread", severity: "problem", subject, seen, ...advice };
 }
 
+/** What other machines trust no sooner than later: it was made by a clock that was ahead, or this one is behind. */
+async function early(
+  home: string,
+  { address: subject, caSha256 }: Listener,
+  nowMs: number,
+): Promise<Finding | undefined> {
+  const ca = await ownAuthority(home, caSha256);
+  if (ca === undefined) return undefined;
+  const own = await readCertificate(home, "server.pem");
+  const fromMs = Math.max(
+    ...[ca, own ?? ca].map((pem) => Date.parse(new X509Certificate(pem).validFrom)),
+  );
+  if (fromMs <= nowMs) return undefined;
+  const isOwn = Date.parse(new X509Certificate(ca).validFrom) <= nowMs;
+  const seen = `its certificate${isOwn ? "" : " authority"} is good from ${clockTime(fromMs, nowMs)} on, ${span(fromMs - nowMs)} from now: this clock is behind, or was ahead when it was made`;
+  const fix = isOwn
+    ? renew
+    : `Set the clock right if it is behind. If it is right, run \`peerline share --off\`, remove ${join(home, "tls")}, and let each machine join anew`;
+  return { id: "sharing-certificate", severity: "problem", subject, seen, fix };
+}
+
+const renew =
+  "Set the clock right if it is wrong, then run `peerline share`: it makes the certificate anew, or says why it cannot";
+
 function certificate(
   { address: subject, certificateExpireTime: end }: Listener,
   nowMs: number,
@@ -83,9 +107,7 @@ function certificate(
   const seen = isOver
     ? `its certificate ended ${span(nowMs - endMs)} ago: other machines trust it no more`
     : `its certificate ends ${span(endMs - nowMs)} from now, and should have been made anew`;
-  const fix =
-    "Set the clock right if it is wrong, then run `peerline share`: it makes the certificate anew, or says why it cannot";
-  return { id, severity: isOver ? "problem" : "warning", subject, seen, fix };
+  return { id, severity: isOver ? "problem" : "warning", subject, seen, fix: renew };
 }
 
 /** From here it can be seen whether the address leads to this broker, not whether it does from elsewhere. */
@@ -112,9 +134,11 @@ function whyNot(broken: BrokenLink): string {
       return `nothing takes connections there (${broken.errno})`;
     case "certificate":
       return (
-        { "other-name": "the certificate is not for it", ended: "the certificate has ended" }[
-          broken.fault as string
-        ] ?? "something else answers there"
+        {
+          "other-name": "the certificate is not for it",
+          ended: "the certificate has ended",
+          early: "the certificate has not begun",
+        }[broken.fault as string] ?? "something else answers there"
       );
     case "credential":
     case "answer":
@@ -124,13 +148,17 @@ function whyNot(broken: BrokenLink): string {
 
 /** The authority that the broker made, as PEM; undefined where it is another one that vouches for it. */
 async function ownAuthority(home: string, sha256: string): Promise<string | undefined> {
-  const file = await readRegularFile(join(home, "tls", "ca.pem"), maxAuthorityBytes);
-  const pem = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/.exec(
-    file?.bytes?.toString() ?? "",
-  )?.[0];
+  const pem = await readCertificate(home, "ca.pem");
   if (pem === undefined) return undefined;
   const { raw } = new X509Certificate(pem);
   return createHash("sha256").update(raw).digest("hex") === sha256 ? pem : undefined;
+}
+
+async function readCertificate(home: string, name: string): Promise<string | undefined> {
+  const file = await readRegularFile(join(home, "tls", name), maxAuthorityBytes);
+  return /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/.exec(
+    file?.bytes?.toString() ?? "",
+  )?.[0];
 }
 
 function reach({ listen, address: told }: ShareSettings): Finding {
