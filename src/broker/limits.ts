@@ -165,6 +165,8 @@ export const maxMachines = 256;
 export const maxRevokedMachines = 64;
 /** After how long a machine that calls is stored as used again. */
 export const usedAgainMs = minuteMs;
+/** The same where it calls from another address: one that has several is no write for each call. */
+export const movedAgainMs = 10_000;
 /** How long the connections of a machine that was revoked stay open, so that its last answer leaves. */
 export const revokedLingerMs = 100;
 /** Tokens to enrol with that are kept, how often one may be used, and how long it is good. */

@@ -15,8 +15,9 @@ import { CodedError } from "../coded-error.js";
  * What keeps peers, messages and receipts. The rules of delivery are the core's; a store only
  * remembers, and says no more than it has made durable.
  *
- * - Each call is atomic for one record: one peer, or one message for one recipient. There is no
- *   transaction across records or calls. A crash between two leaves the first done.
+ * - Each call is atomic for one record: one peer, or one message for one recipient. `enrol` is atomic as
+ *   a whole. There is no other transaction across records or calls. A crash between two leaves the first
+ *   done.
  * - A promise that resolves means durable in the sense of `info.durability`. One that rejects with
  *   `UNAVAILABLE` may or may not have happened: every call may be repeated.
  * - Order exists within one queue only; there is no sequence over all queues.
@@ -78,8 +79,13 @@ export interface Store extends AsyncDisposable {
   /** The tokens with which machines may still enrol, by the store's clock, the first to end first. */
   listEnrolments(): Promise<StoredEnrolment[]>;
 
-  /** Takes one use of the token of this hash, by the store's clock, in one step. */
-  useEnrolment(tokenHash: string): Promise<EnrolmentUse>;
+  /**
+   * Takes one use of the token of this hash, by the store's clock, and keeps the machine with the token's
+   * scope, at revision 1: both or neither. A revoked machine of the same name is removed in the same step;
+   * NAME_TAKEN where one that is let in has it. Where a machine that is let in has the credential, that one
+   * is the result, and nothing is taken: so a repeat changes nothing. SECRET_TAKEN where a revoked one has it.
+   */
+  enrol(tokenHash: string, newcomer: StoredNewcomer): Promise<EnrolmentUse>;
 
   /** The open messages of a peer's queue, oldest first, at most `limit`. Reading moves nothing. */
   listOpen(query: { peerId: string; limit: number }): Promise<bigint[]>;
@@ -235,6 +241,9 @@ export interface StoredMachine {
   readonly revision: number;
 }
 
+/** A machine that is to be let in. */
+export type StoredNewcomer = Omit<StoredMachine, "scope" | "revokeTimeMs" | "revision">;
+
 /** A token with which machines may enrol. */
 export interface StoredEnrolment {
   /** SHA-256 of the token, lower-case hex. */
@@ -246,7 +255,7 @@ export interface StoredEnrolment {
 }
 
 export type EnrolmentUse =
-  | { readonly state: "taken"; readonly scope: MachineScope }
+  | { readonly state: "taken"; readonly machine: StoredMachine }
   /** There is no such token, its uses are taken, or its time is over. */
   | { readonly state: "unknown" | "used" | "expired" };
 

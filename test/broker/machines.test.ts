@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
@@ -7,12 +8,15 @@ import {
   maxCallsOfMachine,
   maxConnectionsOfMachine,
   maxGuessBurst,
+  maxMachines,
   maxMachineWatches,
   maxOperatorWatches,
   maxStreamsOfMachine,
   maxWatchesOfMachine,
+  movedAgainMs,
 } from "../../src/broker/limits.js";
 import { networkOf } from "../../src/broker/machines/guesses.js";
+import { StoreError, type Store } from "../../src/broker/store.js";
 import { createClient, type Channel } from "../../src/rpc/client.js";
 import { Code, hasCode, RpcError } from "../../src/rpc/error.js";
 import type { HandlerContext } from "../../src/rpc/server.js";
@@ -138,6 +142,109 @@ test("machines and their last use outlive the broker", async () => {
   await after.client({ credential }).getServerInfo({});
 });
 
+test("no more machines are let in than may be, however many enrol at once, and no token is used for the others", async () => {
+  const { broker, operator } = await startSharedBroker();
+  const { token } = await operator.createEnrolment({ uses: 1000 });
+  const clients = Array.from({ length: 4 }, () => broker.client());
+  const count = maxMachines + 40;
+  const outcomes = await Promise.all(
+    Array.from({ length: count }, (_, index) => {
+      const request = { token, credential: newSecret(), name: "bulk" };
+      const by = clients[index % clients.length];
+      return limitOf(by?.enrol(request) ?? Promise.reject(new Error("no client")));
+    }),
+  );
+  const letIn = outcomes.filter((limit) => limit === undefined);
+  expect(letIn).toHaveLength(maxMachines);
+  expect(outcomes.filter((limit) => limit === "machines")).toHaveLength(count - maxMachines);
+  const { machines, enrolments } = await operator.listMachines({});
+  expect(machines).toHaveLength(maxMachines);
+  expect(enrolments).toMatchObject([{ usesLeft: 1000 - maxMachines }]);
+});
+
+/** A store whose writes of a machine wait for `gate`, and are counted as they begin. */
+function holdingStore(clock: StoppedClock) {
+  const memory = openMemoryStore({ clock });
+  const held = { began: 0, gate: Promise.resolve() };
+  const putMachine: Store["putMachine"] = async (machine) => {
+    held.began++;
+    await held.gate;
+    await memory.putMachine(machine);
+  };
+  const store: Store = { ...memory, putMachine };
+  /** Closes the gate; the result opens it, or makes what waits there fail. */
+  const close = () => {
+    const gate = new AbortController();
+    held.gate = new Promise((resolve, reject) => {
+      gate.signal.addEventListener("abort", () => {
+        if (gate.signal.reason instanceof StoreError) reject(gate.signal.reason);
+        else resolve();
+      });
+    });
+    return (failure?: StoreError) => gate.abort(failure);
+  };
+  return { store, held, close };
+}
+
+test("a machine that calls from several addresses in turn is noted once in some seconds, and one note waits", async () => {
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const { store, held, close } = holdingStore(clock);
+  const { broker, operator, enrol } = await startSharedBroker({ store, clock });
+  const credential = await enrol("desktop");
+  const addresses = ["192.0.2.1", "192.0.2.2"].map((address) => callFrom(address, credential));
+  const callFromEach = async () => {
+    for (const context of addresses) broker.broker.admit(context)?.[Symbol.dispose]();
+    await setImmediate();
+  };
+  for (let call = 0; call < 50; call++) await callFromEach();
+  expect(held.began).toBe(0);
+  clock.advance(movedAgainMs);
+  const open = close();
+  for (let call = 0; call < 50; call++) {
+    await callFromEach();
+    // A note for each call is due from here on.
+    if (call >= 25) clock.advance(movedAgainMs);
+  }
+  expect(held.began).toBe(1);
+  open();
+  await eventually(async () => {
+    const { machines } = await operator.listMachines({});
+    expect(held.began).toBe(2);
+    expect(machines).toMatchObject([{ lastUseAddress: expect.stringMatching(/^192/) }]);
+    expect(await store.loadMachines()).toMatchObject([{ revision: 3 }]);
+  });
+});
+
+test("a machine is refused, and its sessions end, before the store knows that it was revoked", async () => {
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const { store, held, close } = holdingStore(clock);
+  const { broker, operator, client, enrol } = await startSharedBroker({ store, clock });
+  const credential = await enrol("desktop");
+  const { sessionToken: token } = await client({ credential }).register({ secret: newSecret() });
+  const stream = new TestStream(client({ credential, token }), {});
+  await stream.expect("started");
+  const open = close();
+  // A note of its use is under way.
+  clock.advance(movedAgainMs);
+  broker.broker.admit(callFrom("192.0.2.1", credential))?.[Symbol.dispose]();
+
+  const revoking = reasonOf(operator.revokeMachine({ name: "desktop" }));
+  await stream.expect("closing");
+  const refused = async () => reasonOf(client({ credential }).getServerInfo({}));
+  expect(await refused()).toBe("MACHINE_UNKNOWN");
+  open(new StoreError("FULL", "The disk is full."));
+  expect(await revoking).toBe("STORE_FULL");
+  expect(await refused()).toBe("MACHINE_UNKNOWN");
+  expect(await store.loadMachines()).toMatchObject([{ revokeTimeMs: 0 }]);
+
+  held.gate = Promise.resolve();
+  await operator.revokeMachine({ name: "desktop" });
+  expect(await store.loadMachines()).toMatchObject([
+    { name: "desktop", revokeTimeMs: clock.now() },
+  ]);
+  expect(await refused()).toBe("MACHINE_UNKNOWN");
+});
+
 /** Guesses over connections of their own, until one gets no answer; how many were answered. */
 async function guess({ client }: SharedBroker, most = 10_000): Promise<number> {
   for (let answered = 0; answered < most; answered++) {
@@ -238,15 +345,7 @@ describe("one machine", () => {
 
   test("has a bounded number of calls", async () => {
     const { broker, enrol } = await startSharedBroker();
-    const credential = await enrol("desktop");
-    const context: HandlerContext = {
-      method: "/peerline.v1.BrokerService/SendMessage",
-      isStream: false,
-      signal: new AbortController().signal,
-      connection: { closed: new AbortController().signal, address: "127.0.0.1", close() {} },
-      end() {},
-      header: () => credential,
-    };
+    const context = callFrom("127.0.0.1", await enrol("desktop"));
     const call = async () => broker.broker.admit(context);
     const first = await call();
     for (let open = 1; open < maxCallsOfMachine; open++) await call();
@@ -271,6 +370,17 @@ describe("one machine", () => {
     expect(await watchMessages(operator)).toBe("operator_watches");
   });
 });
+
+function callFrom(address: string, credential: string): HandlerContext {
+  return {
+    method: "/peerline.v1.BrokerService/SendMessage",
+    isStream: false,
+    signal: new AbortController().signal,
+    connection: { closed: new AbortController().signal, address, close() {} },
+    end() {},
+    header: () => credential,
+  };
+}
 
 function watchHealth(via: Channel) {
   return createClient(Health, via).watch({})[Symbol.asyncIterator]();

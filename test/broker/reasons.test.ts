@@ -312,7 +312,7 @@ const provocations: Record<string, Record<string, Provoke>> = {
     },
     STORE_FULL: async ({ operator, failures }) => {
       const { token } = await operator.createEnrolment({});
-      failures.putMachine = "FULL";
+      failures.enrol = "FULL";
       return operator.enrol({ token, credential: newSecret() });
     },
   },

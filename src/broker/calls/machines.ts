@@ -73,11 +73,10 @@ export async function createEnrolment(
 }
 
 export async function enrol(
-  core: Core,
+  { machines }: Core,
   request: EnrolRequest,
   { connection }: HandlerContext,
 ): Promise<EnrolResponse> {
-  const { machines, store } = core;
   const form = "32 bytes in base64url, 43 characters";
   requireField("token", request.token);
   requireField("credential", request.credential);
@@ -95,17 +94,13 @@ export async function enrol(
     );
   }
 
-  machines.requireRoom();
-  const use = await translateStoreErrors(() => store.useEnrolment(hashOf(request.token)));
-  if (use.state !== "taken") {
-    machines.noteGuess(connection);
-    throw new BrokerError(ErrorReason.ENROLMENT_INVALID, refusals[use.state]);
-  }
-  const { scope } = use;
   const { name: host } = request;
-  return enrolled(
-    await machines.letIn({ credentialHash, scope, host, address: connection.address }),
-  );
+  const { address } = connection;
+  const tokenHash = hashOf(request.token);
+  const outcome = await machines.letIn({ tokenHash, credentialHash, host, address });
+  if (typeof outcome !== "string") return enrolled(outcome);
+  machines.noteGuess(connection);
+  throw new BrokerError(ErrorReason.ENROLMENT_INVALID, refusals[outcome]);
 }
 
 const refusals = {
@@ -139,6 +134,7 @@ export async function revokeMachine(
   { machines, sessions }: Core,
   name: string,
   caller: Machine | undefined,
+  { connection }: HandlerContext,
 ): Promise<RevokeMachineResponse> {
   if (caller === undefined) requireField("name", name);
   const isOwn = caller !== undefined && (name === "" || name === caller.stored.name);
@@ -157,12 +153,13 @@ export async function revokeMachine(
     );
   }
   const { machineId } = machine.stored;
-  await machines.revoke(machine);
+  const revoked = machines.revoke(machine, connection);
   const endedSessions = sessions.closeOfMachine(
     machineId,
     Closing_Reason.UNREGISTERED,
     "the machine was revoked",
   );
+  await revoked;
   return create(RevokeMachineResponseSchema, {
     machine: describe(machine),
     endedSessions,

@@ -156,7 +156,7 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     revokeMachine: async ({ name }, context) => {
       const machine = core.machines.callerOf(context);
       if (machine === undefined) operatorOf(context);
-      return revokeMachine(core, name, machine);
+      return revokeMachine(core, name, machine, context);
     },
     updateListeners: async (_request, context) => {
       ownerOf(context);

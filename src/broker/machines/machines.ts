@@ -14,12 +14,13 @@ import {
   maxMachines,
   maxRevokedMachines,
   maxStreamsOfMachine,
+  movedAgainMs,
   revokedLingerMs,
   usedAgainMs,
 } from "../limits.js";
 import { automaticName, numberedName } from "../peers/names.js";
 import { sha256 } from "../peers/sessions.js";
-import type { Store, StoredMachine } from "../store.js";
+import type { EnrolmentUse, Store, StoredMachine } from "../store.js";
 import { Guesses, networkOf } from "./guesses.js";
 
 interface Parts {
@@ -33,6 +34,12 @@ interface Parts {
 /** A machine, let in or revoked. */
 export interface Machine {
   stored: StoredMachine;
+  /** What the store is known to have of it. */
+  kept: StoredMachine;
+  /** Resolves when it has been written as it is now; undefined where no write waits to begin. */
+  nextWrite: Promise<void> | undefined;
+  /** The write that began last. */
+  lastWrite: Promise<void>;
   /** The open connections over which it called, each with what to do when it closes. */
   readonly connections: Map<ClientConnection, () => void>;
   /** How many of its calls are open, and how many of them are streams. */
@@ -40,18 +47,22 @@ export interface Machine {
   streams: number;
 }
 
-/** What a machine asks to be let in with, once its token was found good. */
+/** What a machine asks to be let in with. */
 export interface Newcomer {
+  readonly tokenHash: string;
   readonly credentialHash: string;
-  readonly scope: MachineScope;
   /** Its host name. */
   readonly host: string;
   readonly address: string;
 }
 
+/** Why a token lets nobody in. */
+export type Refusal = Exclude<EnrolmentUse["state"], "taken">;
+
 /**
  * The machines that may call over TLS. Each proves who it is with each call, by a credential of which the
- * broker keeps the SHA-256. A record is durable before it counts: a machine that was revoked stays so.
+ * broker keeps the SHA-256. That a machine is let in is durable before it counts. That it is revoked counts at
+ * once, and is durable before it is answered.
  */
 export class Machines {
   readonly #store: Store;
@@ -63,8 +74,8 @@ export class Machines {
   readonly #byCredential = new Map<string, Machine>();
   #toldGuessingMs = -Infinity;
   readonly #callers = new WeakMap<HandlerContext, Machine>();
-  /** One change after the other. */
-  #changing: Promise<unknown> = Promise.resolve();
+  /** One machine is let in after the other, so that each has a name and a place of its own. */
+  #lettingIn: Promise<unknown> = Promise.resolve();
 
   static async load(parts: Parts): Promise<Machines> {
     const machines = new Machines(parts);
@@ -136,9 +147,44 @@ export class Machines {
     return this.#byCredential.get(credentialHash);
   }
 
-  /** Makes sure that one machine more may be let in. LIMIT_REACHED. */
-  requireRoom(): void {
-    const letIn = this.list().filter(({ stored }) => isLetIn(stored)).length;
+  /**
+   * Lets a machine in, if its token allows it. A revoked one whose name it gets is forgotten. LIMIT_REACHED
+   * where as many are let in as may be.
+   */
+  letIn(newcomer: Newcomer): Promise<Machine | Refusal> {
+    const entering = this.#lettingIn.then(() => this.#letIn(newcomer));
+    this.#lettingIn = entering.catch(() => {});
+    return entering;
+  }
+
+  async #letIn({ tokenHash, credentialHash, host, address }: Newcomer): Promise<Machine | Refusal> {
+    const known = this.#find(credentialHash);
+    if (known !== undefined) return known;
+    this.#requireRoom();
+    const nowMs = this.#clock.now();
+    const name = this.#freeName(host);
+    const use = await translateStoreErrors(() =>
+      this.#store.enrol(tokenHash, {
+        machineId: uuidv7(),
+        name,
+        credentialHash,
+        createTimeMs: nowMs,
+        lastUseMs: nowMs,
+        lastUseAddress: address,
+      }),
+    );
+    if (use.state !== "taken") return use.state;
+    const { machine } = use;
+    const namesake = this.named(machine.name);
+    if (namesake !== undefined) this.#drop(namesake);
+    const scope = MachineScope[machine.scope];
+    this.#log.info({ machine: machine.name, scope, address }, "machine let in");
+    return this.#add(machine);
+  }
+
+  /** Makes sure that one machine more may be let in. */
+  #requireRoom(): void {
+    const letIn = this.list().filter(({ kept }) => isLetIn(kept)).length;
     if (letIn < maxMachines) return;
     throw new BrokerError(
       ErrorReason.LIMIT_REACHED,
@@ -147,53 +193,36 @@ export class Machines {
     );
   }
 
-  /** Lets a machine in. A revoked one whose name it gets is forgotten. */
-  letIn({ credentialHash, scope, host, address }: Newcomer): Promise<Machine> {
-    return this.#change(async () => {
-      const known = this.#find(credentialHash);
-      if (known !== undefined) return known;
-      const nowMs = this.#clock.now();
-      const name = this.#freeName(host);
-      const namesake = this.named(name);
-      if (namesake !== undefined) await this.#forget(namesake);
-      const machine = this.#add(
-        await this.#put({
-          machineId: uuidv7(),
-          name,
-          scope,
-          credentialHash,
-          createTimeMs: nowMs,
-          lastUseMs: nowMs,
-          lastUseAddress: address,
-          revokeTimeMs: 0,
-          revision: 1,
-        }),
-      );
-      this.#log.info({ machine: name, scope: MachineScope[scope], address }, "machine let in");
-      return machine;
-    });
+  /**
+   * Lets a machine in no more. From the call on it is refused, and what it has open ends, before anything
+   * waits. Where the store then fails, it stays refused until the broker ends, and a repeat tries again to
+   * store it.
+   *
+   * @param asking the connection over which this was asked for: it ends after the answer.
+   */
+  async revoke(machine: Machine, asking?: ClientConnection): Promise<void> {
+    if (isLetIn(machine.stored)) {
+      machine.stored = { ...machine.stored, revokeTimeMs: this.#clock.now() };
+      this.#log.info({ machine: machine.stored.name }, "machine revoked");
+    }
+    const isAsking = asking !== undefined && machine.connections.has(asking);
+    for (const [connection, lose] of machine.connections) {
+      connection.closed.removeEventListener("abort", lose);
+      if (connection !== asking) this.#closeSoon(connection);
+    }
+    machine.connections.clear();
+    try {
+      if (isLetIn(machine.kept)) await this.#write(machine);
+      const revoked = this.list().filter(({ kept }) => !isLetIn(kept));
+      for (const oldest of revoked.slice(maxRevokedMachines)) await this.#forget(oldest);
+    } finally {
+      if (isAsking) this.#closeSoon(asking);
+    }
   }
 
-  /** Lets a machine in no more. What it has open ends now. */
-  revoke(machine: Machine): Promise<void> {
-    return this.#change(async () => {
-      if (isLetIn(machine.stored)) {
-        machine.stored = await this.#put({
-          ...machine.stored,
-          revokeTimeMs: this.#clock.now(),
-          revision: machine.stored.revision + 1,
-        });
-        this.#log.info({ machine: machine.stored.name }, "machine revoked");
-      }
-      for (const [connection, lose] of machine.connections) {
-        connection.closed.removeEventListener("abort", lose);
-        // The answer to this call may have to leave over the same connection.
-        this.#clock.after(revokedLingerMs, () => connection.close());
-      }
-      machine.connections.clear();
-      const revoked = this.list().filter(({ stored }) => !isLetIn(stored));
-      for (const oldest of revoked.slice(maxRevokedMachines)) await this.#forget(oldest);
-    });
+  /** So that the answers to its calls can still leave. */
+  #closeSoon(connection: ClientConnection): void {
+    this.#clock.after(revokedLingerMs, () => connection.close());
   }
 
   /** Once a minute at most: whoever guesses fills no log. */
@@ -240,17 +269,12 @@ export class Machines {
       connection.closed.addEventListener("abort", lose, { once: true });
     }
     const nowMs = this.#clock.now();
-    const isNews =
-      Math.abs(nowMs - stored.lastUseMs) >= usedAgainMs ||
-      stored.lastUseAddress !== connection.address;
-    if (!isNews) return;
-    const use = { lastUseMs: nowMs, lastUseAddress: connection.address };
+    const { address } = connection;
+    const againMs = stored.lastUseAddress === address ? usedAgainMs : movedAgainMs;
+    if (Math.abs(nowMs - stored.lastUseMs) < againMs) return;
     // At once, so that the calls that come until it is stored store it no second time.
-    machine.stored = { ...stored, ...use };
-    void this.#change(async () => {
-      const { stored: present } = machine;
-      machine.stored = await this.#put({ ...present, revision: present.revision + 1 });
-    }).catch((error: unknown) => {
+    machine.stored = { ...stored, lastUseMs: nowMs, lastUseAddress: address };
+    this.#write(machine).catch((error: unknown) => {
       this.#log.warn({ err: error, machine: stored.name }, "could not note a machine's last use");
     });
   }
@@ -265,32 +289,54 @@ export class Machines {
       const name = numberedName(baseName, number);
       const owner = this.named(name);
       if (local.has(name)) continue;
-      if (owner === undefined || !isLetIn(owner.stored)) return name;
+      // In the store as well.
+      if (owner === undefined || !isLetIn(owner.kept)) return name;
     }
   }
 
   #add(stored: StoredMachine): Machine {
-    const machine: Machine = { stored, connections: new Map(), calls: 0, streams: 0 };
+    const machine: Machine = {
+      stored,
+      kept: stored,
+      nextWrite: undefined,
+      lastWrite: Promise.resolve(),
+      connections: new Map(),
+      calls: 0,
+      streams: 0,
+    };
     this.#byId.set(stored.machineId, machine);
     this.#byCredential.set(stored.credentialHash, machine);
     return machine;
   }
 
-  async #put(stored: StoredMachine): Promise<StoredMachine> {
-    await translateStoreErrors(() => this.#store.putMachine(stored));
-    return stored;
+  /**
+   * Stores what a machine is. At most one write of a machine is under way, and one waits for its end: that one
+   * writes whatever has changed by then.
+   */
+  #write(machine: Machine): Promise<void> {
+    machine.nextWrite ??= machine.lastWrite.then(() => {
+      machine.nextWrite = undefined;
+      const put = this.#put(machine);
+      machine.lastWrite = put.catch(() => {});
+      return put;
+    });
+    return machine.nextWrite;
   }
 
-  async #forget({ stored: { machineId, credentialHash } }: Machine): Promise<void> {
-    await translateStoreErrors(() => this.#store.removeMachine(machineId));
+  async #put(machine: Machine): Promise<void> {
+    const next = { ...machine.stored, revision: machine.kept.revision + 1 };
+    await translateStoreErrors(() => this.#store.putMachine(next));
+    machine.kept = next;
+  }
+
+  async #forget(machine: Machine): Promise<void> {
+    await translateStoreErrors(() => this.#store.removeMachine(machine.stored.machineId));
+    this.#drop(machine);
+  }
+
+  #drop({ stored: { machineId, credentialHash } }: Machine): void {
     this.#byId.delete(machineId);
     this.#byCredential.delete(credentialHash);
-  }
-
-  #change<T>(work: () => Promise<T>): Promise<T> {
-    const changed = this.#changing.then(work);
-    this.#changing = changed.catch(() => {});
-    return changed;
   }
 }
 

@@ -13,12 +13,7 @@ import { machineTable } from "./tables.js";
 
 type MachineOperations = Pick<
   Operations,
-  | "loadMachines"
-  | "putMachine"
-  | "removeMachine"
-  | "createEnrolment"
-  | "listEnrolments"
-  | "useEnrolment"
+  "loadMachines" | "putMachine" | "removeMachine" | "createEnrolment" | "listEnrolments" | "enrol"
 >;
 
 /** @param tell hears of each machine that is found damaged. */
@@ -31,6 +26,13 @@ export function machineOperations(
   const rival = statements.prepare<{ hasName: number }>(
     `SELECT name = :name AS hasName FROM machine
     WHERE machine_id <> :machineId AND (name = :name OR credential_hash = :credentialHash)`,
+  );
+  const ofCredential = statements.prepare<ReadMachine>(
+    `${machineSelect} WHERE c.credential_hash = :credentialHash AND c.revoke_time_ms = 0`,
+  );
+  const deleteRevoked = statements.prepare(
+    `DELETE FROM machine
+    WHERE name = :name AND revoke_time_ms <> 0 AND credential_hash <> :credentialHash`,
   );
   const insert = statements.insertInto(machineTable);
   const deleteMachine = machineDeletion(statements);
@@ -59,23 +61,7 @@ export function machineOperations(
   return {
     loadMachines: () => listMachines.all().flatMap((found) => load(found) ?? []),
 
-    putMachine(machine) {
-      const { machineId, name, credentialHash, revision } = machine;
-      const present = getMachine.one({ machineId });
-      if (present !== undefined && isSame(toMachineRow(present), machine)) return;
-      const before = present?.revision ?? 0;
-      if (before !== revision - 1) {
-        throw new StoreError("CONFLICT", `The machine is at revision ${before}.`);
-      }
-      const other = rival.one({ machineId, name, credentialHash });
-      if (other !== undefined) {
-        throw other.hasName === 1
-          ? new StoreError("NAME_TAKEN", `Another machine has the name ${name}.`)
-          : new StoreError("SECRET_TAKEN", "Another machine has this credential.");
-      }
-      deleteMachine.run({ machineId });
-      insert(machine);
-    },
+    putMachine,
 
     removeMachine: (machineId) => deleteMachine.run({ machineId }),
 
@@ -88,15 +74,40 @@ export function machineOperations(
 
     listEnrolments: (nowMs) => openEnrolments.all({ nowMs }),
 
-    useEnrolment(tokenHash, nowMs): EnrolmentUse {
+    enrol(tokenHash, newcomer, nowMs): EnrolmentUse {
+      const { name, credentialHash } = newcomer;
+      const known = ofCredential.one({ credentialHash });
+      if (known !== undefined && isIntact(machineTable, known))
+        return { state: "taken", machine: toMachineRow(known) };
       const found = enrolmentOf.one({ tokenHash });
       if (found === undefined) return { state: "unknown" };
       if (found.usesLeft < 1) return { state: "used" };
       if (found.expireTimeMs <= nowMs) return { state: "expired" };
+      const machine = { ...newcomer, scope: found.scope, revokeTimeMs: 0, revision: 1 };
+      deleteRevoked.run({ name, credentialHash });
+      putMachine(machine);
       takeUse.run({ tokenHash });
-      return { state: "taken", scope: found.scope };
+      return { state: "taken", machine };
     },
   };
+
+  function putMachine(machine: MachineRow): void {
+    const { machineId, name, credentialHash, revision } = machine;
+    const present = getMachine.one({ machineId });
+    if (present !== undefined && isSame(toMachineRow(present), machine)) return;
+    const before = present?.revision ?? 0;
+    if (before !== revision - 1) {
+      throw new StoreError("CONFLICT", `The machine is at revision ${before}.`);
+    }
+    const other = rival.one({ machineId, name, credentialHash });
+    if (other !== undefined) {
+      throw other.hasName === 1
+        ? new StoreError("NAME_TAKEN", `Another machine has the name ${name}.`)
+        : new StoreError("SECRET_TAKEN", "Another machine has this credential.");
+    }
+    deleteMachine.run({ machineId });
+    insert(machine);
+  }
 
   /** A machine as it was written. A damaged one is let in no more: it enrols again. */
   function load(found: ReadMachine): MachineRow | undefined {

@@ -4,6 +4,7 @@ import type {
   ReceiptChange,
   StoredEnrolment,
   StoredMachine,
+  StoredNewcomer,
   StoredPeer,
   EnrolmentUse,
   Bound,
@@ -47,7 +48,7 @@ export interface Operations {
   removeMachine(machineId: string): void;
   createEnrolment(enrolment: StoredEnrolment, maximum: number, nowMs: number): boolean;
   listEnrolments(nowMs: number): StoredEnrolment[];
-  useEnrolment(tokenHash: string, nowMs: number): EnrolmentUse;
+  enrol(tokenHash: string, newcomer: StoredNewcomer, nowMs: number): EnrolmentUse;
 
   listOpen(peerId: string, limit: number): number[];
 

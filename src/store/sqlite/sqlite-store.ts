@@ -120,7 +120,7 @@ function storeOn(parts: {
     createEnrolment: (enrolment, maximum) =>
       calls.call("createEnrolment", enrolment, maximum, clock.now()),
     listEnrolments: () => calls.call("listEnrolments", clock.now()),
-    useEnrolment: (tokenHash) => calls.call("useEnrolment", tokenHash, clock.now()),
+    enrol: (tokenHash, newcomer) => calls.call("enrol", tokenHash, newcomer, clock.now()),
 
     listOpen: async ({ peerId, limit }) =>
       (await calls.call("listOpen", peerId, limit)).map(BigInt),

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { MachineScope } from "../../../gen/peerline/v1/machine_pb.js";
-import type { StoredMachine } from "../../../src/broker/store.js";
+import type {
+  EnrolmentUse,
+  Store,
+  StoredMachine,
+  StoredNewcomer,
+} from "../../../src/broker/store.js";
 import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 
 export function defineMachineContract(technology: StoreTechnology): void {
@@ -46,13 +51,51 @@ export function defineMachineContract(technology: StoreTechnology): void {
       const expireTimeMs = clock.now() + 1000;
       const token = { tokenHash: "ab", scope, usesLeft: 2, expireTimeMs };
       expect(await store.createEnrolment(token, 8)).toBe(true);
-      const uses = await Promise.all(Array.from({ length: 5 }, () => store.useEnrolment("ab")));
-      expect(uses.filter(({ state }) => state === "taken")).toEqual([
-        { state: "taken", scope },
-        { state: "taken", scope },
+      const names = ["one", "two", "three", "four", "five"];
+      const uses = await Promise.all(names.map((name) => enrol(store, "ab", name)));
+      const letIn = names.slice(0, 2).map((name) => ({ ...machine(name), scope }));
+      expect(uses).toEqual([
+        ...letIn.map((one) => ({ state: "taken", machine: one })),
+        ...names.slice(2).map(() => ({ state: "used" })),
       ]);
-      expect(uses.filter(({ state }) => state === "used")).toHaveLength(3);
-      expect(await store.useEnrolment("cd")).toEqual({ state: "unknown" });
+      expect(await enrol(store, "cd")).toEqual({ state: "unknown" });
+      expect(new Set(await store.loadMachines())).toEqual(new Set(letIn));
+    });
+
+    test("take a use of the token exactly when they are let in, and a repeat takes none", async () => {
+      const { store, clock } = await openStore(technology);
+      const expireTimeMs = clock.now() + 1000;
+      const token = { tokenHash: "ab", scope: MachineScope.OPERATE, usesLeft: 2, expireTimeMs };
+      await store.createEnrolment(token, 8);
+      await store.putMachine(machine("taken"));
+      const refused = store.enrol("ab", { ...newcomer("desktop"), name: "taken" });
+      await expect(refused).rejects.toMatchObject({ code: "NAME_TAKEN" });
+      expect(await store.listEnrolments()).toEqual([token]);
+
+      const first = await enrol(store, "ab", "desktop");
+      expect(first).toEqual({ state: "taken", machine: machine("desktop") });
+      const { credentialHash } = machine("desktop");
+      expect(await store.enrol("ab", { ...newcomer("again"), credentialHash })).toEqual(first);
+      expect(await store.listEnrolments()).toEqual([{ ...token, usesLeft: 1 }]);
+      expect(await store.loadMachines()).toHaveLength(2);
+    });
+
+    test("get the name of a revoked one, which is forgotten then, and never its credential", async () => {
+      const { store, clock } = await openStore(technology);
+      const expireTimeMs = clock.now() + 1000;
+      const token = { tokenHash: "ab", scope: MachineScope.OPERATE, usesLeft: 2, expireTimeMs };
+      await store.createEnrolment(token, 8);
+      const revoked = { ...machine("desktop"), revokeTimeMs: 17 };
+      await store.putMachine(revoked);
+      expect(await enrol(store, "cd", "desktop")).toEqual({ state: "unknown" });
+      const { credentialHash } = revoked;
+      const refused = store.enrol("ab", { ...newcomer("laptop"), credentialHash });
+      await expect(refused).rejects.toMatchObject({ code: "SECRET_TAKEN" });
+      expect(await store.loadMachines()).toEqual([revoked]);
+      const next = { ...newcomer("laptop"), name: "desktop" };
+      expect(await store.enrol("ab", next)).toMatchObject({ state: "taken" });
+      expect(await store.loadMachines()).toEqual([{ ...machine("laptop"), name: "desktop" }]);
+      expect(await store.listEnrolments()).toEqual([{ ...token, usesLeft: 1 }]);
     });
 
     test("do not enrol when the token's time is over", async () => {
@@ -60,7 +103,8 @@ export function defineMachineContract(technology: StoreTechnology): void {
       const expireTimeMs = clock.now() - 1;
       const token = { tokenHash: "ab", scope: MachineScope.AGENT, usesLeft: 1, expireTimeMs };
       await store.createEnrolment(token, 8);
-      expect(await store.useEnrolment("ab")).toEqual({ state: "expired" });
+      expect(await enrol(store, "ab")).toEqual({ state: "expired" });
+      expect(await store.loadMachines()).toEqual([]);
     });
 
     test("have a bounded number of tokens, without those whose time was over long ago", async () => {
@@ -76,8 +120,8 @@ export function defineMachineContract(technology: StoreTechnology): void {
       expect(await store.createEnrolment(token("old", clock.now() - dayMs - 1), 1)).toBe(true);
       expect(await store.createEnrolment(token("new", clock.now() + 1000), 1)).toBe(true);
       expect(await store.createEnrolment(token("more", clock.now() + 1000), 1)).toBe(false);
-      expect(await store.useEnrolment("old")).toEqual({ state: "unknown" });
-      expect(await store.useEnrolment("more")).toEqual({ state: "unknown" });
+      expect(await enrol(store, "old")).toEqual({ state: "unknown" });
+      expect(await enrol(store, "more")).toEqual({ state: "unknown" });
     });
 
     test("are told who may still enrol, the first to end first, without what was used or has ended", async () => {
@@ -92,8 +136,8 @@ export function defineMachineContract(technology: StoreTechnology): void {
       for (const one of [late, soon, token("ef", -1), token("01", 500)]) {
         await store.createEnrolment(one, 8);
       }
-      await store.useEnrolment("ab");
-      await store.useEnrolment("01");
+      await enrol(store, "ab", "one");
+      await enrol(store, "01", "two");
       expect(await store.listEnrolments()).toEqual([soon, { ...late, usesLeft: 2 }]);
     });
 
@@ -105,9 +149,23 @@ export function defineMachineContract(technology: StoreTechnology): void {
       await store.createEnrolment(token, 8);
       const reopened = await reopen();
       expect(await reopened.loadMachines()).toEqual([machine("desktop")]);
-      expect(await reopened.useEnrolment("ab")).toMatchObject({ state: "taken" });
+      expect(await enrol(reopened, "ab", "laptop")).toMatchObject({ state: "taken" });
     });
   });
+}
+
+function enrol(store: Store, tokenHash: string, name = "newcomer"): Promise<EnrolmentUse> {
+  return store.enrol(tokenHash, newcomer(name));
+}
+
+function newcomer(name: string): StoredNewcomer {
+  const {
+    scope: _scope,
+    revokeTimeMs: _revokeTimeMs,
+    revision: _revision,
+    ...rest
+  } = machine(name);
+  return rest;
 }
 
 function machine(name: string): StoredMachine {

@@ -3,6 +3,7 @@ import {
   type StoredEnrolment,
   StoreError,
   type StoredMachine,
+  type StoredNewcomer,
 } from "../../../src/broker/store.js";
 import { enrolmentMemoryMs } from "../../../src/store/limits.js";
 
@@ -53,12 +54,21 @@ export class MachineTable {
       .toSorted((a, b) => a.expireTimeMs - b.expireTimeMs || (a.tokenHash < b.tokenHash ? -1 : 1));
   }
 
-  useEnrolment(tokenHash: string, nowMs: number): EnrolmentUse {
+  enrol(tokenHash: string, newcomer: StoredNewcomer, nowMs: number): EnrolmentUse {
+    const { name, credentialHash } = newcomer;
+    const machines = this.list();
+    const known = machines.find((one) => one.credentialHash === credentialHash);
+    if (known?.revokeTimeMs === 0) return { state: "taken", machine: known };
     const found = this.#enrolments.get(tokenHash);
     if (found === undefined) return { state: "unknown" };
     if (found.usesLeft < 1) return { state: "used" };
     if (found.expireTimeMs <= nowMs) return { state: "expired" };
+    const machine = { ...newcomer, scope: found.scope, revokeTimeMs: 0, revision: 1 };
+    const namesake = machines.find((one) => one.name === name);
+    const makesRoom = namesake !== undefined && namesake.revokeTimeMs !== 0 && namesake !== known;
+    if (makesRoom) this.remove(namesake.machineId);
+    this.put(machine);
     this.#enrolments.set(tokenHash, { ...found, usesLeft: found.usesLeft - 1 });
-    return { state: "taken", scope: found.scope };
+    return { state: "taken", machine };
   }
 }
