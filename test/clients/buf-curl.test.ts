@@ -1,5 +1,8 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { readProjectFile } from "../support/project-files.js";
 import { run, Running, startBrokerHome, type BrokerHome } from "../support/program.js";
 import { newSecret } from "../support/test-broker.js";
 
@@ -103,6 +106,37 @@ test("is told what is wrong", async () => {
       },
     ],
   });
+});
+
+test("the commands of the contract's page work, and have no secret among their arguments", async () => {
+  const root = join(import.meta.dirname, "../..");
+  const [, block = ""] =
+    /^## On the command line\n.*?^```sh\n(.*?)^```/ms.exec(readProjectFile("proto/README.md")) ??
+    [];
+  const lines = block.split("\n").filter((line) => !/Subscribe|AckMessages/.test(line));
+  expect(lines.join("\n")).toContain("-H @$kept/headers");
+  const folder = mkdtempSync(join(tmpdir(), "pl-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  symlinkSync(home.path, join(folder, ".peerline"));
+  // Each program that is started says its arguments; what the shell does itself is not among them.
+  const trace = `npx() { printf '%s\\n' "$*" >> "${folder}/arguments"; shift; "${buf}" "$@"; }\n`;
+  const env = { ...process.env, HOME: folder };
+  const script = `set -eu\ncd "${root}"\n${trace}${lines.join("\n").replaceAll("~", folder)}`;
+  const { code, stdout, stderr } = await run("/bin/bash", ["-c", script], env);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("BrokerService/Subscribe");
+  expect(stdout).toMatch(/"messageId": "[0-9a-f-]{36}"/);
+  const kept = join(folder, ".peerline-curl");
+  expect(statSync(kept).mode & 0o777).toBe(0o700);
+  const { secret = "" } = JSON.parse(readFileSync(join(kept, "register.json"), "utf8")) as {
+    secret?: string;
+  };
+  const [, token = ""] = /Bearer (\S+)/.exec(readFileSync(join(kept, "headers"), "utf8")) ?? [];
+  expect([secret.length, token.length]).toEqual([64, expect.any(Number)]);
+  expect(token.length).toBeGreaterThan(20);
+  const given = readFileSync(join(folder, "arguments"), "utf8");
+  expect(given).toContain("SendMessage");
+  expect([given.includes(secret), given.includes(token)]).toEqual([false, false]);
 });
 
 function isJson(text: string): boolean {

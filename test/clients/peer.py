@@ -1,7 +1,8 @@
 """A peer written from the contract alone: protoc made the modules, nothing here is Peerline's.
 
-Usage: peer.py ENDPOINT CREDENTIALS COMMAND [ARG ...]
+Usage: peer.py ENDPOINT CREDENTIAL COMMAND [ARG ...]
 ENDPOINT is unix:PATH, or the path of the joined.json of a home that has joined a broker over TLS.
+CREDENTIAL is a secret of your own for `register` and `live`, else the session token; or @FILE, a file that holds it.
 
   register NAME      prints the name and the session token
   send TO TEXT       sends with the token; prints the message's id and state
@@ -17,6 +18,9 @@ import sys
 import threading
 import uuid
 
+if len(sys.argv) < 4:
+    sys.exit(__doc__)
+
 import grpc
 
 from google.rpc import error_details_pb2 as error_details
@@ -29,6 +33,11 @@ from peerline.v1 import peer_pb2 as peer
 
 def main() -> None:
     endpoint, credential, command, *arguments = sys.argv[1:]
+    if command not in COMMANDS:
+        sys.exit(__doc__)
+    if credential.startswith("@"):
+        with open(credential[1:], encoding="utf-8") as file:
+            credential = file.read().strip()
     with open_channel(endpoint) as channel:
         stub = broker_grpc.BrokerServiceStub(channel)
         metadata = [("authorization", f"Bearer {credential}")]

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -77,6 +77,19 @@ describe.skipIf(missing !== undefined)("a Python client made by protoc from the 
     expect(text).toBe("héllo");
     expect((await peer(bob, "ack", deliveryId)).output).toBe("RECEIPT_STATE_CONFIRMED");
     expect((await peer(bob, "ack", deliveryId)).output).toBe("RECEIPT_STATE_CONFIRMED");
+  });
+
+  test("reads its secret from a file, and says how it is called", async () => {
+    const file = join(modules, "secret");
+    writeFileSync(file, `${newSecret()}\n`, { mode: 0o600 });
+    expect((await peer(`@${file}`, "register", "filed")).output).toMatch(/^filed(-\d+)? [\w-]+$/);
+    for (const args of [[], ["unix:x", "y", "dance"]]) {
+      const env = args.length === 0 ? { PATH: environment.PATH } : environment;
+      const { code, stderr } = await run(python, [script, ...args], env);
+      expect(code).toBe(1);
+      expect(stderr).toContain("Usage: peer.py ENDPOINT CREDENTIAL COMMAND");
+      expect(stderr).not.toContain("Traceback");
+    }
   });
 
   test("does the same over TLS, from a home that has joined", async () => {
