@@ -77,6 +77,7 @@ describe("doctor on a machine that has joined", () => {
     await laptop.command("stop");
     const { seen, fix = "" } = await broken("chain-port");
     expect(seen).toContain("nothing listens at port");
+    expect(fix).toContain("if it is gone for good, `peerline leave` here");
     await carryOutThere(fix);
     await expectWhole();
   });

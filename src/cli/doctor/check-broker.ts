@@ -12,10 +12,10 @@ import { afterStop, otherVersion } from "../../endpoint/version.js";
 import { count, span } from "../print/words.js";
 import { advise, asidePath, commandLine } from "./advice.js";
 import type { PlaceView, RunningBroker } from "./broker-view.js";
-import { checkChain } from "./check-chain.js";
+import { checkChain, gone } from "./check-chain.js";
 import { endHolder, type LockHolder } from "./check-lock.js";
 import type { Evidence } from "./evidence.js";
-import type { Finding } from "./finding.js";
+import { withoutSubject, type Finding } from "./finding.js";
 import { clockToleranceMs } from "../limits.js";
 import { socketOf } from "./running-programs.js";
 
@@ -32,7 +32,8 @@ function place({ endpoint: subject, version, why }: PlaceView, { brokers }: Evid
   const isAny = brokers.some((other) => other.version !== undefined);
   const fix =
     "Agents use the next one that answers: start it again, or take it out of PEERLINE_BROKER";
-  return { id, severity: isAny ? "warning" : "problem", subject, seen: why ?? "", fix };
+  const seen = withoutSubject(why ?? "", subject);
+  return { id, severity: isAny ? "warning" : "problem", subject, seen, fix };
 }
 
 function broker(evidence: Evidence): Finding[] {
@@ -83,8 +84,9 @@ function judge(evidence: Evidence): Finding[] {
     case "away": {
       // The link that does not hold is told by itself.
       if (evidence.chain?.broken !== undefined) return [];
-      const fix = "Fix that, or run `peerline leave` to use this home's own broker";
-      return [{ id: "broker-away", severity: "problem", subject, seen: broker.why, fix }];
+      const seen = withoutSubject(broker.why, subject);
+      const fix = `Wake that machine, start an agent or run \`peerline share\` on it, and look at \`peerline share --status\` there; ${gone}`;
+      return [{ id: "broker-away", severity: "problem", subject, seen, fix }];
     }
     case "unseen": {
       const advice = config.ownsBroker

@@ -5,13 +5,13 @@ import type {
   CertificateSpan,
   Chain,
 } from "../../endpoint/follow-chain.js";
-import { formatAddress, type Address } from "../../endpoint/endpoint.js";
+import { formatAddress, formatEndpoint, type Address } from "../../endpoint/endpoint.js";
 import type { JoinedBroker } from "../../endpoint/joined-broker.js";
 import { clockToleranceMs, slowRoundTripMs } from "../limits.js";
 import { clockTime, span } from "../print/words.js";
 import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
-import type { Finding } from "./finding.js";
+import { withoutSubject, type Finding } from "./finding.js";
 
 /** The way to the broker that this home has joined: each link that holds, and the first that does not. */
 export function checkChain(evidence: Evidence): Finding[] {
@@ -111,29 +111,33 @@ function broken({ self, nowMs, chain }: Evidence, joined: JoinedBroker, link: Br
       return { id: "chain-credential", severity, subject, seen, ...advice };
     }
     case "answer": {
+      const seen = withoutSubject(link.why, formatEndpoint(endpoint));
       const fix =
         "Look at the broker's log, broker.log in its home; `peerline doctor` there says more";
-      return { id: "broker-away", severity, subject, seen: link.why, fix };
+      return { id: "broker-away", severity, subject, seen, fix };
     }
   }
 }
+
+/** Ends the advice for a broker that may never come back. */
+export const gone = "if it is gone for good, `peerline leave` here";
 
 function portTrouble({ port }: Address, errno: string): { seen: string; fix: string } {
   switch (errno) {
     case "ECONNREFUSED":
       return {
         seen: `nothing listens at port ${port} there`,
-        fix: "Run `peerline share` on that machine: it starts the broker and has it listen; `peerline share --status` says where",
+        fix: `Run \`peerline share\` on that machine: it starts the broker and has it listen; \`peerline share --status\` says where; ${gone}`,
       };
     case "ETIMEDOUT":
       return {
         seen: "nobody answers in time: that machine is off or elsewhere, or a firewall drops what comes",
-        fix: `See that it is on, and that its firewall lets port ${port} in, for example \`sudo ufw allow ${port}/tcp\` there`,
+        fix: `Wake that machine, and see that its firewall lets port ${port} in, for example \`sudo ufw allow ${port}/tcp\` there; ${gone}`,
       };
     default:
       return {
         seen: `there is no way to it now (${errno})`,
-        fix: "See that both machines are in one network, or in one VPN",
+        fix: `Wake that machine, and see that both are in one network, or in one VPN; ${gone}`,
       };
   }
 }

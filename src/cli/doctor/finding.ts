@@ -124,6 +124,11 @@ export interface Finding {
   readonly commands?: readonly string[];
 }
 
+/** What an error says of the broker at an endpoint, beside that endpoint. */
+export function withoutSubject(sentence: string, endpoint: string): string {
+  return sentence.replaceAll(`The broker at ${endpoint} `, "it ");
+}
+
 /** Whether it is worth a person's time. */
 export function isTrouble({ severity }: Finding): boolean {
   return severity === "warning" || severity === "problem";
