@@ -45,7 +45,9 @@ export async function connectAsOperator(options: {
     if (token === undefined) {
       throw new CliError(
         "NO_OPERATOR_TOKEN",
-        `The operator's token is not in ${home}: set PEERLINE_HOME to the home of the broker at ${endpoint}.`,
+        config.ownsBroker
+          ? `The operator's token is not in ${home}: set PEERLINE_HOME to the home of the broker at ${endpoint}.`
+          : `The operator's token of the broker at ${endpoint} is not in ${home}: run this on that broker's machine; if it is this one, set PEERLINE_HOME to its home.`,
       );
     }
     const headers = () => ({ authorization: `Bearer ${token}` });

@@ -128,7 +128,7 @@ function nameIn(synopsis: string): string {
 const rootHelp = `
 Environment:
   PEERLINE_HOME    the directory that holds everything; ~/.peerline by default
-  PEERLINE_BROKER  the endpoint of a broker that runs elsewhere: unix:/path/of/socket or tls:HOST:PORT
+  PEERLINE_BROKER  a broker elsewhere: unix:/path/of/socket or tls:HOST:PORT
   PEERLINE_NAME    the name an agent asks for
 
 Examples:

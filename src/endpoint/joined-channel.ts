@@ -119,7 +119,7 @@ const causes: readonly (readonly [RegExp, string])[] = [
   [/certificate has expired|CERT_HAS_EXPIRED/, "its certificate has expired, or a clock is wrong"],
   [/not yet valid|CERT_NOT_YET_VALID/, "its certificate is not valid yet: a clock is wrong"],
   [
-    /self.signed certificate|unable to verify|unable to get (?:local )?issuer|signature failure/i,
+    /self.signed.cert|unable.to.verify|unable.to.get.(?:local.)?issuer|signature.failure/i,
     "its certificate is not of the broker that was joined",
   ],
   [/does not match certificate|ERR_TLS_CERT_ALTNAME/, "its certificate is for other addresses"],

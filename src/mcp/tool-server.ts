@@ -93,7 +93,7 @@ function dropLargest({ jsonSchema }: { jsonSchema: { maximum?: number } }): void
  * What the host tells its model about this server, always. Hosts cut it at 2 KB; Codex shows the first
  * 247 characters alone until the model looks for tools, which is why they name them.
  */
-export const usualInstructions = `Messages between coding agents on this machine, whatever program runs them (Claude Code, Codex, Gemini CLI): list_peers, send_message, get_messages, message_status, set_name, set_summary. They wait on disk until they are read. Messaging tools of your program's own (such as SendMessage or ListAgents) reach only its own agents: use these for all others.
+export const usualInstructions = `Messages between coding agents, on this machine and others that joined it, whatever program runs them (Claude Code, Codex, Gemini CLI): list_peers, send_message, get_messages, message_status, set_name, set_summary. They wait on disk until they are read. Messaging tools of your program's own (such as SendMessage or ListAgents) reach only its own agents: use these for all others.
 
 - Given a role or a name, call set_name with it first; with each task, set_summary. list_peers shows who works where. A directory has one owner: ask before you change what is another's.
 - Write before you change an interface that others use, when their change blocks you, and when you are asked. Say what changed and what they have to do. Put long texts into a file and send its path.

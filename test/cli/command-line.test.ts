@@ -13,6 +13,10 @@ const commands = [
   "show",
   "forget",
   "stop",
+  "share",
+  "join",
+  "leave",
+  "machines",
   "install",
   "uninstall",
   "demo",
@@ -25,7 +29,15 @@ test("help lists every command and starts nothing", async () => {
   const { code, stdout } = await terminal.run("--help");
   expect(code).toBe(0);
   for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
+  const [, own = ""] = stdout.split("Environment:");
+  expect(own.split("\n").filter((line) => line.length > 80)).toEqual([]);
   expect(await terminal.brokerPid()).toBeUndefined();
+});
+
+test.each(["list", "revoke"])("machines %s --help shows an example", async (command) => {
+  await using terminal = await Terminal.open();
+  const { code, stdout } = await terminal.run("machines", command, "--help");
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^Example:\n +peerline machines/m)]);
 });
 
 test.each(commands)("%s --help shows an example", async (command) => {
@@ -56,6 +68,9 @@ test.each([
   [["send", "api", "-1 is it"], "goes after --"],
   [["send", "api", "hi", "--reply-too", "x"], "Did you mean --reply-to?"],
   [["send", "api", "hi", "--expires-in", "5"], "write 45s, 10m, 2h or 1d"],
+  [["share", "--off", "--uses", "3"], "--off goes without --uses"],
+  [["share", "--status", "--scope", "observe"], "--status goes without --scope"],
+  [["share", "--off", "--status"], "--off goes without --status"],
 ])("%j is refused with the fix, before any broker is started", async (args, fix) => {
   await using terminal = await Terminal.open();
   const { code, stdout, stderr } = await terminal.run(...args);

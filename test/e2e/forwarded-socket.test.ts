@@ -91,6 +91,11 @@ test("a forward that ends is said in one sentence, and used again by itself when
   };
   expect(findings.find(({ id }) => id === "broker")).toMatchObject({ severity: "ok" });
   expect(findings.find(({ id }) => id === "broker-unseen")).toBeUndefined();
+  const status = await run(process.execPath, [program, "status"], environment());
+  expect(status).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("run this on that broker's machine"),
+  });
   await relay[Symbol.asyncDispose]();
   await eventually(async () =>
     expect(await agent.failure("list_peers")).toBe(

@@ -45,6 +45,10 @@ test.each([
   ["Name resolution failed for target dns:nowhere:1", "its name is not known here"],
   ["No connection established. Last error: Error: connect EHOSTUNREACH", "no way to that machine"],
   ["No connection established. Last error: certificate has expired", "its certificate has expired"],
+  // What Node says where NODE_TLS_REJECT_UNAUTHORIZED=0 has it check later.
+  ["Last error: Error: SELF_SIGNED_CERT_IN_CHAIN", "not of the broker that was joined"],
+  ["Last error: Error: UNABLE_TO_VERIFY_LEAF_SIGNATURE", "not of the broker that was joined"],
+  ["Last error: Error: UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "not of the broker that was joined"],
 ])("%s is said as a cause", (message, words) => {
   expect(whyUnreachable(message)).toContain(words);
 });

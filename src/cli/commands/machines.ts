@@ -24,12 +24,19 @@ Examples:
     );
   command
     .command("list", { isDefault: true })
-    .description("print the machines, when each was used last, and from where")
+    .description("Prints the machines, when each was used last, and from where.")
+    .summary("print the machines, when each was used last, and from where")
     .option("--json", "print the contract's ListMachinesResponse")
+    .addHelpText("after", "\nExample:\n  peerline machines list --json")
     .action(({ json = false }: { json?: boolean }) => list(shell, json));
   command
     .command("revoke <name>")
-    .description("let a machine in no more: its agents lose their sessions now")
+    .description(
+      "Lets a machine in no more: its agents lose their sessions now, and it joins again by a new line alone. " +
+        "`peerline machines` says the names.",
+    )
+    .summary("let a machine in no more: its agents lose their sessions now")
+    .addHelpText("after", "\nExample:\n  peerline machines revoke desktop")
     .action((name: string) => revoke(shell, name));
 };
 

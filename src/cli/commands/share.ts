@@ -3,6 +3,7 @@ import { readdir, rm, rmdir } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import type { Command } from "commander";
 import { toJson } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -47,7 +48,7 @@ export const define: Define = (command, shell) => {
     .description(
       "Lets other machines use this home's broker, over TLS 1.3, now and after each start. Prints the one line with which " +
         "another machine joins. The line works once and ends; what that machine then keeps is a credential of its own, " +
-        "which `peerline machines revoke` ends.",
+        "which `peerline machines revoke` ends. --address, --listen, --tls-cert, --tls-key and --client-ca stay as they were last said, until --off.",
     )
     .option(
       "--address <host:port>",
@@ -101,8 +102,22 @@ Examples:
   peerline share --tls-cert /etc/pki/laptop.pem --tls-key /etc/pki/laptop.key --client-ca /etc/pki/ca.pem
   peerline share --status`,
     )
-    .action((options: ShareOptions) => share(shell, options));
+    .action((options: ShareOptions) => {
+      if (options.off === true) refuseBeside(command, "--off", ["off"]);
+      if (options.status === true) refuseBeside(command, "--status", ["status", "json"]);
+      return share(shell, options);
+    });
 };
+
+/** What makes a line, or says how, has no meaning beside an option that makes none. */
+function refuseBeside(command: Command, option: string, allowed: readonly string[]): void {
+  const other = command.options.find((one) => {
+    const name = one.attributeName();
+    return !allowed.includes(name) && command.getOptionValueSource(name) === "cli";
+  });
+  if (other === undefined) return;
+  throw new CliError("USAGE", `${option} goes without ${other.long}: it makes no line.`);
+}
 
 async function share(shell: Shell, options: ShareOptions): Promise<void> {
   const config = readConfig();

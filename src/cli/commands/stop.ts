@@ -17,7 +17,7 @@ import type { Define, Shell } from "../shell.js";
 export const define: Define = (command, shell) => {
   command
     .description(
-      "Stops the broker in good order and waits until it has ended. Mail is kept; agents that still run start a broker again.",
+      "Stops the broker in good order and waits until it has ended. Mail is kept; agents that still run on this machine start a broker again.",
     )
     .addHelpText("after", "\nExample:\n  peerline stop")
     .action(() => stop(shell));
@@ -25,7 +25,7 @@ export const define: Define = (command, shell) => {
 
 async function stop({ program, out }: Shell): Promise<void> {
   const { process, onlinePeers } = await stopBroker({ config: readConfig(), program });
-  const again = `${count(onlinePeers, "peer")} online: agents that still run start it again.`;
+  const again = `${count(onlinePeers, "peer")} online: agents that still run on this machine start it again; those of other machines wait for that.`;
   await out.lines(
     `Stopped the broker (${processWords(process)}).`,
     ...(onlinePeers > 0 ? [again] : []),
