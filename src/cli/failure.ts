@@ -39,6 +39,8 @@ export type CliErrorCode =
   | "PARTLY_REFUSED"
   /** Another process reads this peer's messages now. */
   | "SUPERSEDED"
+  /** The broker goes on with a list beyond all bounds. */
+  | "LIST_ENDLESS"
   /** Messages wait and do not come. */
   | "MAIL_WITHHELD"
   /** The broker was told to stop and runs on. */

@@ -22,6 +22,14 @@ export const maxLogCount = 2000;
 /** Messages that a search of the history looks at. */
 export const maxSearched = 20_000;
 
+/**
+ * A list that comes in pages, as a whole: its pages, its time in milliseconds, and what is kept of it in bytes, encoded.
+ * A broker's own bound of peers fits in, with 640 bytes for each.
+ */
+export const maxListPages = 500;
+export const listTimeoutMs = 60_000;
+export const maxListBytes = 64 * 1024 * 1024;
+
 /** Messages that `log -f` knows as shown, so that it shows none twice after a lost connection. */
 export const maxLogMemory = 2 * maxLogCount;
 

@@ -1,18 +1,23 @@
 import { maxHistoryPageSize, maxPeersPageSize } from "../contract/limits.js";
+import { toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
+  ListPeersResponseSchema,
   type GetServerInfoResponse,
   type ListMessagesRequest,
 } from "../../gen/peerline/v1/broker_service_pb.js";
-import type { MessageRecord } from "../../gen/peerline/v1/message_pb.js";
+import { MessageRecordSchema, type MessageRecord } from "../../gen/peerline/v1/message_pb.js";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
+import { systemClock } from "../clock.js";
+import { settings } from "../contract/settings.js";
 import { answeredAt, readConfig, type Config } from "../endpoint/config.js";
 import { connectBroker } from "../endpoint/connect.js";
 import { hasHome, openHome } from "../endpoint/home.js";
 import { readOperatorToken } from "../endpoint/secrets.js";
 import { createBrokerClient, type BrokerClient } from "../client/broker-client.js";
+import type { CallOptions } from "../rpc/client.js";
 import { CliError } from "./failure.js";
-import { callTimeoutMs, maxSearched } from "./limits.js";
+import { callTimeoutMs, listTimeoutMs, maxListBytes, maxListPages, maxSearched } from "./limits.js";
 
 /** A connection that sees everything, or what this machine may see of a broker that it has joined. */
 export interface Operator extends AsyncDisposable {
@@ -73,19 +78,46 @@ interface Looking {
   readonly client: HistoryClient;
 }
 
-/** Every peer, online first. */
-export async function listPeers(operator: Looking, onlineOnly: boolean): Promise<Peer[]> {
+/** Every peer, online first. LIST_ENDLESS where there are more than any broker has. */
+export async function listPeers({ client }: Looking, onlineOnly: boolean): Promise<Peer[]> {
   const peers: Peer[] = [];
-  let pageToken = "";
-  do {
-    const page = await operator.client.listPeers(
-      { onlineOnly, pageSize: maxPeersPageSize, pageToken },
-      { timeoutMs: callTimeoutMs },
-    );
+  let bytes = 0;
+  const pages = pagesOf((pageToken, options) =>
+    client.listPeers({ onlineOnly, pageSize: maxPeersPageSize, pageToken }, options),
+  );
+  for await (const page of pages) {
     peers.push(...page.peers);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
+    bytes += toBinary(ListPeersResponseSchema, page).byteLength;
+    if (peers.length > settings.peers.most || bytes > maxListBytes) throw endless();
+  }
   return peers;
+}
+
+/**
+ * The pages of a list, one after the other. A hostile broker may name a next page for ever, or take its time for
+ * each: so both are bounded for the list as a whole.
+ */
+async function* pagesOf<Page extends { readonly nextPageToken: string }>(
+  ask: (pageToken: string, options: CallOptions) => Promise<Page>,
+): AsyncGenerator<Page, void> {
+  const endMs = systemClock.monotonic() + listTimeoutMs;
+  let pageToken = "";
+  for (let number = 0; number < maxListPages; number++) {
+    const leftMs = endMs - systemClock.monotonic();
+    if (leftMs <= 0) break;
+    const page = await ask(pageToken, { timeoutMs: Math.min(callTimeoutMs, leftMs) });
+    yield page;
+    pageToken = page.nextPageToken;
+    if (pageToken === "") return;
+  }
+  throw endless();
+}
+
+function endless(): CliError {
+  return new CliError(
+    "LIST_ENDLESS",
+    "The broker's list does not end: it has more than a list of a broker may have, or takes too long.",
+  );
 }
 
 /** What each peer is called by now, by its id. A message has the names of its time. */
@@ -123,19 +155,24 @@ export async function searchHistory(
   // The same for each page: a page token is good for the same request only.
   const pageSize = isWanted ? maxHistoryPageSize : Math.min(number, maxHistoryPageSize);
   const records: MessageRecord[] = [];
-  let pageToken = "";
-  for (let searched = 0; records.length < number;) {
-    if (searched >= maxSearched) return { records: records.toReversed(), isCut: true };
-    const page = await operator.client.listMessages(
-      { ...request, pageSize, pageToken },
-      { timeoutMs: callTimeoutMs },
-    );
+  if (number === 0) return { records, isCut: false };
+  let searched = 0;
+  let bytes = 0;
+  const pages = pagesOf((pageToken, options) =>
+    operator.client.listMessages({ ...request, pageSize, pageToken }, options),
+  );
+  for await (const page of pages) {
     const recent = page.records.filter((record) => acceptMs(record) >= sinceMs);
-    records.push(...(isWanted ? recent.filter(isWanted) : recent));
-    searched += page.records.length;
-    pageToken = page.nextPageToken;
+    const wanted = isWanted ? recent.filter(isWanted) : recent;
+    records.push(...wanted);
     // A clock that was set back may have put an older time above a newer: the page is looked at whole.
-    if (pageToken === "" || recent.length < page.records.length) break;
+    if (records.length >= number || recent.length < page.records.length) break;
+    searched += page.records.length;
+    for (const record of wanted) bytes += toBinary(MessageRecordSchema, record).byteLength;
+    const isLast = page.nextPageToken === "";
+    if (!isLast && (searched >= maxSearched || bytes > maxListBytes)) {
+      return { records: records.toReversed(), isCut: true };
+    }
   }
   return { records: records.slice(0, number).toReversed(), isCut: false };
 }

@@ -3,6 +3,7 @@ import { createHash, randomBytes, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
 import { MachineSchema, type Machine } from "../../gen/peerline/v1/machine_pb.js";
+import { systemClock } from "../clock.js";
 import { createBrokerClient } from "../client/broker-client.js";
 import { readJoinLine, type JoinLine } from "../contract/machines.js";
 import { openChannel } from "../rpc/client.js";
@@ -131,12 +132,17 @@ function shakeHands({ host, port }: Address, signal: AbortSignal): Promise<TLSSo
       rejectUnauthorized: false,
       minVersion: tlsVersion,
       ALPNProtocols: ["h2"],
-      timeout: remoteAnswerTimeoutMs,
     });
     const abort = (): void => void socket.destroy(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });
-    socket.once("close", () => signal.removeEventListener("abort", abort));
-    socket.once("timeout", () => socket.destroy(new Error("ETIMEDOUT: no answer")));
+    // Not of silence: what answers may send a byte now and then.
+    const late = systemClock.after(remoteAnswerTimeoutMs, () =>
+      socket.destroy(new Error("ETIMEDOUT: no answer")),
+    );
+    socket.once("close", () => {
+      late[Symbol.dispose]();
+      signal.removeEventListener("abort", abort);
+    });
     socket.once("secureConnect", () => resolve(socket));
     socket.on("error", (cause: Error) => {
       if (signal.aborted) reject(signal.reason as Error);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { PeerKind, Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
+import { maxListPages } from "../../src/cli/limits.js";
 import { commandOf, tryCommand } from "../e2e/shared-home.js";
 import { TestHome } from "../mcp/test-home.js";
 import { HostileBroker, lies } from "../support/hostile-broker.js";
@@ -89,6 +90,32 @@ test("no name, id or error of a broker is more than words on a terminal", async 
     { peerId: "?", name: "?" },
     { peerId, name: "good" },
   ]);
+});
+
+test("a list that never ends ends the wait for it, and no more", async () => {
+  let pages = 0;
+  const nextPageToken = (): string => `${++pages}`;
+  const summary = "x".repeat(3000);
+  const many = Array.from({ length: 1000 }, () => ({ ...good, profile: { summary } }));
+  let peers: typeof many = [];
+  await using broker = await HostileBroker.start({
+    listPeers: async () => ({ peers, nextPageToken: nextPageToken() }),
+    listMessages: async () => ({ nextPageToken: nextPageToken() }),
+  });
+  const joined = await commandOf(victim.path, "join", broker.line);
+  expect(joined.stdout).toContain("Who is online there is not known now: The broker's list does");
+  for (const args of [["peers"], ["log"]]) {
+    const { code, stderr } = await tryCommand(victim.path, ...args);
+    expect({ code, stderr }, args.join(" ")).toEqual({
+      code: 1,
+      stderr: expect.stringContaining("The broker's list does not end"),
+    });
+  }
+  expect(pages).toBe(3 * maxListPages);
+  // Large pages end sooner.
+  [pages, peers] = [0, many];
+  expect((await tryCommand(victim.path, "peers")).stderr).toContain("does not end");
+  expect(pages).toBeLessThan(30);
 });
 
 test("the refusal of a broker is one line", async () => {
