@@ -245,6 +245,56 @@ test("a machine is refused, and its sessions end, before the store knows that it
   expect(await refused()).toBe("MACHINE_UNKNOWN");
 });
 
+test("what waits while its machine is revoked makes no peer, opens no session and changes nothing", async () => {
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const memory = openMemoryStore({ clock });
+  const gates = { createPeer: Promise.resolve(), updatePeer: Promise.resolve() };
+  const begun = { createPeer: 0, updatePeer: 0 };
+  const close = (operation: keyof typeof gates) => {
+    const gate = new AbortController();
+    gates[operation] = new Promise((resolve) => {
+      gate.signal.addEventListener("abort", () => resolve());
+    });
+    return () => gate.abort();
+  };
+  const through =
+    (operation: keyof typeof gates): Store["createPeer"] =>
+    async (peer) => {
+      begun[operation]++;
+      await gates[operation];
+      await memory[operation](peer);
+    };
+  const store: Store = {
+    ...memory,
+    createPeer: through("createPeer"),
+    updatePeer: through("updatePeer"),
+  };
+  const { operator, client, enrol } = await startSharedBroker({ store, clock });
+  const credential = await enrol("desktop");
+  const { sessionToken: token } = await client({ credential }).register({ secret: newSecret() });
+  const own = client({ credential, token });
+  await own.updatePeer({ summary: "first" });
+
+  Object.assign(begun, { createPeer: 0, updatePeer: 0 });
+  const openings = [close("updatePeer"), close("createPeer")];
+  const changes = ["second", "third"].map((summary) => reasonOf(own.updatePeer({ summary })));
+  const late = client({ credential });
+  const registrations = ["one", "two", "three"].map((name) =>
+    reasonOf(late.register({ secret: newSecret(), name })),
+  );
+  await eventually(() => expect(begun).toEqual({ createPeer: 1, updatePeer: 1 }));
+  // Their requests have come before this answer leaves.
+  await Promise.all([own.getServerInfo({}), late.getServerInfo({})]);
+  await operator.revokeMachine({ name: "desktop" });
+  for (const open of openings) open();
+  const unknown = "MACHINE_UNKNOWN";
+  expect(await Promise.all(registrations)).toEqual([unknown, unknown, unknown]);
+  expect((await Promise.all(changes))[1]).toBe("TOKEN_INVALID");
+  expect(begun.createPeer).toBe(1);
+  const peers = await store.loadPeers();
+  expect(peers.map(({ profile }) => profile.summary)).toEqual(["second"]);
+});
+
 /** Guesses over connections of their own, until one gets no answer; how many were answered. */
 async function guess({ client }: SharedBroker, most = 10_000): Promise<number> {
   for (let answered = 0; answered < most; answered++) {

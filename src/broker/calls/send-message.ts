@@ -38,7 +38,7 @@ type Placed =
  *
  * 1. Reserve it from what the sender may send, before anything waits.
  * 2. Find the message that is answered, then every recipient, and check the request: an error here
- *    stores nothing. A name that another peer has by now is such an error.
+ *    stores nothing. So does the end of the session meanwhile. A name that another peer has by now is such an error.
  * 3. Refuse it where it is part of a storm.
  * 4. Store the message for each recipient; durable when the store answers.
  * 5. Note that the answered message was answered.
@@ -58,6 +58,7 @@ export async function sendMessage(
   let recipients: PeerRecord[];
   try {
     await refuseStrangers(core, from, request, wanted, answered);
+    session.ended.signal.throwIfAborted();
     // From here to the store nothing waits, so that no recipient is removed in between.
     recipients = findRecipients(core, wanted, answered);
   } catch (error) {

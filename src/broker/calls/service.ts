@@ -58,8 +58,8 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
 
   return {
     register: async (request, context) => {
-      const machine = core.machines.callerOf(context)?.stored;
-      if (machine?.scope === MachineScope.OBSERVE) throw readsOnly();
+      const machine = core.machines.callerOf(context);
+      if (machine?.stored.scope === MachineScope.OBSERVE) throw readsOnly();
       return core.registrar.register(request, context, machine);
     },
     unregister: async (_request, context) => {

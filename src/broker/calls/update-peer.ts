@@ -37,7 +37,11 @@ export async function updatePeer(
   );
   if (isStored) {
     session.isSure = true;
-    await core.directory.update(peer, {
+    const goesOn = (): boolean => {
+      session.ended.signal.throwIfAborted();
+      return true;
+    };
+    await core.directory.updateIf(peer, goesOn, {
       ...(name === undefined ? {} : { name }),
       profile: changed,
       lastSeenMs: core.clock.now(),

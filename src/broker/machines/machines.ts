@@ -251,10 +251,7 @@ export class Machines {
   #refuse({ connection }: HandlerContext, isGuess: boolean): BrokerError {
     this.noteGuess(connection);
     return isGuess
-      ? new BrokerError(
-          ErrorReason.MACHINE_UNKNOWN,
-          "the credential is of no machine that is let in (it may have been revoked): join again with a new line of `peerline share`",
-        )
+      ? unknownMachine()
       : new BrokerError(
           ErrorReason.MACHINE_REQUIRED,
           `this call needs metadata \`${machineHeader}: CREDENTIAL\`: a machine gets one by \`peerline join\``,
@@ -373,6 +370,22 @@ function open(machine: Machine, isStream: boolean): Admission {
       machine.streams -= streams;
     },
   };
+}
+
+/**
+ * Asked again where a call has waited: MACHINE_UNKNOWN where its machine was revoked meanwhile.
+ *
+ * @param machine that calls; undefined on the broker's own
+ */
+export function requireLetIn(machine: Machine | undefined): void {
+  if (machine !== undefined && !isLetIn(machine.stored)) throw unknownMachine();
+}
+
+function unknownMachine(): BrokerError {
+  return new BrokerError(
+    ErrorReason.MACHINE_UNKNOWN,
+    "the credential is of no machine that is let in (it may have been revoked): join again with a new line of `peerline share`",
+  );
 }
 
 export function isLetIn({ revokeTimeMs }: StoredMachine): boolean {

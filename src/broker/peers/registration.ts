@@ -21,12 +21,15 @@ import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";
 import { carry, type Session } from "./sessions.js";
-import type { StoredMachine, StoredPeer } from "../store.js";
+import { requireLetIn, type Machine } from "../machines/machines.js";
+import type { StoredPeer } from "../store.js";
 import { Turns, type Caller } from "./turns.js";
 
 /** What is asked for, and where it came from. */
 interface Registration extends Request {
   readonly connection: Connection;
+  /** The machine that calls; undefined on the broker's own, and its id empty. */
+  readonly machine: Machine | undefined;
   readonly machineId: string;
 }
 
@@ -78,7 +81,7 @@ export class Registrar {
   async register(
     request: RegisterRequest,
     caller: Caller,
-    machine?: StoredMachine,
+    machine?: Machine,
   ): Promise<RegisterResponse> {
     const cost = 1 + request.keyring.length / secretsPerSlice;
     for (;;) {
@@ -100,18 +103,20 @@ export class Registrar {
   async #attempt(
     request: RegisterRequest,
     { connection }: Caller,
-    machine: StoredMachine | undefined,
+    machine: Machine | undefined,
   ): Promise<Outcome> {
+    requireLetIn(machine);
     const nameOf = (secretHash: string): string | undefined =>
       this.#core.directory.getBySecretHash(secretHash)?.stored.name;
     // In turn, since the hashes of a long keyring take their time.
     const read = await readRegistration(request, nameOf);
-    const { machineId = "" } = machine ?? {};
+    requireLetIn(machine);
+    const { machineId = "", name: host } = machine?.stored ?? {};
     // What a machine is called here was settled when it was let in: none passes for another.
-    const profile = machine === undefined ? read.profile : { ...read.profile, host: machine.name };
+    const profile = host === undefined ? read.profile : { ...read.profile, host };
     // An instance is one machine's: another that says the same id gets a session of its own. No id has a slash.
     const instanceId = machineId === "" ? read.instanceId : `${machineId}/${read.instanceId}`;
-    const wish = { ...read, profile, instanceId, connection, machineId };
+    const wish = { ...read, profile, instanceId, connection, machine, machineId };
     const held = this.#heldPeers(wish);
     const own = this.#ownSession(wish, held);
     if (own !== undefined) return this.#returning(wish, held, own);
@@ -194,17 +199,20 @@ export class Registrar {
       Closing_Reason.UNREGISTERED,
       "moved to its conversation's peer",
     );
-    if (!created) return;
+    if (created && (await this.#removeUnused(peer)))
+      this.#creations.giveBack(connection, session.machineId);
+  }
+
+  /** Where that fails the peer stays until it is retired. */
+  async #removeUnused(peer: PeerRecord): Promise<boolean> {
     try {
-      if (await this.#core.directory.removeUnused(peer)) {
-        this.#creations.giveBack(connection, session.machineId);
-      }
+      return await this.#core.directory.removeUnused(peer);
     } catch (error) {
-      // The move is done. The peer stays until it is retired.
       this.#core.log.warn(
         { err: error, peer: peer.stored.name },
         "could not remove an unused peer",
       );
+      return false;
     }
   }
 
@@ -271,18 +279,21 @@ export class Registrar {
   ): Promise<Session> {
     if (peer !== undefined) return this.#open(wish, held, peer, false);
     this.#creations.take(wish.connection, wish.machineId);
+    let created: PeerRecord | undefined;
     try {
-      const created = await this.#create(wish);
+      created = await this.#create(wish);
       held.set(created, 0);
       return await this.#open(wish, held, created, true);
     } catch (error) {
-      this.#creations.giveBack(wish.connection, wish.machineId);
+      if (created === undefined || (await this.#removeUnused(created)))
+        this.#creations.giveBack(wish.connection, wish.machineId);
       throw error;
     }
   }
 
   async #create(wish: Registration): Promise<PeerRecord> {
     await this.#core.retirement.makeRoom();
+    requireLetIn(wish.machine);
     const { peers } = this.#core.settings;
     if (this.#core.directory.size >= peers) {
       throw new BrokerError(
@@ -363,6 +374,7 @@ export class Registrar {
       conversations: this.#conversations.bind(peer, wish.conversationId),
       lastSeenMs: this.#core.clock.now(),
     });
+    requireLetIn(wish.machine);
     this.#formerInstances.delete(peer);
     peer.lastInstanceId = wish.instanceId;
     const { instanceId, conversationId, connection, machineId } = wish;
