@@ -1,10 +1,10 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { isIP, SocketAddress } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { writeDurably } from "../durable-file.js";
 import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
+import { makePath } from "../endpoint/home.js";
 import { readRegularFile } from "../endpoint/regular-file.js";
 import type { ServerCertificate } from "../rpc/server.js";
 import { renewBeforeMs } from "../contract/limits.js";
@@ -103,7 +103,7 @@ async function read(path: string): Promise<KeyedCertificate | undefined> {
 
 async function keep(path: string, folder: string, made: KeyedCertificate): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    makePath(folder);
     const text = `${made.key.trim()}\n${made.certificate.trim()}\n`;
     await writeDurably(path, text, { replaces: true });
   } catch (error) {

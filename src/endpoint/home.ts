@@ -111,9 +111,11 @@ function makeDirectory(path: string): string {
   }
 }
 
-// Not mkdir's `recursive`: it never returns where an existing directory takes no new one, as in
-// /proc.
-function makePath(path: string): void {
+/**
+ * Makes a directory and those above it, where they are missing. Not mkdir's `recursive`: where an existing directory
+ * takes no new one it never returns, as in /proc, or loses the reason, as on a read-only file system.
+ */
+export function makePath(path: string): void {
   const parent = dirname(path);
   if (parent !== path && !existsSync(parent)) makePath(parent);
   try {

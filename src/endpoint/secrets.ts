@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdir, readdir, stat, unlink } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { sleep } from "../clock.js";
 import { syncFolder, writeDurably } from "../durable-file.js";
 import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
-import type { Home } from "./home.js";
+import { makePath, type Home } from "./home.js";
 import { maxSecretFileBytes, maxSecrets, secretLookMs, secretLooks } from "./limits.js";
 import { readRegularFile } from "./regular-file.js";
 
@@ -59,9 +60,10 @@ export async function readOperatorToken(home: Home): Promise<string | undefined>
 }
 
 async function makePeersFolder({ path, peersPath }: Home): Promise<void> {
+  if (existsSync(peersPath)) return;
   try {
-    const made = await mkdir(peersPath, { recursive: true, mode: 0o700 });
-    if (made !== undefined) await syncFolder(path);
+    makePath(peersPath);
+    await syncFolder(path);
   } catch (error) {
     throw explainStorage(error, peersPath);
   }

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
@@ -10,6 +10,7 @@ import { connectBroker } from "../../src/endpoint/connect.js";
 import { openHome } from "../../src/endpoint/home.js";
 import { firstStartPauseMs, maxStartPauseMs } from "../../src/endpoint/limits.js";
 import { createClient } from "../../src/rpc/client.js";
+import { commandOf, SharedHome } from "../e2e/shared-home.js";
 import { TestHome } from "../mcp/test-home.js";
 import { program, run } from "../support/program.js";
 import { eventually, newSecret, reasonIn } from "../support/test-broker.js";
@@ -66,15 +67,8 @@ test.skipIf(impossible !== undefined).each([
 test("on a file system that is read-only a running broker is still asked, and nothing is a defect", async (context) => {
   await using home = await TestHome.open();
   await (await home.start("api")).facts("list_peers");
-  const readOnly = join(folder, "read-only");
-  mkdirSync(readOnly);
-  try {
-    execFileSync("mount", ["--bind", home.path, readOnly], { stdio: "ignore" });
-  } catch {
-    return context.skip("mounting is not permitted here");
-  }
-  onTestFinished(() => void execFileSync("umount", ["--lazy", readOnly]));
-  execFileSync("mount", ["-o", "remount,bind,ro", readOnly]);
+  const readOnly = mountReadOnly(home.path);
+  if (readOnly === undefined) return context.skip("mounting is not permitted here");
   const environment = { PATH: process.env["PATH"], HOME: home.path, PEERLINE_HOME: readOnly };
   const there = (...args: string[]) => run(process.execPath, [program, ...args], environment);
   expect(await there("peers")).toMatchObject({ code: 0, stdout: expect.stringContaining("api") });
@@ -95,6 +89,40 @@ test("on a file system that is read-only a running broker is still asked, and no
     stderr: expect.stringMatching(/^peerline: \S+person\.secret cannot be written: .*\(EROFS\)/),
   });
 });
+
+test("an agent of a joined home that is read-only says so at once, and so does the doctor", async (context) => {
+  await using laptop = await SharedHome.open();
+  await using desktop = await TestHome.open();
+  await commandOf(desktop.path, "join", await laptop.share());
+  const readOnly = mountReadOnly(desktop.path);
+  if (readOnly === undefined) return context.skip("mounting is not permitted here");
+  const env = { PEERLINE_HOME: readOnly };
+  const web = await desktop.start("web", { env });
+  const sentence = `${readOnly}/peers cannot be written: the file system is read-only (EROFS). Have it mounted`;
+  expect(await web.failure("list_peers")).toContain(sentence);
+  const { stdout } = await run(process.execPath, [program, "doctor", "--json"], {
+    PATH: process.env["PATH"],
+    HOME: desktop.path,
+    ...env,
+  });
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+  expect(findings).toContainEqual(
+    expect.objectContaining({ id: "disk", severity: "problem", subject: readOnly }),
+  );
+});
+
+/** Another path of a folder, at which nothing of it can be changed; undefined where that cannot be. */
+function mountReadOnly(path: string): string | undefined {
+  const readOnly = mkdtempSync(join(folder, "read-only-"));
+  try {
+    execFileSync("mount", ["--bind", path, readOnly], { stdio: "ignore" });
+  } catch {
+    return undefined;
+  }
+  onTestFinished(() => void execFileSync("umount", ["--lazy", readOnly]));
+  execFileSync("mount", ["-o", "remount,bind,ro", readOnly]);
+  return readOnly;
+}
 
 test.skipIf(impossible !== undefined)(
   "a broker that fails at its first write is not started again for each who wants one",
