@@ -133,14 +133,22 @@ const draftName = /^joined\.json\.(?:pending(?:\.[0-9a-f-]{36}\.new)?|[0-9a-f-]{
 /** Of the file. A newer version of the program may write it otherwise. */
 const formVersion = 1;
 
-/** False where another process has joined meanwhile: its file is there, and it has removed all drafts. */
+/**
+ * False where another process has joined meanwhile: its file is there, and it has removed all drafts. JOIN_FAILED for
+ * what would not be read again: a hostile broker may give itself a certificate, and this machine a name, of megabytes.
+ */
 async function keep(
   path: string,
   fields: object,
   options: { replaces: boolean },
 ): Promise<boolean> {
+  const text = `${JSON.stringify(fields, undefined, 2)}\n`;
+  if (Buffer.byteLength(text) > maxJoinedBytes) {
+    const words = "Nothing was joined: the broker's certificate or its name for this machine";
+    throw new EndpointError("JOIN_FAILED", `${words} is larger than any that Peerline makes.`);
+  }
   try {
-    await writeDurably(path, `${JSON.stringify(fields, undefined, 2)}\n`, options);
+    await writeDurably(path, text, options);
     return true;
   } catch (error) {
     const why = errnoOf(error);

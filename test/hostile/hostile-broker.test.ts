@@ -1,13 +1,19 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { existsSync, statSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { Peer } from "../../gen/peerline/v1/peer_pb.js";
 import { PeerKind, Reach } from "../../gen/peerline/v1/peer_pb.js";
 import { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import { maxListPages } from "../../src/cli/limits.js";
+import { maxJoinedBytes } from "../../src/endpoint/limits.js";
+import { formatJoinLine } from "../../src/contract/machines.js";
+import { freePort } from "../rpc/free-port.js";
 import { commandOf, tryCommand } from "../e2e/shared-home.js";
 import { TestHome } from "../mcp/test-home.js";
 import { HostileBroker, lies } from "../support/hostile-broker.js";
 import { deceptive } from "../support/hostile-peer.js";
-import { eventually } from "../support/test-broker.js";
+import { eventually, newSecret } from "../support/test-broker.js";
 
 // Each starts several programs.
 vi.setConfig({ testTimeout: 60_000 });
@@ -116,6 +122,42 @@ test("a list that never ends ends the wait for it, and no more", async () => {
   [pages, peers] = [0, many];
   expect((await tryCommand(victim.path, "peers")).stderr).toContain("does not end");
   expect(pages).toBeLessThan(30);
+});
+
+test("what answers a join byte by byte is waited for no longer than what is silent", async () => {
+  const sockets = new Set<Socket>();
+  const drips = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {}).resume();
+    // The head of a long record of TLS, and then ever more of it.
+    socket.write(Buffer.from([22, 3, 3, 0x40, 0]));
+    const drip = setInterval(() => socket.write(Buffer.from([2])), 200);
+    socket.once("close", () => clearInterval(drip));
+  });
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    drips.close();
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => drips.listen(port, "127.0.0.1", resolve));
+  const address = `127.0.0.1:${port}`;
+  const line = formatJoinLine({ address, token: newSecret(), caHash: "0".repeat(64) });
+  const { code, stderr } = await tryCommand(victim.path, "join", line);
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: expect.stringContaining("nobody answers in time"),
+  });
+});
+
+test("a name of megabytes for this machine leaves a join that can be read and left", async () => {
+  const machine = { machineId: peerId, name: "n".repeat(3_500_000), scope: 1 };
+  await using broker = await HostileBroker.start({ enrol: async () => ({ machine }) });
+  await commandOf(victim.path, "join", broker.line);
+  expect(statSync(join(victim.path, "joined.json")).size).toBeLessThan(maxJoinedBytes);
+  const { stdout } = await tryCommand(victim.path, "status");
+  expect(stdout).toContain(broker.address);
+  await tryCommand(victim.path, "leave");
+  expect(existsSync(join(victim.path, "joined.json"))).toBe(false);
 });
 
 test("the refusal of a broker is one line", async () => {
