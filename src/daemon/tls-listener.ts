@@ -60,6 +60,7 @@ export class TlsListener implements Listeners {
       try {
         await this.#follow(await readShareSettings(this.#home.settingsPath));
       } catch (cause) {
+        if (cause instanceof BrokerError) throw cause;
         throw new BrokerError(ErrorReason.LISTEN_FAILED, messageOf(cause), { cause });
       }
       return this.current();
@@ -86,7 +87,11 @@ export class TlsListener implements Listeners {
     await this.#stop();
     const server = this.#open();
     const credentials = new TlsCredentials(certificates);
-    await server.listen(address, { credentials, strangers: maxStrangers, ...this.#door });
+    try {
+      await server.listen(address, { credentials, strangers: maxStrangers, ...this.#door });
+    } catch (cause) {
+      throw notListening(settings.listen, cause);
+    }
     const facts = factsOf(settings, certificates);
     const renewal = this.#renewLater(settings);
     this.#listening = { server, credentials, asksClients, renewal, facts };
@@ -143,6 +148,28 @@ export class TlsListener implements Listeners {
     this.#changing = changed.catch(() => {});
     return changed;
   }
+}
+
+function notListening({ host, port }: Address, cause: unknown): BrokerError {
+  // grpc-js gives what the system said as text alone.
+  const errno = /\blisten (E[A-Z]+)/.exec(messageOf(cause))?.[1] ?? "";
+  const why = {
+    EADDRINUSE: `another program has port ${port}`,
+    EADDRNOTAVAIL: `${host} is no address of this machine`,
+    EACCES: `this user may not use port ${port}`,
+  }[errno];
+  if (why === undefined) {
+    return new BrokerError(ErrorReason.LISTEN_FAILED, messageOf(cause), { cause });
+  }
+  const other = formatAddress(
+    errno === "EADDRNOTAVAIL" ? { host: "0.0.0.0", port } : { host, port: port + 1 },
+  );
+  const fix =
+    errno === "EADDRNOTAVAIL"
+      ? `\`peerline share --listen ${other}\` listens on all that it has`
+      : `choose another one, such as \`peerline share --listen ${other}\``;
+  const words = `Cannot listen on ${formatAddress({ host, port })}: ${why} (${errno}); ${fix}.`;
+  return new BrokerError(ErrorReason.LISTEN_FAILED, words, { cause });
 }
 
 function factsOf(settings: ShareSettings, certificates: Certificates): ListenerFacts {

@@ -12,7 +12,7 @@ import { EndpointError, errnoOf } from "./endpoint-error.js";
 import type { Address } from "./endpoint.js";
 import type { MachinePlace } from "./joined-broker.js";
 import { askJoinedBroker } from "./joined-channel.js";
-import { answerTimeoutMs, roundTrips } from "./limits.js";
+import { addressAttemptMs, answerTimeoutMs, roundTrips } from "./limits.js";
 
 /** The way to the broker of another machine, link after link, as far as it holds. */
 export interface Chain {
@@ -152,7 +152,7 @@ const faults: Readonly<Record<string, CertificateFault>> = {
 
 /** Whether something takes connections at an address: the connection, or the link that breaks there. */
 function openPort(address: Address, signal: AbortSignal): Promise<Socket> {
-  const socket = connect(address);
+  const socket = connect({ ...address, autoSelectFamilyAttemptTimeout: addressAttemptMs });
   return settle(socket, "connect", signal, {
     onError: (error) => new Broken({ link: "port", errno: firstErrno(error) }),
     onLate: () => new Broken({ link: "port", errno: "ETIMEDOUT" }),

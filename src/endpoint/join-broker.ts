@@ -1,13 +1,18 @@
 import { create } from "@bufbuild/protobuf";
 import { createHash, randomBytes, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { connect, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
+import {
+  connect,
+  type ConnectionOptions,
+  type DetailedPeerCertificate,
+  type TLSSocket,
+} from "node:tls";
 import { MachineSchema, type Machine } from "../../gen/peerline/v1/machine_pb.js";
 import { systemClock } from "../clock.js";
 import { createBrokerClient } from "../client/broker-client.js";
 import { readJoinLine, type JoinLine } from "../contract/machines.js";
 import { openChannel } from "../rpc/client.js";
-import { RpcError } from "../rpc/error.js";
+import { messageOf, RpcError } from "../rpc/error.js";
 import { tlsVersion } from "../rpc/limits.js";
 import { EndpointError } from "./endpoint-error.js";
 import { formatAddress, readAddress, type Address } from "./endpoint.js";
@@ -19,7 +24,7 @@ import {
   readPendingJoin,
   type MachinePlace,
 } from "./joined-broker.js";
-import { maxChain, remoteAnswerTimeoutMs } from "./limits.js";
+import { addressAttemptMs, maxChain, remoteAnswerTimeoutMs } from "./limits.js";
 
 /** A line with which to join, whose address was read as well. */
 export interface ReadLine extends Omit<JoinLine, "address"> {
@@ -125,14 +130,16 @@ async function fetchAuthority(
 /** Connects without trusting: the certificates are what is wanted, and are checked by their hash. */
 function shakeHands({ host, port }: Address, signal: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({
+    const options: ConnectionOptions & { autoSelectFamilyAttemptTimeout: number } = {
       host,
       port,
       ...(isIP(host) === 0 ? { servername: host } : {}),
       rejectUnauthorized: false,
       minVersion: tlsVersion,
       ALPNProtocols: ["h2"],
-    });
+      autoSelectFamilyAttemptTimeout: addressAttemptMs,
+    };
+    const socket = connect(options);
     const abort = (): void => void socket.destroy(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });
     // Not of silence: what answers may send a byte now and then.
@@ -146,10 +153,15 @@ function shakeHands({ host, port }: Address, signal: AbortSignal): Promise<TLSSo
     socket.once("secureConnect", () => resolve(socket));
     socket.on("error", (cause: Error) => {
       if (signal.aborted) reject(signal.reason as Error);
-      else reject(failed({ host, port }, whyUnreachable(cause.message), cause));
+      else reject(failed({ host, port }, whyUnreachable(wordsOf(cause)), cause));
     });
     if (signal.aborted) abort();
   });
+}
+
+/** Where several addresses were tried, the error itself says nothing. */
+function wordsOf(error: Error): string {
+  return error instanceof AggregateError ? error.errors.map(messageOf).join("; ") : error.message;
 }
 
 function chainOf(socket: TLSSocket): X509Certificate[] {

@@ -80,3 +80,9 @@ export const roundTrips = 5;
 
 /** Certificates that are looked at of what answers at an address. */
 export const maxChain = 8;
+
+/**
+ * How long one of several addresses of a name is tried before the next one. Node gives it up then, after 250 ms
+ * by itself, which is too short for a far machine whose other address is dead.
+ */
+export const addressAttemptMs = 2_000;

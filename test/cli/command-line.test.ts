@@ -40,6 +40,13 @@ test.each(["list", "revoke"])("machines %s --help shows an example", async (comm
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^Example:\n +peerline machines/m)]);
 });
 
+test("share --help shows defaults as they are written: a time with its unit, and a scope by its word", async () => {
+  await using terminal = await Terminal.open();
+  const { stdout } = await terminal.run("share", "--help");
+  const defaults = [...stdout.replaceAll(/\s+/g, " ").matchAll(/\(default: ([^)]*)\)/g)];
+  expect(defaults.map(([, value]) => value)).toEqual(["1", "15m", "agent"]);
+});
+
 test.each(commands)("%s --help shows an example", async (command) => {
   await using terminal = await Terminal.open();
   const { code, stdout } = await terminal.run(command, "--help");

@@ -98,7 +98,14 @@ test("says LISTEN_FAILED for settings that cannot be used, and for an address th
   share(`127.0.0.1:${port}`);
   const taken = await listener.update().catch((error: unknown) => error);
   expect(reasonIn(taken)).toBe("LISTEN_FAILED");
-  expect(taken).toMatchObject({ message: expect.stringContaining("EADDRINUSE") });
+  expect(taken).toMatchObject({
+    message: `Cannot listen on 127.0.0.1:${port}: another program has port ${port} (EADDRINUSE); choose another one, such as \`peerline share --listen 127.0.0.1:${port + 1}\`.`,
+  });
+  // An address that is kept for examples.
+  share("192.0.2.7:7899");
+  await expect(listener.update()).rejects.toThrow(
+    "192.0.2.7 is no address of this machine (EADDRNOTAVAIL); `peerline share --listen 0.0.0.0:7899` listens on all that it has.",
+  );
   expect(listener.current()).toBeUndefined();
 });
 

@@ -61,17 +61,17 @@ export const define: Define = (command, shell) => {
       readOwnAddress("--listen"),
     )
     .option("--uses <number>", "how many machines may join with the line", readUses, 1)
-    .option(
-      "--expires <time>",
-      "how long the line is good: 15m, 2h, 1d",
-      (text) => readSpan("--expires", text, maxEnrolmentSpanMs),
-      15 * 60,
+    .addOption(
+      command
+        .createOption("--expires <time>", "how long the line is good: 15m, 2h, 1d")
+        .argParser((text) => readSpan("--expires", text, maxEnrolmentSpanMs))
+        .default(15 * 60, "15m"),
     )
-    .option(
-      "--scope <scope>",
-      "what they may do: agent, observe or operate",
-      readScope,
-      MachineScope.AGENT,
+    .addOption(
+      command
+        .createOption("--scope <scope>", "what they may do: agent, observe or operate")
+        .argParser(readScope)
+        .default(MachineScope.AGENT, "agent"),
     )
     .option(
       "--tls-cert <path>",
