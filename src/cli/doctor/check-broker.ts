@@ -67,7 +67,7 @@ function judge(evidence: Evidence): Finding[] {
       const seen = "the socket is there and no broker behind it: it was killed, or the machine";
       const fix = config.ownsBroker
         ? "None is needed: the next agent starts a broker, which takes the socket's place"
-        : "Start the broker that PEERLINE_BROKER names, or unset the variable";
+        : "Start the broker that PEERLINE_BROKER names, or the `ssh` that forwards its socket; or unset the variable";
       const severity = config.ownsBroker ? "note" : "problem";
       return [{ id: "broker-socket-left", severity, subject, seen, fix }];
     }
@@ -126,7 +126,8 @@ function absent({ config }: Evidence): Finding {
     return { id: "broker-absent", severity: "note", subject, seen };
   }
   const seen = "no broker is there, and none is started there from here";
-  const fix = "Start it where it belongs, or unset PEERLINE_BROKER";
+  const fix =
+    "Start it where it belongs, or the `ssh` that forwards its socket; or unset PEERLINE_BROKER";
   return { id: "broker-absent", severity: "problem", subject, seen, fix };
 }
 
