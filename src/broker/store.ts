@@ -79,6 +79,9 @@ export interface Store extends AsyncDisposable {
   /** The tokens with which machines may still enrol, by the store's clock, the first to end first. */
   listEnrolments(): Promise<StoredEnrolment[]>;
 
+  /** Forgets the tokens whose uses are not all taken. Resolves to how many of them `listEnrolments` had. */
+  revokeEnrolments(): Promise<number>;
+
   /**
    * Takes one use of the token of this hash, by the store's clock, and keeps the machine with the token's
    * scope, at revision 1: both or neither. A revoked machine of the same name is removed in the same step;

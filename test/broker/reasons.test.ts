@@ -343,7 +343,7 @@ const shownElsewhere = new Set([
 ]);
 
 test("each reason that a call lists is provoked here, and no other", () => {
-  expect(reasonsOfCalls.size).toBe(25);
+  expect(reasonsOfCalls.size).toBe(26);
   expect(reasonsOfAny).toEqual(
     new Set(
       [

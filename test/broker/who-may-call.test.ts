@@ -141,6 +141,7 @@ const policies: Record<keyof typeof BrokerService.method, Policy> = {
   watchMessages: overseers,
   getServerInfo: machines,
   createEnrolment: owner,
+  revokeEnrolments: owner,
   enrol: anybody,
   listMachines: overseers,
   // A machine lets itself out.

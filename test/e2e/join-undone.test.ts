@@ -63,9 +63,29 @@ describe("joining and leaving undo each other to the byte", () => {
     await commandOf(desktop.path, "leave");
     await commandOf(desktop.path, "join", await laptop.share("--uses", "1"));
     await laptop.command("machines", "revoke", (await machines())[0]?.name ?? "");
-    // The line of the second `share` is still good: its machine would look for this authority.
     await laptop.command("share", "--off");
-    expect(contentsOf(join(laptop.path, "tls"))).toEqual(known);
+    expect(existsSync(join(laptop.path, "tls"))).toBe(false);
+  });
+
+  test("when sharing ends, each line that was not used is withdrawn, whoever has it", async () => {
+    await commandOf(desktop.path, "join", await laptop.share());
+    const lost = [await laptop.share("--expires", "2h"), await laptop.share("--uses", "5")];
+    const { stdout } = await laptop.command("share", "--off");
+    expect(stdout).toContain("Nobody can join any more with the 2 lines that were still good.");
+    expect((await laptop.command("share", "--off")).stdout).not.toContain("Nobody can join");
+    const line = await laptop.share("--uses", "1");
+    expect((await laptop.command("share", "--status")).stdout).not.toContain("5 machines");
+    await using other = await TestHome.open();
+    for (const one of lost) {
+      const { code, stderr } = await tryCommand(other.path, "join", one);
+      expect({ code, stderr }).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("was withdrawn there"),
+      });
+    }
+    await commandOf(other.path, "join", line);
+    // Who was let in before stays.
+    await commandOf(desktop.path, "status");
   });
 
   test("when sharing ends before anybody has joined", async () => {

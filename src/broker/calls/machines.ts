@@ -7,6 +7,7 @@ import {
   CreateEnrolmentResponseSchema,
   EnrolResponseSchema,
   ListMachinesResponseSchema,
+  RevokeEnrolmentsResponseSchema,
   RevokeMachineResponseSchema,
   UpdateListenersResponseSchema,
   type CreateEnrolmentRequest,
@@ -14,6 +15,7 @@ import {
   type EnrolRequest,
   type EnrolResponse,
   type ListMachinesResponse,
+  type RevokeEnrolmentsResponse,
   type RevokeMachineResponse,
   type UpdateListenersResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
@@ -72,6 +74,12 @@ export async function createEnrolment(
   });
 }
 
+export async function revokeEnrolments({ store, log }: Core): Promise<RevokeEnrolmentsResponse> {
+  const revokedEnrolments = await translateStoreErrors(() => store.revokeEnrolments());
+  if (revokedEnrolments > 0) log.info({ revokedEnrolments }, "tokens to enrol with were revoked");
+  return create(RevokeEnrolmentsResponseSchema, { revokedEnrolments });
+}
+
 export async function enrol(
   { machines }: Core,
   request: EnrolRequest,
@@ -105,7 +113,7 @@ export async function enrol(
 
 const refusals = {
   unknown:
-    "the token to enrol with is not of this broker: copy the whole line that `peerline share` printed",
+    "the token to enrol with is not of this broker, or was withdrawn there: copy the whole line that `peerline share` printed, or ask for a new one",
   used: "the token to enrol with was used already: ask for a new line of `peerline share`",
   expired: "the time of the token to enrol with is over: ask for a new line of `peerline share`",
 };

@@ -19,6 +19,7 @@ import { listMessages } from "./list-messages.js";
 import { getPeer, listPeers } from "./list-peers.js";
 import {
   createEnrolment,
+  revokeEnrolments,
   enrol,
   listMachines,
   revokeMachine,
@@ -146,6 +147,10 @@ export function createService(core: Core, onStop: () => void): ServiceImpl<typeo
     createEnrolment: async (request, context) => {
       ownerOf(context);
       return createEnrolment(core, request);
+    },
+    revokeEnrolments: async (_request, context) => {
+      ownerOf(context);
+      return revokeEnrolments(core);
     },
     enrol: (request, context) => enrol(core, request, context),
     listMachines: async (_request, context) => {

@@ -87,7 +87,7 @@ export const define: Define = (command, shell) => {
       "--json",
       "with --status: one JSON object, with the contract's ListMachinesResponse as `info`",
     )
-    .option("--off", "listen to other machines no more")
+    .option("--off", "listen to other machines no more; all lines to join with end")
     .addHelpText(
       "after",
       `
@@ -127,9 +127,17 @@ async function share(shell: Shell, options: ShareOptions): Promise<void> {
   const home = openHome(config.home);
   await using operator = await connectAsOperator({ ...shell, config, start: true });
   if (options.off === true) {
+    // First, so that a line which got about ends also where the settings cannot be changed.
+    const { revokedEnrolments: count } = await operator.client.revokeEnrolments(
+      {},
+      { timeoutMs: callTimeoutMs },
+    );
     await applySettings(operator, home.settingsPath, undefined);
     await forgetCertificates(operator, home.tlsPath);
-    await shell.out.lines("The broker listens on its socket alone.");
+    await shell.out.lines(
+      "The broker listens on its socket alone.",
+      ...(count === 0 ? [] : [`Nobody can join any more with ${linesWords(count)}.`]),
+    );
     return;
   }
   const present = await readShareSettings(home.settingsPath);
@@ -154,6 +162,10 @@ async function share(shell: Shell, options: ShareOptions): Promise<void> {
   const { advertisedAddress: address, caSha256: caHash } = listener;
   const line = formatJoinLine({ address, token, caHash });
   await shell.out.exact(`peerline join '${line}'`);
+}
+
+function linesWords(count: number): string {
+  return count === 1 ? "the line that was still good" : `the ${count} lines that were still good`;
 }
 
 /** The settings are as they were where the broker cannot follow them. */

@@ -13,7 +13,13 @@ import { machineTable } from "./tables.js";
 
 type MachineOperations = Pick<
   Operations,
-  "loadMachines" | "putMachine" | "removeMachine" | "createEnrolment" | "listEnrolments" | "enrol"
+  | "loadMachines"
+  | "putMachine"
+  | "removeMachine"
+  | "createEnrolment"
+  | "listEnrolments"
+  | "revokeEnrolments"
+  | "enrol"
 >;
 
 /** @param tell hears of each machine that is found damaged. */
@@ -54,6 +60,7 @@ export function machineOperations(
     `SELECT token_hash AS tokenHash, ${enrolmentColumns} FROM enrolment
     WHERE uses_left > 0 AND expire_time_ms > :nowMs ORDER BY expire_time_ms, token_hash`,
   );
+  const deleteUnused = statements.prepare("DELETE FROM enrolment WHERE uses_left > 0");
   const takeUse = statements.prepare(
     "UPDATE enrolment SET uses_left = uses_left - 1 WHERE token_hash = :tokenHash",
   );
@@ -73,6 +80,13 @@ export function machineOperations(
     },
 
     listEnrolments: (nowMs) => openEnrolments.all({ nowMs }),
+
+    // Also those whose time is over: it would not be, were the clock set back.
+    revokeEnrolments(nowMs) {
+      const open = openEnrolments.all({ nowMs }).length;
+      deleteUnused.run({});
+      return open;
+    },
 
     enrol(tokenHash, newcomer, nowMs): EnrolmentUse {
       const { name, credentialHash } = newcomer;

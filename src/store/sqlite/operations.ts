@@ -48,6 +48,7 @@ export interface Operations {
   removeMachine(machineId: string): void;
   createEnrolment(enrolment: StoredEnrolment, maximum: number, nowMs: number): boolean;
   listEnrolments(nowMs: number): StoredEnrolment[];
+  revokeEnrolments(nowMs: number): number;
   enrol(tokenHash: string, newcomer: StoredNewcomer, nowMs: number): EnrolmentUse;
 
   listOpen(peerId: string, limit: number): number[];

@@ -120,6 +120,7 @@ function storeOn(parts: {
     createEnrolment: (enrolment, maximum) =>
       calls.call("createEnrolment", enrolment, maximum, clock.now()),
     listEnrolments: () => calls.call("listEnrolments", clock.now()),
+    revokeEnrolments: () => calls.call("revokeEnrolments", clock.now()),
     enrol: (tokenHash, newcomer) => calls.call("enrol", tokenHash, newcomer, clock.now()),
 
     listOpen: async ({ peerId, limit }) =>

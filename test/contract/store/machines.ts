@@ -141,6 +141,27 @@ export function defineMachineContract(technology: StoreTechnology): void {
       expect(await store.listEnrolments()).toEqual([soon, { ...late, usesLeft: 2 }]);
     });
 
+    test("enrol no more with tokens that were revoked, however much of them was used", async () => {
+      const { store, clock } = await openStore(technology);
+      const token = (tokenHash: string, usesLeft: number, endInMs = 1000) => ({
+        tokenHash,
+        scope: MachineScope.AGENT,
+        usesLeft,
+        expireTimeMs: clock.now() + endInMs,
+      });
+      const tokens = [token("ab", 1), token("cd", 3), token("ef", 0), token("01", 1, -1)];
+      for (const one of tokens) await store.createEnrolment(one, 8);
+      expect(await store.revokeEnrolments()).toBe(2);
+      expect(await store.listEnrolments()).toEqual([]);
+      expect(await store.revokeEnrolments()).toBe(0);
+      for (const { tokenHash, usesLeft } of tokens) {
+        const state = usesLeft > 0 ? "unknown" : "used";
+        expect(await enrol(store, tokenHash)).toEqual({ state });
+      }
+      expect(await store.createEnrolment(token("23", 1), 8)).toBe(true);
+      expect(await store.listEnrolments()).toHaveLength(1);
+    });
+
     testReopened(technology, "and their tokens outlive the store", async () => {
       const { store, clock, reopen } = await openStore(technology);
       await store.putMachine(machine("desktop"));

@@ -54,6 +54,14 @@ export class MachineTable {
       .toSorted((a, b) => a.expireTimeMs - b.expireTimeMs || (a.tokenHash < b.tokenHash ? -1 : 1));
   }
 
+  revokeEnrolments(nowMs: number): number {
+    const open = this.listEnrolments(nowMs).length;
+    for (const { tokenHash, usesLeft } of this.#enrolments.values()) {
+      if (usesLeft > 0) this.#enrolments.delete(tokenHash);
+    }
+    return open;
+  }
+
   enrol(tokenHash: string, newcomer: StoredNewcomer, nowMs: number): EnrolmentUse {
     const { name, credentialHash } = newcomer;
     const machines = this.list();

@@ -68,6 +68,7 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
     createEnrolment: (enrolment, maximum) =>
       perform(() => machines.createEnrolment(enrolment, maximum, clock.now())),
     listEnrolments: () => perform(() => machines.listEnrolments(clock.now())),
+    revokeEnrolments: () => perform(() => machines.revokeEnrolments(clock.now())),
     enrol: (tokenHash, newcomer) => perform(() => machines.enrol(tokenHash, newcomer, clock.now())),
 
     listOpen: ({ peerId, limit }) =>
