@@ -1,7 +1,10 @@
 import { setMaxListeners } from "node:events";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import { systemClock } from "../clock.js";
+import { abandonable } from "./abandoned-sockets.js";
 import { Code, RpcError } from "./error.js";
 import {
+  closeGraceMs,
   keepaliveTimeMs,
   keepaliveTimeoutMs,
   maxMessageBytes,
@@ -20,6 +23,7 @@ import { tlsChannel, type TlsClient } from "./tls-client.js";
 export class Channel implements Disposable {
   readonly #client: Client;
   readonly #running = new Set<RunningCall>();
+  readonly #abandoned = new AbortController();
   #closed = false;
 
   /**
@@ -31,8 +35,13 @@ export class Channel implements Disposable {
       tls === undefined
         ? { credentials: credentials.createInsecure(), options: {} }
         : tlsChannel(address, tls);
-    this.#client = new Client(address, secured.credentials, {
+    const { target, options } =
+      tls === undefined
+        ? { target: address, options: {} }
+        : abandonable(address, this.#abandoned.signal);
+    this.#client = new Client(target, secured.credentials, {
       ...secured.options,
+      ...options,
       ...(tls === undefined ? {} : { "grpc-node.flow_control_window": tlsWindowBytes }),
       "grpc.max_send_message_length": maxMessageBytes,
       "grpc.max_receive_message_length": maxMessageBytes,
@@ -73,6 +82,8 @@ export class Channel implements Disposable {
     this.#closed = true;
     for (const call of this.#running) call.interrupt(channelClosed());
     this.#client.close();
+    // Until then a connection may end in good order.
+    systemClock.after(closeGraceMs, () => this.#abandoned.abort());
   }
 
   [Symbol.dispose](): void {

@@ -78,3 +78,6 @@ export const handshakeTimeoutMs = 10_000;
 
 /** How long a connection over TLS may take, from its beginning, until a call over it is admitted, in milliseconds. */
 export const strangerMs = 20_000;
+
+/** A channel over TCP that is closed destroys what is left of its connections after this time. */
+export const closeGraceMs = 500;

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TestHome } from "../mcp/test-home.js";
 import { program, run } from "../support/program.js";
@@ -46,4 +48,22 @@ describe.skipIf(process.platform !== "linux")("beside an address that never answ
     expect(alone).toMatchObject({ code: 3, stderr: expect.stringContaining(off()) });
     expect(beside).toMatchObject({ code: 0 });
   });
+
+  test("a program of the library ends by itself when it has closed its line", async () => {
+    const startedMs = performance.now();
+    const { code, stdout } = await node(
+      ["--input-type=module", "-e", bot],
+      off(),
+      `tls:${laptop.address}`,
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "bot\n" });
+    expect(performance.now() - startedMs).toBeLessThan(boundMs);
+  });
 });
+
+const library = pathToFileURL(join(program, "../index.js")).href;
+const bot = `
+  const { connect } = await import(${JSON.stringify(library)});
+  const line = await connect({ name: "bot" });
+  console.log(line.peer.name);
+  await line.close();`;
