@@ -89,7 +89,7 @@ test.each([
   ],
   [
     "a time that is to come",
-    async () => testCertificate(["127.0.0.1"], Date.now() + 2 * dayMs),
+    async () => testCertificate(["127.0.0.1"], Date.now() + 5 * dayMs),
     /not yet valid/,
   ],
 ])("a certificate of %s is refused before a header is sent", async (what, make, words) => {
