@@ -143,7 +143,14 @@ test("machines and their last use outlive the broker", async () => {
 });
 
 test("no more machines are let in than may be, however many enrol at once, and no token is used for the others", async () => {
-  const { broker, operator } = await startSharedBroker();
+  const clock = new StoppedClock(Date.UTC(2026, 0, 1));
+  const memory = openMemoryStore({ clock });
+  // As a disk does, it lets other calls come meanwhile.
+  const enrol: Store["enrol"] = async (tokenHash, newcomer) => {
+    await setImmediate();
+    return memory.enrol(tokenHash, newcomer);
+  };
+  const { broker, operator } = await startSharedBroker({ store: { ...memory, enrol }, clock });
   const { token } = await operator.createEnrolment({ uses: 1000 });
   const clients = Array.from({ length: 4 }, () => broker.client());
   const count = maxMachines + 40;
