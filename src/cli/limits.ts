@@ -73,9 +73,6 @@ export const certificateWarningMs = 7 * 86_400_000;
 /** A certificate that is due is made anew within a day; one more, and it was not. */
 export const renewToleranceMs = 2 * 24 * 60 * 60_000;
 
-/** What is read of the file of a broker's authority. */
-export const maxAuthorityBytes = 64 * 1024;
-
 /** A call that takes longer makes agents wait. */
 export const slowRoundTripMs = 1_000;
 

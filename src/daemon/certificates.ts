@@ -3,13 +3,16 @@ import { isIP, SocketAddress } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { writeDurably } from "../durable-file.js";
-import { EndpointError, explainStorage } from "../endpoint/endpoint-error.js";
+import { EndpointError, errnoOf, explainStorage } from "../endpoint/endpoint-error.js";
 import { makePath } from "../endpoint/home.js";
-import { readRegularFile } from "../endpoint/regular-file.js";
+import {
+  readAuthority,
+  readOwnCertificate,
+  type KeyedCertificate,
+} from "../endpoint/kept-certificate.js";
 import type { ServerCertificate } from "../rpc/server.js";
 import { renewBeforeMs } from "../contract/limits.js";
-import { maxCertificateBytes, maxCertificateNames, maxToldNames } from "./limits.js";
-import type { KeyedCertificate } from "./make-certificate.js";
+import { maxCertificateNames, maxToldNames } from "./limits.js";
 
 /** What a broker proves itself with to other machines, of its own or given. */
 export interface Certificates extends ServerCertificate {
@@ -34,7 +37,7 @@ export async function openCertificates(
   const authority = await openAuthority(join(folder, "ca.pem"), folder, nowMs);
   const ca = new X509Certificate(authority.certificate);
   const path = join(folder, "server.pem");
-  let own = await read(path);
+  let own = await readOwnCertificate(path);
   const wanted = own === undefined ? names : mergeNames(names, namesOf(own));
   if (own === undefined || !isGood(own, ca, wanted, nowMs)) {
     const { makeCertificate } = await import("./make-certificate.js");
@@ -54,7 +57,7 @@ async function openAuthority(
   folder: string,
   nowMs: number,
 ): Promise<KeyedCertificate> {
-  const present = await read(path);
+  const present = await readAuthority(path);
   if (present !== undefined) {
     const { validTo } = new X509Certificate(present.certificate);
     if (Date.parse(validTo) > nowMs) return present;
@@ -82,32 +85,17 @@ function isGood(
   );
 }
 
-/** A key and its certificate, one after the other; undefined where there is no file. */
-async function read(path: string): Promise<KeyedCertificate | undefined> {
-  const file = await readRegularFile(path, maxCertificateBytes);
-  if (file === undefined) return undefined;
-  const text = file.bytes?.toString() ?? "";
-  const [key = "", certificate = ""] = text.match(/-----BEGIN [\s\S]*?-----END .*-----/g) ?? [];
-  try {
-    createPrivateKey(key);
-    return { key, certificate: new X509Certificate(certificate).toString() };
-  } catch (cause) {
-    // To make another authority would lock out every machine that knows this one.
-    throw new EndpointError(
-      "CONFIG_INVALID",
-      `${path} is damaged. Put it back from a backup; or move it away, and let each machine join again.`,
-      { cause },
-    );
-  }
-}
-
 async function keep(path: string, folder: string, made: KeyedCertificate): Promise<void> {
   try {
     makePath(folder);
     const text = `${made.key.trim()}\n${made.certificate.trim()}\n`;
     await writeDurably(path, text, { replaces: true });
   } catch (error) {
-    throw explainStorage(error, path);
+    const why = errnoOf(error);
+    const told = explainStorage(error, path);
+    if (why === undefined || told !== error) throw told;
+    const words = `${path} cannot be written (${why}).`;
+    throw new EndpointError("HOME_UNUSABLE", words, { cause: error });
   }
 }
 

@@ -54,9 +54,6 @@ export const givenLookMs = 60_000;
 export const maxCertificateNames = 64;
 export const maxToldNames = 32;
 
-/** What is read of a file with a key and its certificate. */
-export const maxCertificateBytes = 64 * 1024;
-
 /** Connections of other machines, and those of them over which no call was admitted yet. */
 export const maxTlsConnections = 512;
 export const maxStrangers = 128;

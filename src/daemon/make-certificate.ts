@@ -16,13 +16,8 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { certificateSkewMs } from "../contract/limits.js";
+import type { KeyedCertificate } from "../endpoint/kept-certificate.js";
 import { authorityMs, authorityStartMs, certificateMs } from "./limits.js";
-
-/** A certificate with its private key, both as PEM. */
-export interface KeyedCertificate {
-  readonly key: string;
-  readonly certificate: string;
-}
 
 /** Makes a certificate authority, which signs the certificates of one broker and nothing else. */
 export async function makeAuthority(nowMs: number): Promise<KeyedCertificate> {

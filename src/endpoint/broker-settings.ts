@@ -1,4 +1,3 @@
-import { lstatSync } from "node:fs";
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
 import {
@@ -10,11 +9,11 @@ import {
   type SettingName,
 } from "../contract/settings.js";
 import { visibleLine } from "../contract/peer-text.js";
-import { EndpointError, errnoOf } from "./endpoint-error.js";
+import { EndpointError } from "./endpoint-error.js";
 import { formatAddress, readAddress, type Address } from "./endpoint.js";
 import type { GivenPaths } from "./given-certificate.js";
 import { maxSettingsBytes } from "./limits.js";
-import { readRegularFile } from "./regular-file.js";
+import { readKeptFile } from "./regular-file.js";
 
 /**
  * What the operator has set in `broker.toml`, and the usual value of all else. CONFIG_INVALID where the
@@ -143,30 +142,10 @@ async function readTables(path: string): Promise<Record<string, unknown> | undef
 
 /** Undefined where there is no file. */
 async function readText(path: string): Promise<string | undefined> {
-  try {
-    // A second look, as the file may just have come.
-    const file =
-      (await readRegularFile(path, maxSettingsBytes)) ??
-      (isThere(path) ? await readRegularFile(path, maxSettingsBytes) : undefined);
-    if (file === undefined) return absent(path);
-    if (file.bytes !== undefined) return file.bytes.toString();
-  } catch (cause) {
-    const why = errnoOf(cause);
-    if (why === undefined || cause instanceof EndpointError) throw cause;
-    throw new EndpointError("CONFIG_INVALID", `${path} cannot be read (${why}).`, { cause });
-  }
+  const file = await readKeptFile(path, maxSettingsBytes);
+  if (file === undefined || file.bytes !== undefined) return file?.bytes?.toString();
   const fix = `has more than ${maxSettingsBytes} bytes: shorten it, or move it away`;
   throw new EndpointError("CONFIG_INVALID", `${path} ${fix}.`);
-}
-
-/** Undefined where nothing is at the path. */
-function absent(path: string): undefined {
-  if (!isThere(path)) return undefined;
-  throw new EndpointError("CONFIG_INVALID", `${path} is no regular file. Move it away.`);
-}
-
-function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 // The parser is loaded where there is a file: most brokers have none.

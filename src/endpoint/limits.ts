@@ -86,3 +86,6 @@ export const maxChain = 8;
  * by itself, which is too short for a far machine whose other address is dead.
  */
 export const addressAttemptMs = 2_000;
+
+/** What is read of a file with a key and its certificate. */
+export const maxCertificateBytes = 64 * 1024;

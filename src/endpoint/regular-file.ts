@@ -53,6 +53,33 @@ export async function readRegularFile(
   }
 }
 
+/**
+ * The same for a file that the program keeps itself. Undefined means that nothing stands at the path, not even
+ * a link to nothing. What cannot be read is CONFIG_INVALID: a program that took it for missing would make
+ * another in its place.
+ *
+ * @param fix a sentence that says what to do about it
+ */
+export async function readKeptFile(
+  path: string,
+  maxBytes: number,
+  fix = "Move it away.",
+): Promise<ReadFile | undefined> {
+  try {
+    // A second look, as the file may just have come.
+    for (let look = 1; look <= 2; look++) {
+      const file = await readRegularFile(path, maxBytes);
+      if (file !== undefined) return file;
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+    }
+  } catch (cause) {
+    const why = errnoOf(cause);
+    if (why === undefined) throw cause;
+    throw new EndpointError("CONFIG_INVALID", `${path} cannot be read (${why}).`, { cause });
+  }
+  throw new EndpointError("CONFIG_INVALID", `${path} is no regular file. ${fix}`);
+}
+
 /** A file that can be read, until it is disposed. Its reading holds the process up. */
 export interface RegularFile extends Disposable {
   readonly stats: Stats;

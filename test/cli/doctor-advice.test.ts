@@ -71,6 +71,7 @@ const advised: Record<FindingId, "nothing" | typeof carriedOut | { readonly word
   "share-certificate": "nothing",
   "share-certificate-ends": { words: "whoever gave the certificate renews it" },
   "share-certificate-unusable": { words: "whoever gave the certificate knows what it should be" },
+  "share-authority-unusable": { words: "its owner knows whether there is a backup" },
   store: "nothing",
   "store-closed": { words: "what may go is the user's to choose" },
   "store-damaged": carriedOut,

@@ -1,8 +1,9 @@
-import { writeFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { checkShare } from "../../src/cli/doctor/check-share.js";
 import type { Evidence } from "../../src/cli/doctor/evidence.js";
+import { openCertificates } from "../../src/daemon/certificates.js";
 import { issueTestCertificate, newTestAuthority } from "../support/test-authority.js";
 import { temporaryDirectory } from "../endpoint/temporary-directory.js";
 
@@ -48,4 +49,28 @@ test("a certificate that is given is looked at: how long it is good, and why it 
   // Settings that cannot be read are told by another check.
   writeFileSync(join(good.home.path, "broker.toml"), "no table");
   expect(await checkShare(good)).toEqual([]);
+});
+
+test("the broker's own authority is looked at: another key, or none of an authority", async () => {
+  const path = temporaryDirectory();
+  const tls = join(path, "tls");
+  await openCertificates(tls, ["laptop"], Date.now());
+  writeFileSync(join(path, "broker.toml"), '[share]\nlisten = "0.0.0.0:1"\naddress = "laptop:1"\n');
+  const evidence = {
+    config: { ownsBroker: true },
+    home: { state: "usable", path },
+    nowMs: Date.now(),
+  } as Evidence;
+  expect(await checkShare(evidence)).toEqual([]);
+  const ca = join(tls, "ca.pem");
+  copyFileSync(join(tls, "server.pem"), ca);
+  const [finding, ...others] = await checkShare(evidence);
+  expect(others).toEqual([]);
+  expect(finding).toMatchObject({
+    id: "share-authority-unusable",
+    severity: "problem",
+    subject: ca,
+    seen: expect.stringContaining("no authority's"),
+    fix: expect.stringContaining("from a backup"),
+  });
 });

@@ -1,5 +1,17 @@
 import { X509Certificate } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -131,6 +143,74 @@ function namesIn(chain: string): string[] {
     .split(", ")
     .map((name) => name.replace(/^(?:DNS|IP Address):/, "").replace(/^2001:.*/, "2001:db8::1"));
 }
+
+const pemBlock = /-----BEGIN [\s\S]*?-----END .*-----/g;
+
+/** What may stand in the place of the authority's file, besides the file; `whole` is a copy of the folder. */
+const strangers: readonly (readonly [string, (path: string, whole: string) => void, string])[] = [
+  ["a named pipe", (path) => void execFileSync("mkfifo", [path]), "is no regular file"],
+  ["a folder", (path) => mkdirSync(path), "is no regular file"],
+  ["a link to nothing", (path) => symlinkSync("/nonexistent/ca.pem", path), "is no regular file"],
+  ["a link to itself", (path) => symlinkSync(path, path), "is no regular file"],
+  [
+    "a file as a certificate's",
+    (path, whole) => cpSync(join(whole, "server.pem"), path),
+    "no authority's",
+  ],
+  [
+    "a certificate beside another's key",
+    (path, whole) => {
+      const [key = ""] = readFileSync(join(whole, "server.pem"), "utf8").match(pemBlock) ?? [];
+      const [, ca = ""] = readFileSync(join(whole, "ca.pem"), "utf8").match(pemBlock) ?? [];
+      writeFileSync(path, `${key}\n${ca}\n`);
+    },
+    "a private key that is not its certificate's",
+  ],
+];
+
+test.each(strangers)(
+  "no other authority is made for %s in the place of its file",
+  async (_words, put, told) => {
+    const folder = newFolder();
+    await openCertificates(folder, names, nowMs);
+    const whole = `${folder}-whole`;
+    cpSync(folder, whole, { recursive: true });
+    const path = join(folder, "ca.pem");
+    rmSync(path);
+    put(path, whole);
+    const before = lstatSync(path);
+    await expect(openCertificates(folder, names, nowMs)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringMatching(new RegExp(`${path} .*${told}.*let each machine join again`)),
+    });
+    expect(lstatSync(path).ino).toBe(before.ino);
+    rmSync(path, { recursive: true });
+    cpSync(join(whole, "ca.pem"), path);
+    await openCertificates(folder, names, nowMs);
+  },
+);
+
+test("the certificate that the authority signs is made anew where it is damaged, and named where it is no file", async () => {
+  const folder = newFolder();
+  const { caHash } = await openCertificates(folder, names, nowMs);
+  const path = join(folder, "server.pem");
+  writeFileSync(path, "none");
+  expect(await openCertificates(folder, names, nowMs)).toMatchObject({ caHash });
+  rmSync(path);
+  mkdirSync(path);
+  await expect(openCertificates(folder, names, nowMs)).rejects.toThrow(
+    `${path} is no regular file. Move it away.`,
+  );
+});
+
+test("nothing is made where the folder is a link to nothing, which is named", async () => {
+  const folder = newFolder();
+  symlinkSync("/nonexistent/tls", folder);
+  await expect(openCertificates(folder, names, nowMs)).rejects.toMatchObject({
+    code: "HOME_UNUSABLE",
+    message: expect.stringContaining("cannot be written (E"),
+  });
+});
 
 function fail(): never {
   throw new Error("it is not there");

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { readShareSettings, type ShareSettings } from "../../endpoint/broker-settings.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import {
@@ -5,17 +6,41 @@ import {
   readGivenServerCertificate,
 } from "../../endpoint/given-certificate.js";
 import { settingsPathIn } from "../../endpoint/home.js";
+import { readAuthority } from "../../endpoint/kept-certificate.js";
 import { certificateWarningMs } from "../limits.js";
 import { span } from "../print/words.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 
-/** Certificates from elsewhere that the broker shows to other machines, or asks them for. It renews its own itself. */
+/**
+ * What the broker shows to other machines, or asks them for: certificates from elsewhere, or its own authority.
+ * The certificate that this one has signed it renews itself.
+ */
 export async function checkShare({ config, home, nowMs }: Evidence): Promise<readonly Finding[]> {
   if (!config.ownsBroker || home.state !== "usable") return [];
   const settings = await readIfWhole(settingsPathIn(home.path));
-  if (settings?.given === undefined && settings?.clientCa === undefined) return [];
+  if (settings === undefined) return [];
+  const authority = settings.given === undefined ? await checkAuthority(home.path) : [];
+  return [...authority, ...(await checkGiven(settings, nowMs))];
+}
+
+async function checkAuthority(home: string): Promise<Finding[]> {
+  const subject = join(home, "tls", "ca.pem");
+  try {
+    await readAuthority(subject);
+    return [];
+  } catch (error) {
+    if (!(error instanceof EndpointError)) throw error;
+    const seen = error.message;
+    const fix =
+      "Put it back from a backup, or move it away and let each machine join again; then run `peerline share`";
+    return [{ id: "share-authority-unusable", severity: "problem", subject, seen, fix }];
+  }
+}
+
+async function checkGiven(settings: ShareSettings, nowMs: number): Promise<Finding[]> {
   const { given, clientCa, address } = settings;
+  if (given === undefined && clientCa === undefined) return [];
   const subject = given?.certificate ?? clientCa ?? "";
   try {
     if (clientCa !== undefined) await readGivenAuthorities(clientCa, nowMs);

@@ -9,8 +9,8 @@ import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { formatAddress, readAddress } from "../../endpoint/endpoint.js";
 import { lookAtServer, type BrokenLink } from "../../endpoint/follow-chain.js";
 import { settingsPathIn } from "../../endpoint/home.js";
-import { readRegularFile } from "../../endpoint/regular-file.js";
-import { maxAuthorityBytes, renewToleranceMs } from "../limits.js";
+import { readAuthority, readOwnCertificate } from "../../endpoint/kept-certificate.js";
+import { renewToleranceMs } from "../limits.js";
 import { clockTime, count, span } from "../print/words.js";
 import { advise } from "./advice.js";
 import type { Evidence } from "./evidence.js";
@@ -76,9 +76,9 @@ async function early(
 ): Promise<Finding | undefined> {
   const ca = await ownAuthority(home, caSha256);
   if (ca === undefined) return undefined;
-  const own = await readCertificate(home, "server.pem");
+  const own = await readOwnCertificate(join(home, "tls", "server.pem")).catch(passOver);
   const fromMs = Math.max(
-    ...[ca, own ?? ca].map((pem) => Date.parse(new X509Certificate(pem).validFrom)),
+    ...[ca, own?.certificate ?? ca].map((pem) => Date.parse(new X509Certificate(pem).validFrom)),
   );
   if (fromMs <= nowMs) return undefined;
   const isOwn = Date.parse(new X509Certificate(ca).validFrom) <= nowMs;
@@ -148,17 +148,15 @@ function whyNot(broken: BrokenLink): string {
 
 /** The authority that the broker made, as PEM; undefined where it is another one that vouches for it. */
 async function ownAuthority(home: string, sha256: string): Promise<string | undefined> {
-  const pem = await readCertificate(home, "ca.pem");
-  if (pem === undefined) return undefined;
-  const { raw } = new X509Certificate(pem);
-  return createHash("sha256").update(raw).digest("hex") === sha256 ? pem : undefined;
+  const found = await readAuthority(join(home, "tls", "ca.pem")).catch(passOver);
+  if (found === undefined) return undefined;
+  const { raw } = new X509Certificate(found.certificate);
+  return createHash("sha256").update(raw).digest("hex") === sha256 ? found.certificate : undefined;
 }
 
-async function readCertificate(home: string, name: string): Promise<string | undefined> {
-  const file = await readRegularFile(join(home, "tls", name), maxAuthorityBytes);
-  return /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/.exec(
-    file?.bytes?.toString() ?? "",
-  )?.[0];
+/** What is wrong with the file is a finding of its own. */
+function passOver(error: unknown): undefined {
+  if (!(error instanceof EndpointError)) throw error;
 }
 
 function reach({ listen, address: told }: ShareSettings): Finding {

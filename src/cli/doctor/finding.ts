@@ -63,6 +63,7 @@ export const groups = {
   "share-certificate": "Broker",
   "share-certificate-ends": "Broker",
   "share-certificate-unusable": "Broker",
+  "share-authority-unusable": "Broker",
   store: "Broker",
   "store-closed": "Broker",
   "store-damaged": "Broker",
