@@ -3,7 +3,7 @@ import { isIP, SocketAddress } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { writeDurably } from "../durable-file.js";
-import { EndpointError, errnoOf, explainStorage } from "../endpoint/endpoint-error.js";
+import { explainWriting } from "../endpoint/endpoint-error.js";
 import { makePath } from "../endpoint/home.js";
 import {
   readAuthority,
@@ -91,11 +91,7 @@ async function keep(path: string, folder: string, made: KeyedCertificate): Promi
     const text = `${made.key.trim()}\n${made.certificate.trim()}\n`;
     await writeDurably(path, text, { replaces: true });
   } catch (error) {
-    const why = errnoOf(error);
-    const told = explainStorage(error, path);
-    if (why === undefined || told !== error) throw told;
-    const words = `${path} cannot be written (${why}).`;
-    throw new EndpointError("HOME_UNUSABLE", words, { cause: error });
+    throw explainWriting(error, path);
   }
 }
 

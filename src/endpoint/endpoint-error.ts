@@ -67,6 +67,15 @@ export function explainStorage(error: unknown, path: string): unknown {
   return new EndpointError("HOME_UNUSABLE", message, { cause: error });
 }
 
+/** The same, and a sentence with its code for any other error of the operating system. */
+export function explainWriting(error: unknown, path: string): unknown {
+  const told = explainStorage(error, path);
+  const why = errnoOf(error);
+  if (told !== error || error instanceof EndpointError || why === undefined) return told;
+  const message = `${path} cannot be written (${why}).`;
+  return new EndpointError("HOME_UNUSABLE", message, { cause: error });
+}
+
 /** The code of an error of the operating system, for example `ENOENT`; undefined for any other error. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;

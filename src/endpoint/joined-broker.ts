@@ -9,7 +9,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { writeDurably } from "../durable-file.js";
-import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
+import { EndpointError, errnoOf, explainWriting } from "./endpoint-error.js";
 import { readAddress, formatAddress, type TlsEndpoint } from "./endpoint.js";
 import type { GivenPaths } from "./given-certificate.js";
 import { maxJoinedBytes } from "./limits.js";
@@ -108,7 +108,7 @@ export function forgetPendingJoin(home: string, credential: string): void {
 
 /** The home uses its own broker from now on. */
 export function forgetJoinedBroker(home: string): void {
-  rmSync(joinedPathIn(home), { force: true });
+  removeKept(joinedPathIn(home));
   forgetDrafts(home);
 }
 
@@ -124,7 +124,22 @@ export function removeEmptyHome(home: string): void {
 /** Removes what a join leaves that was not completed. What was set aside by hand stays. */
 function forgetDrafts(home: string): void {
   for (const name of readdirSync(home)) {
-    if (draftName.test(name)) rmSync(join(home, name), { force: true });
+    if (draftName.test(name)) removeKept(join(home, name));
+  }
+}
+
+/** Whatever stands there, except what somebody may have put into a folder. */
+function removeKept(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    rmSync(path, { force: true });
+    return;
+  }
+  try {
+    rmdirSync(path);
+  } catch (cause) {
+    if (errnoOf(cause) === undefined) throw cause;
+    const words = `${path} is a folder that cannot be removed (${errnoOf(cause)}). Move it away.`;
+    throw new EndpointError("JOINED_DAMAGED", words, { cause });
   }
 }
 
@@ -154,7 +169,7 @@ async function keep(
     const why = errnoOf(error);
     const isOutrun = why === "ENOENT" && existsSync(joinedPathIn(dirname(path)));
     if (why === "EEXIST" || isOutrun) return false;
-    throw explainStorage(error, path);
+    throw explainWriting(error, path);
   }
 }
 

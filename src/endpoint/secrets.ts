@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { sleep } from "../clock.js";
@@ -54,9 +54,17 @@ export async function openOperatorToken(home: Home): Promise<string> {
   return openSecretFile(home.operatorTokenPath);
 }
 
-/** The operator token; undefined where no broker has run yet. */
-export async function readOperatorToken(home: Home): Promise<string | undefined> {
-  return readSecretFile(home.operatorTokenPath);
+/** The operator token; undefined where no broker has run yet. HOME_UNUSABLE for a file without one. */
+export async function readOperatorToken({
+  operatorTokenPath: path,
+}: Home): Promise<string | undefined> {
+  const token = await readSecretFile(path);
+  const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  if (token !== undefined || !isThere) return token;
+  throw new EndpointError(
+    "HOME_UNUSABLE",
+    `${path} holds no whole token. Move it away: the next broker makes another.`,
+  );
 }
 
 async function makePeersFolder({ path, peersPath }: Home): Promise<void> {

@@ -1,10 +1,10 @@
-import { realpathSync, type Stats } from "node:fs";
+import { lstatSync, realpathSync, type Stats } from "node:fs";
 import { rm } from "node:fs/promises";
 import { removeDrafts, writeDurably } from "../durable-file.js";
 import { hasShareTable, shareRows, shareTable, type ShareSettings } from "./broker-settings.js";
-import { EndpointError, errnoOf, explainStorage } from "./endpoint-error.js";
+import { EndpointError, explainWriting } from "./endpoint-error.js";
 import { maxSettingsBytes } from "./limits.js";
-import { readRegularFile } from "./regular-file.js";
+import { readKeptFile } from "./regular-file.js";
 
 /**
  * Sets the table `[share]` of `broker.toml`, or removes it. Every other byte of the file stays, in whatever
@@ -15,8 +15,8 @@ export async function setShareSettings(
   path: string,
   settings: ShareSettings | undefined,
 ): Promise<() => Promise<void>> {
-  const real = resolveLinks(path);
-  const file = await readRegularFile(real, maxSettingsBytes);
+  const file = await readKeptFile(path, maxSettingsBytes);
+  const real = file === undefined ? path : realpathSync(path);
   if (file !== undefined && file.bytes === undefined) {
     const words = `${path} has more than ${maxSettingsBytes} bytes: shorten it, or move it away.`;
     throw new EndpointError("CONFIG_INVALID", words);
@@ -31,7 +31,9 @@ export async function setShareSettings(
     );
   }
   const isOurs = before === undefined || (rest === "" && before.startsWith(`[${shareTable}]`));
-  const without = isOurs ? undefined : rest;
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  // A link keeps an empty file: it would lead nowhere.
+  const without = isOurs && !isLink ? undefined : rest;
   const after = settings === undefined ? without : withTable(without, settings);
   await write(real, after, file?.stats);
   if (settings === undefined) await removeDrafts(real);
@@ -50,21 +52,12 @@ function withTable(rest: string | undefined, settings: ShareSettings): string {
 const ownTable =
   /(?:^|\r?\n)\[share\]\r?\nlisten = "[^"\r\n]*"\r?\naddress = "[^"\r\n]*"\r?\n(?:(?:tls_cert|tls_key|client_ca) = "(?:[^"\\\r\n]|\\.)*"\r?\n)*/;
 
-function resolveLinks(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    return path;
-  }
-}
-
 /** @param text of one byte for each character; undefined where there is to be no file. */
 async function write(path: string, text: string | undefined, like?: Stats): Promise<void> {
   try {
     if (text === undefined) await rm(path, { force: true });
     else await writeDurably(path, Buffer.from(text, "latin1"), { replaces: true, like });
   } catch (error) {
-    throw explainStorage(error, path);
+    throw explainWriting(error, path);
   }
 }

@@ -1,9 +1,18 @@
-import { existsSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { TestHome } from "../mcp/test-home.js";
 import { freePort } from "../rpc/free-port.js";
 import { program, run } from "../support/program.js";
+import { noFiles } from "../support/obstacles.js";
 import { eventually } from "../support/test-broker.js";
 import { commandOf, credentialOf, SharedHome, tryCommand } from "./shared-home.js";
 
@@ -96,6 +105,44 @@ describe("joining and leaving undo each other to the byte", () => {
     await laptop.command("share", "--off");
     expect(existsSync(join(laptop.path, "tls"))).toBe(false);
     expect(existsSync(join(laptop.path, "broker.toml"))).toBe(false);
+  });
+});
+
+describe("what stands in the place of what a join keeps", () => {
+  test.each(noFiles)(
+    "is %s: no broker is started, doctor names it, `leave` removes it",
+    async (_words, put) => {
+      const path = join(desktop.path, "joined.json");
+      put(path);
+      for (const args of [["send", "api", "hello"], ["peers"], ["share"]]) {
+        const { code, stderr } = await tryCommand(desktop.path, ...args);
+        expect([code, stderr]).toEqual([
+          1,
+          expect.stringContaining(`${path} is damaged. Run \`peerline leave\``),
+        ]);
+      }
+      const { stdout } = await tryCommand(desktop.path, "doctor", "--json");
+      const { findings } = JSON.parse(stdout) as { findings: { subject: string; seen: string }[] };
+      expect(findings).toMatchObject([
+        { id: "joined-damaged", subject: path, seen: expect.stringContaining("`peerline leave`") },
+      ]);
+      expect(readdirSync(desktop.path)).toEqual(["joined.json"]);
+      await commandOf(desktop.path, "leave");
+      expect(readdirSync(desktop.path)).toEqual([]);
+    },
+  );
+
+  test("is a folder with files in it: `leave` names it, and it stays", async () => {
+    const path = join(desktop.path, "joined.json");
+    mkdirSync(path);
+    writeFileSync(join(path, "mine"), "");
+    expect(await tryCommand(desktop.path, "leave")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        `${path} is a folder that cannot be removed (ENOTEMPTY). Move it away.`,
+      ),
+    });
+    expect(readdirSync(path)).toEqual(["mine"]);
   });
 });
 

@@ -55,15 +55,23 @@ test("passes over files that hold no whole secret", async () => {
   expect(await listSecrets(home)).toEqual([whole]);
 });
 
-test.each(obstacles)("passes over %s in the place of a secret or token", async (_, put) => {
-  const home = openHome(temporaryDirectory());
-  const whole = await createSecret(home);
-  const other = await createSecret(home);
-  obstruct(other.path, put, other.secret);
-  obstruct(home.operatorTokenPath, put, whole.secret);
-  expect(await listSecrets(home)).toEqual([whole]);
-  expect(await readOperatorToken(home)).toBeUndefined();
-});
+test.each(obstacles)(
+  "passes over %s in the place of a secret, and names it in that of the token",
+  async (_, put) => {
+    const home = openHome(temporaryDirectory());
+    const whole = await createSecret(home);
+    const other = await createSecret(home);
+    obstruct(other.path, put, other.secret);
+    obstruct(home.operatorTokenPath, put, whole.secret);
+    expect(await listSecrets(home)).toEqual([whole]);
+    await expect(readOperatorToken(home)).rejects.toMatchObject({
+      code: "HOME_UNUSABLE",
+      message: expect.stringContaining(
+        `${home.operatorTokenPath} holds no whole token. Move it away`,
+      ),
+    });
+  },
+);
 
 test("the person's secret is made once, whoever comes first, and is no peer's", async () => {
   const home = openHome(temporaryDirectory());

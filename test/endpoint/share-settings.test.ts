@@ -1,8 +1,17 @@
-import { existsSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readBrokerSettings, readShareSettings } from "../../src/endpoint/broker-settings.js";
 import { setShareSettings } from "../../src/endpoint/share-settings.js";
+import { noFiles } from "../support/obstacles.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
 const settings = {
@@ -78,6 +87,30 @@ test("a link stays a link, and what it leads to is changed", async () => {
   await setShareSettings(path, undefined);
   expect(lstatSync(path).isSymbolicLink()).toBe(true);
   expect(readFileSync(real, "utf8")).toBe(limits);
+});
+
+test("the file that was made may be moved, with a link in its place: the link leads somewhere afterwards", async () => {
+  const folder = temporaryDirectory();
+  const [path, real] = [join(folder, "broker.toml"), join(folder, "dotfiles.toml")];
+  await setShareSettings(path, settings);
+  renameSync(path, real);
+  symlinkSync(real, path);
+  await setShareSettings(path, undefined);
+  expect(lstatSync(path).isSymbolicLink()).toBe(true);
+  expect(readFileSync(real, "utf8")).toBe("");
+});
+
+test.each(noFiles)("%s stays what it is, and is named", async (_words, put) => {
+  const path = join(temporaryDirectory(), "broker.toml");
+  put(path);
+  const before = lstatSync(path).ino;
+  for (const change of [settings, undefined]) {
+    await expect(setShareSettings(path, change)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: `${path} is no regular file. Move it away.`,
+    });
+  }
+  expect(lstatSync(path).ino).toBe(before);
 });
 
 test.each([

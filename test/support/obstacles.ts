@@ -14,6 +14,14 @@ export const obstacles: readonly (readonly [what: string, put: Put])[] = [
   ["a file of 1 TB, nearly all of it a hole", (path, text) => putLargeFile(path, text, 1e12)],
 ];
 
+/** What may stand in the place of a file of the home, and is none. */
+export const noFiles: readonly (readonly [what: string, put: (path: string) => unknown])[] = [
+  ["a named pipe", (path) => execFileSync("mkfifo", [path])],
+  ["a folder", (path) => mkdirSync(path)],
+  ["a link to nothing", (path) => symlinkSync("/nonexistent/file", path)],
+  ["a link to itself", (path) => symlinkSync(path, path)],
+];
+
 type Put = (path: string, text: string) => unknown;
 
 /** Puts it in the place of what was there. */
