@@ -93,7 +93,9 @@ export function whyUnreachable(message: string, showsCertificate = false): strin
       : "it closes the connection at once: too much may have been tried in vain from this address";
   }
   const [, last = message] =
-    /Last error: (?:Error: )?(.*?)(?:\. Resolution note:.*)?$/s.exec(message) ?? [];
+    /Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?(?:\. Resolution note:.*)?$/s.exec(
+      message,
+    ) ?? [];
   return visibleLine(last).replace(/\.$/, "").slice(0, 200);
 }
 
@@ -123,5 +125,9 @@ const causes: readonly (readonly [RegExp, string])[] = [
     "its certificate is not of the broker that was joined",
   ],
   [/does not match certificate|ERR_TLS_CERT_ALTNAME/, "its certificate is for other addresses"],
+  [
+    /Protocol error|HTTP\/?2|FRAME_SIZE_ERROR|Frame size|COMPRESSION_ERROR/i,
+    "what answers there is no broker of Peerline: it does not speak HTTP/2",
+  ],
   [/wrong version number|SSL routines|EPROTO/, "what listens there does not speak TLS 1.3"],
 ];

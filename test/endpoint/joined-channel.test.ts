@@ -1,4 +1,5 @@
 import { createServer, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { askJoinedBroker, whyUnreachable } from "../../src/endpoint/joined-channel.js";
 import { freePort } from "../rpc/free-port.js";
@@ -37,6 +38,29 @@ test("a port on which nothing listens, or no TLS is spoken, is said in one sente
   expect(await refusalAt(port, ca)).toMatchObject({
     code: "BROKER_UNREACHABLE",
     message: expect.stringContaining("does not speak TLS 1.3"),
+  });
+});
+
+test("what proves itself, and then speaks no HTTP/2, is said to be no broker", async () => {
+  const { key, chain, ca } = await testCertificate();
+  const server = createTlsServer(
+    { key, cert: chain, minVersion: "TLSv1.3", ALPNProtocols: ["h2"] },
+    (socket) => {
+      socket.on("error", () => {});
+      socket.write(Buffer.alloc(64, 0xff));
+    },
+  );
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => sockets.add(socket));
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  expect(await refusalAt(port, ca)).toMatchObject({
+    code: "BROKER_UNREACHABLE",
+    message: expect.stringMatching(/does not answer: what answers there is no broker of Peerline/),
   });
 });
 

@@ -96,6 +96,9 @@ Scopes:
   observe  it reads everything, and changes nothing
   operate  both, and what \`peerline\` does here; but it lets no machine in
 
+Other users of a machine may see the arguments of a command there, and with them the line, until it has joined.
+\`peerline join -\` reads it from standard input.
+
 Examples:
   peerline share
   peerline share --address laptop.local:7899 --uses 20 --expires 2h
@@ -162,6 +165,9 @@ async function share(shell: Shell, options: ShareOptions): Promise<void> {
   const { advertisedAddress: address, caSha256: caHash } = listener;
   const line = formatJoinLine({ address, token, caHash });
   await shell.out.exact(`peerline join '${line}'`);
+  await shell.notes.lines(
+    "If others use that machine too: they may see the arguments of a command. `peerline join -` reads the line from standard input.",
+  );
 }
 
 function linesWords(count: number): string {
