@@ -74,9 +74,9 @@ describe("two machines", () => {
       `${text}\n[share]\nlisten = "${laptop.address}"\naddress = "${laptop.address}"\n`,
     );
     await laptop.share("--expires", "1h");
+    using anybody = laptop.remote();
     await laptop.command("share", "--off");
     expect(readFileSync(path, "utf8")).toBe(text);
-    using anybody = laptop.remote();
     await expect(anybody.client.getServerInfo({})).rejects.toMatchObject({ code: 14 });
   });
 });
