@@ -73,12 +73,12 @@ describe("scopes", () => {
   const origin = "github.com/acme/shop";
 
   test("two clones of one origin are one repository on two hosts, and two directories", async () => {
-    const place = { cwd: "/work/shop", root: "/work/shop", repository: origin };
+    const place = { cwd: "/src/shop", root: "/src/shop", repository: origin };
     const one = await broker.join({ name: "one", profile: { ...place, host: "laptop" } });
     await broker.join({ name: "two", profile: { ...place, host: "desktop" } });
     const fork = { ...place, root: "/fork", repository: "github.com/other/shop" };
     await broker.join({ name: "fork", profile: { ...fork, host: "laptop" } });
-    const older = { ...place, repository: "/work/shop/.git", host: "laptop" };
+    const older = { ...place, repository: "/src/shop/.git", host: "laptop" };
     await broker.join({ name: "older", profile: older });
     expect(await names(one, PeerScope.REPOSITORY)).toEqual(["older", "one", "two"]);
     expect(await names(one, PeerScope.DIRECTORY)).toEqual(["fork", "older", "one"]);

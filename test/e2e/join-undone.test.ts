@@ -8,13 +8,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { TestHome } from "../mcp/test-home.js";
 import { freePort } from "../rpc/free-port.js";
 import { program, run } from "../support/program.js";
 import { noFiles } from "../support/obstacles.js";
 import { eventually } from "../support/test-broker.js";
-import { commandOf, credentialOf, SharedHome, tryCommand } from "./shared-home.js";
+import { commandOf, credentialOf, openTwoHomes, SharedHome, tryCommand } from "./shared-home.js";
 
 /** PEERLINE_JOIN_KILLS=all kills a join at each of its steps. */
 const isLong = process.env["PEERLINE_JOIN_KILLS"] === "all";
@@ -26,12 +26,7 @@ let laptop: SharedHome;
 let desktop: TestHome;
 
 beforeEach(async () => {
-  laptop = await SharedHome.open();
-  desktop = await TestHome.open();
-});
-afterEach(async () => {
-  await desktop[Symbol.asyncDispose]();
-  await laptop[Symbol.asyncDispose]();
+  ({ laptop, desktop } = await openTwoHomes());
 });
 
 describe("joining and leaving undo each other to the byte", () => {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { openChannel, createClient } from "../../src/rpc/client.js";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { MachineScope } from "../../gen/peerline/v1/machine_pb.js";
@@ -12,7 +12,7 @@ import { argumentsOfAll } from "../support/process-reading.js";
 import { eventually, newSecret, reasonOf } from "../support/test-broker.js";
 import { Dialogue } from "./dialogue.js";
 import { Operator } from "./operator.js";
-import { commandOf, credentialOf, SharedHome, tryCommand } from "./shared-home.js";
+import { commandOf, credentialOf, openTwoHomes, SharedHome, tryCommand } from "./shared-home.js";
 
 // Each starts several programs.
 vi.setConfig({ testTimeout: 90_000 });
@@ -21,12 +21,7 @@ let laptop: SharedHome;
 let desktop: TestHome;
 
 beforeEach(async () => {
-  laptop = await SharedHome.open();
-  desktop = await TestHome.open();
-});
-afterEach(async () => {
-  await desktop[Symbol.asyncDispose]();
-  await laptop[Symbol.asyncDispose]();
+  ({ laptop, desktop } = await openTwoHomes());
 });
 
 describe("two machines", () => {

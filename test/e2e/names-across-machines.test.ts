@@ -1,10 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { TestHome } from "../mcp/test-home.js";
 import { git } from "../support/git.js";
 import { eventually } from "../support/test-broker.js";
-import { commandOf, SharedHome } from "./shared-home.js";
+import { commandOf, openTwoHomes, SharedHome } from "./shared-home.js";
 
 // Each starts several programs.
 vi.setConfig({ testTimeout: 90_000 });
@@ -13,12 +13,7 @@ let laptop: SharedHome;
 let desktop: TestHome;
 
 beforeEach(async () => {
-  laptop = await SharedHome.open();
-  desktop = await TestHome.open();
-});
-afterEach(async () => {
-  await desktop[Symbol.asyncDispose]();
-  await laptop[Symbol.asyncDispose]();
+  ({ laptop, desktop } = await openTwoHomes());
 });
 
 test("a name that is taken on one machine is found by its host on the other, in all that takes a name", async () => {

@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import type { Agent } from "../mcp/agent.js";
 import { isRunning, TestHome } from "../mcp/test-home.js";
 import { eventually } from "../support/test-broker.js";
 import { Operator } from "./operator.js";
-import { commandOf, SharedHome } from "./shared-home.js";
+import { commandOf, openTwoHomes, SharedHome } from "./shared-home.js";
 
 // Each starts several programs.
 vi.setConfig({ testTimeout: 90_000 });
@@ -12,13 +12,8 @@ let laptop: SharedHome;
 let desktop: TestHome;
 
 beforeEach(async () => {
-  laptop = await SharedHome.open();
-  desktop = await TestHome.open();
+  ({ laptop, desktop } = await openTwoHomes());
   await commandOf(desktop.path, "join", await laptop.share());
-});
-afterEach(async () => {
-  await desktop[Symbol.asyncDispose]();
-  await laptop[Symbol.asyncDispose]();
 });
 
 test("a joined machine keeps its agents' names and mail when the broker's machine restarts", async () => {

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { TestHome } from "../mcp/test-home.js";
 import { eventually } from "../support/test-broker.js";
-import { commandOf, SharedHome, tryCommand } from "./shared-home.js";
+import { commandOf, openTwoHomes, SharedHome, tryCommand } from "./shared-home.js";
 
 // Each starts several programs.
 vi.setConfig({ testTimeout: 90_000 });
@@ -10,12 +10,7 @@ let laptop: SharedHome;
 let desktop: TestHome;
 
 beforeEach(async () => {
-  laptop = await SharedHome.open();
-  desktop = await TestHome.open();
-});
-afterEach(async () => {
-  await desktop[Symbol.asyncDispose]();
-  await laptop[Symbol.asyncDispose]();
+  ({ laptop, desktop } = await openTwoHomes());
 });
 
 test("`share --status` says who listens where, who may join, and who is connected, also as JSON", async () => {

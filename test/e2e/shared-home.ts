@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { readFileSync } from "node:fs";
+import { onTestFinished } from "vitest";
 import { BrokerService } from "../../gen/peerline/v1/broker_service_pb.js";
 import { machineHeader } from "../../src/contract/machines.js";
 import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
@@ -47,6 +48,17 @@ export class SharedHome extends TestHome {
     const text = readFileSync(join(this.path, "tls/ca.pem"), "utf8");
     return /-----BEGIN CERTIFICATE-----[\s\S]*/.exec(text)?.[0] ?? "";
   }
+}
+
+/** Two homes for the test that runs: one to share its broker, and one to join it. */
+export async function openTwoHomes(): Promise<{ laptop: SharedHome; desktop: TestHome }> {
+  const laptop = await SharedHome.open();
+  const desktop = await TestHome.open();
+  onTestFinished(async () => {
+    await desktop[Symbol.asyncDispose]();
+    await laptop[Symbol.asyncDispose]();
+  });
+  return { laptop, desktop };
 }
 
 export interface RemoteClient extends Disposable {

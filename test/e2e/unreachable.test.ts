@@ -1,11 +1,11 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { callTimeoutMs } from "../../src/mcp/limits.js";
 import { TestHome } from "../mcp/test-home.js";
 import { freePort } from "../rpc/free-port.js";
 import { program, run } from "../support/program.js";
 import { Relay } from "../support/relay.js";
 import { eventually } from "../support/test-broker.js";
-import { commandOf, SharedHome, tryCommand } from "./shared-home.js";
+import { commandOf, openTwoHomes, SharedHome, tryCommand } from "./shared-home.js";
 
 // Each starts several programs.
 vi.setConfig({ testTimeout: 120_000 });
@@ -14,13 +14,8 @@ let laptop: SharedHome;
 let desktop: TestHome;
 
 beforeEach(async () => {
-  laptop = await SharedHome.open();
-  desktop = await TestHome.open();
+  ({ laptop, desktop } = await openTwoHomes());
   await commandOf(desktop.path, "join", await laptop.share());
-});
-afterEach(async () => {
-  await desktop[Symbol.asyncDispose]();
-  await laptop[Symbol.asyncDispose]();
 });
 
 test("a broker that is off is said in one sentence by every tool, and found again by itself", async () => {
