@@ -1,7 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { systemClock } from "../clock.js";
-import { abandonable } from "./abandoned-sockets.js";
 import { Code, RpcError } from "./error.js";
 import {
   closeGraceMs,
@@ -10,11 +9,9 @@ import {
   maxMessageBytes,
   maxReconnectDelayMs,
   minReconnectDelayMs,
-  tlsKeepaliveTimeMs,
-  tlsWindowBytes,
 } from "./limits.js";
 import { fromStatus } from "./status.js";
-import { tlsChannel, type TlsClient } from "./tls-client.js";
+import { tlsWay, type TlsClient, type Way } from "./tls-client.js";
 
 /**
  * The way to one server. It connects with the first call, and again after a loss with the next one. It
@@ -31,21 +28,13 @@ export class Channel implements Disposable {
    * @param tls without which nothing is encrypted.
    */
   constructor(address: string, tls?: TlsClient) {
-    const secured =
-      tls === undefined
-        ? { credentials: credentials.createInsecure(), options: {} }
-        : tlsChannel(address, tls);
-    const { target, options } =
-      tls === undefined
-        ? { target: address, options: {} }
-        : abandonable(address, this.#abandoned.signal);
-    this.#client = new Client(target, secured.credentials, {
-      ...secured.options,
-      ...options,
-      ...(tls === undefined ? {} : { "grpc-node.flow_control_window": tlsWindowBytes }),
+    const way =
+      tls === undefined ? plainWay(address) : tlsWay(address, tls, this.#abandoned.signal);
+    this.#client = new Client(way.target, way.credentials, {
+      "grpc.keepalive_time_ms": keepaliveTimeMs,
+      ...way.options,
       "grpc.max_send_message_length": maxMessageBytes,
       "grpc.max_receive_message_length": maxMessageBytes,
-      "grpc.keepalive_time_ms": tls === undefined ? keepaliveTimeMs : tlsKeepaliveTimeMs,
       "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
       "grpc.initial_reconnect_backoff_ms": minReconnectDelayMs,
       "grpc.max_reconnect_backoff_ms": maxReconnectDelayMs,
@@ -89,6 +78,10 @@ export class Channel implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function plainWay(target: string): Way {
+  return { target, credentials: credentials.createInsecure(), options: {} };
 }
 
 function channelClosed(): RpcError {

@@ -7,7 +7,8 @@ import {
   type ChannelOptions,
   type VerifyOptions,
 } from "@grpc/grpc-js";
-import { tlsVersion } from "./limits.js";
+import { abandonable } from "./abandoned-sockets.js";
+import { tlsKeepaliveTimeMs, tlsVersion, tlsWindowBytes } from "./limits.js";
 
 /** How a channel over TCP knows its server, and what proves its own side. */
 export interface TlsClient {
@@ -19,11 +20,24 @@ export interface TlsClient {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What grpc-js needs for it. @param address `host:port` */
-export function tlsChannel(
+/** What grpc-js needs for a channel to an address. */
+export interface Way {
+  readonly target: string;
+  readonly credentials: ChannelCredentials;
+  readonly options: ChannelOptions;
+}
+
+/**
+ * The way to a server over TLS.
+ *
+ * @param address `host:port`
+ * @param abandoned destroys the sockets that are still connecting
+ */
+export function tlsWay(
   address: string,
   { ca, certificate, headers = {} }: TlsClient,
-): { credentials: ChannelCredentials; options: ChannelOptions } {
+  abandoned: AbortSignal,
+): Way {
   const host = address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
   const own = certificate === undefined ? {} : { key: certificate.key, cert: certificate.chain };
   const context = createSecureContext({ ca, minVersion: tlsVersion, ...own });
@@ -32,13 +46,20 @@ export function tlsChannel(
   };
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+  const { target, options } = abandonable(address, abandoned);
   return {
+    target,
     credentials: credentials.combineChannelCredentials(
       ChannelCredentials.createFromSecureContext(context, verify),
       credentials.createFromMetadataGenerator((_options, answer) => answer(null, metadata)),
     ),
-    // An address is no server name: Node would print a warning. The certificate is checked against the address.
-    options: isIP(host) === 0 ? {} : { "grpc.ssl_target_name_override": unnamedServer },
+    options: {
+      ...options,
+      "grpc-node.flow_control_window": tlsWindowBytes,
+      "grpc.keepalive_time_ms": tlsKeepaliveTimeMs,
+      // An address is no server name: Node would print a warning. The certificate is checked against the address.
+      ...(isIP(host) === 0 ? {} : { "grpc.ssl_target_name_override": unnamedServer }),
+    },
   };
 }
 

@@ -1,14 +1,14 @@
 import { join } from "node:path";
-import { readShareSettings, type ShareSettings } from "../../endpoint/broker-settings.js";
+import type { ShareSettings } from "../../endpoint/broker-settings.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import {
   readGivenAuthorities,
   readGivenServerCertificate,
 } from "../../endpoint/given-certificate.js";
-import { settingsPathIn } from "../../endpoint/home.js";
 import { readAuthority } from "../../endpoint/kept-certificate.js";
 import { certificateWarningMs } from "../limits.js";
 import { span } from "../print/words.js";
+import { readSettings } from "./check-sharing.js";
 import type { Evidence } from "./evidence.js";
 import type { Finding } from "./finding.js";
 
@@ -18,8 +18,8 @@ import type { Finding } from "./finding.js";
  */
 export async function checkShare({ config, home, nowMs }: Evidence): Promise<readonly Finding[]> {
   if (!config.ownsBroker || home.state !== "usable") return [];
-  const settings = await readIfWhole(settingsPathIn(home.path));
-  if (settings === undefined) return [];
+  const settings = await readSettings(home.path);
+  if (settings === undefined || settings === "unreadable") return [];
   const authority = settings.given === undefined ? await checkAuthority(home.path) : [];
   return [...authority, ...(await checkGiven(settings, nowMs))];
 }
@@ -61,14 +61,4 @@ async function checkGiven(settings: ShareSettings, nowMs: number): Promise<Findi
 
 function fine(subject: string, seen: string): Finding {
   return { id: "share-certificate", severity: "ok", subject, seen };
-}
-
-/** Settings that cannot be read are told elsewhere. */
-async function readIfWhole(path: string): Promise<ShareSettings | undefined> {
-  try {
-    return await readShareSettings(path);
-  } catch (error) {
-    if (!(error instanceof EndpointError)) throw error;
-    return undefined;
-  }
 }

@@ -38,8 +38,10 @@ export async function checkSharing(evidence: Evidence, signal: AbortSignal): Pro
   ];
 }
 
-/** What is wrong with the file is a finding of its own. */
-async function readSettings(home: string): Promise<ShareSettings | undefined | "unreadable"> {
+/** How a home is shared; undefined where it is not. What is wrong with the file is a finding of its own. */
+export async function readSettings(
+  home: string,
+): Promise<ShareSettings | undefined | "unreadable"> {
   try {
     return await readShareSettings(settingsPathIn(home));
   } catch (error) {
