@@ -1,5 +1,4 @@
 import { isIP } from "node:net";
-import { isAbsolute } from "node:path";
 import {
   settingNames,
   settings,
@@ -8,12 +7,18 @@ import {
   type BrokerSettings,
   type SettingName,
 } from "../contract/settings.js";
-import { visibleLine } from "../contract/peer-text.js";
-import { EndpointError } from "./endpoint-error.js";
 import { formatAddress, readAddress, type Address } from "./endpoint.js";
 import type { GivenPaths } from "./given-certificate.js";
-import { maxSettingsBytes } from "./limits.js";
-import { readKeptFile } from "./regular-file.js";
+import {
+  invalid,
+  isTable,
+  parseToml,
+  readPath,
+  readTables,
+  requireKeys,
+  shown,
+} from "./settings-file.js";
+import { natsTable, readStore, storeKey } from "./store-settings.js";
 
 /**
  * What the operator has set in `broker.toml`, and the usual value of all else. CONFIG_INVALID where the
@@ -24,21 +29,29 @@ export async function readBrokerSettings(path: string): Promise<BrokerSettings> 
   const tables = await readTables(path);
   if (tables === undefined) return usualSettings;
   const given = new Map<SettingName, number>();
+  readStore(path, tables);
   for (const [table, values] of Object.entries(tables)) {
+    if (table === storeKey || table === natsTable) continue;
     if (table === shareTable) {
       readShare(path, values);
       continue;
     }
     const names = namesIn(table);
     if (names.length === 0 || !isTable(values)) {
-      const known = [...new Set(settingNames.map((name) => `[${settings[name].table}]`))];
-      const use = `use ${known.join(", ")} and [${shareTable}]`;
-      throw invalid(path, table, `is no table of settings: ${use}`);
+      const known = [...new Set(settingNames.map((name) => settings[name].table)), natsTable];
+      const use = `use ${known.map((name) => `[${name}]`).join(", ")} and [${shareTable}]`;
+      throw invalid(
+        path,
+        table,
+        `is no table of settings: ${use}; \`${storeKey}\` stands above them`,
+      );
     }
     for (const [key, value] of Object.entries(values)) {
       const name = names.find((one) => one === key);
       if (name === undefined) {
-        throw invalid(path, `${table}.${key}`, `is no setting: use one of ${names.join(", ")}`);
+        const use =
+          key === storeKey ? "write it above the first table" : `use one of ${names.join(", ")}`;
+        throw invalid(path, `${table}.${key}`, `is no setting: ${use}`);
       }
       given.set(name, readValue(path, name, value));
     }
@@ -99,28 +112,9 @@ function readShare(path: string, values: unknown): ShareSettings {
     const form = key === "listen" ? '"IP:PORT", such as "0.0.0.0:7899"' : '"HOST:PORT"';
     throw invalid(path, `${shareTable}.${key}`, `is ${shown(value)}: use ${form}`);
   };
-  const readPath = (key: string): string | undefined => {
-    const value = values[key];
-    if (value === undefined || (typeof value === "string" && isAbsolute(value))) return value;
-    throw invalid(
-      path,
-      `${shareTable}.${key}`,
-      `is ${shown(value)}: use the absolute path of a file`,
-    );
-  };
-  for (const key of Object.keys(values)) {
-    if (shareKeys.includes(key)) continue;
-    throw invalid(
-      path,
-      `${shareTable}.${key}`,
-      `is no setting: use one of ${shareKeys.join(", ")}`,
-    );
-  }
-  const [certificate, key, clientCa] = [
-    readPath("tls_cert"),
-    readPath("tls_key"),
-    readPath("client_ca"),
-  ];
+  requireKeys(path, shareTable, values, shareKeys);
+  const file = (key: string) => readPath(path, shareTable, values, key);
+  const [certificate, key, clientCa] = [file("tls_cert"), file("tls_key"), file("client_ca")];
   if ((certificate === undefined) !== (key === undefined)) {
     const [there, missing] = key === undefined ? ["tls_cert", "tls_key"] : ["tls_key", "tls_cert"];
     throw invalid(path, `${shareTable}.${there}`, `needs ${missing} beside it`);
@@ -135,39 +129,8 @@ function readShare(path: string, values: unknown): ShareSettings {
 
 const shareKeys: readonly string[] = ["listen", "address", "tls_cert", "tls_key", "client_ca"];
 
-async function readTables(path: string): Promise<Record<string, unknown> | undefined> {
-  const text = await readText(path);
-  return text === undefined ? undefined : await parseToml(path, text);
-}
-
-/** Undefined where there is no file. */
-async function readText(path: string): Promise<string | undefined> {
-  const file = await readKeptFile(path, maxSettingsBytes);
-  if (file === undefined || file.bytes !== undefined) return file?.bytes?.toString();
-  const fix = `has more than ${maxSettingsBytes} bytes: shorten it, or move it away`;
-  throw new EndpointError("CONFIG_INVALID", `${path} ${fix}.`);
-}
-
-// The parser is loaded where there is a file: most brokers have none.
-async function parseToml(path: string, text: string): Promise<Record<string, unknown>> {
-  const { parse, TomlError } = await import("smol-toml");
-  try {
-    return parse(text.replace(/^\uFEFF/, ""), { integersAsBigInt: "asNeeded" });
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    const [what = ""] = cause.message.split("\n");
-    const place = `line ${cause.line}, column ${cause.column}`;
-    const words = `${path} is no TOML (${place}: ${what}). Correct it, or move it away.`;
-    throw new EndpointError("CONFIG_INVALID", words, { cause });
-  }
-}
-
 function namesIn(table: string): SettingName[] {
   return settingNames.filter((name) => settings[name].table === table);
-}
-
-function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function readValue(path: string, name: SettingName, value: unknown): number {
@@ -177,15 +140,4 @@ function readValue(path: string, name: SettingName, value: unknown): number {
   }
   const words = `is ${shown(value)}: use a whole number from ${least} to ${most}`;
   throw invalid(path, `${table}.${name}`, words);
-}
-
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 40));
-  if (["number", "bigint", "boolean"].includes(typeof value)) return String(value);
-  if (value === undefined) return "missing";
-  return Array.isArray(value) ? "a list" : "a table or a time";
-}
-
-function invalid(path: string, place: string, sentence: string): EndpointError {
-  return new EndpointError("CONFIG_INVALID", `${path}: ${visibleLine(place)} ${sentence}.`);
 }

@@ -89,3 +89,9 @@ export const addressAttemptMs = 2_000;
 
 /** What is read of a file with a key and its certificate. */
 export const maxCertificateBytes = 64 * 1024;
+
+/** Servers of NATS that `broker.toml` may name: one of a cluster's is enough, some more are for when it is down. */
+export const maxNatsServers = 16;
+
+/** What is read of a file with credentials, a key, a password or a token for NATS. */
+export const maxNatsSecretBytes = 16 * 1024;

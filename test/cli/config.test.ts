@@ -9,7 +9,9 @@ test("config prints every setting, its value, and what the broker that runs has 
   const file = join(terminal.home, "broker.toml");
   const before = await terminal.run("config");
   expect(before).toMatchObject({ code: 0, stderr: "" });
-  expect(before.stdout).toContain(`# ${file}\n\n[limits]\nprogram_send_burst =`);
+  expect(before.stdout).toContain(
+    `# ${file}\n\nstore = "sqlite"\n\n[limits]\nprogram_send_burst =`,
+  );
   expect(before.stdout).toMatch(/\[retention\]\nclosed_messages_days = +30 /);
 
   await terminal.run("read");
@@ -62,4 +64,42 @@ test("settings that cannot be used start no broker, and are named wherever one i
 
   await writeFile(join(terminal.home, "broker.toml"), "");
   await expect.poll(async () => (await terminal.run("read")).code).toBe(0);
+});
+
+test("config prints how NATS is reached without reading a secret, and what it prints may be the file", async () => {
+  await using terminal = await Terminal.open();
+  const file = join(terminal.home, "broker.toml");
+  await terminal.run("read");
+  await writeFile(
+    file,
+    `store = "tls://nats-1.example,nats-2.example:5222,[fd00::1]:4222"
+[nats]
+user = "team"
+password_file = "/etc/peerline/not there"
+tls_ca = "/etc/peerline/ca.pem"
+`.replaceAll(/(?<=[",])(nats-2|\[fd)/g, "nats://$1"),
+  );
+  const { code, stdout } = await terminal.run("config");
+  expect(code).toBe(0);
+  expect(stdout).toContain(`
+store = "tls://nats-1.example:4222,tls://nats-2.example:5222,tls://[fd00::1]:4222"
+
+[nats]
+prefix = "peerline"
+replicas = 3
+user = "team"
+password_file = "/etc/peerline/not there"
+tls_ca = "/etc/peerline/ca.pem"
+
+[limits]
+`);
+  expect(stdout).toContain("has not read this yet (store): run `peerline stop`");
+  const before = await terminal.json("config");
+  expect(before).toMatchObject({
+    store: { value: expect.stringMatching(/^tls:/), inForce: "sqlite" },
+    nats: { prefix: "peerline", replicas: 3, user: "team" },
+  });
+  expect((await terminal.run("doctor")).stdout).toContain("has not read it yet: store");
+  await writeFile(file, stdout);
+  expect(await terminal.json("config")).toEqual(before);
 });

@@ -27,12 +27,17 @@ test("what the file says is set, and all else is as usual", async () => {
 
 test.each([
   ["[limits", "is no TOML (line 1, column "],
-  ["peers = 5", "peers is no table of settings: use [limits], [retention] and [share]"],
+  [
+    "peers = 5",
+    "peers is no table of settings: use [limits], [retention], [nats] and [share]; `store` stands above them",
+  ],
   ["limits = 5", "limits is no table of settings"],
   ["[[limits]]\npeers = 50", "limits is no table of settings"],
   ['[limits]\n"\\u001b[31mred" = 5', "limits.red is no setting"],
   ["[limits]\npeer = 5", "limits.peer is no setting: use one of program_send_burst"],
   ["[limits]\nclosed_messages_days = 5", "limits.closed_messages_days is no setting"],
+  ['[limits]\nstore = "sqlite"', "limits.store is no setting: write it above the first table"],
+  ["store = 5", 'store is 5: use "sqlite", "nats://HOST:4222"'],
   ["[limits]\nsend_burst = 5", "limits.send_burst is no setting"],
   ["[limits]\n__proto__ = 5", "limits.__proto__ is no setting"],
   ["[limits]\npeers = '5'", 'limits.peers is "5": use a whole number from 16 to 100000'],

@@ -15,6 +15,13 @@ import {
 import { readConfig, type Config } from "../../endpoint/config.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
 import { settingsPathIn } from "../../endpoint/home.js";
+import {
+  natsTable,
+  readStoreSettings,
+  storeKey,
+  storeRows,
+  type StoreSettings,
+} from "../../endpoint/store-settings.js";
 import { connectAsOperator } from "../operator.js";
 import { table, wrap } from "../print/columns.js";
 import type { Define, Shell } from "../shell.js";
@@ -28,7 +35,7 @@ export const define: Define = (command, shell) => {
     )
     .option(
       "--json",
-      "print one JSON object: path, settings with table, name, value, usual, least, most, inForce and what, and share",
+      "print one JSON object: path, settings with table, name, value, usual, least, most, inForce and what, and store, nats and share",
     )
     .addHelpText(
       "after",
@@ -41,6 +48,18 @@ export const define: Define = (command, shell) => {
 
   [retention]
   closed_messages_days = 7
+
+Several brokers share peers and mail through the JetStream of NATS servers, 2.10.23 or newer. Above the first table:
+
+  store = "nats://nats-1:4222,nats://nats-2:4222"
+
+  [nats]
+  credentials = "/etc/peerline/team.creds"
+
+In place of credentials [nats] has nkey_file, or token_file, or user and password_file: each the absolute path of a
+file that not everybody may read. A line tls_ca says whose certificates the servers have, tls_cert and tls_key what
+this broker proves itself with. prefix begins the names of streams and subjects. replicas is 1, 3 or 5. Where the
+servers have sync_interval: always, write sync_interval = "always": they do not tell it to clients.
 
 \`peerline share\` adds a table [share], and the broker follows it at once.
 
@@ -55,9 +74,11 @@ async function showSettings(shell: Shell, json: boolean): Promise<void> {
   const config = readConfig();
   const path = settingsPathIn(config.home);
   const values = await readBrokerSettings(path);
+  const store = await readStoreSettings(path);
   const share = await readShareSettings(path);
-  const inForce = await askBroker(config, shell.program);
+  const running = await askBroker(config, shell.program);
   if (json) {
+    const inForce = running === undefined ? undefined : settingsInForce(running);
     const rows = settingNames.map((name) => ({
       name,
       value: values[name],
@@ -65,25 +86,32 @@ async function showSettings(shell: Shell, json: boolean): Promise<void> {
       inForce: inForce?.get(name) ?? null,
     }));
     const shared = share === undefined ? null : Object.fromEntries(shareRows(share));
-    await shell.out.json({ path, settings: rows, share: shared });
+    const { store: value, nats } = storeRows(store);
+    await shell.out.json({
+      path,
+      store: { value, inForce: running?.store?.technology ?? null },
+      nats: store.technology === "nats" ? Object.fromEntries(nats) : null,
+      settings: rows,
+      share: shared,
+    });
     return;
   }
-  await shell.out.lines(...describe(shell, path, values, inForce, share));
+  await shell.out.lines(...describe(shell, { path, values, store, share, running }));
   if (config.joined !== undefined) {
     const words = `This home uses the broker at ${config.endpoint}: these settings are of its own, once it has left that one.`;
     await shell.notes.lines(shell.notes.color.dim(words));
   }
 }
 
-/** What the home's broker keeps to; undefined where none runs. */
+/** What the home's broker says of itself; undefined where none runs. */
 async function askBroker(
   config: Config,
   program: string,
-): Promise<ReadonlyMap<string, number> | undefined> {
+): Promise<GetServerInfoResponse | undefined> {
   if (!config.ownsBroker) return undefined;
   try {
     await using operator = await connectAsOperator({ config, program });
-    return settingsInForce(operator.info);
+    return operator.info;
   } catch (error) {
     if (error instanceof EndpointError && error.code === "BROKER_UNREACHABLE") return undefined;
     throw error;
@@ -91,28 +119,38 @@ async function askBroker(
 }
 
 /** The bounds that a broker states, by their names. */
-export function settingsInForce({ limits }: GetServerInfoResponse): ReadonlyMap<string, number> {
+function settingsInForce({ limits }: GetServerInfoResponse): ReadonlyMap<string, number> {
   return new Map(limits.map(({ name, maximum }) => [name, Number(maximum)]));
 }
 
 /** The settings whose value a running broker does not keep to yet. */
 export function notYetInForce(
   values: BrokerSettings,
-  inForce: ReadonlyMap<string, number>,
-): SettingName[] {
-  return settingNames.filter((name) => (inForce.get(name) ?? values[name]) !== values[name]);
+  { technology }: StoreSettings,
+  running: GetServerInfoResponse,
+): string[] {
+  const inForce = settingsInForce(running);
+  const changed = settingNames.filter(
+    (name) => (inForce.get(name) ?? values[name]) !== values[name],
+  );
+  return (running.store?.technology ?? technology) === technology
+    ? changed
+    : [storeKey, ...changed];
 }
 
-function describe(
-  { out }: Shell,
-  path: string,
-  values: BrokerSettings,
-  inForce: ReadonlyMap<string, number> | undefined,
-  share: ShareSettings | undefined,
-): string[] {
+/** What the file says, and what the home's broker says, where one runs. */
+interface View {
+  readonly path: string;
+  readonly values: BrokerSettings;
+  readonly store: StoreSettings;
+  readonly share: ShareSettings | undefined;
+  readonly running: GetServerInfoResponse | undefined;
+}
+
+function describe({ out }: Shell, { path, values, store, share, running }: View): string[] {
   const { color, width } = out;
   const tables = [...new Set(settingNames.map((name) => settings[name].table))];
-  const changed = inForce === undefined ? [] : notYetInForce(values, inForce);
+  const changed = running === undefined ? [] : notYetInForce(values, store, running);
   const rows = (names: readonly SettingName[]): string[] =>
     table(
       names.map((name) => {
@@ -122,20 +160,18 @@ function describe(
         return [`${name} =`, String(values[name]), color.dim(note)];
       }),
     );
+  const told = storeRows(store);
   return [
     color.dim(`# ${path}`),
+    "",
+    assign([storeKey, told.store]),
+    ...(store.technology === "nats" ? ["", `[${natsTable}]`, ...told.nats.map(assign)] : []),
     ...tables.flatMap((name) => [
       "",
       `[${name}]`,
       ...rows(settingNames.filter((one) => settings[one].table === name)),
     ]),
-    ...(share === undefined
-      ? []
-      : [
-          "",
-          `[${shareTable}]`,
-          ...shareRows(share).map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
-        ]),
+    ...(share === undefined ? [] : ["", `[${shareTable}]`, ...shareRows(share).map(assign)]),
     ...(changed.length === 0
       ? []
       : [
@@ -146,4 +182,8 @@ function describe(
           ).map((line) => color.yellow(`# ${line}`)),
         ]),
   ];
+}
+
+function assign([key, value]: readonly [string, string | number]): string {
+  return `${key} = ${JSON.stringify(value)}`;
 }

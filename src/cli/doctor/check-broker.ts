@@ -4,8 +4,9 @@ import type { Config } from "../../endpoint/config.js";
 import type { JoinedBroker } from "../../endpoint/joined-broker.js";
 import { readBrokerSettings } from "../../endpoint/broker-settings.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { readStoreSettings, storeKey } from "../../endpoint/store-settings.js";
 import { settingsPathIn } from "../../endpoint/home.js";
-import { notYetInForce, settingsInForce } from "../commands/config.js";
+import { notYetInForce } from "../commands/config.js";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { StoreInfo } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { afterStop, otherVersion } from "../../endpoint/version.js";
@@ -215,14 +216,17 @@ export async function checkSettings({
   if (!config.ownsBroker || home.state !== "usable" || !existsSync(subject)) return [];
   try {
     const values = await readBrokerSettings(subject);
-    const inForce = broker.state === "running" ? settingsInForce(broker.info) : undefined;
-    const changed = inForce === undefined ? [] : notYetInForce(values, inForce);
+    const store = await readStoreSettings(subject);
+    const changed = broker.state === "running" ? notYetInForce(values, store, broker.info) : [];
     if (changed.length > 0) {
       const seen = `the broker that runs has not read it yet: ${changed.join(", ")}`;
       const advice = advise([`${self} stop`], "agents that run start it again");
       return [{ id: "broker-settings-unread", severity: "warning", subject, seen, ...advice }];
     }
-    const set = settingNames.filter((name) => values[name] !== settings[name].usual);
+    const set = [
+      ...(store.technology === "sqlite" ? [] : [storeKey]),
+      ...settingNames.filter((name) => values[name] !== settings[name].usual),
+    ];
     const seen = `${count(set.length, "setting")} other than usual${set.length > 0 ? `: ${set.join(", ")}` : ""}`;
     return [{ id: "broker-settings", severity: "ok", subject, seen }];
   } catch (error) {
