@@ -6,7 +6,7 @@ import { Code, RpcError, type ErrorDetail } from "../rpc/error.js";
 import type { DescribeFault, Fault } from "../rpc/fault.js";
 import { maxMessageBytes } from "../rpc/limits.js";
 import { mailRetryMs, queueRetryMs } from "./limits.js";
-import { StoreError } from "./store.js";
+import { StoreError } from "./store/store.js";
 
 const errorDomain = "peerline.v1";
 

@@ -16,7 +16,7 @@ import { Registrar } from "./peers/registration.js";
 import { Retirement } from "./peers/retirement.js";
 import { createService } from "./calls/service.js";
 import { Sessions } from "./peers/sessions.js";
-import type { Store } from "./store.js";
+import type { Store } from "./store/store.js";
 import { Storms } from "./delivery/storms.js";
 import { Streams } from "./delivery/streams.js";
 import { Subscriptions } from "./delivery/subscriptions.js";
@@ -57,12 +57,19 @@ export async function createBroker(options: {
 }): Promise<Broker> {
   const { store, clock, log, version, operatorToken, settings = usualSettings } = options;
   const { listeners = noListeners, host = "" } = options;
-  const directory = await Directory.load(store, clock);
+  const directory = new Directory(store, clock);
   const localHosts = (): string[] =>
     [host, "localhost", ...[...directory.peers()].map(({ stored }) => stored.profile.host)].filter(
       (name) => name !== "",
     );
-  const machines = await Machines.load({ store, clock, log, localHosts });
+  const machines = new Machines({ store, clock, log, localHosts });
+  const records = await store.peers.watch({
+    peer: (peer) => directory.heard(peer),
+    peerRemoved: (peerId) => directory.heardRemoved(peerId),
+    machine: (machine) => machines.heard(machine),
+    machineRemoved: (machineId) => machines.heardRemoved(machineId),
+    presence: () => {},
+  });
   const sessions = new Sessions({ directory, clock, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
@@ -107,6 +114,7 @@ export async function createBroker(options: {
       await expiry.close();
       await retirement.close();
       await notices.close();
+      records[Symbol.dispose]();
     },
   };
 }

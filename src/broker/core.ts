@@ -6,7 +6,7 @@ import type { Receipts } from "./delivery/receipts.js";
 import type { Machines } from "./machines/machines.js";
 import type { Registrar } from "./peers/registration.js";
 import type { Sessions } from "./peers/sessions.js";
-import type { Store } from "./store.js";
+import type { Store } from "./store/store.js";
 import type { Storms } from "./delivery/storms.js";
 import type { Streams } from "./delivery/streams.js";
 import type { Subscriptions } from "./delivery/subscriptions.js";

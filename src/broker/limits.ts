@@ -20,7 +20,7 @@ import {
   maxMessageBytes,
   maxRequestBytes,
 } from "../rpc/limits.js";
-import type { Store } from "./store.js";
+import type { Store } from "./store/store.js";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

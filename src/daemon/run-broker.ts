@@ -1,5 +1,5 @@
 import { setFlagsFromString } from "node:v8";
-import { StoreError } from "../broker/store.js";
+import { StoreError } from "../broker/store/store.js";
 import { setCompileBudget } from "../compile-budget.js";
 import { placesText, type Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";

@@ -1,4 +1,4 @@
-import type { StoreInfo } from "../broker/store.js";
+import type { StoreInfo } from "../broker/store/store.js";
 import { settings, usualSettings, type BrokerSettings } from "../contract/settings.js";
 
 /** Bounds that every store keeps in the same way. */

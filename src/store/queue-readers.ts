@@ -6,7 +6,7 @@ import type {
   QueuedMessage,
   QueueListener,
   QueueReader,
-} from "../broker/store.js";
+} from "../broker/store/queues.js";
 
 /** How a technology finds and leases the open messages of queues. */
 export interface OpenMail {
@@ -67,11 +67,19 @@ export class QueueReaders {
     this.#clock = clock;
   }
 
-  open(peerId: string, listener: QueueListener): QueueReader {
-    this.#readers.get(peerId)?.close();
-    const reader = new Reader(this.#mail, this.#clock, peerId, listener, () => {
-      this.#readers.delete(peerId);
-    });
+  open({ peerId, epoch }: { peerId: string; epoch: number }, listener: QueueListener): QueueReader {
+    const before = this.#readers.get(peerId);
+    const reader = new Reader(
+      { mail: this.#mail, clock: this.#clock, peerId, epoch, listener },
+      () => {
+        if (this.#readers.get(peerId) === reader) this.#readers.delete(peerId);
+      },
+    );
+    if (before !== undefined && before.epoch > epoch) {
+      reader.close();
+      return reader;
+    }
+    before?.close();
     this.#readers.set(peerId, reader);
     return reader;
   }
@@ -126,6 +134,8 @@ class Reader implements QueueReader {
   readonly #peerId: string;
   readonly #listener: QueueListener;
   readonly #onClose: () => void;
+  /** Of the session that reads. */
+  readonly epoch: number;
   readonly #returned = new Set<number>();
   readonly #delays = new Map<number, Disposable>();
   /** Stored and leased, not handed out; in the order of the queue. */
@@ -143,16 +153,14 @@ class Reader implements QueueReader {
   #closed = false;
 
   constructor(
-    mail: OpenMail,
-    clock: Clock,
-    peerId: string,
-    listener: QueueListener,
+    of: { mail: OpenMail; clock: Clock; peerId: string; epoch: number; listener: QueueListener },
     onClose: () => void,
   ) {
-    this.#mail = mail;
-    this.#clock = clock;
-    this.#peerId = peerId;
-    this.#listener = listener;
+    this.#mail = of.mail;
+    this.#clock = of.clock;
+    this.#peerId = of.peerId;
+    this.epoch = of.epoch;
+    this.#listener = of.listener;
     this.#onClose = onClose;
   }
 

@@ -1,4 +1,4 @@
-import { type Bound, StoreError, type StoreErrorCode } from "../broker/store.js";
+import { type Bound, StoreError, type StoreErrorCode } from "../broker/store/store.js";
 import { deliveryBytes } from "../contract/limits.js";
 import { freeShare, type StoreLimits } from "./limits.js";
 

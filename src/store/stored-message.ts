@@ -10,7 +10,8 @@ import {
   ReceiptSchema,
   ReceiptState,
 } from "../../gen/peerline/v1/message_pb.js";
-import { StoreError, type Draft, type ReceiptChange } from "../broker/store.js";
+import { StoreError } from "../broker/store/store.js";
+import type { Draft, ReceiptChange } from "../broker/store/queues.js";
 
 /** The message that a draft becomes when it is accepted at `nowMs`. */
 export function stamp(draft: Draft, nowMs: number): Message {

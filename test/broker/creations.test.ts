@@ -15,7 +15,7 @@ import {
 import { usualSettings } from "../../src/contract/settings.js";
 import { Creations } from "../../src/broker/peers/creations.js";
 import { nearNames } from "../../src/broker/peers/names.js";
-import type { Store } from "../../src/broker/store.js";
+import type { Store } from "../../src/broker/store/store.js";
 import type { Connection } from "../../src/rpc/call-stream.js";
 import { createClient, openChannel } from "../../src/rpc/client.js";
 import { RpcError } from "../../src/rpc/error.js";
@@ -214,7 +214,7 @@ function secretOf(index: number): string {
 }
 
 async function createStored(store: Store, index: number, nowMs: number): Promise<void> {
-  await store.createPeer({
+  await store.peers.create({
     peerId: `00000000-0000-7000-8000-${String(index).padStart(12, "0")}`,
     name: `peer-${index}`,
     kind: PeerKind.PROGRAM,

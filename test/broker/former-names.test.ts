@@ -15,7 +15,7 @@ describe("a peer that an older broker named like the end of an id", () => {
 
   beforeEach(async () => {
     const store = openMemoryStore({ clock: systemClock });
-    await store.createPeer({
+    await store.peers.create({
       peerId,
       name: "deadbeef",
       kind: PeerKind.AGENT,

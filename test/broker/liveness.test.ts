@@ -161,11 +161,11 @@ test("a caller that is gone before its turn becomes nobody", async () => {
 
   const firstCreation = deferred();
   const released = deferred();
-  const createPeer = store.createPeer.bind(store);
-  store.createPeer = async (peer) => {
+  const before = { ...store.peers };
+  store.peers.create = async (peer) => {
     firstCreation.resolve();
     await released.promise;
-    await createPeer(peer);
+    await before.create(peer);
   };
   const first = broker.join({ name: "first" });
   await firstCreation.promise;

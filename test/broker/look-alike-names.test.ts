@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
-import type { Store } from "../../src/broker/store.js";
+import type { Store } from "../../src/broker/store/store.js";
 import { systemClock } from "../../src/clock.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import {
@@ -10,6 +10,7 @@ import {
   type TestBroker,
   type TestPeer,
 } from "../support/test-broker.js";
+import { peersOf } from "../contract/store/records.js";
 
 describe("a name that looks like another's", () => {
   let broker: TestBroker;
@@ -119,10 +120,10 @@ describe("a peer whose name is reserved only now", () => {
     const before = await startTestBroker({ store, keepStore: true });
     await before.join({ secret, name: "old", profile: { root: "/src/old" } });
     await before[Symbol.asyncDispose]();
-    const [stored] = await store.loadPeers();
+    const [stored] = await peersOf(store);
     if (stored === undefined) throw new Error("no peer was stored");
     const reserved = { name: "sy.stem", baseName: "sy.stem", instanceId: "" };
-    await store.updatePeer({ ...stored, ...reserved, revision: stored.revision + 1 });
+    await store.peers.update({ ...stored, ...reserved, revision: stored.revision + 1 });
     broker = await startTestBroker({ store });
   });
   afterEach(() => broker[Symbol.asyncDispose]());

@@ -16,7 +16,7 @@ import {
   movedAgainMs,
 } from "../../src/broker/limits.js";
 import { networkOf } from "../../src/broker/machines/guesses.js";
-import { StoreError, type Store } from "../../src/broker/store.js";
+import { StoreError, type Store } from "../../src/broker/store/store.js";
 import { createClient, type Channel } from "../../src/rpc/client.js";
 import { Code, hasCode, RpcError } from "../../src/rpc/error.js";
 import type { HandlerContext } from "../../src/rpc/server.js";
@@ -24,6 +24,7 @@ import { openMemoryStore } from "../store/memory/memory-store.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { eventually, newSecret, reasonIn, reasonOf, TestStream } from "../support/test-broker.js";
 import { startSharedBroker, type BrokerClient, type SharedBroker } from "./shared-broker.js";
+import { machinesOf, peersOf } from "../contract/store/records.js";
 
 test("an enrolment that is repeated with its credential uses the token once", async () => {
   const { operator, client } = await startSharedBroker();
@@ -146,11 +147,14 @@ test("no more machines are let in than may be, however many enrol at once, and n
   const clock = new StoppedClock(Date.UTC(2026, 0, 1));
   const memory = openMemoryStore({ clock });
   // As a disk does, it lets other calls come meanwhile.
-  const enrol: Store["enrol"] = async (tokenHash, newcomer) => {
+  const enrol: Store["peers"]["enrol"] = async (tokenHash, newcomer) => {
     await setImmediate();
-    return memory.enrol(tokenHash, newcomer);
+    return memory.peers.enrol(tokenHash, newcomer);
   };
-  const { broker, operator } = await startSharedBroker({ store: { ...memory, enrol }, clock });
+  const { broker, operator } = await startSharedBroker({
+    store: { ...memory, peers: { ...memory.peers, enrol } },
+    clock,
+  });
   const { token } = await operator.createEnrolment({ uses: 1000 });
   const clients = Array.from({ length: 4 }, () => broker.client());
   const count = maxMachines + 40;
@@ -173,12 +177,12 @@ test("no more machines are let in than may be, however many enrol at once, and n
 function holdingStore(clock: StoppedClock) {
   const memory = openMemoryStore({ clock });
   const held = { began: 0, gate: Promise.resolve() };
-  const putMachine: Store["putMachine"] = async (machine) => {
+  const putMachine: Store["peers"]["putMachine"] = async (machine) => {
     held.began++;
     await held.gate;
-    await memory.putMachine(machine);
+    await memory.peers.putMachine(machine);
   };
-  const store: Store = { ...memory, putMachine };
+  const store: Store = { ...memory, peers: { ...memory.peers, putMachine } };
   /** Closes the gate; the result opens it, or makes what waits there fail. */
   const close = () => {
     const gate = new AbortController();
@@ -218,7 +222,7 @@ test("a machine that calls from several addresses in turn is noted once in some 
     const { machines } = await operator.listMachines({});
     expect(held.began).toBe(2);
     expect(machines).toMatchObject([{ lastUseAddress: expect.stringMatching(/^192/) }]);
-    expect(await store.loadMachines()).toMatchObject([{ revision: 3 }]);
+    expect(await machinesOf(store)).toMatchObject([{ revision: 3 }]);
   });
 });
 
@@ -242,21 +246,19 @@ test("a machine is refused, and its sessions end, before the store knows that it
   open(new StoreError("FULL", "The disk is full."));
   expect(await revoking).toBe("STORE_FULL");
   expect(await refused()).toBe("MACHINE_UNKNOWN");
-  expect(await store.loadMachines()).toMatchObject([{ revokeTimeMs: 0 }]);
+  expect(await machinesOf(store)).toMatchObject([{ revokeTimeMs: 0 }]);
 
   held.gate = Promise.resolve();
   await operator.revokeMachine({ name: "desktop" });
-  expect(await store.loadMachines()).toMatchObject([
-    { name: "desktop", revokeTimeMs: clock.now() },
-  ]);
+  expect(await machinesOf(store)).toMatchObject([{ name: "desktop", revokeTimeMs: clock.now() }]);
   expect(await refused()).toBe("MACHINE_UNKNOWN");
 });
 
 test("what waits while its machine is revoked makes no peer, opens no session and changes nothing", async () => {
   const clock = new StoppedClock(Date.UTC(2026, 0, 1));
   const memory = openMemoryStore({ clock });
-  const gates = { createPeer: Promise.resolve(), updatePeer: Promise.resolve() };
-  const begun = { createPeer: 0, updatePeer: 0 };
+  const gates = { create: Promise.resolve(), update: Promise.resolve() };
+  const begun = { create: 0, update: 0 };
   const close = (operation: keyof typeof gates) => {
     const gate = new AbortController();
     gates[operation] = new Promise((resolve) => {
@@ -265,16 +267,15 @@ test("what waits while its machine is revoked makes no peer, opens no session an
     return () => gate.abort();
   };
   const through =
-    (operation: keyof typeof gates): Store["createPeer"] =>
+    (operation: keyof typeof gates): Store["peers"]["create"] =>
     async (peer) => {
       begun[operation]++;
       await gates[operation];
-      await memory[operation](peer);
+      await memory.peers[operation](peer);
     };
   const store: Store = {
     ...memory,
-    createPeer: through("createPeer"),
-    updatePeer: through("updatePeer"),
+    peers: { ...memory.peers, create: through("create"), update: through("update") },
   };
   const { operator, client, enrol } = await startSharedBroker({ store, clock });
   const credential = await enrol("desktop");
@@ -282,14 +283,14 @@ test("what waits while its machine is revoked makes no peer, opens no session an
   const own = client({ credential, token });
   await own.updatePeer({ summary: "first" });
 
-  Object.assign(begun, { createPeer: 0, updatePeer: 0 });
-  const openings = [close("updatePeer"), close("createPeer")];
+  Object.assign(begun, { create: 0, update: 0 });
+  const openings = [close("update"), close("create")];
   const changes = ["second", "third"].map((summary) => reasonOf(own.updatePeer({ summary })));
   const late = client({ credential });
   const registrations = ["one", "two", "three"].map((name) =>
     reasonOf(late.register({ secret: newSecret(), name })),
   );
-  await eventually(() => expect(begun).toEqual({ createPeer: 1, updatePeer: 1 }));
+  await eventually(() => expect(begun).toEqual({ create: 1, update: 1 }));
   // Their requests have come before this answer leaves.
   await Promise.all([own.getServerInfo({}), late.getServerInfo({})]);
   await operator.revokeMachine({ name: "desktop" });
@@ -297,8 +298,8 @@ test("what waits while its machine is revoked makes no peer, opens no session an
   const unknown = "MACHINE_UNKNOWN";
   expect(await Promise.all(registrations)).toEqual([unknown, unknown, unknown]);
   expect((await Promise.all(changes))[1]).toBe("TOKEN_INVALID");
-  expect(begun.createPeer).toBe(1);
-  const peers = await store.loadPeers();
+  expect(begun.create).toBe(1);
+  const peers = await peersOf(store);
   expect(peers.map(({ profile }) => profile.summary)).toEqual(["second"]);
 });
 

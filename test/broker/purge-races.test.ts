@@ -2,7 +2,8 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import type { ReceiptChange, Store } from "../../src/broker/store.js";
+import type { ReceiptChange } from "../../src/broker/store/queues.js";
+import type { Store } from "../../src/broker/store/store.js";
 import { openStore } from "../store/sqlite/open-store.js";
 import { temporaryDatabase } from "../store/sqlite/temporary-database.js";
 import { StoppedClock } from "../support/stopped-clock.js";
@@ -32,17 +33,14 @@ interface Scene {
 async function startScene(isMoment: (change: ReceiptChange) => boolean): Promise<Scene> {
   const clock = new StoppedClock();
   const store = await openStore(temporaryDatabase(), { clock });
-  const purgingFirst: Store = Object.create(store, {
-    advance: {
-      value: async (...args: Parameters<Store["advance"]>) => {
-        if (isMoment(args[2])) {
-          await broker.client(operatorToken).purgeMessages({ from: "sender", all: true });
-          scene.purges++;
-        }
-        return store.advance(...args);
-      },
-    },
-  }) as Store;
+  const advance: Store["queues"]["advance"] = async (...args) => {
+    if (isMoment(args[2])) {
+      await broker.client(operatorToken).purgeMessages({ from: "sender", all: true });
+      scene.purges++;
+    }
+    return store.queues.advance(...args);
+  };
+  const purgingFirst = { ...store, queues: { ...store.queues, advance } };
   const broker = await startTestBroker({ clock, store: purgingFirst, keepStore: true });
   const scene = { broker, clock, sender: await broker.join({ name: "sender" }), purges: 0 };
   return scene;

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Outcome, type PeerScope } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { PeerKind, ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
-import { StoreError, type Store, type StoreErrorCode } from "../../src/broker/store.js";
+import { StoreError, type Store, type StoreErrorCode } from "../../src/broker/store/store.js";
 import type { StoreLimits } from "../../src/store/limits.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import { reasonsOfAny, reasonsOfCalls } from "../support/listed-reasons.js";
@@ -19,8 +19,10 @@ import {
   type TestPeer,
 } from "../support/test-broker.js";
 
+type StoreCall = keyof Store["peers"] | keyof Store["queues"] | keyof Store["history"];
+
 /** What the store is to fail with, by what is asked of it; `next` is of the readers of its queues. */
-type Failures = Partial<Record<keyof Store | "next", StoreErrorCode>>;
+type Failures = Partial<Record<StoreCall | "next", StoreErrorCode>>;
 
 interface Scene {
   readonly broker: TestBroker;
@@ -89,7 +91,7 @@ const peerCalls = (
 });
 const deadLetterCalls = (
   call: (scene: Scene, request: { messageId: string; recipient?: string }) => Promise<unknown>,
-  failing: keyof Store,
+  failing: StoreCall,
 ): Record<string, Provoke> => ({
   "FIELD_*": (scene) => call(scene, { messageId: "" }),
   MESSAGE_AMBIGUOUS: async (scene) => {
@@ -114,7 +116,7 @@ const deadLetterCalls = (
     return call(scene, { messageId: id });
   },
   DATA_LOSS: (scene) => {
-    scene.failures.findMessages = "DATA_LOSS";
+    scene.failures.find = "DATA_LOSS";
     return call(scene, { messageId });
   },
 });
@@ -132,7 +134,7 @@ const provocations: Record<string, Record<string, Provoke>> = {
     },
     LIMIT_REACHED: ({ broker }) => broker.client().register({ secret: newSecret() }),
     STORE_FULL: ({ broker, failures }) => {
-      failures.createPeer = "FULL";
+      failures.create = "FULL";
       return broker.client().register({ secret: newSecret() });
     },
   },
@@ -140,7 +142,7 @@ const provocations: Record<string, Record<string, Provoke>> = {
     "FIELD_*": ({ api }) => api.client.updatePeer({ summary: "x".repeat(501) }),
     NAME_TAKEN: ({ api }) => api.client.updatePeer({ name: "web" }),
     STORE_FULL: ({ api, failures }) => {
-      failures.updatePeer = "FULL";
+      failures.update = "FULL";
       return api.client.updatePeer({ summary: "x" });
     },
   },
@@ -154,7 +156,7 @@ const provocations: Record<string, Record<string, Provoke>> = {
     },
     PEER_LIVE: ({ operator }) => operator.deletePeer({ peer: "api" }),
     STORE_FULL: ({ operator, failures }) => {
-      failures.forgetPeer = "FULL";
+      failures.forget = "FULL";
       return operator.deletePeer({ peer: "twin-1" });
     },
   },
@@ -205,7 +207,7 @@ const provocations: Record<string, Record<string, Provoke>> = {
     },
     REPEATED_TEXT: ({ api }) => untilRefused(() => send(api, { text: "again" })),
     DATA_LOSS: ({ api, failures }) => {
-      failures.findMessages = "DATA_LOSS";
+      failures.find = "DATA_LOSS";
       return send(api, { inReplyTo: messageId });
     },
   },
@@ -253,7 +255,7 @@ const provocations: Record<string, Record<string, Provoke>> = {
       api.client.getMessage({ messageId: await sendTwins(api) }),
     MESSAGE_NOT_FOUND: ({ api }) => api.client.getMessage({ messageId }),
     DATA_LOSS: ({ api, failures }) => {
-      failures.findMessages = "DATA_LOSS";
+      failures.find = "DATA_LOSS";
       return api.client.getMessage({ messageId });
     },
   },
@@ -274,7 +276,7 @@ const provocations: Record<string, Record<string, Provoke>> = {
     ...peerCalls(({ operator }, peer) => operator.mutePeer({ peer })),
     "FIELD_*": ({ operator }) => operator.mutePeer({}),
     STORE_FULL: ({ operator, failures }) => {
-      failures.updatePeer = "FULL";
+      failures.update = "FULL";
       return operator.mutePeer({ peer: "api" });
     },
   },
@@ -282,7 +284,7 @@ const provocations: Record<string, Record<string, Provoke>> = {
     ...peerCalls(({ operator }, peer) => operator.unmutePeer({ peer })),
     "FIELD_*": ({ operator }) => operator.unmutePeer({}),
     STORE_FULL: ({ operator, failures }) => {
-      failures.updatePeer = "FULL";
+      failures.update = "FULL";
       return operator.unmutePeer({ peer: "api" });
     },
   },
@@ -374,7 +376,7 @@ test.each(
   const failures: Failures = {};
   const store = await placeStore(limitsOf[`${call} ${reason}`] ?? {}, failures);
   if (`${call} ${reason}` === "Register LIMIT_REACHED") {
-    for (let number = 3; number <= 10_000; number++) await store.createPeer(peer(number));
+    for (let number = 3; number <= 10_000; number++) await store.peers.create(peer(number));
   }
   await using broker = await startTestBroker({ store, clock });
   const scene = {
@@ -408,7 +410,7 @@ function entryReasonIn(answer: unknown): string {
 /** A store that can be told to fail, with two peers whose ids have one ending. */
 async function placeStore(limits: Partial<StoreLimits>, failures: Failures): Promise<Store> {
   const store = openMemoryStore({ clock, limits });
-  for (const number of [1, 2]) await store.createPeer(peer(number));
+  for (const number of [1, 2]) await store.peers.create(peer(number));
   const guard = <T extends object>(target: T): T =>
     new Proxy(target, {
       get(_, name) {
@@ -418,14 +420,15 @@ async function placeStore(limits: Partial<StoreLimits>, failures: Failures): Pro
           const code = failures[name as keyof Failures];
           if (code !== undefined) return Promise.reject(new StoreError(code, "as the test wants"));
           const result: unknown = Reflect.apply(value, target, args);
-          return name === "openQueue" ? guard(result as object) : result;
+          return name === "open" ? guard(result as object) : result;
         };
       },
     });
-  return guard(store);
+  const { peers, queues, history } = store;
+  return { ...store, peers: guard(peers), queues: guard(queues), history: guard(history) };
 }
 
-function peer(number: number): Parameters<Store["createPeer"]>[0] {
+function peer(number: number): Parameters<Store["peers"]["create"]>[0] {
   const part = String(number).padStart(4, "0");
   const now = clock.now();
   return {

@@ -3,12 +3,13 @@ import { create } from "@bufbuild/protobuf";
 import { RegisterRequestSchema } from "../../gen/peerline/v1/broker_service_pb.js";
 import { readRegistration } from "../../src/broker/calls/registration-request.js";
 import { maxKeyring, secretsPerSlice } from "../../src/broker/limits.js";
-import type { Store } from "../../src/broker/store.js";
+import type { Store } from "../../src/broker/store/store.js";
 import { deferred } from "../rpc/deferred.js";
 import { openStore } from "../store/sqlite/open-store.js";
 import { temporaryDatabase } from "../store/sqlite/temporary-database.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { newSecret, reasonOf, startTestBroker, type TestBroker } from "../support/test-broker.js";
+import { peersOf } from "../contract/store/records.js";
 
 // The store is SQLite on a disk, so that each registration that changes something waits for its commit.
 
@@ -68,7 +69,7 @@ test("a long keyring is read in slices, between which other work goes on", async
 });
 
 async function revision(): Promise<number | undefined> {
-  return (await store.loadPeers())[0]?.revision;
+  return (await peersOf(store))[0]?.revision;
 }
 
 test("a registration that says nothing new writes nothing", async () => {

@@ -11,7 +11,7 @@ import {
 } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import { StoreError } from "../../src/broker/store.js";
+import { StoreError } from "../../src/broker/store/store.js";
 import { systemClock } from "../../src/clock.js";
 import { Code, RpcError } from "../../src/rpc/error.js";
 import { methodPath } from "../../src/rpc/codec.js";
@@ -295,7 +295,7 @@ describe("a call that fails", () => {
     const broker = await startTestBroker({ store });
     const operator = broker.client(operatorToken);
     await operator.listMessages({});
-    const failing = (error: Error) => (store.listMessages = () => Promise.reject(error));
+    const failing = (error: Error) => (store.history.list = () => Promise.reject(error));
     failing(new StoreError("UNAVAILABLE", "the disk does not answer"));
     await expectOneInfo(operator.listMessages({}), "STORE_UNAVAILABLE", Code.Unavailable);
     failing(new TypeError("a defect"));

@@ -176,7 +176,7 @@ describe("of the streams of all sessions", () => {
 });
 
 async function openSessions(count: number): Promise<Credential[]> {
-  const directory = await Directory.load(openMemoryStore({ clock: systemClock }), systemClock);
+  const directory = new Directory(openMemoryStore({ clock: systemClock }), systemClock);
   const sessions = new Sessions({ directory, clock: systemClock, operatorToken });
   const facts = { machineId: "", conversationId: "", created: true, isSure: true };
   const opened: Credential[] = [];

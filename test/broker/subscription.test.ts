@@ -3,6 +3,7 @@ import { PeerKind } from "../../gen/peerline/v1/peer_pb.js";
 import { sleep, systemClock } from "../../src/clock.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import { eventually, startTestBroker } from "../support/test-broker.js";
+import { peersOf } from "../contract/store/records.js";
 
 const KiB = 1024;
 
@@ -28,7 +29,7 @@ test("a stream whose reader lags while another session takes over forgets nothin
   const stream = newer.subscribe();
   await stream.expect("started");
   const liveInstance = async (): Promise<string | undefined> =>
-    (await store.loadPeers()).find(({ name }) => name === "reader")?.instanceId;
+    (await peersOf(store)).find(({ name }) => name === "reader")?.instanceId;
   await eventually(async () => expect(await liveInstance()).toBe("newer"));
 
   // The older stream comes to its end only now. Whose return a broker waits for after its own end stays noted.

@@ -10,6 +10,9 @@ import { openMemoryStore } from "../store/memory/memory-store.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { reasonIn } from "../support/test-broker.js";
 
+const from = create(PeerRefSchema);
+const receipt = create(ReceiptSchema);
+
 test.each([
   ["as many events as may wait, gets them all", maxWatchLag, "SEEN ALL"],
   ["one more, gets those and is told that it fell behind", maxWatchLag + 1, "LIMIT_REACHED"],
@@ -21,7 +24,7 @@ test.each([
   expect((await watch.next()).value.event.case).toBe("started");
   const first = watch.next();
   for (let index = 0; index < events; index += 1) {
-    receipts.moved(create(PeerRefSchema), String(index), create(ReceiptSchema));
+    receipts.moved({ from, messageId: String(index), receipt });
   }
   const seen = [(await first).value.event.value.messageId];
   const end = await readOn();
@@ -52,7 +55,7 @@ test("a reader that lags by as many bytes as may wait is held no more, and told 
   const text = "x".repeat(16 * 1024);
   const most = Math.floor(maxWatchLagBytes / text.length);
   for (let index = 0; index < 4 * most; index++) {
-    receipts.moved(create(PeerRefSchema), text, create(ReceiptSchema));
+    receipts.moved({ from, messageId: text, receipt });
   }
   let seen = 1;
   await first;

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { ConfirmedBy, ReceiptState, type Receipt } from "../../gen/peerline/v1/message_pb.js";
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
-import type { Store } from "../../src/broker/store.js";
+import type { Store } from "../../src/broker/store/store.js";
 import type { Line, LineState } from "../../src/client/line.js";
 import { systemClock } from "../../src/clock.js";
 import { StoppedClock } from "../support/stopped-clock.js";
@@ -279,22 +279,26 @@ test("closing the line ends a loop that waits", async () => {
 /** A store that hands nothing out before its gate has opened. */
 function storeBehind(gate: AbortSignal): Store & { gate: AbortSignal } {
   const store = openMemoryStore({ clock: systemClock });
-  return {
+  const behind: Store & { gate: AbortSignal } = {
     ...store,
     gate,
-    openQueue(peerId, listener) {
-      const reader = store.openQueue(peerId, listener);
-      return {
-        next: async (credit) => {
-          if (!this.gate.aborted) await once(this.gate, "abort");
-          return reader.next(credit);
-        },
-        backlog: () => reader.backlog(),
-        giveBack: (seq, delayMs) => reader.giveBack(seq, delayMs),
-        close: () => reader.close(),
-      };
+    queues: {
+      ...store.queues,
+      open: (of, listener) => {
+        const reader = store.queues.open(of, listener);
+        return {
+          next: async (credit) => {
+            if (!behind.gate.aborted) await once(behind.gate, "abort");
+            return reader.next(credit);
+          },
+          backlog: () => reader.backlog(),
+          giveBack: (seq, delayMs) => reader.giveBack(seq, delayMs),
+          close: () => reader.close(),
+        };
+      },
     },
   };
+  return behind;
 }
 
 async function readOn(line: Line): Promise<void> {

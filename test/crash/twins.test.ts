@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { v7 as uuidv7 } from "uuid";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import type { QueueReader, Store } from "../../src/broker/store.js";
+import type { QueueReader } from "../../src/broker/store/queues.js";
+import type { Store } from "../../src/broker/store/store.js";
 import { systemClock } from "../../src/clock.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 import { eventually, newSecret, operatorToken, startTestBroker } from "../support/test-broker.js";
@@ -145,17 +146,17 @@ function isOpen({ receipts }: StoredMessage): boolean {
 function dropSome(store: Store): Store {
   const nowhere = openMemoryStore({ clock: systemClock });
   const isNext = everyFifth();
-  return alter(store, {
-    enqueue: (draft, recipients) => (isNext() ? nowhere : store).enqueue(draft, recipients),
+  return alterQueueCalls(store, {
+    enqueue: (draft, recipients) => (isNext() ? nowhere : store).queues.enqueue(draft, recipients),
   });
 }
 
 function duplicateSome(store: Store): Store {
   const isNext = everyFifth();
-  return alter(store, {
+  return alterQueueCalls(store, {
     async enqueue(draft, recipients) {
-      if (isNext()) await store.enqueue({ ...draft, messageId: uuidv7() }, recipients);
-      return store.enqueue(draft, recipients);
+      if (isNext()) await store.queues.enqueue({ ...draft, messageId: uuidv7() }, recipients);
+      return store.queues.enqueue(draft, recipients);
     },
   });
 }
@@ -169,9 +170,9 @@ function leaveUnmarked(store: Store): Store {
 }
 
 function confirmEarly(store: Store): Store {
-  return alter(store, {
+  return alterQueueCalls(store, {
     advance: (peerId, seq, change) =>
-      store.advance(
+      store.queues.advance(
         peerId,
         seq,
         change.state === PRESENTED ? { ...change, state: CONFIRMED } : change,
@@ -180,10 +181,10 @@ function confirmEarly(store: Store): Store {
 }
 
 function forgetConfirmations(store: Store): Store {
-  return alter(store, {
+  return alterQueueCalls(store, {
     async advance(peerId, seq, change) {
-      if (change.state !== CONFIRMED) return store.advance(peerId, seq, change);
-      const known = await store.advance(peerId, seq, {});
+      if (change.state !== CONFIRMED) return store.queues.advance(peerId, seq, change);
+      const known = await store.queues.advance(peerId, seq, {});
       return { ...known, receipt: { ...known.receipt, state: CONFIRMED }, moved: true };
     },
   });
@@ -197,12 +198,16 @@ function everyFifth(): () => boolean {
 type Batch = Awaited<ReturnType<QueueReader["next"]>>;
 
 function alterQueues(store: Store, change: (batch: Batch) => Batch): Store {
-  return alter(store, {
-    openQueue(peerId, wake) {
-      const reader = store.openQueue(peerId, wake);
+  return alterQueueCalls(store, {
+    open(of, wake) {
+      const reader = store.queues.open(of, wake);
       return alter(reader, { next: async (credit) => change(await reader.next(credit)) });
     },
   });
+}
+
+function alterQueueCalls(store: Store, changes: Partial<Store["queues"]>): Store {
+  return alter(store, { queues: alter(store.queues, changes) });
 }
 
 /** An object that does some things otherwise. */

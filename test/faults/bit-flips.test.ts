@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import type { Store } from "../../src/broker/store.js";
+import type { Store } from "../../src/broker/store/store.js";
 import { bob, sendFirst } from "../contract/store/drafts.js";
 import { workerUrl } from "../store/sqlite/built-worker.js";
 import { openStore } from "../store/sqlite/open-store.js";
@@ -58,7 +58,7 @@ interface Sent {
 
 /** Sends to bob, who confirms every third. */
 async function fill(store: Store, messages: number): Promise<Sent[]> {
-  for (const peer of peersOfTrial) await store.createPeer(peer);
+  for (const peer of peersOfTrial) await store.peers.create(peer);
   const sent: Sent[] = [];
   for (let index = 0; index < messages; index += 1) {
     // The same ids each time, so that the same seed hits the same.
@@ -69,7 +69,7 @@ async function fill(store: Store, messages: number): Promise<Sent[]> {
       expiresInMs: 24 * 60 * 60 * 1000,
     });
     const isConfirmed = index % 3 === 0;
-    if (isConfirmed) await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+    if (isConfirmed) await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
     sent.push({ messageId, isConfirmed });
   }
   return sent;

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import { type Store, StoreError } from "../../src/broker/store.js";
+import { type Store, StoreError } from "../../src/broker/store/store.js";
 import { systemClock } from "../../src/clock.js";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.js";
 import { ample, bob } from "../contract/store/drafts.js";
@@ -10,6 +10,7 @@ import type { Examination, FlippedTrial } from "./flip-trials.js";
 import { flipBits } from "./flip-bits.js";
 import { peersOfTrial } from "./flipped-peers.js";
 import { textOf } from "./text-of.js";
+import { peersOf } from "../contract/store/records.js";
 
 // A program of the tests. For each seed it flips bits in a copy of a database and opens it as a broker does.
 // It reads everything in every way, and prints one Examination as a line of JSON. It crashes when the
@@ -55,7 +56,7 @@ async function read(path: string): Promise<Omit<Examination, "seed" | "flips">> 
   }
   const found = await find(store);
   const offered = await takeAll(store);
-  const peers = (await store.loadPeers()).filter((peer) =>
+  const peers = (await peersOf(store)).filter((peer) =>
     peersOfTrial.some((one) => isDeepStrictEqual(one, peer)),
   );
   const { damagedMessages } = await store.health();
@@ -71,7 +72,7 @@ async function find(store: Store): Promise<Served> {
   for (const messageId of trial.messageIds) {
     try {
       const query = { messageId, senders: [], viewer: "", limit: 1 };
-      const [record] = await store.findMessages(query);
+      const [record] = await store.history.find(query);
       if (record?.message === undefined) continue;
       found[messageId] = record.message.text === textOf(messageId) ? "intact" : "WRONG";
     } catch (error) {
@@ -84,13 +85,16 @@ async function find(store: Store): Promise<Served> {
 
 async function takeAll(store: Store): Promise<Served> {
   const offered: Served = {};
-  const reader = store.openQueue(bob.peerId, {
-    wake: () => {},
-    damaged: ({ messageId, receipt }) => {
-      const isSetAside = receipt.state === ReceiptState.DEAD_LETTERED;
-      offered[messageId] = isSetAside ? "lost" : "NOT SET ASIDE";
+  const reader = store.queues.open(
+    { peerId: bob.peerId, epoch: 1 },
+    {
+      wake: () => {},
+      damaged: ({ messageId, receipt }) => {
+        const isSetAside = receipt.state === ReceiptState.DEAD_LETTERED;
+        offered[messageId] = isSetAside ? "lost" : "NOT SET ASIDE";
+      },
     },
-  });
+  );
   for (const { message, redelivered } of await reader.next(ample)) {
     const isRight = message.text === textOf(message.messageId);
     offered[message.messageId] = isRight ? (redelivered ? "again" : "intact") : "WRONG";

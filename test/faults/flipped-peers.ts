@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { createHash } from "node:crypto";
 import { PeerKind, ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
-import type { StoredPeer } from "../../src/broker/store.js";
+import type { StoredPeer } from "../../src/broker/store/peers.js";
 
 /** The peers of a database in which bits are flipped. */
 export const peersOfTrial: readonly StoredPeer[] = Array.from({ length: 12 }, (_, index) => ({

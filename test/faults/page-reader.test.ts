@@ -45,7 +45,7 @@ test("the reader of pages finds what SQLite finds in a damaged database, and wha
 async function databases(): Promise<{ closed: string; killed: string }> {
   const closed = temporaryDatabase();
   const store = await openStore(closed);
-  for (const peer of peersOfTrial) await store.createPeer(peer);
+  for (const peer of peersOfTrial) await store.peers.create(peer);
   for (let index = 0; index < messages; index += 1) {
     const messageId = `${String((index * 1009) % 8000).padStart(4, "0")}-message-${index}`;
     await sendFirst(store, { messageId, text: textOf(messageId) });

@@ -1,7 +1,7 @@
 import { openSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
-import type { Store } from "../../src/broker/store.js";
+import type { Store } from "../../src/broker/store/store.js";
 import { systemClock } from "../../src/clock.js";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.js";
 import { bob, sendFirst } from "../contract/store/drafts.js";
@@ -29,7 +29,7 @@ async function sendMany(store: Store, count: number): Promise<void> {
     const { seq } = await sendFirst(store, { messageId, text: textOf(messageId) });
     acknowledge(`sent ${messageId}`);
     if (index % 3 > 0) continue;
-    await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+    await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
     acknowledge(`confirmed ${messageId}`);
   }
 }

@@ -22,7 +22,7 @@ import type { BrokerSettings } from "../../src/contract/settings.js";
 import { BrokerError, describeFault } from "../../src/broker/broker-error.js";
 import { ErrorReason } from "../../gen/peerline/v1/error_reason_pb.js";
 import { createBroker, type Broker } from "../../src/broker/broker.js";
-import type { Store } from "../../src/broker/store.js";
+import type { Store } from "../../src/broker/store/store.js";
 import { systemClock, type Clock } from "../../src/clock.js";
 import { createClient, openChannel, type Client } from "../../src/rpc/client.js";
 import { RpcError } from "../../src/rpc/error.js";

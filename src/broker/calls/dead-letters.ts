@@ -21,7 +21,7 @@ import { isGone } from "../delivery/receipts.js";
 import { invalidField } from "../fields.js";
 import { maxNamesTold } from "../limits.js";
 import { findMessage } from "./find-message.js";
-import type { ExpiryKey } from "../store.js";
+import type { ExpiryKey } from "../store/history.js";
 
 /** Puts a dead-lettered message back into its queue. */
 export async function redriveMessage(

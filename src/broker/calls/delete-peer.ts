@@ -13,7 +13,7 @@ import { deletionBatch } from "../limits.js";
 import { findPeer, requireUnmuted } from "./moderation.js";
 import type { Actor } from "../peers/sessions.js";
 import type { Caller } from "../peers/turns.js";
-import type { AdvancedReceipt } from "../store.js";
+import type { AdvancedReceipt } from "../store/queues.js";
 
 /**
  * Removes a peer, in the turn of the registrations, so that nobody returns to it meanwhile.
@@ -75,7 +75,7 @@ async function endMail(core: Core, peer: PeerRecord): Promise<number> {
   core.sessions.closeOf(peer, "the peer was deleted");
   for (let count = 0; ;) {
     const query = { peerId, limit: deletionBatch };
-    const open = await translateStoreErrors(() => core.store.listOpen(query));
+    const open = await translateStoreErrors(() => core.store.queues.listOpen(query));
     if (open.length === 0) return count;
     const ended = await Promise.all(open.map((seq) => endDelivery(core, peerId, seq)));
     count += ended.filter(

@@ -31,7 +31,7 @@ export async function findMessage(
   if (!isIdEnd(messageId)) throw invalidField(field, `${field} must be ${idForm}`);
   const find = (senders: readonly string[]): Promise<MessageRecord[]> =>
     translateStoreErrors(() =>
-      core.store.findMessages({ messageId, senders, viewer, limit: maxAmbiguous }),
+      core.store.history.find({ messageId, senders, viewer, limit: maxAmbiguous }),
     );
   const likely = likelyFrom.length === 0 ? [] : await find(likelyFrom);
   const all = likely.length > 0 ? likely : await find(from === "" ? [] : [from]);

@@ -12,7 +12,8 @@ import { checkThreadId, invalidField } from "../fields.js";
 import { visibleTo } from "./find-message.js";
 import { defaultHistoryPageSize, maxPageBytes } from "../limits.js";
 import { foreignPageToken, formatPageToken, parsePageToken, readPageSize } from "./page-token.js";
-import { StoreError } from "../store.js";
+import type { HistoryPage, HistoryQuery } from "../store/history.js";
+import { StoreError } from "../store/store.js";
 
 /** History, newest first, of what `viewer` (empty: the operator) may see. */
 export async function listMessages(
@@ -45,12 +46,9 @@ export async function listMessages(
   });
 }
 
-async function page(
-  core: Core,
-  query: Parameters<Core["store"]["listMessages"]>[0],
-): ReturnType<Core["store"]["listMessages"]> {
+async function page(core: Core, query: HistoryQuery): Promise<HistoryPage> {
   try {
-    return await translateStoreErrors(() => core.store.listMessages(query));
+    return await translateStoreErrors(() => core.store.history.list(query));
   } catch (error) {
     if (!(error instanceof StoreError && error.code === "INVALID_CURSOR")) throw error;
     throw foreignPageToken();

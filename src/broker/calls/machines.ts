@@ -59,7 +59,7 @@ export async function createEnrolment(
   const expireTimeMs = clock.now() + readExpiry(request);
   const token = randomBytes(32).toString("base64url");
   const enrolment = { tokenHash: hashOf(token), scope, usesLeft: uses, expireTimeMs };
-  if (!(await translateStoreErrors(() => store.createEnrolment(enrolment, maxEnrolments)))) {
+  if (!(await translateStoreErrors(() => store.peers.createEnrolment(enrolment, maxEnrolments)))) {
     throw new BrokerError(
       ErrorReason.LIMIT_REACHED,
       `${maxEnrolments} tokens to enrol with are open: wait until some have ended`,
@@ -75,7 +75,7 @@ export async function createEnrolment(
 }
 
 export async function revokeEnrolments({ store, log }: Core): Promise<RevokeEnrolmentsResponse> {
-  const revokedEnrolments = await translateStoreErrors(() => store.revokeEnrolments());
+  const revokedEnrolments = await translateStoreErrors(() => store.peers.revokeEnrolments());
   if (revokedEnrolments > 0) log.info({ revokedEnrolments }, "tokens to enrol with were revoked");
   return create(RevokeEnrolmentsResponseSchema, { revokedEnrolments });
 }
@@ -127,7 +127,7 @@ export async function listMachines({
   store,
   listeners,
 }: Core): Promise<ListMachinesResponse> {
-  const open = await translateStoreErrors(() => store.listEnrolments());
+  const open = await translateStoreErrors(() => store.peers.listEnrolments());
   return create(ListMachinesResponseSchema, {
     machines: machines.list().map(describe),
     enrolments: open.map(({ scope, usesLeft, expireTimeMs }) =>

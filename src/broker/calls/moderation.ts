@@ -19,7 +19,8 @@ import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import type { Core } from "../core.js";
 import { refTo, type PeerRecord } from "../peers/directory.js";
 import { invalidField, requireField } from "../fields.js";
-import type { AdvancedReceipt } from "../store.js";
+import type { HistoryStore } from "../store/history.js";
+import type { AdvancedReceipt } from "../store/queues.js";
 
 /** What the sender is told of messages that the operator removed. */
 export const purgedReason = "the operator removed it";
@@ -74,9 +75,9 @@ export async function purgeMessages(
   let removedCount = 0;
   let after: number | undefined = 0;
   while (after !== undefined) {
-    const query = { from: peerId, waiting: !all, after };
-    const slice: Awaited<ReturnType<Core["store"]["purge"]>> = await translateStoreErrors(() =>
-      core.store.purge(query),
+    const query = { from: peerId, waiting: !all, after, reason: purgedReason };
+    const slice: Awaited<ReturnType<HistoryStore["purge"]>> = await translateStoreErrors(() =>
+      core.store.history.purge(query),
     );
     for (const removed of slice.removed) endDelivery(core, removed);
     removedCount += slice.removed.length;
@@ -89,13 +90,13 @@ export async function purgeMessages(
   });
 }
 
-/** Ends the lease of a removed delivery. If nobody had read it, watchers hear that it is a dead letter. */
+/** Ends the lease of a removed delivery. If nobody had read it, its sender is told that it is a dead letter. */
 function endDelivery(core: Core, { from, messageId, receipt }: AdvancedReceipt): void {
   const { recipient, seq, state } = receipt;
   if (recipient !== undefined) core.subscriptions.settle(recipient.peerId, seq);
   if (state > ReceiptState.LEASED) return;
   const ended = { ...receipt, state: ReceiptState.DEAD_LETTERED, reason: purgedReason };
-  core.receipts.moved(from, messageId, ended);
+  core.receipts.ended({ from, messageId, receipt: ended });
 }
 
 /** The peer that a field has to name. */

@@ -25,7 +25,7 @@ import { maxDataBytes } from "../limits.js";
 import { requireUnmuted } from "./moderation.js";
 import { findRecipients, readRecipients, refuseStrangers } from "../delivery/recipients.js";
 import type { Session } from "../peers/sessions.js";
-import type { Draft, EnqueueResult } from "../store.js";
+import type { Draft, EnqueueResult } from "../store/queues.js";
 import type { MessageKey, Reservation } from "../delivery/storms.js";
 
 /** What became of the message for one recipient. */
@@ -125,17 +125,13 @@ async function place(
     draft.to.map(({ peerId }) => peerId),
   );
   const admitted = draft.to.filter((_, index) => refusals[index] === undefined);
-  const stored = await translateStoreErrors(() => core.store.enqueue(draft, admitted));
+  const stored = await translateStoreErrors(() => core.store.queues.enqueue(draft, admitted));
 
   const fresh = stored.filter((result) => result.ok).filter((result) => !result.duplicate);
   reservation.keep(new Set(fresh.map(({ receipt }) => receipt.recipient?.peerId ?? "")));
   const [first] = fresh;
   if (first !== undefined) {
     core.expiry.expect(timestampMs(first.message.expireTime ?? timestampNow()));
-    core.receipts.accepted(
-      first.message,
-      fresh.map(({ receipt }) => receipt),
-    );
   }
   const results = stored.values();
   return refusals.map((error) => {

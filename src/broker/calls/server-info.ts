@@ -6,6 +6,7 @@ import {
   type GetServerInfoResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Core } from "../core.js";
+import { capabilityNames, type Durability } from "../store/store.js";
 import { defaultExpiresInMs, listLimits } from "../limits.js";
 
 /** What this broker is, what it promises and where its bounds are. */
@@ -20,15 +21,14 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
     pid: process.pid,
     store: {
       technology: store.info.technology,
-      durability: { memory: StoreInfo_Durability.MEMORY, disk: StoreInfo_Durability.DISK }[
-        store.info.durability
-      ],
+      durability: durabilities[store.info.durability],
       writable,
       problem,
       bytes: BigInt(bytes),
       freeBytes: BigInt(freeBytes),
       damagedMessages: BigInt(damagedMessages),
       damages: [...damages],
+      capabilities: capabilityNames.map((name) => ({ name, ...store.info.capabilities[name] })),
     },
     dedupeWindow: durationFromMs(store.info.dedupeWindowMs),
     defaultExpiry: durationFromMs(defaultExpiresInMs),
@@ -39,6 +39,13 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
     brokerTime: timestampFromMs(clock.now()),
   });
 }
+
+const durabilities: Record<Durability, StoreInfo_Durability> = {
+  memory: StoreInfo_Durability.MEMORY,
+  disk: StoreInfo_Durability.DISK,
+  "quorum-disk": StoreInfo_Durability.QUORUM_DISK,
+  "quorum-memory": StoreInfo_Durability.QUORUM_MEMORY,
+};
 
 /**
  * What a broker does that one of another version may not do. A client looks whether a word is there, and

@@ -9,7 +9,7 @@ import { isUuid } from "../../contract/ids.js";
 import { refTo, type PeerRecord } from "../peers/directory.js";
 import { boundBytes, checkThreadId, invalidField, requireField } from "../fields.js";
 import { defaultExpiresInMs, maxDataBytes } from "../limits.js";
-import type { Draft } from "../store.js";
+import type { Draft } from "../store/queues.js";
 
 /** Checks a message that a peer wants to send, and fills in what it left to the broker. */
 export function readDraft(options: {

@@ -1,7 +1,7 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
 import type { Core } from "../core.js";
 import { expiryBatch, expiryRetryMs, holderGraceMs, maxExpiryWaitMs } from "../limits.js";
-import type { ExpiryKey } from "../store.js";
+import type { ExpiryKey } from "../store/history.js";
 
 type Parts = Pick<Core, "store" | "receipts" | "subscriptions" | "clock" | "log">;
 
@@ -48,7 +48,7 @@ export class Expiry {
   async #sweep(): Promise<void> {
     try {
       const heldUntilMs = await this.#expireAll();
-      const nextMs = heldUntilMs ?? (await this.#core.store.nextExpiryMs());
+      const nextMs = heldUntilMs ?? (await this.#core.store.history.nextExpiryMs());
       if (nextMs !== undefined) this.expect(nextMs);
     } catch (error) {
       this.#core.log.warn({ err: error }, "could not expire messages");
@@ -61,7 +61,7 @@ export class Expiry {
     let lookAgainMs: number | undefined;
     let after: ExpiryKey | undefined;
     for (;;) {
-      const batch = await this.#core.store.listExpired({ after, limit: expiryBatch });
+      const batch = await this.#core.store.history.listExpired({ after, limit: expiryBatch });
       for (const key of batch) {
         const givenUpMs = key.expireTimeMs + holderGraceMs;
         if (

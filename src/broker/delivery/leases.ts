@@ -6,7 +6,7 @@ import { cleanLine, invalidField } from "../fields.js";
 import { maxDeliveryAttempts, maxReturnDelayMs, returnDelayMs } from "../limits.js";
 import type { Session } from "../peers/sessions.js";
 import { isGone, type Receipts } from "./receipts.js";
-import type { QueuedMessage, QueueReader } from "../store.js";
+import type { QueuedMessage, QueueReader } from "../store/queues.js";
 
 /** A delivery under way: handed to the session's stream, not settled. */
 export interface Lease {

@@ -14,7 +14,7 @@ import type { Core } from "../core.js";
 import { purgedReason } from "../calls/moderation.js";
 import { refTo, type PeerRecord } from "../peers/directory.js";
 import { defaultExpiresInMs, maxEndsTold, noticeDelayMs } from "../limits.js";
-import type { Draft } from "../store.js";
+import type { Draft } from "../store/queues.js";
 
 /** Who sends notices. No peer can have this id or name. */
 export const noticeSender: PeerRef = create(PeerRefSchema, {
@@ -31,8 +31,8 @@ type Parts = Pick<Core, "store" | "directory" | "receipts" | "clock" | "log">;
 
 /**
  * Tells senders, in their own queues, which of their messages expired or were dead-lettered. Messages
- * that end within a moment make one notice. There is no notice about a notice. A broker that is killed
- * within that moment sends none; the receipts still tell.
+ * that end within a moment make one notice. There is no notice about a notice. The broker that ended a
+ * message tells of it. If it is killed within that moment nobody does; the receipts still tell.
  */
 export class Notices {
   readonly #core: Parts;
@@ -43,13 +43,7 @@ export class Notices {
 
   constructor(core: Parts) {
     this.#core = core;
-    this.#stopListening = core.receipts.onEvent(({ event }) => {
-      if (event.case !== "receiptMoved") return;
-      const { from, messageId, receipt } = event.value;
-      if (from !== undefined && receipt !== undefined && isBadEnd(receipt.state)) {
-        this.#note(from.peerId, { messageId, receipt });
-      }
-    });
+    this.#stopListening = core.receipts.onEnd(({ from, ...end }) => this.#note(from.peerId, end));
   }
 
   /** Tells what is still untold, and nothing more. */
@@ -82,9 +76,8 @@ export class Notices {
     if (peer === undefined) return;
     try {
       const draft = draftNotice(peer, ends);
-      const [result] = await this.#core.store.enqueue(draft, draft.to);
-      if (result?.ok === true) this.#core.receipts.accepted(result.message, [result.receipt]);
-      else throw result?.error ?? new Error("the store did not answer");
+      const [result] = await this.#core.store.queues.enqueue(draft, draft.to);
+      if (result?.ok !== true) throw result?.error ?? new Error("the store did not answer");
     } catch (error) {
       this.#core.log.warn(
         { peer: peer.stored.name, err: error },
@@ -92,10 +85,6 @@ export class Notices {
       );
     }
   }
-}
-
-function isBadEnd(state: ReceiptState): boolean {
-  return state === ReceiptState.EXPIRED || state === ReceiptState.DEAD_LETTERED;
 }
 
 function draftNotice(to: PeerRecord, ends: readonly End[]): Draft {

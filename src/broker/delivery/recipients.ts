@@ -147,7 +147,7 @@ async function messagesBetween(
     maxBytes: maxPageBytes,
     cursor: "",
   };
-  return (await translateStoreErrors(() => core.store.listMessages(query))).records;
+  return (await translateStoreErrors(() => core.store.history.list(query))).records;
 }
 
 /** @param known undefined where the broker does not know it any more. */

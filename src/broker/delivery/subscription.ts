@@ -23,7 +23,9 @@ import { Leases } from "./leases.js";
 import { maxAheadBytes, maxDeliveryAttempts } from "../limits.js";
 import type { Receipts } from "./receipts.js";
 import type { Session, SessionStream } from "../peers/sessions.js";
-import type { QueuedMessage, QueueReader, Store, StoredPeer } from "../store.js";
+import type { QueuedMessage, QueueReader } from "../store/queues.js";
+import type { Store } from "../store/store.js";
+import type { StoredPeer } from "../store/peers.js";
 
 type Event = MessageInitShape<typeof SubscribeResponseSchema>;
 
@@ -78,16 +80,19 @@ export class Subscription implements SessionStream {
     this.#credit = options.credit;
     this.#unconfirmed = options.unconfirmed;
     const { peerId } = options.session.peer.stored;
-    this.#reader = options.store.openQueue(peerId, {
-      wake: () => this.#fill(),
-      damaged: ({ from, messageId, receipt }) => {
-        this.#log.error(
-          { peer: options.session.peer.stored.name, messageId },
-          "stored message is damaged",
-        );
-        this.#receipts.moved(from, messageId, receipt);
+    this.#reader = options.store.queues.open(
+      { peerId, epoch: options.session.epoch },
+      {
+        wake: () => this.#fill(),
+        damaged: ({ from, messageId, receipt }) => {
+          this.#log.error(
+            { peer: options.session.peer.stored.name, messageId },
+            "stored message is damaged",
+          );
+          this.#receipts.ended({ from, messageId, receipt });
+        },
       },
-    });
+    );
     const { receipts, clock, session } = options;
     this.#leases = new Leases({ reader: this.#reader, receipts, clock, session });
   }
@@ -275,9 +280,6 @@ export class Subscription implements SessionStream {
       return;
     }
     if (this.#isEnded) return;
-    if (!queued.redelivered && message.from !== undefined) {
-      this.#receipts.moved(message.from, message.messageId, receipt);
-    }
     const { deliveryId } = this.#leases.begin(queued);
     const { redelivered } = queued;
     this.#sizes.push(queued.sizeBytes);

@@ -20,7 +20,8 @@ import {
 } from "../limits.js";
 import { automaticName, numberedName } from "../peers/names.js";
 import { sha256 } from "../peers/sessions.js";
-import type { EnrolmentUse, Store, StoredMachine } from "../store.js";
+import type { EnrolmentUse, StoredMachine } from "../store/peers.js";
+import type { Store } from "../store/store.js";
 import { Guesses, networkOf } from "./guesses.js";
 
 interface Parts {
@@ -77,18 +78,25 @@ export class Machines {
   /** One machine is let in after the other, so that each has a name and a place of its own. */
   #lettingIn: Promise<unknown> = Promise.resolve();
 
-  static async load(parts: Parts): Promise<Machines> {
-    const machines = new Machines(parts);
-    for (const stored of await parts.store.loadMachines()) machines.#add(stored);
-    return machines;
-  }
-
-  private constructor({ store, clock, log, localHosts }: Parts) {
+  constructor({ store, clock, log, localHosts }: Parts) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
     this.#localHosts = localHosts;
     this.#guesses = new Guesses(clock);
+  }
+
+  /** The store has this record: this broker wrote it, or another. */
+  heard(stored: StoredMachine): void {
+    const machine = this.#byId.get(stored.machineId);
+    if (machine === undefined) this.#letInByStore(stored);
+    else if (stored.revision > machine.kept.revision) machine.kept = stored;
+  }
+
+  /** The store has no such record any more. */
+  heardRemoved(machineId: string): void {
+    const machine = this.#byId.get(machineId);
+    if (machine !== undefined) this.#drop(machine);
   }
 
   /**
@@ -164,7 +172,7 @@ export class Machines {
     const nowMs = this.#clock.now();
     const name = this.#freeName(host);
     const use = await translateStoreErrors(() =>
-      this.#store.enrol(tokenHash, {
+      this.#store.peers.enrol(tokenHash, {
         machineId: uuidv7(),
         name,
         credentialHash,
@@ -175,11 +183,16 @@ export class Machines {
     );
     if (use.state !== "taken") return use.state;
     const { machine } = use;
-    const namesake = this.named(machine.name);
-    if (namesake !== undefined) this.#drop(namesake);
     const scope = MachineScope[machine.scope];
     this.#log.info({ machine: machine.name, scope, address }, "machine let in");
-    return this.#add(machine);
+    return this.#byId.get(machine.machineId) ?? this.#letInByStore(machine);
+  }
+
+  /** A revoked machine that had its name is no more. */
+  #letInByStore(stored: StoredMachine): Machine {
+    const namesake = this.named(stored.name);
+    if (namesake !== undefined) this.#drop(namesake);
+    return this.#add(stored);
   }
 
   /** Makes sure that one machine more may be let in. */
@@ -322,12 +335,12 @@ export class Machines {
 
   async #put(machine: Machine): Promise<void> {
     const next = { ...machine.stored, revision: machine.kept.revision + 1 };
-    await translateStoreErrors(() => this.#store.putMachine(next));
+    await translateStoreErrors(() => this.#store.peers.putMachine(next));
     machine.kept = next;
   }
 
   async #forget(machine: Machine): Promise<void> {
-    await translateStoreErrors(() => this.#store.removeMachine(machine.stored.machineId));
+    await translateStoreErrors(() => this.#store.peers.removeMachine(machine.stored.machineId));
     this.#drop(machine);
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../../clock.js";
 import { maxConversationsPerPeer } from "../limits.js";
-import type { StoredPeer } from "../store.js";
+import type { StoredPeer } from "../store/peers.js";
 import type { PeerRecord } from "./directory.js";
 
 /** Which conversation of a host is bound to which peer: to several, in turn, and the last binding counts. */

@@ -11,7 +11,8 @@ import { meansEverybody, meantName, readPlace, seeNames } from "../../contract/n
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
 import { maxFormerNames, maxNamesTold } from "../limits.js";
 import { numberedName, PeerNames } from "./names.js";
-import type { Store, StoredPeer } from "../store.js";
+import type { Store } from "../store/store.js";
+import type { StoredPeer } from "../store/peers.js";
 
 /** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
 export interface PeerRecord {
@@ -43,15 +44,24 @@ export class Directory {
   readonly #listeners = new Set<(peerId: string) => void>();
   readonly #renameListeners = new Set<(peer: PeerRecord) => void>();
 
-  static async load(store: Store, clock: Clock): Promise<Directory> {
-    const directory = new Directory(store, clock);
-    for (const stored of await store.loadPeers()) directory.#index(newRecord(stored));
-    return directory;
-  }
-
-  private constructor(store: Store, clock: Clock) {
+  constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+  }
+
+  /** The store has this record: this broker wrote it, or another. */
+  heard(stored: StoredPeer): void {
+    const peer = this.#byId.get(stored.peerId);
+    if (peer === undefined) this.#add(stored);
+    else if (stored.revision > peer.stored.revision) this.#replace(peer, stored);
+  }
+
+  /** The store has no such record any more. */
+  heardRemoved(peerId: string): void {
+    const peer = this.#byId.get(peerId);
+    if (peer === undefined) return;
+    this.#unindex(peer);
+    this.#changed(peerId);
   }
 
   get size(): number {
@@ -128,11 +138,9 @@ export class Directory {
   }
 
   async create(stored: StoredPeer): Promise<PeerRecord> {
-    await translateStoreErrors(() => this.#store.createPeer(stored));
-    const peer = newRecord(stored);
-    this.#index(peer);
-    this.#changed(stored.peerId);
-    return peer;
+    await translateStoreErrors(() => this.#store.peers.create(stored));
+    // The store may have told of it by now.
+    return this.#byId.get(stored.peerId) ?? this.#add(stored);
   }
 
   /** Changes a peer. NAME_TAKEN when another peer has the new name. */
@@ -157,8 +165,9 @@ export class Directory {
         formerNames: formerNamesAfter(current, change),
         revision: current.revision + 1,
       };
-      await translateStoreErrors(() => this.#store.updatePeer(next));
-      this.#replace(peer, next);
+      await translateStoreErrors(() => this.#store.peers.update(next));
+      // The store may have told of it by now, and of what came after.
+      if (peer.stored.revision < next.revision) this.#replace(peer, next);
     });
   }
 
@@ -186,7 +195,7 @@ export class Directory {
     return this.#inOrder(peerId, async () => {
       // The mute is in the record: without it the same secret would make a peer that may send.
       if (this.isMuted(peer)) return false;
-      return this.#remove(peer, () => this.#store.removePeer(peerId));
+      return this.#remove(peer, () => this.#store.peers.remove(peerId));
     });
   }
 
@@ -199,7 +208,7 @@ export class Directory {
     await this.#inOrder(peerId, async () =>
       this.#remove(peer, async () => {
         await endMail();
-        if (await this.#store.forgetPeer(peerId)) return true;
+        if (await this.#store.peers.forget(peerId)) return true;
         throw new Error("a peer whose mail was ended has open mail");
       }),
     );
@@ -222,14 +231,14 @@ export class Directory {
   /** A peer as callers see it. */
   async describeOne(peer: PeerRecord): Promise<Peer> {
     const { peerId } = peer.stored;
-    const waiting = await translateStoreErrors(() => this.#store.countWaiting([peerId]));
+    const waiting = await translateStoreErrors(() => this.#store.queues.countWaiting([peerId]));
     return describePeer(peer, waiting.get(peerId) ?? 0, this.#clock.now());
   }
 
   /** Peers as callers see them, in the order given. */
   async describe(peers: readonly PeerRecord[]): Promise<Peer[]> {
     const ids = peers.map((peer) => peer.stored.peerId);
-    const waiting = await translateStoreErrors(() => this.#store.countWaiting(ids));
+    const waiting = await translateStoreErrors(() => this.#store.queues.countWaiting(ids));
     const nowMs = this.#clock.now();
     return peers.map((peer) => describePeer(peer, waiting.get(peer.stored.peerId) ?? 0, nowMs));
   }
@@ -296,6 +305,13 @@ export class Directory {
       `name: "${name}" belongs to another peer: take another, for example "${free}"`,
       { metadata: { field: "name", candidates: free } },
     );
+  }
+
+  #add(stored: StoredPeer): PeerRecord {
+    const peer = newRecord(stored);
+    this.#index(peer);
+    this.#changed(stored.peerId);
+    return peer;
   }
 
   #replace(peer: PeerRecord, next: StoredPeer): void {

@@ -22,7 +22,7 @@ import { readRegistration, type Registration as Request } from "../calls/registr
 import type { Retirement } from "./retirement.js";
 import { carry, type Session } from "./sessions.js";
 import { requireLetIn, type Machine } from "../machines/machines.js";
-import type { StoredPeer } from "../store.js";
+import type { StoredPeer } from "../store/peers.js";
 import { Turns, type Caller } from "./turns.js";
 
 /** What is asked for, and where it came from. */

@@ -8,7 +8,7 @@ import type { Connection } from "../../rpc/server.js";
 import { BrokerError } from "../broker-error.js";
 import type { Directory, PeerRecord } from "./directory.js";
 import { presenceGraceMs } from "../limits.js";
-import type { StoredMachine } from "../store.js";
+import type { StoredMachine } from "../store/peers.js";
 
 /** One live attachment of a client to a peer. At most one per peer; a newer one replaces it. */
 export interface Session {

@@ -176,6 +176,8 @@ function mebibytes(bytes: bigint): string {
 
 const durabilities: Record<StoreInfo_Durability, string> = {
   [StoreInfo_Durability.UNSPECIFIED]: "of unknown durability",
+  [StoreInfo_Durability.QUORUM_DISK]: "survives a power cut of all servers",
+  [StoreInfo_Durability.QUORUM_MEMORY]: "survives the loss of fewer than half of the servers",
   [StoreInfo_Durability.MEMORY]: "lost when the broker ends",
   [StoreInfo_Durability.DISK]: "survives a crash and a power cut",
 };

@@ -1,5 +1,5 @@
 import type Database from "libsql";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import { isRefusedWrite, isStructural, type Outcome, toOutcome, toStoreError } from "./failure.js";
 import type { Call, Operations } from "./operations.js";
 

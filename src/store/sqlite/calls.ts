@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import { type Outcome, toError } from "./failure.js";
 import { maxBatchBytes, maxBatchCalls, maxWaitingCalls } from "./limits.js";
 import type { Call, Operations } from "./operations.js";

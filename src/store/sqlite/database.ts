@@ -1,6 +1,6 @@
 import { linkSync, rmSync, statSync } from "node:fs";
 import Database from "libsql";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import { checkIntegrity } from "./damage/integrity-check.js";
 import { finishSalvage, isMarkedDamaged, salvage, unmarkDamaged } from "./damage/salvage.js";
 import { checkWal, readWal } from "./damage/wal.js";

@@ -1,4 +1,4 @@
-import type { StoreErrorCode } from "../../broker/store.js";
+import type { StoreErrorCode } from "../../broker/store/store.js";
 import { leased, queuedReceipt, type StoredReceipt } from "../stored-message.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import type { FreeSpace } from "./free-space.js";

@@ -1,4 +1,4 @@
-import { type Bound, StoreError, type StoreErrorCode } from "../../broker/store.js";
+import { type Bound, StoreError, type StoreErrorCode } from "../../broker/store/store.js";
 
 /** Result codes of SQLite: https://www.sqlite.org/rescode.html */
 const SQLITE_PERM = 3;

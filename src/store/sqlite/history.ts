@@ -1,5 +1,5 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import type { Quarantine } from "./damage/quarantine.js";
 import type { ListQuery, Operations, RecordRow } from "./operations.js";
 import { deliveriesOf, receiptOf, soundDelivery } from "./receipts.js";

@@ -1,4 +1,4 @@
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import type { Clock } from "../../clock.js";
 import type { StoreLimits } from "../limits.js";
 import type { Calls } from "./calls.js";

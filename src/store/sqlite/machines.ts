@@ -1,4 +1,5 @@
-import { type EnrolmentUse, type StoredEnrolment, StoreError } from "../../broker/store.js";
+import type { EnrolmentUse, StoredEnrolment } from "../../broker/store/peers.js";
+import { StoreError } from "../../broker/store/store.js";
 import { enrolmentMemoryMs } from "../limits.js";
 import { isIntact } from "./damage/checksums.js";
 import type { MachineRow, Operations } from "./operations.js";

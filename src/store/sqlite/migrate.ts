@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Database from "libsql";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import { renameDurably } from "../../durable-file.js";
 import { findProblem } from "./damage/integrity-check.js";
 import { toStoreError } from "./failure.js";

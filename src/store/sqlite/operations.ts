@@ -1,17 +1,14 @@
 import type { Database } from "libsql";
 import type { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
+import type { ReceiptChange, QueueBacklog } from "../../broker/store/queues.js";
 import type {
-  ReceiptChange,
   StoredEnrolment,
   StoredMachine,
   StoredNewcomer,
   StoredPeer,
   EnrolmentUse,
-  Bound,
-  StoreErrorCode,
-  StoreHealth,
-  QueueBacklog,
-} from "../../broker/store.js";
+} from "../../broker/store/peers.js";
+import type { Bound, StoreErrorCode, StoreHealth } from "../../broker/store/store.js";
 import type { Credit, Position } from "../queue-readers.js";
 import type { StoredReceipt } from "../stored-message.js";
 import { Quarantine } from "./damage/quarantine.js";

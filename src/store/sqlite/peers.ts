@@ -1,5 +1,5 @@
 import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import { isIntact, sumsOf } from "./damage/checksums.js";
 import type { Operations, PeerRow } from "./operations.js";
 import {

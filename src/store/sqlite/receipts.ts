@@ -1,7 +1,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Message, MessageSchema, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import { shortageError } from "../room.js";
 import { climb, queuedReceipt, type StoredReceipt } from "../stored-message.js";
 import { noSums } from "./damage/checksums.js";

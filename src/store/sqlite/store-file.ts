@@ -1,5 +1,5 @@
 import { closeSync, constants, rmSync, statSync } from "node:fs";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import { openFile } from "../../open-file.js";
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_APPEND, O_TRUNC } = constants;

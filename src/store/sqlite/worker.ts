@@ -1,5 +1,5 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { StoreError } from "../../broker/store.js";
+import { StoreError } from "../../broker/store/store.js";
 import { Batches } from "./batch.js";
 import { openDatabase } from "./database.js";
 import { type Outcome, toOutcome, toStoreError } from "./failure.js";

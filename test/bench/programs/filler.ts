@@ -8,7 +8,7 @@ import {
   Urgency,
 } from "../../../gen/peerline/v1/message_pb.js";
 import { PeerKind, ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
-import type { Store } from "../../../src/broker/store.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import { systemClock } from "../../../src/clock.js";
 import { openSqliteStore } from "../../../src/store/sqlite/sqlite-store.js";
 import { secretOf } from "../bench-peer.js";
@@ -58,7 +58,7 @@ async function send(to: Store, index: number): Promise<void> {
   const recipient = refs[(index + step) % peers] as (typeof refs)[number];
   const messageId = uuidv7();
   const text = `${index} `.padEnd(textBytes, "lorem ipsum ");
-  const [result] = await to.enqueue(
+  const [result] = await to.queues.enqueue(
     {
       messageId,
       from,
@@ -75,7 +75,7 @@ async function send(to: Store, index: number): Promise<void> {
   );
   if (result?.ok !== true) throw new Error("a message was refused", { cause: result?.error });
   if (index % waitingOneIn === 0) return;
-  await to.advance(recipient.peerId, result.receipt.seq, {
+  await to.queues.advance(recipient.peerId, result.receipt.seq, {
     state: ReceiptState.CONFIRMED,
     confirmedBy: ConfirmedBy.EXPLICIT_ACK,
   });
@@ -83,7 +83,7 @@ async function send(to: Store, index: number): Promise<void> {
 
 async function addPeer(to: Store, peerId: string, name: string): Promise<void> {
   const nowMs = clock.now();
-  await to.createPeer({
+  await to.peers.create({
     peerId,
     name,
     kind: PeerKind.PROGRAM,

@@ -9,7 +9,7 @@ import type {
 import { ReceiptState, type MessageRecord } from "../../../gen/peerline/v1/message_pb.js";
 import { AbortScope } from "../../../src/abort-scope.js";
 import { noticeSender } from "../../../src/broker/delivery/notices.js";
-import type { Store } from "../../../src/broker/store.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import type { StoppedClock } from "../../support/stopped-clock.js";
 import {
   eventually,

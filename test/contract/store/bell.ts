@@ -1,4 +1,4 @@
-import type { AdvancedReceipt, QueueListener } from "../../../src/broker/store.js";
+import type { AdvancedReceipt, QueueListener } from "../../../src/broker/store/queues.js";
 
 /** A listener that a test can wait for. */
 export class Bell implements QueueListener {

@@ -1,7 +1,8 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { MessageSchema, type PeerRef, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import type { Draft, EnqueueResult, Store } from "../../../src/broker/store.js";
+import type { Draft, EnqueueResult } from "../../../src/broker/store/queues.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import { deliveryBytes } from "../../../src/contract/limits.js";
 import { accepted, alice, carol, draft, peerRef, send, sendFirst } from "./drafts.js";
 import { openStore, type StoreTechnology, testReopened } from "./technology.js";
@@ -27,7 +28,7 @@ export function defineBoundContract(technology: StoreTechnology): void {
       const [count, code] = await sendUntilRefused(store, alice, { text: "x".repeat(2700) });
       expect([count, code]).toEqual([2, "QUEUE_FULL"]);
       const more = draft({ text: "x".repeat(2700) });
-      const [refused] = await store.enqueue(more, more.to);
+      const [refused] = await store.queues.enqueue(more, more.to);
       expect(refused?.ok === false && refused.error.message).toMatch(/your share/);
       expect(refused?.ok === false && refused.error.bound).toEqual({
         limit: "queue_bytes",
@@ -41,19 +42,19 @@ export function defineBoundContract(technology: StoreTechnology): void {
       const first = await sendFirst(store);
       const second = await sendFirst(store);
       expect(await sendUntilRefused(store, alice)).toEqual([0, "QUEUE_FULL"]);
-      await store.advance(first.peerId, first.seq, { state: ReceiptState.PRESENTED });
+      await store.queues.advance(first.peerId, first.seq, { state: ReceiptState.PRESENTED });
       expect(await sendUntilRefused(store, alice)).toEqual([0, "QUEUE_FULL"]);
-      await store.advance(first.peerId, first.seq, { state: ReceiptState.DEAD_LETTERED });
-      await store.redrive(first.peerId, first.seq);
+      await store.queues.advance(first.peerId, first.seq, { state: ReceiptState.DEAD_LETTERED });
+      await store.queues.redrive(first.peerId, first.seq);
       expect(await sendUntilRefused(store, alice)).toEqual([0, "QUEUE_FULL"]);
-      await store.advance(second.peerId, second.seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(second.peerId, second.seq, { state: ReceiptState.CONFIRMED });
       expect(await sendUntilRefused(store, alice)).toEqual([1, "QUEUE_FULL"]);
     });
 
     test("holds also against sends at once", async () => {
       const { store } = await openStore(technology, { maxQueueMessages: 100 });
       const drafts = Array.from({ length: 100 }, () => draft());
-      const results = await Promise.all(drafts.map((one) => store.enqueue(one, one.to)));
+      const results = await Promise.all(drafts.map((one) => store.queues.enqueue(one, one.to)));
       expect(results.flat().filter(({ ok }) => ok)).toHaveLength(20);
     });
 
@@ -88,7 +89,7 @@ export function defineBoundContract(technology: StoreTechnology): void {
         text: "",
         to: ["r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8"].map(peerRef),
       });
-      const results = await store.enqueue(sent, sent.to);
+      const results = await store.queues.enqueue(sent, sent.to);
       expect(results.map(({ ok }) => ok)).toEqual([
         true,
         true,
@@ -106,7 +107,7 @@ export function defineBoundContract(technology: StoreTechnology): void {
       const { store, clock } = await openStore(technology, { ...retention, maxMailBytes });
       const text = "x".repeat(2000);
       const { peerId, seq } = await sendFirst(store, { text });
-      await store.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
       expect(await sendUntilRefused(store, alice, { text })).toEqual([0, "MAIL_FULL"]);
       clock.advance(retention.retentionMs + 1);
       await eventually(() => send(store, { text }));
@@ -120,10 +121,10 @@ export function defineBoundContract(technology: StoreTechnology): void {
       for (let round = 0; round < 5; round += 1) {
         expect(await sendUntilRefused(store, alice, { text })).toEqual([0, "MAIL_FULL"]);
       }
-      await store.advance(peerId, seq, { state: ReceiptState.DEAD_LETTERED });
-      await store.drop(peerId, seq);
+      await store.queues.advance(peerId, seq, { state: ReceiptState.DEAD_LETTERED });
+      await store.queues.drop(peerId, seq);
       await send(store, { text });
-      await store.purge({ from: alice.peerId, waiting: true, after: 0 });
+      await store.history.purge({ from: alice.peerId, waiting: true, after: 0, reason: "gone" });
       await send(store, { text });
       expect(await sendUntilRefused(store, alice, { text })).toEqual([0, "MAIL_FULL"]);
     });
@@ -145,7 +146,7 @@ async function sendUntilRefused(
 ): Promise<[number, string]> {
   for (let count = 0; count < 100; count += 1) {
     const sent = draft({ ...given, from });
-    const results = await store.enqueue(sent, sent.to);
+    const results = await store.queues.enqueue(sent, sent.to);
     const refused = results.find((result): result is EnqueueResult & { ok: false } => !result.ok);
     if (refused !== undefined) return [count, refused.error.code];
   }
@@ -156,6 +157,6 @@ async function sendUntilRefused(
 async function sizeOf(technology: StoreTechnology, given: Partial<Draft>): Promise<number> {
   const { store } = await openStore(technology);
   const sent = draft(given);
-  const [result] = await store.enqueue(sent, sent.to);
+  const [result] = await store.queues.enqueue(sent, sent.to);
   return toBinary(MessageSchema, accepted(result).message).byteLength;
 }

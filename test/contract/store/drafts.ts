@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { createHash, randomUUID } from "node:crypto";
 import { PeerRefSchema, type PeerRef, Urgency } from "../../../gen/peerline/v1/message_pb.js";
-import type { Draft, EnqueueResult, QueuedMessage, Store } from "../../../src/broker/store.js";
+import type { Draft, EnqueueResult, QueuedMessage } from "../../../src/broker/store/queues.js";
+import type { Store } from "../../../src/broker/store/store.js";
 
 export const alice = peerRef("alice");
 export const bob = peerRef("bob");
@@ -42,7 +43,7 @@ export async function sendFirst(
   given: Partial<Draft> = {},
 ): Promise<{ messageId: string; peerId: string; seq: bigint }> {
   const sent = draft(given);
-  const results = (await store.enqueue(sent, sent.to)).map(accepted);
+  const results = (await store.queues.enqueue(sent, sent.to)).map(accepted);
   const receipt = results[0]?.receipt;
   if (receipt?.recipient === undefined) throw new Error("a message without a recipient");
   return { messageId: sent.messageId, peerId: receipt.recipient.peerId, seq: receipt.seq };

@@ -3,6 +3,7 @@ import { Bell } from "./bell.js";
 import { bob, draft, send } from "./drafts.js";
 import { listTexts } from "./history.js";
 import { openStore, type StoreTechnology } from "./technology.js";
+import { peersOf } from "./records.js";
 
 export function defineEndContract(technology: StoreTechnology): void {
   describe("a store", () => {
@@ -31,18 +32,18 @@ export function defineEndContract(technology: StoreTechnology): void {
     test("is closed once, and refuses every call from then on", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       await Promise.all([store[Symbol.asyncDispose](), store[Symbol.asyncDispose]()]);
       await store[Symbol.asyncDispose]();
       const unavailable = { code: "UNAVAILABLE" };
       const sent = draft();
-      await expect(store.enqueue(sent, sent.to)).rejects.toMatchObject(unavailable);
-      await expect(store.loadPeers()).rejects.toMatchObject(unavailable);
+      await expect(store.queues.enqueue(sent, sent.to)).rejects.toMatchObject(unavailable);
+      await expect(peersOf(store)).rejects.toMatchObject(unavailable);
       await expect(listTexts(store)).rejects.toMatchObject(unavailable);
-      await expect(store.redrive(bob.peerId, 1n)).rejects.toMatchObject(unavailable);
-      await expect(store.drop(bob.peerId, 1n)).rejects.toMatchObject(unavailable);
-      await expect(store.nextExpiryMs()).rejects.toMatchObject(unavailable);
-      const listing = store.listExpired({ after: undefined, limit: 1 });
+      await expect(store.queues.redrive(bob.peerId, 1n)).rejects.toMatchObject(unavailable);
+      await expect(store.queues.drop(bob.peerId, 1n)).rejects.toMatchObject(unavailable);
+      await expect(store.history.nextExpiryMs()).rejects.toMatchObject(unavailable);
+      const listing = store.history.listExpired({ after: undefined, limit: 1 });
       await expect(listing).rejects.toMatchObject(unavailable);
       expect(await reader.next({ maxMessages: 1, maxBytes: 1 })).toEqual([]);
       expect((await store.health()).writable).toBe(false);

@@ -28,7 +28,7 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
         inReplyTo: "before",
         urgency: Urgency.INTERRUPT,
       });
-      const results = (await store.enqueue(sent, sent.to)).map(accepted);
+      const results = (await store.queues.enqueue(sent, sent.to)).map(accepted);
 
       expect(results.map(({ receipt }) => receipt.recipient)).toEqual([carol, bob]);
       for (const { message, receipt, duplicate } of results) {
@@ -47,36 +47,38 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
     test("a recipient who is added later waits no longer than the first", async () => {
       const { store, clock } = await openStore(technology);
       const sent = draft();
-      const [first] = (await store.enqueue(sent, [bob])).map(accepted);
+      const [first] = (await store.queues.enqueue(sent, [bob])).map(accepted);
       clock.advance(sent.expiresInMs - 1000);
-      const [added] = (await store.enqueue(sent, [carol])).map(accepted);
+      const [added] = (await store.queues.enqueue(sent, [carol])).map(accepted);
       expect(added).toMatchObject({ duplicate: false, message: first!.message });
       clock.advance(1000);
-      const expired = await store.listExpired({ after: undefined, limit: 10 });
+      const expired = await store.history.listExpired({ after: undefined, limit: 10 });
       expect(expired.map(({ peerId }) => peerId)).toEqual([bob.peerId, carol.peerId]);
     });
 
     test("a repeat changes nothing and tells the message and receipt as they stand", async () => {
       const { store, clock } = await openStore(technology);
       const sent = draft();
-      const [first] = (await store.enqueue(sent, sent.to)).map(accepted);
-      await store.advance(bob.peerId, first!.receipt.seq, { state: ReceiptState.PRESENTED });
+      const [first] = (await store.queues.enqueue(sent, sent.to)).map(accepted);
+      await store.queues.advance(bob.peerId, first!.receipt.seq, { state: ReceiptState.PRESENTED });
       clock.advance(1000);
 
-      const [repeat] = (await store.enqueue(sent, sent.to)).map(accepted);
+      const [repeat] = (await store.queues.enqueue(sent, sent.to)).map(accepted);
       expect(repeat).toMatchObject({ duplicate: true, message: first!.message });
       expect(repeat!.receipt).toMatchObject({
         seq: first!.receipt.seq,
         state: ReceiptState.PRESENTED,
       });
-      const messages = await store.openQueue(bob.peerId, silent).next(ample);
+      const messages = await store.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
+        .next(ample);
       expect(messages).toHaveLength(1);
     });
 
     test("repeats that meet store the message once", async () => {
       const { store } = await openStore(technology);
       const sent = draft({ to: [bob, carol] });
-      const calls = Array.from({ length: 20 }, () => store.enqueue(sent, sent.to));
+      const calls = Array.from({ length: 20 }, () => store.queues.enqueue(sent, sent.to));
       const results = (await Promise.all(calls)).flat().map(accepted);
       expect(results.filter(({ duplicate }) => !duplicate)).toHaveLength(2);
       expect(new Set(results.map(({ receipt }) => receipt.seq)).size).toBe(2);
@@ -85,15 +87,17 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
     test("a repeat reaches a recipient that the first call did not", async () => {
       const { store, clock } = await openStore(technology);
       const sent = draft({ to: [bob] });
-      const [first] = (await store.enqueue(sent, [bob])).map(accepted);
+      const [first] = (await store.queues.enqueue(sent, [bob])).map(accepted);
       clock.advance(1000);
-      const [again, added] = (await store.enqueue({ ...sent, to: [bob, carol] }, [bob, carol])).map(
-        accepted,
-      );
+      const [again, added] = (
+        await store.queues.enqueue({ ...sent, to: [bob, carol] }, [bob, carol])
+      ).map(accepted);
       expect(again?.duplicate).toBe(true);
       expect(added).toMatchObject({ duplicate: false, message: first!.message });
       expect(timestampMs(added!.receipt.queuedTime!)).toBe(clock.now());
-      const [queued] = await store.openQueue(carol.peerId, silent).next(ample);
+      const [queued] = await store.queues
+        .open({ peerId: carol.peerId, epoch: 1 }, silent)
+        .next(ample);
       expect(queued?.message).toEqual(first!.message);
     });
 
@@ -101,18 +105,24 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       const messageId = await send(store, { text: "one" });
       const other = draft({ messageId, text: "two", to: [bob, carol] });
-      for (const result of await store.enqueue(other, other.to)) {
+      for (const result of await store.queues.enqueue(other, other.to)) {
         expect(result).toMatchObject({ ok: false, error: { code: "MESSAGE_ID_REUSED" } });
       }
-      expect(await store.openQueue(carol.peerId, silent).next(ample)).toEqual([]);
-      expect(texts(await store.openQueue(bob.peerId, silent).next(ample))).toEqual(["one"]);
+      expect(
+        await store.queues.open({ peerId: carol.peerId, epoch: 1 }, silent).next(ample),
+      ).toEqual([]);
+      expect(
+        texts(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample)),
+      ).toEqual(["one"]);
     });
 
     test("the same id of another sender is another message", async () => {
       const { store } = await openStore(technology);
       const messageId = await send(store, { text: "one" });
       await send(store, { messageId, text: "two", from: carol });
-      const messages = await store.openQueue(bob.peerId, silent).next(ample);
+      const messages = await store.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
+        .next(ample);
       expect(texts(messages)).toEqual(["one", "two"]);
     });
 
@@ -121,14 +131,14 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       const first = await sendFirst(store);
       await send(store, { from: carol });
       const both = draft({ to: [bob, carol] });
-      const [full, taken] = await store.enqueue(both, both.to);
+      const [full, taken] = await store.queues.enqueue(both, both.to);
       expect(full).toMatchObject({ ok: false, error: { code: "QUEUE_FULL" } });
       expect(taken).toMatchObject({ ok: true });
 
-      await store.advance(first.peerId, first.seq, { state: ReceiptState.PRESENTED });
-      expect((await store.enqueue(both, both.to))[0]).toMatchObject({ ok: false });
-      await store.advance(first.peerId, first.seq, { state: ReceiptState.CONFIRMED });
-      const [again, repeat] = (await store.enqueue(both, both.to)).map(accepted);
+      await store.queues.advance(first.peerId, first.seq, { state: ReceiptState.PRESENTED });
+      expect((await store.queues.enqueue(both, both.to))[0]).toMatchObject({ ok: false });
+      await store.queues.advance(first.peerId, first.seq, { state: ReceiptState.CONFIRMED });
+      const [again, repeat] = (await store.queues.enqueue(both, both.to)).map(accepted);
       expect([again?.duplicate, repeat?.duplicate]).toEqual([false, true]);
     });
 
@@ -138,10 +148,10 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       await send(store, { text });
       const { peerId, seq } = await sendFirst(store, { text, from: carol });
       const third = draft({ text, from: peerRef("dave") });
-      const [full] = await store.enqueue(third, third.to);
+      const [full] = await store.queues.enqueue(third, third.to);
       expect(full).toMatchObject({ ok: false, error: { code: "QUEUE_FULL" } });
-      await store.advance(peerId, seq, { state: ReceiptState.EXPIRED });
-      const [taken] = await store.enqueue(third, third.to);
+      await store.queues.advance(peerId, seq, { state: ReceiptState.EXPIRED });
+      const [taken] = await store.queues.enqueue(third, third.to);
       expect(taken).toMatchObject({ ok: true, duplicate: false });
     });
 
@@ -149,7 +159,7 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology, { maxQueueMessages: 1 });
       await send(store);
       const refused = draft({ text: "one" });
-      expect((await store.enqueue(refused, refused.to))[0]).toMatchObject({ ok: false });
+      expect((await store.queues.enqueue(refused, refused.to))[0]).toMatchObject({ ok: false });
       await send(store, { messageId: refused.messageId, text: "two", to: [carol] });
     });
 
@@ -160,7 +170,9 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
         send(store, { from: senders[index % 3]!, text: String(index) }),
       );
       await Promise.all(sends);
-      const messages = await store.openQueue(bob.peerId, silent).next(ample);
+      const messages = await store.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
+        .next(ample);
       const seqs = messages.map(({ receipt }) => receipt.seq);
       expect(seqs).toEqual(seqs.toSorted((a, b) => Number(a - b)));
       for (const sender of senders) {
@@ -174,9 +186,9 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
     testReopened(technology, "knows a repeated id after it was reopened", async () => {
       const { store, reopen } = await openStore(technology);
       const sent = draft();
-      const [first] = (await store.enqueue(sent, sent.to)).map(accepted);
+      const [first] = (await store.queues.enqueue(sent, sent.to)).map(accepted);
       const reopened = await reopen();
-      const [repeat] = (await reopened.enqueue(sent, sent.to)).map(accepted);
+      const [repeat] = (await reopened.queues.enqueue(sent, sent.to)).map(accepted);
       expect(repeat).toEqual({ ...first, duplicate: true });
     });
   });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type MessageRecord, ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import type { HistoryQuery, Store } from "../../../src/broker/store.js";
+import type { HistoryQuery } from "../../../src/broker/store/history.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import { accepted, alice, bob, carol, draft, send, sendFirst } from "./drafts.js";
 import { openStore, type StoreTechnology, testReopened } from "./technology.js";
 
@@ -12,7 +13,7 @@ export function defineHistoryContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       await send(store, { text: "1", to: [bob, carol] });
       await send(store, { text: "2", from: bob, to: [alice] });
-      const { records, next } = await store.listMessages(query());
+      const { records, next } = await store.history.list(query());
       expect(textsOf(records)).toEqual(["2", "1"]);
       expect(records[1]?.receipts.map(({ recipient }) => recipient)).toEqual([bob, carol]);
       expect(next).toBe("");
@@ -21,9 +22,11 @@ export function defineHistoryContract(technology: StoreTechnology): void {
     test("reading moves nothing", async () => {
       const { store } = await openStore(technology);
       const { peerId, seq, messageId } = await sendFirst(store);
-      await store.listMessages(query({ viewer: bob.peerId }));
-      await store.findMessages({ messageId, senders: [], viewer: "", limit: 1 });
-      expect((await store.getReceipt(peerId, seq))?.receipt.state).toBe(ReceiptState.QUEUED);
+      await store.history.list(query({ viewer: bob.peerId }));
+      await store.history.find({ messageId, senders: [], viewer: "", limit: 1 });
+      expect((await store.history.getReceipt(peerId, seq))?.receipt.state).toBe(
+        ReceiptState.QUEUED,
+      );
     });
 
     test("pages hold every message once, while more arrive", async () => {
@@ -33,7 +36,7 @@ export function defineHistoryContract(technology: StoreTechnology): void {
       const read: string[] = [];
       let cursor = "";
       do {
-        const { records, next } = await store.listMessages(query({ limit: 3, cursor }));
+        const { records, next } = await store.history.list(query({ limit: 3, cursor }));
         read.push(...textsOf(records));
         await send(store, { text: "late" });
         cursor = next;
@@ -44,16 +47,16 @@ export function defineHistoryContract(technology: StoreTechnology): void {
     test("a full page that is the last says so", async () => {
       const { store } = await openStore(technology);
       for (const text of ["1", "2"]) await send(store, { text });
-      expect((await store.listMessages(query({ limit: 2 }))).next).toBe("");
-      expect((await store.listMessages(query({ limit: 1 }))).next).not.toBe("");
+      expect((await store.history.list(query({ limit: 2 }))).next).toBe("");
+      expect((await store.history.list(query({ limit: 1 }))).next).not.toBe("");
     });
 
     test("a page keeps to its bytes, and holds one message at least", async () => {
       const { store } = await openStore(technology);
       for (const text of ["a", "b", "c"]) await send(store, { text: text.repeat(1000) });
-      const small = await store.listMessages(query({ maxBytes: 10 }));
+      const small = await store.history.list(query({ maxBytes: 10 }));
       expect(small.records).toHaveLength(1);
-      const rest = await store.listMessages(query({ maxBytes: 3000, cursor: small.next }));
+      const rest = await store.history.list(query({ maxBytes: 3000, cursor: small.next }));
       expect(rest.records).toHaveLength(2);
       expect(rest.next).toBe("");
     });
@@ -66,7 +69,7 @@ export function defineHistoryContract(technology: StoreTechnology): void {
       await send(store, { text: "c to a, b", from: carol, to: [alice, bob], threadId: "t" });
       await send(store, { text: "c to c", from: carol, to: [carol], threadId: "t" });
       const list = async (given: Partial<HistoryQuery>) =>
-        textsOf((await store.listMessages(query(given))).records);
+        textsOf((await store.history.list(query(given))).records);
 
       expect(await list({ viewer: bob.peerId })).toEqual(["c to a, b", "b to a", "a to b"]);
       expect(await list({ viewer: carol.peerId })).toEqual(["c to c", "c to a, b", "a to c"]);
@@ -92,12 +95,13 @@ export function defineHistoryContract(technology: StoreTechnology): void {
         sent.set(text, await sendFirst(store, { text, to, threadId }));
       }
       for (const [text, { peerId, seq }] of sent) {
-        if (text.startsWith("dead")) await store.advance(peerId, seq, { state: DEAD_LETTERED });
-        if (text === "expired") await store.advance(peerId, seq, { state: EXPIRED });
-        if (text === "confirmed") await store.advance(peerId, seq, { state: CONFIRMED });
+        if (text.startsWith("dead"))
+          await store.queues.advance(peerId, seq, { state: DEAD_LETTERED });
+        if (text === "expired") await store.queues.advance(peerId, seq, { state: EXPIRED });
+        if (text === "confirmed") await store.queues.advance(peerId, seq, { state: CONFIRMED });
       }
       const list = async (given: Partial<HistoryQuery>) =>
-        textsOf((await store.listMessages(query(given))).records);
+        textsOf((await store.history.list(query(given))).records);
 
       expect(await list({ state: DEAD_LETTERED })).toEqual(["dead in t", "dead for carol", "dead"]);
       expect(await list({ state: EXPIRED })).toEqual(["expired"]);
@@ -112,8 +116,8 @@ export function defineHistoryContract(technology: StoreTechnology): void {
       expect(await list({ ...dead, viewer: bob.peerId, peer: carol.peerId })).toEqual([]);
       expect(await list({ ...dead, threadId: "t" })).toEqual(["dead in t"]);
 
-      const first = await store.listMessages(query({ ...dead, limit: 2 }));
-      const second = await store.listMessages(query({ ...dead, limit: 2, cursor: first.next }));
+      const first = await store.history.list(query({ ...dead, limit: 2 }));
+      const second = await store.history.list(query({ ...dead, limit: 2, cursor: first.next }));
       expect(textsOf([...first.records, ...second.records])).toHaveLength(3);
       expect(second.next).toBe("");
     });
@@ -121,11 +125,13 @@ export function defineHistoryContract(technology: StoreTechnology): void {
     test("a message stands in a state once, however many of its receipts do", async () => {
       const { store } = await openStore(technology);
       const sent = draft({ to: [bob, carol] });
-      for (const result of await store.enqueue(sent, sent.to)) {
+      for (const result of await store.queues.enqueue(sent, sent.to)) {
         const { receipt } = accepted(result);
-        await store.advance(receipt.recipient!.peerId, receipt.seq, { state: DEAD_LETTERED });
+        await store.queues.advance(receipt.recipient!.peerId, receipt.seq, {
+          state: DEAD_LETTERED,
+        });
       }
-      const { records } = await store.listMessages(query({ state: DEAD_LETTERED }));
+      const { records } = await store.history.list(query({ state: DEAD_LETTERED }));
       expect(records.map(({ receipts }) => receipts.length)).toEqual([2]);
     });
 
@@ -133,7 +139,7 @@ export function defineHistoryContract(technology: StoreTechnology): void {
       "refuses the cursor %o",
       async (cursor) => {
         const { store } = await openStore(technology);
-        const listing = store.listMessages(query({ cursor }));
+        const listing = store.history.list(query({ cursor }));
         await expect(listing).rejects.toMatchObject({ code: "INVALID_CURSOR" });
       },
     );
@@ -141,9 +147,9 @@ export function defineHistoryContract(technology: StoreTechnology): void {
     testReopened(technology, "a cursor outlives the store", async () => {
       const { store, reopen } = await openStore(technology);
       for (const text of ["1", "2"]) await send(store, { text });
-      const { next } = await store.listMessages(query({ limit: 1 }));
+      const { next } = await store.history.list(query({ limit: 1 }));
       const reopened = await reopen();
-      const { records } = await reopened.listMessages(query({ cursor: next }));
+      const { records } = await reopened.history.list(query({ cursor: next }));
       expect(textsOf(records)).toEqual(["1"]);
     });
   });
@@ -155,7 +161,7 @@ function query(given: Partial<HistoryQuery> = {}): HistoryQuery {
 }
 
 export async function listTexts(store: Store): Promise<string[]> {
-  return textsOf((await store.listMessages(query())).records);
+  return textsOf((await store.history.list(query())).records);
 }
 
 function textsOf(records: readonly MessageRecord[]): string[] {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Store } from "../../../src/broker/store.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import { alice, bob, carol, send } from "./drafts.js";
 import { openStore, type StoreTechnology } from "./technology.js";
 
@@ -53,8 +53,8 @@ async function withTwo(technology: StoreTechnology): Promise<Store> {
 
 async function find(
   store: Store,
-  query: Partial<Parameters<Store["findMessages"]>[0]> & { messageId: string },
+  query: Partial<Parameters<Store["history"]["find"]>[0]> & { messageId: string },
 ): Promise<(string | undefined)[]> {
-  const records = await store.findMessages({ senders: [], viewer: "", limit: 10, ...query });
+  const records = await store.history.find({ senders: [], viewer: "", limit: 10, ...query });
   return records.map(({ message }) => message?.text);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import type { Store } from "../../../src/broker/store.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import { silent } from "./bell.js";
 import { alice, ample, bob, carol, send, sendFirst, texts } from "./drafts.js";
 import { listTexts } from "./history.js";
@@ -11,32 +11,33 @@ export function definePurgeContract(technology: StoreTechnology): void {
     test("removes what waits, for each recipient by itself, and nothing of others", async () => {
       const { store } = await openStore(technology);
       const { seq } = await sendFirst(store, { text: "read by bob", to: [bob, carol] });
-      await store.advance(bob.peerId, seq, { state: ReceiptState.PRESENTED });
+      await store.queues.advance(bob.peerId, seq, { state: ReceiptState.PRESENTED });
       await send(store, { text: "unread" });
       await send(store, { text: "of carol", from: carol });
       await send(store, { text: "to alice", from: bob, to: [alice] });
       const removed = await purge(store, { waiting: true });
       expect(removed).toEqual(["carol", "bob"]);
       expect(await listTexts(store)).toEqual(["to alice", "of carol", "read by bob"]);
-      expect(texts(await store.openQueue(bob.peerId, silent).next(ample))).toEqual([
-        "read by bob",
-        "of carol",
-      ]);
-      expect(texts(await store.openQueue(carol.peerId, silent).next(ample))).toEqual([]);
-      const waiting = await store.countWaiting([alice.peerId, bob.peerId, carol.peerId]);
+      expect(
+        texts(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample)),
+      ).toEqual(["read by bob", "of carol"]);
+      expect(
+        texts(await store.queues.open({ peerId: carol.peerId, epoch: 1 }, silent).next(ample)),
+      ).toEqual([]);
+      const waiting = await store.queues.countWaiting([alice.peerId, bob.peerId, carol.peerId]);
       expect([...waiting.values()]).toEqual([1, 1, 0]);
     });
 
     test("removes all that it sent, where that is asked for", async () => {
       const { store } = await openStore(technology);
       const { seq } = await sendFirst(store, { text: "confirmed" });
-      await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
       await send(store, { text: "unread" });
       await send(store, { text: "to itself", to: [alice] });
       expect(await purge(store, { waiting: false })).toEqual(["bob", "bob", "alice"]);
       expect(await listTexts(store)).toEqual([]);
-      expect(await store.removePeer(alice.peerId)).toBe(true);
-      expect(await store.removePeer(bob.peerId)).toBe(true);
+      expect(await store.peers.remove(alice.peerId)).toBe(true);
+      expect(await store.peers.remove(bob.peerId)).toBe(true);
     });
 
     test("goes through many messages slice by slice", async () => {
@@ -48,7 +49,7 @@ export function definePurgeContract(technology: StoreTechnology): void {
 
     test("leaves an open reader with what others sent", async () => {
       const { store } = await openStore(technology);
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       await send(store, { text: "handed out" });
       const [first] = await reader.next(ample);
       await send(store, { text: "unread" });
@@ -56,7 +57,7 @@ export function definePurgeContract(technology: StoreTechnology): void {
       await purge(store, { waiting: true });
       reader.giveBack(first?.receipt.seq ?? 0n, 0);
       expect(texts(await reader.next(ample))).toEqual(["of carol"]);
-      const report = store.advance(bob.peerId, first?.receipt.seq ?? 0n, {
+      const report = store.queues.advance(bob.peerId, first?.receipt.seq ?? 0n, {
         state: ReceiptState.CONFIRMED,
       });
       await expect(report).rejects.toMatchObject({ code: "NOT_FOUND" });
@@ -76,10 +77,11 @@ async function purge(store: Store, { waiting }: { waiting: boolean }): Promise<s
   const names: string[] = [];
   let after: number | undefined = 0;
   while (after !== undefined) {
-    const slice: Awaited<ReturnType<Store["purge"]>> = await store.purge({
+    const slice: Awaited<ReturnType<Store["history"]["purge"]>> = await store.history.purge({
       from: alice.peerId,
       waiting,
       after,
+      reason: "the operator removed it",
     });
     names.push(...slice.removed.map(({ receipt }) => receipt.recipient?.name ?? ""));
     after = slice.next;

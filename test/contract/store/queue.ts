@@ -9,7 +9,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("hands out the oldest messages first, each once, within the credit for messages", async () => {
       const { store } = await openStore(technology);
       for (const text of ["1", "2", "3"]) await send(store, { text });
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(texts(await reader.next({ ...ample, maxMessages: 2 }))).toEqual(["1", "2"]);
       expect(texts(await reader.next({ ...ample, maxMessages: 2 }))).toEqual(["3"]);
       expect(await reader.next(ample)).toEqual([]);
@@ -18,7 +18,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("keeps to the credit for bytes, and lets one message through", async () => {
       const { store } = await openStore(technology);
       for (const text of ["a", "b", "c"]) await send(store, { text: text.repeat(1000) });
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       const [first, ...others] = await reader.next({ maxMessages: 10, maxBytes: 10 });
       expect(others).toEqual([]);
       expect(first?.sizeBytes).toBeGreaterThan(1000);
@@ -29,7 +29,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("does not pass over a message that the credit for bytes excludes", async () => {
       const { store } = await openStore(technology);
       for (const text of ["small", "large".repeat(500), "tiny"]) await send(store, { text });
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(texts(await reader.next({ maxMessages: 10, maxBytes: 1000 }))).toEqual(["small"]);
     });
 
@@ -37,19 +37,25 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store, clock } = await openStore(technology);
       const { seq } = await sendFirst(store);
       clock.advance(5);
-      const [queued] = await store.openQueue(bob.peerId, silent).next(ample);
+      const [queued] = await store.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
+        .next(ample);
       expect(queued).toMatchObject({ redelivered: false, receipt: { state: ReceiptState.LEASED } });
-      expect((await store.getReceipt(bob.peerId, seq))?.receipt).toEqual(queued?.receipt);
+      expect((await store.history.getReceipt(bob.peerId, seq))?.receipt).toEqual(queued?.receipt);
     });
 
     test("a new reader starts from the oldest open message and says what was handed out", async () => {
       const { store } = await openStore(technology);
       for (const text of ["1", "2", "3"]) await send(store, { text });
-      const [, second] = await store
-        .openQueue(bob.peerId, silent)
+      const [, second] = await store.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
         .next({ ...ample, maxMessages: 2 });
-      await store.advance(bob.peerId, second!.receipt.seq, { state: ReceiptState.PRESENTED });
-      const messages = await store.openQueue(bob.peerId, silent).next(ample);
+      await store.queues.advance(bob.peerId, second!.receipt.seq, {
+        state: ReceiptState.PRESENTED,
+      });
+      const messages = await store.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
+        .next(ample);
       expect(texts(messages)).toEqual(["1", "2", "3"]);
       expect(messages.map(({ redelivered }) => redelivered)).toEqual([true, true, false]);
       expect(messages[1]?.receipt.state).toBe(ReceiptState.PRESENTED);
@@ -58,10 +64,10 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("opening another reader closes the first", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const first = store.openQueue(bob.peerId, bell);
+      const first = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       const underWay = first.next(ample);
       const newBell = new Bell();
-      const second = store.openQueue(bob.peerId, newBell);
+      const second = store.queues.open({ peerId: bob.peerId, epoch: 1 }, newBell);
       expect(await underWay).toEqual([]);
       await send(store, { text: "1" });
       await newBell.heard();
@@ -75,8 +81,8 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("what a replaced reader was about to hand out goes to its successor", async () => {
       const { store } = await openStore(technology);
       await send(store, { text: "1" });
-      const underWay = store.openQueue(bob.peerId, silent).next(ample);
-      const second = store.openQueue(bob.peerId, silent);
+      const underWay = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample);
+      const second = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(await underWay).toEqual([]);
       expect(texts(await second.next(ample))).toEqual(["1"]);
     });
@@ -89,22 +95,28 @@ export function defineQueueContract(technology: StoreTechnology): void {
     ])("does not offer a message in state %i", async (state) => {
       const { store, reopen } = await openStore(technology);
       const { seq } = await sendFirst(store);
-      await store.advance(bob.peerId, seq, { state });
-      const reader = store.openQueue(bob.peerId, silent);
+      await store.queues.advance(bob.peerId, seq, { state });
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(await reader.next(ample)).toEqual([]);
       expect(await reader.backlog()).toEqual({ unread: 0, senders: [] });
       if (!technology.isDurable) return;
       const reopened = await reopen();
-      expect(await reopened.openQueue(bob.peerId, silent).next(ample)).toEqual([]);
+      expect(
+        await reopened.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample),
+      ).toEqual([]);
     });
 
     testReopened(technology, "offers open messages again after a restart", async () => {
       const { store, reopen } = await openStore(technology);
       for (const text of ["1", "2", "3"]) await send(store, { text });
-      const [first] = await store.openQueue(bob.peerId, silent).next({ ...ample, maxMessages: 2 });
-      await store.advance(bob.peerId, first!.receipt.seq, { state: ReceiptState.CONFIRMED });
+      const [first] = await store.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
+        .next({ ...ample, maxMessages: 2 });
+      await store.queues.advance(bob.peerId, first!.receipt.seq, { state: ReceiptState.CONFIRMED });
       const reopened = await reopen();
-      const messages = await reopened.openQueue(bob.peerId, silent).next(ample);
+      const messages = await reopened.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
+        .next(ample);
       expect(texts(messages)).toEqual(["2", "3"]);
       expect(messages.map(({ redelivered }) => redelivered)).toEqual([true, false]);
     });
@@ -114,10 +126,30 @@ export function defineQueueContract(technology: StoreTechnology): void {
       await send(store, { to: [bob, carol], text: "both" });
       await send(store, { to: [carol], text: "one" });
       const [bobs, carols] = await Promise.all(
-        [bob, carol].map(({ peerId }) => store.openQueue(peerId, silent).next(ample)),
+        [bob, carol].map(({ peerId }) =>
+          store.queues.open({ peerId, epoch: 1 }, silent).next(ample),
+        ),
       );
       expect(texts(bobs!)).toEqual(["both"]);
       expect(texts(carols!)).toEqual(["both", "one"]);
+    });
+  });
+
+  describe("of readers of one queue", () => {
+    test("the one of the later epoch reads, whichever is opened last", async () => {
+      const { store } = await openStore(technology);
+      await send(store, { text: "1" });
+      const later = store.queues.open({ peerId: bob.peerId, epoch: 2 }, silent);
+      const bell = new Bell();
+      const stale = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
+      expect(await stale.next(ample)).toEqual([]);
+      expect(texts(await later.next(ample))).toEqual(["1"]);
+      await send(store, { text: "2" });
+      expect(texts(await later.next(ample))).toEqual(["2"]);
+      expect(bell.rings).toBe(0);
+      const newest = store.queues.open({ peerId: bob.peerId, epoch: 3 }, silent);
+      expect(await later.next(ample)).toEqual([]);
+      expect(texts(await newest.next(ample))).toEqual(["1", "2"]);
     });
   });
 
@@ -125,14 +157,14 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("gets a message that is leased with its acceptance, which says QUEUED", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       expect(await reader.next(ample)).toEqual([]);
       const sent = draft({ text: "1", to: [bob, carol] });
-      const [forBob, forCarol] = (await store.enqueue(sent, sent.to)).map(accepted);
+      const [forBob, forCarol] = (await store.queues.enqueue(sent, sent.to)).map(accepted);
       expect(forBob?.receipt.state).toBe(ReceiptState.QUEUED);
       expect(forBob?.receipt.leasedTime).toBeUndefined();
       const stateOf = async (peerId: string, seq: bigint) =>
-        (await store.getReceipt(peerId, seq))?.receipt.state;
+        (await store.history.getReceipt(peerId, seq))?.receipt.state;
       expect(await stateOf(bob.peerId, forBob!.receipt.seq)).toBe(ReceiptState.LEASED);
       expect(await stateOf(carol.peerId, forCarol!.receipt.seq)).toBe(ReceiptState.QUEUED);
       await bell.heard();
@@ -147,10 +179,10 @@ export function defineQueueContract(technology: StoreTechnology): void {
 
     test("has a repeated message handed out once", async () => {
       const { store } = await openStore(technology);
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(await reader.next(ample)).toEqual([]);
       const sent = draft({ text: "1" });
-      const repeats = [1, 2, 3].map(() => store.enqueue(sent, sent.to));
+      const repeats = [1, 2, 3].map(() => store.queues.enqueue(sent, sent.to));
       const [first, ...again] = (await Promise.all(repeats)).map(([result]) => accepted(result));
       expect(first?.duplicate).toBe(false);
       expect(again.map(({ duplicate }) => duplicate)).toEqual([true, true]);
@@ -160,12 +192,14 @@ export function defineQueueContract(technology: StoreTechnology): void {
 
     test("gets no more by it than the credit, and the rest in order", async () => {
       const { store } = await openStore(technology);
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       const two = { ...ample, maxMessages: 2 };
       expect(await reader.next(two)).toEqual([]);
       const sent = ["1", "2", "3", "4"];
       const ids = await Promise.all(sent.map((text) => sendFirst(store, { text })));
-      const receipts = await Promise.all(ids.map(({ seq }) => store.getReceipt(bob.peerId, seq)));
+      const receipts = await Promise.all(
+        ids.map(({ seq }) => store.history.getReceipt(bob.peerId, seq)),
+      );
       const { LEASED, QUEUED } = ReceiptState;
       expect(receipts.map((one) => one?.receipt.state)).toEqual([LEASED, LEASED, QUEUED, QUEUED]);
       expect(texts(await reader.next({ ...ample, maxMessages: 1 }))).toEqual(["1"]);
@@ -176,7 +210,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
 
     test("meets what is larger than its credit for bytes after what fits", async () => {
       const { store } = await openStore(technology);
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(await reader.next({ maxMessages: 10, maxBytes: 1500 })).toEqual([]);
       const sizes = ["small", "large".repeat(500), "tiny"];
       await Promise.all(sizes.map((text) => send(store, { text })));
@@ -186,11 +220,11 @@ export function defineQueueContract(technology: StoreTechnology): void {
 
     test("leaves to its successor what it had not handed out", async () => {
       const { store } = await openStore(technology);
-      const first = store.openQueue(bob.peerId, silent);
+      const first = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(await first.next(ample)).toEqual([]);
       await send(store, { text: "1" });
       const sending = send(store, { text: "2" });
-      const second = store.openQueue(bob.peerId, silent);
+      const second = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       await sending;
       const messages = await second.next(ample);
       expect(texts(messages)).toEqual(["1", "2"]);
@@ -199,24 +233,24 @@ export function defineQueueContract(technology: StoreTechnology): void {
 
     test("does not hand out what was closed before", async () => {
       const { store } = await openStore(technology);
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(await reader.next(ample)).toEqual([]);
       const { seq } = await sendFirst(store, { text: "1" });
       await send(store, { text: "2" });
-      await store.advance(bob.peerId, seq, { state: ReceiptState.EXPIRED });
+      await store.queues.advance(bob.peerId, seq, { state: ReceiptState.EXPIRED });
       expect(texts(await reader.next(ample))).toEqual(["2"]);
     });
 
     test("meets a redriven message once, whatever it was given meanwhile", async () => {
       const { store } = await openStore(technology);
       const { seq } = await sendFirst(store, { text: "dead" });
-      await store.advance(bob.peerId, seq, { state: ReceiptState.DEAD_LETTERED });
+      await store.queues.advance(bob.peerId, seq, { state: ReceiptState.DEAD_LETTERED });
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       expect(await reader.next(ample)).toEqual([]);
       const read: string[] = [];
       const sending = send(store, { text: "before" });
-      const redriving = store.redrive(bob.peerId, seq);
+      const redriving = store.queues.redrive(bob.peerId, seq);
       const later = send(store, { text: "after" });
       while (read.length < 3) {
         const messages = await reader.next(ample);
@@ -233,7 +267,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("tells of a message, in a turn of its own", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       expect(await reader.next(ample)).toEqual([]);
       const sending = send(store, { text: "1" });
       const reading = reader.next(ample);
@@ -247,7 +281,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("no message is missed however sends and reads meet", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       const sent = Array.from({ length: 60 }, (_, index) => String(index));
       const sending = (async () => {
         for (const text of sent) await send(store, { text });
@@ -265,7 +299,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("stays silent once the reader is closed", async () => {
       const { store } = await openStore(technology);
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       await send(store);
       await bell.heard();
       const [queued] = await reader.next(ample);
@@ -285,7 +319,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       for (const text of ["1", "2", "3"]) await send(store, { text });
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       const [first, second] = await reader.next({ ...ample, maxMessages: 2 });
       reader.giveBack(second!.receipt.seq, 0);
       reader.giveBack(first!.receipt.seq, 0);
@@ -300,7 +334,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store, clock } = await openStore(technology);
       await send(store, { text: "1" });
       const bell = new Bell();
-      const reader = store.openQueue(bob.peerId, bell);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
       const [queued] = await reader.next(ample);
       reader.giveBack(queued!.receipt.seq, 60);
       clock.advance(59);
@@ -315,7 +349,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
     test("what the credit leaves given back stays so", async () => {
       const { store } = await openStore(technology);
       for (const text of ["1", "2"]) await send(store, { text });
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       for (const { receipt } of await reader.next(ample)) reader.giveBack(receipt.seq, 0);
       const one = { ...ample, maxMessages: 1 };
       expect(texts(await reader.next(one))).toEqual(["1"]);
@@ -327,10 +361,10 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       const first = await sendFirst(store, { text: "1" });
       const second = await sendFirst(store, { text: "2" });
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       reader.giveBack(second.seq, 0);
       expect(texts(await reader.next(ample))).toEqual(["1", "2"]);
-      await store.advance(bob.peerId, first.seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(bob.peerId, first.seq, { state: ReceiptState.CONFIRMED });
       reader.giveBack(first.seq, 0);
       expect(await reader.next(ample)).toEqual([]);
     });
@@ -341,7 +375,7 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       const senders = ["dave", "erin", "dave", "carol", "erin"].map(peerRef);
       for (const from of senders) await send(store, { from });
-      const reader = store.openQueue(bob.peerId, silent);
+      const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       expect(await reader.backlog()).toEqual({
         unread: 5,
         senders: named("dave", "erin", "carol"),
@@ -361,7 +395,9 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       const senders = Array.from({ length: 10 }, (_, index) => peerRef(`p${index}`));
       for (const from of senders) await send(store, { from });
-      const { unread, senders: names } = await store.openQueue(bob.peerId, silent).backlog();
+      const { unread, senders: names } = await store.queues
+        .open({ peerId: bob.peerId, epoch: 1 }, silent)
+        .backlog();
       expect(unread).toBe(10);
       expect(names).toEqual(named(...senders.slice(0, 8).map(({ name }) => name)));
     });
@@ -370,15 +406,15 @@ export function defineQueueContract(technology: StoreTechnology): void {
       const { store } = await openStore(technology);
       const first = await sendFirst(store);
       await send(store, draft({ to: [bob, carol] }));
-      await store.openQueue(bob.peerId, silent).next(ample);
+      await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample);
       const count = async () => {
-        const counts = await store.countWaiting([bob.peerId, carol.peerId, "nobody"]);
+        const counts = await store.queues.countWaiting([bob.peerId, carol.peerId, "nobody"]);
         return [bob.peerId, carol.peerId, "nobody"].map((peerId) => counts.get(peerId) ?? 0);
       };
       expect(await count()).toEqual([2, 1, 0]);
-      await store.advance(bob.peerId, first.seq, { state: ReceiptState.PRESENTED });
+      await store.queues.advance(bob.peerId, first.seq, { state: ReceiptState.PRESENTED });
       expect(await count()).toEqual([1, 1, 0]);
-      await store.advance(bob.peerId, first.seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(bob.peerId, first.seq, { state: ReceiptState.CONFIRMED });
       expect(await count()).toEqual([1, 1, 0]);
     });
   });

@@ -15,14 +15,14 @@ export function defineReceiptContract(technology: StoreTechnology): void {
       const startMs = clock.now();
       for (const state of [LEASED, PRESENTED, CONFIRMED, ANSWERED]) {
         clock.advance(10);
-        expect(await store.advance(peerId, seq, { state })).toMatchObject({
+        expect(await store.queues.advance(peerId, seq, { state })).toMatchObject({
           moved: true,
           from: alice,
           messageId,
           receipt: { state, seq },
         });
       }
-      const stands = await store.getReceipt(peerId, seq);
+      const stands = await store.history.getReceipt(peerId, seq);
       expect(stands).toMatchObject({ moved: false, from: alice, messageId });
       expect(timesOf(stands!.receipt)).toEqual([0, 10, 20, 30, 40].map((ms) => startMs + ms));
       expect(stands!.receipt.endedTime).toBeUndefined();
@@ -31,22 +31,28 @@ export function defineReceiptContract(technology: StoreTechnology): void {
     test("a rung at or below the present one changes nothing", async () => {
       const { store, clock } = await openStore(technology);
       const { peerId, seq } = await sendFirst(store);
-      const confirmed = await store.advance(peerId, seq, {
+      const confirmed = await store.queues.advance(peerId, seq, {
         state: CONFIRMED,
         confirmedBy: ConfirmedBy.HOOK,
       });
       clock.advance(10);
       for (const state of [QUEUED, LEASED, PRESENTED, CONFIRMED]) {
         const change = { state, confirmedBy: ConfirmedBy.REPLY };
-        expect(await store.advance(peerId, seq, change)).toEqual({ ...confirmed, moved: false });
+        expect(await store.queues.advance(peerId, seq, change)).toEqual({
+          ...confirmed,
+          moved: false,
+        });
       }
     });
 
     test("a skipped rung has no time, and the first evidence stays", async () => {
       const { store } = await openStore(technology);
       const { peerId, seq } = await sendFirst(store);
-      await store.advance(peerId, seq, { state: CONFIRMED, confirmedBy: ConfirmedBy.NEXT_CALL });
-      const { receipt } = await store.advance(peerId, seq, {
+      await store.queues.advance(peerId, seq, {
+        state: CONFIRMED,
+        confirmedBy: ConfirmedBy.NEXT_CALL,
+      });
+      const { receipt } = await store.queues.advance(peerId, seq, {
         state: ANSWERED,
         confirmedBy: ConfirmedBy.REPLY,
       });
@@ -59,7 +65,7 @@ export function defineReceiptContract(technology: StoreTechnology): void {
       const states = [CONFIRMED, ANSWERED, EXPIRED, DEAD_LETTERED];
       for (const end of [EXPIRED, DEAD_LETTERED]) {
         const { peerId, seq } = await sendFirst(store);
-        const ended = await store.advance(peerId, seq, { state: end, reason: "gave up" });
+        const ended = await store.queues.advance(peerId, seq, { state: end, reason: "gave up" });
         expect(ended.receipt).toMatchObject({
           state: end,
           reason: end === DEAD_LETTERED ? "gave up" : "",
@@ -67,14 +73,17 @@ export function defineReceiptContract(technology: StoreTechnology): void {
         expect(ended.receipt.endedTime).toBeDefined();
         for (const state of states) {
           const change = { state, failedAttempt: true, reason: "again" };
-          expect(await store.advance(peerId, seq, change)).toEqual({ ...ended, moved: false });
+          expect(await store.queues.advance(peerId, seq, change)).toEqual({
+            ...ended,
+            moved: false,
+          });
         }
       }
       for (const state of [CONFIRMED, ANSWERED]) {
         const { peerId, seq } = await sendFirst(store);
-        await store.advance(peerId, seq, { state });
+        await store.queues.advance(peerId, seq, { state });
         for (const end of [EXPIRED, DEAD_LETTERED]) {
-          const { moved, receipt } = await store.advance(peerId, seq, { state: end });
+          const { moved, receipt } = await store.queues.advance(peerId, seq, { state: end });
           expect([moved, receipt.state]).toEqual([false, state]);
         }
       }
@@ -83,27 +92,30 @@ export function defineReceiptContract(technology: StoreTechnology): void {
     test("what was presented does not expire, and may be dead-lettered", async () => {
       const { store } = await openStore(technology);
       const { peerId, seq } = await sendFirst(store);
-      await store.advance(peerId, seq, { state: PRESENTED });
-      const expired = await store.advance(peerId, seq, { state: EXPIRED });
+      await store.queues.advance(peerId, seq, { state: PRESENTED });
+      const expired = await store.queues.advance(peerId, seq, { state: EXPIRED });
       expect(expired).toMatchObject({ moved: false, receipt: { state: PRESENTED } });
-      const dead = await store.advance(peerId, seq, { state: DEAD_LETTERED });
+      const dead = await store.queues.advance(peerId, seq, { state: DEAD_LETTERED });
       expect(dead).toMatchObject({ moved: true, receipt: { state: DEAD_LETTERED } });
     });
 
     test("attempts count, without a move and with one", async () => {
       const { store } = await openStore(technology);
       const { peerId, seq } = await sendFirst(store);
-      const counted = await store.advance(peerId, seq, { failedAttempt: true });
+      const counted = await store.queues.advance(peerId, seq, { failedAttempt: true });
       expect(counted).toMatchObject({ moved: false, receipt: { attempts: 1, state: QUEUED } });
-      const dead = await store.advance(peerId, seq, { failedAttempt: true, state: DEAD_LETTERED });
+      const dead = await store.queues.advance(peerId, seq, {
+        failedAttempt: true,
+        state: DEAD_LETTERED,
+      });
       expect(dead).toMatchObject({ moved: true, receipt: { attempts: 2, state: DEAD_LETTERED } });
     });
 
     test("the receipts of one message are apart", async () => {
       const { store } = await openStore(technology);
       const { peerId, seq, messageId } = await sendFirst(store, { to: [bob, carol] });
-      await store.advance(peerId, seq, { state: CONFIRMED });
-      const [record] = await store.findMessages({ messageId, senders: [], viewer: "", limit: 1 });
+      await store.queues.advance(peerId, seq, { state: CONFIRMED });
+      const [record] = await store.history.find({ messageId, senders: [], viewer: "", limit: 1 });
       expect(record?.receipts.map(({ state }) => state)).toEqual([CONFIRMED, QUEUED]);
     });
 
@@ -116,11 +128,11 @@ export function defineReceiptContract(technology: StoreTechnology): void {
         [bob.peerId, 0n],
         [bob.peerId, 2n ** 64n - 1n],
       ] as const) {
-        const advancing = store.advance(peerId, unknown, { state: CONFIRMED });
+        const advancing = store.queues.advance(peerId, unknown, { state: CONFIRMED });
         await expect(advancing).rejects.toMatchObject({ code: "NOT_FOUND" });
-        expect(await store.getReceipt(peerId, unknown)).toBeUndefined();
+        expect(await store.history.getReceipt(peerId, unknown)).toBeUndefined();
       }
-      expect((await store.getReceipt(bob.peerId, seq))?.receipt.state).toBe(QUEUED);
+      expect((await store.history.getReceipt(bob.peerId, seq))?.receipt.state).toBe(QUEUED);
     });
 
     test("the ladder never goes back, whatever is reported", async () => {
@@ -141,10 +153,10 @@ export function defineReceiptContract(technology: StoreTechnology): void {
       await fc.assert(
         fc.asyncProperty(fc.array(change, { maxLength: 8 }), async (changes) => {
           const { peerId, seq } = await sendFirst(current);
-          let before = (await current.getReceipt(peerId, seq))!.receipt;
+          let before = (await current.history.getReceipt(peerId, seq))!.receipt;
           for (const one of changes) {
             clock.advance(1);
-            const { receipt, moved } = await current.advance(peerId, seq, one);
+            const { receipt, moved } = await current.queues.advance(peerId, seq, one);
             expect(receipt.state).toBe(expectedState(before.state, one.state));
             expect(moved).toBe(receipt.state !== before.state);
             const earlier = timesOf(before).filter((ms) => ms !== undefined);
@@ -153,7 +165,7 @@ export function defineReceiptContract(technology: StoreTechnology): void {
             expect(receipt.attempts).toBe(before.attempts + counts);
             before = receipt;
           }
-          expect((await current.getReceipt(peerId, seq))?.receipt).toEqual(before);
+          expect((await current.history.getReceipt(peerId, seq))?.receipt).toEqual(before);
         }),
         { numRuns: 40 },
       );
@@ -164,13 +176,13 @@ export function defineReceiptContract(technology: StoreTechnology): void {
     testReopened(technology, "outlive the store", async () => {
       const { store, reopen } = await openStore(technology);
       const { peerId, seq } = await sendFirst(store);
-      await store.advance(peerId, seq, { failedAttempt: true, state: PRESENTED });
-      const { receipt } = await store.advance(peerId, seq, {
+      await store.queues.advance(peerId, seq, { failedAttempt: true, state: PRESENTED });
+      const { receipt } = await store.queues.advance(peerId, seq, {
         state: CONFIRMED,
         confirmedBy: ConfirmedBy.HOOK,
       });
       const reopened = await reopen();
-      expect((await reopened.getReceipt(peerId, seq))?.receipt).toEqual(receipt);
+      expect((await reopened.history.getReceipt(peerId, seq))?.receipt).toEqual(receipt);
     });
   });
 }

@@ -17,18 +17,18 @@ export function defineRetentionContract(technology: StoreTechnology): void {
     test("forgets what is closed for all and past its retention, and nothing else", async () => {
       const { store, clock } = await openStore(technology, limits);
       const closed = await sendFirst(store, { text: "closed" });
-      await store.advance(bob.peerId, closed.seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(bob.peerId, closed.seq, { state: ReceiptState.CONFIRMED });
       const half = await sendFirst(store, { text: "open for carol", to: [bob, carol] });
-      await store.advance(bob.peerId, half.seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(bob.peerId, half.seq, { state: ReceiptState.CONFIRMED });
       await send(store, { text: "open" });
       clock.advance(limits.retentionMs + 1);
       const young = await sendFirst(store, { text: "young" });
-      await store.advance(bob.peerId, young.seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(bob.peerId, young.seq, { state: ReceiptState.CONFIRMED });
 
       await eventually(async () => {
         expect(await listTexts(store)).toEqual(["young", "open", "open for carol"]);
       });
-      expect(await store.getReceipt(bob.peerId, closed.seq)).toBeUndefined();
+      expect(await store.history.getReceipt(bob.peerId, closed.seq)).toBeUndefined();
       await send(store, { messageId: closed.messageId, text: "other content" });
     });
 
@@ -36,22 +36,22 @@ export function defineRetentionContract(technology: StoreTechnology): void {
       const { store, clock } = await openStore(technology, limits);
       const sent = draft();
       const { seq } = await sendFirst(store, sent);
-      await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+      await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
       clock.advance(limits.retentionMs - 1);
       await send(store);
-      const [repeat] = await store.enqueue(sent, sent.to);
+      const [repeat] = await store.queues.enqueue(sent, sent.to);
       expect(repeat).toMatchObject({ ok: true, duplicate: true });
     });
 
     test("a peer is free to go when its last message is forgotten", async () => {
       const { store, clock } = await openStore(technology, limits);
       const { seq } = await sendFirst(store, { from: carol });
-      await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
-      expect(await store.removePeer(carol.peerId)).toBe(false);
+      await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+      expect(await store.peers.remove(carol.peerId)).toBe(false);
       clock.advance(limits.retentionMs + 1);
       await send(store, { from: alice });
-      await eventually(async () => expect(await store.removePeer(carol.peerId)).toBe(true));
-      expect(await store.removePeer(bob.peerId)).toBe(false);
+      await eventually(async () => expect(await store.peers.remove(carol.peerId)).toBe(true));
+      expect(await store.peers.remove(bob.peerId)).toBe(false);
     });
   });
 }

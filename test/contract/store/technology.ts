@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished, test, type TestFunction } from "vitest";
-import type { Store } from "../../../src/broker/store.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import type { StoreLimits } from "../../../src/store/limits.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 

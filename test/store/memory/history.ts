@@ -3,13 +3,13 @@ import {
   type MessageRecord,
   type PeerRef,
 } from "../../../gen/peerline/v1/message_pb.js";
-import type { HistoryPage, HistoryQuery, Store } from "../../../src/broker/store.js";
+import type { HistoryPage, HistoryQuery, HistoryStore } from "../../../src/broker/store/history.js";
 import { formatCursor, parseCursor } from "../../../src/store/stored-message.js";
 import { isParticipant, toRecord, type Entry, type MessageTable } from "./message-table.js";
 
 export function findMessages(
   messages: MessageTable,
-  query: Parameters<Store["findMessages"]>[0],
+  query: Parameters<HistoryStore["find"]>[0],
 ): MessageRecord[] {
   const { messageId, senders, viewer, limit } = query;
   const isSender = ({ peerId, name }: PeerRef): boolean =>

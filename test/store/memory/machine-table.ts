@@ -1,10 +1,10 @@
-import {
-  type EnrolmentUse,
-  type StoredEnrolment,
-  StoreError,
-  type StoredMachine,
-  type StoredNewcomer,
-} from "../../../src/broker/store.js";
+import type {
+  EnrolmentUse,
+  StoredEnrolment,
+  StoredMachine,
+  StoredNewcomer,
+} from "../../../src/broker/store/peers.js";
+import { StoreError } from "../../../src/broker/store/store.js";
 import { enrolmentMemoryMs } from "../../../src/store/limits.js";
 
 /** Machines by id, with unique names and credentials, and the tokens with which they enrol. */

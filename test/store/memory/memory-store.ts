@@ -1,11 +1,17 @@
-import { StoreError, type Store, type StoredPeer } from "../../../src/broker/store.js";
+import type { PeerListener, PeerStore } from "../../../src/broker/store/peers.js";
+import { StoreError, type Store } from "../../../src/broker/store/store.js";
 import type { Clock } from "../../../src/clock.js";
+import { capabilitiesOfOneProcess } from "../../../src/store/capabilities.js";
+import { HistoryWatch } from "../../../src/store/history-watch.js";
 import { describeLimits, storeLimits, type StoreLimits } from "../../../src/store/limits.js";
-import { QueueReaders } from "../../../src/store/queue-readers.js";
+import { OwnPresences } from "../../../src/store/own-presences.js";
+import { QueueReaders, type OpenMail } from "../../../src/store/queue-readers.js";
 import { isOpen } from "../../../src/store/stored-message.js";
+import { Watchers } from "../../../src/store/watchers.js";
 import { findMessages, listMessages } from "./history.js";
 import { MachineTable } from "./machine-table.js";
 import { MessageTable } from "./message-table.js";
+import { PeerTable } from "./peer-table.js";
 import { lease, openMail } from "./queue.js";
 
 export interface MemoryStoreOptions {
@@ -14,16 +20,21 @@ export interface MemoryStoreOptions {
   readonly limits?: Partial<StoreLimits>;
 }
 
-/** A store that ends with its process. It is the plainest form of the contract. */
+/** A store that ends with its process. It is the plainest form of the contract. Several brokers may share it. */
 export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): Store {
   const limits = { ...storeLimits, ...given };
-  const peers = new PeerTable();
-  const machines = new MachineTable();
   const messages = new MessageTable(limits);
-  const readers = new QueueReaders(
-    openMail((peerId) => messages.queue(peerId), clock),
-    clock,
-  );
+  const watch = new HistoryWatch();
+  const leasing = openMail((peerId) => messages.queue(peerId), clock);
+  const mail: OpenMail = {
+    ...leasing,
+    async take(...wanted) {
+      const taken = await leasing.take(...wanted);
+      for (const queued of taken.messages) watch.leased(queued);
+      return taken;
+    },
+  };
+  const readers = new QueueReaders(mail, clock);
   let isClosed = false;
 
   const assertOpen = (): void => {
@@ -34,10 +45,6 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
     assertOpen();
     return await deed();
   };
-  const removeIf = (isFree: boolean, peerId: string): boolean => {
-    if (isFree) peers.remove(peerId);
-    return isFree;
-  };
 
   return {
     info: {
@@ -45,6 +52,10 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
       durability: "memory",
       dedupeWindowMs: limits.retentionMs,
       limits: describeLimits(limits),
+      capabilities: {
+        ...capabilitiesOfOneProcess,
+        several_brokers: { has: true, description: "brokers of one process may share it" },
+      },
     },
 
     health: async () => ({
@@ -56,79 +67,78 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
       damages: [],
     }),
 
-    loadPeers: () => perform(() => peers.list()),
-    createPeer: (peer) => perform(() => peers.create(peer)),
-    updatePeer: (peer) => perform(() => peers.update(peer)),
-    removePeer: (peerId) => perform(() => removeIf(messages.removePeer(peerId), peerId)),
-    forgetPeer: (peerId) => perform(() => removeIf(messages.forgetQueue(peerId), peerId)),
+    peers: peerPart({ messages, clock, perform }),
 
-    loadMachines: () => perform(() => machines.list()),
-    putMachine: (machine) => perform(() => machines.put(machine)),
-    removeMachine: (machineId) => perform(() => machines.remove(machineId)),
-    createEnrolment: (enrolment, maximum) =>
-      perform(() => machines.createEnrolment(enrolment, maximum, clock.now())),
-    listEnrolments: () => perform(() => machines.listEnrolments(clock.now())),
-    revokeEnrolments: () => perform(() => machines.revokeEnrolments(clock.now())),
-    enrol: (tokenHash, newcomer) => perform(() => machines.enrol(tokenHash, newcomer, clock.now())),
+    queues: {
+      listOpen: ({ peerId, limit }) =>
+        perform(() => {
+          const open = [...messages.queue(peerId).from([], 0)];
+          return open.slice(0, limit).map(({ receipt }) => BigInt(receipt.seq));
+        }),
 
-    listOpen: ({ peerId, limit }) =>
-      perform(() => {
-        const open = [...messages.queue(peerId).from([], 0)];
-        return open.slice(0, limit).map(({ receipt }) => BigInt(receipt.seq));
-      }),
+      enqueue: (draft, recipients) =>
+        perform(() => {
+          const results = messages.enqueue(draft, recipients, clock.now());
+          watch.accepted(results);
+          recipients.forEach(({ peerId }, index) => {
+            const result = results[index];
+            if (result?.ok !== true || result.duplicate) return;
+            const delivery = messages.delivery(peerId, Number(result.receipt.seq));
+            if (delivery === undefined) return;
+            const claim = readers.claim(peerId, delivery.entry.sizeBytes);
+            if (claim === undefined) return readers.wake(peerId);
+            const queued = lease(delivery, clock.now());
+            watch.leased(queued);
+            claim.handOut(queued);
+          });
+          return results;
+        }),
 
-    enqueue: (draft, recipients) =>
-      perform(() => {
-        const results = messages.enqueue(draft, recipients, clock.now());
-        recipients.forEach(({ peerId }, index) => {
-          const result = results[index];
-          if (result?.ok !== true || result.duplicate) return;
-          const delivery = messages.delivery(peerId, Number(result.receipt.seq));
-          if (delivery === undefined) return;
-          const claim = readers.claim(peerId, delivery.entry.sizeBytes);
-          if (claim === undefined) readers.wake(peerId);
-          else claim.handOut(lease(delivery, clock.now()));
-        });
-        return results;
-      }),
+      open(of, listener) {
+        assertOpen();
+        return readers.open(of, listener);
+      },
 
-    openQueue(peerId, listener) {
-      assertOpen();
-      return readers.open(peerId, listener);
+      countWaiting: (peerIds) =>
+        perform(
+          () => new Map(peerIds.map((peerId) => [peerId, messages.queue(peerId).waiting.length])),
+        ),
+
+      advance: (peerId, seq, change) =>
+        perform(() => {
+          const advanced = messages.advance(peerId, Number(seq), change, clock.now());
+          if (!isOpen(advanced.receipt.state)) readers.withdraw([advanced.receipt]);
+          watch.moved(advanced);
+          return advanced;
+        }),
+
+      redrive: (peerId, seq) =>
+        perform(async () => {
+          const offer = readers.reopening(peerId);
+          const redriven = messages.redrive(peerId, Number(seq));
+          watch.moved(redriven);
+          await offer(Number(seq));
+          return redriven;
+        }),
+
+      drop: (peerId, seq) => perform(() => messages.drop(peerId, Number(seq))),
     },
 
-    countWaiting: (peerIds) =>
-      perform(
-        () => new Map(peerIds.map((peerId) => [peerId, messages.queue(peerId).waiting.length])),
-      ),
-
-    advance: (peerId, seq, change) =>
-      perform(() => {
-        const advanced = messages.advance(peerId, Number(seq), change, clock.now());
-        if (!isOpen(advanced.receipt.state)) readers.withdraw([advanced.receipt]);
-        return advanced;
-      }),
-
-    redrive: (peerId, seq) =>
-      perform(async () => {
-        const offer = readers.reopening(peerId);
-        const redriven = messages.redrive(peerId, Number(seq));
-        await offer(Number(seq));
-        return redriven;
-      }),
-
-    drop: (peerId, seq) => perform(() => messages.drop(peerId, Number(seq))),
-    purge: ({ from, waiting }) =>
-      perform(() => {
-        const removed = messages.purge(from, waiting);
-        readers.withdraw(removed.map(({ receipt }) => receipt));
-        return { removed, next: undefined };
-      }),
-    listExpired: (query) => perform(() => messages.listExpired(query, clock.now())),
-    nextExpiryMs: () => perform(() => messages.expiries()[0]?.expireTimeMs),
-    getReceipt: (peerId, seq) => perform(() => messages.getReceipt(peerId, Number(seq))),
-    findMessages: (query) => perform(() => findMessages(messages, query)),
-    listMessages: (query) => perform(() => listMessages(messages, query)),
+    history: {
+      watch: (listener) => watch.add(listener),
+      purge: ({ from, waiting, reason }) =>
+        perform(() => {
+          const removed = messages.purge(from, waiting);
+          readers.withdraw(removed.map(({ receipt }) => receipt));
+          for (const one of removed) watch.removed(one, reason);
+          return { removed, next: undefined };
+        }),
+      listExpired: (query) => perform(() => messages.listExpired(query, clock.now())),
+      nextExpiryMs: () => perform(() => messages.expiries()[0]?.expireTimeMs),
+      getReceipt: (peerId, seq) => perform(() => messages.getReceipt(peerId, Number(seq))),
+      find: (query) => perform(() => findMessages(messages, query)),
+      list: (query) => perform(() => listMessages(messages, query)),
+    },
 
     async [Symbol.asyncDispose]() {
       isClosed = true;
@@ -137,55 +147,64 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
   };
 }
 
-/** Peers by id, with unique names and secrets. */
-export class PeerTable {
-  readonly #peers = new Map<string, StoredPeer>();
+function peerPart(parts: {
+  messages: MessageTable;
+  clock: Clock;
+  perform: <T>(deed: () => T) => Promise<Awaited<T>>;
+}): PeerStore {
+  const { messages, clock, perform } = parts;
+  const peers = new PeerTable();
+  const machines = new MachineTable();
+  const watchers = new Watchers<PeerListener>();
+  const presences = new OwnPresences(watchers);
+  const removeIf = (isFree: boolean, peerId: string): boolean => {
+    if (!isFree) return false;
+    peers.remove(peerId);
+    watchers.tell((listener) => listener.peerRemoved(peerId));
+    return true;
+  };
 
-  list(): StoredPeer[] {
-    return [...this.#peers.values()];
-  }
+  return {
+    watch: (listener) =>
+      perform(() => {
+        for (const peer of peers.list()) listener.peer(peer);
+        for (const machine of machines.list()) listener.machine(machine);
+        presences.tellAll(listener);
+        return watchers.add(listener);
+      }),
+    create: (peer) =>
+      perform(() => {
+        peers.create(peer);
+        watchers.tell((listener) => listener.peer(peer));
+      }),
+    update: (peer) =>
+      perform(() => {
+        peers.update(peer);
+        watchers.tell((listener) => listener.peer(peer));
+      }),
+    remove: (peerId) => perform(() => removeIf(messages.removePeer(peerId), peerId)),
+    forget: (peerId) => perform(() => removeIf(messages.forgetQueue(peerId), peerId)),
+    announce: presences.announce,
 
-  create(peer: StoredPeer): void {
-    const present = this.#peers.get(peer.peerId);
-    if (present !== undefined) return assertRepeated(present, peer);
-    this.#assertUnique(peer);
-    this.#peers.set(peer.peerId, peer);
-  }
-
-  update(peer: StoredPeer): void {
-    const present = this.#peers.get(peer.peerId);
-    if (present === undefined) {
-      throw new StoreError("NOT_FOUND", `There is no peer ${peer.peerId}.`);
-    }
-    if (present.revision !== peer.revision - 1) {
-      throw new StoreError("CONFLICT", `The peer is at revision ${present.revision}.`);
-    }
-    this.#assertUnique(peer);
-    this.#peers.set(peer.peerId, peer);
-  }
-
-  remove(peerId: string): void {
-    this.#peers.delete(peerId);
-  }
-
-  #assertUnique(peer: StoredPeer): void {
-    for (const other of this.#peers.values()) {
-      if (other.peerId === peer.peerId) continue;
-      if (other.name === peer.name) {
-        throw new StoreError("NAME_TAKEN", `Another peer has the name ${peer.name}.`);
-      }
-      if (other.secretHash === peer.secretHash) {
-        throw new StoreError("SECRET_TAKEN", "Another peer has this secret.");
-      }
-    }
-  }
-}
-
-/** A creation may be repeated while nothing has changed since. */
-function assertRepeated(present: StoredPeer, peer: StoredPeer): void {
-  const repeated =
-    present.revision === peer.revision &&
-    present.name === peer.name &&
-    present.secretHash === peer.secretHash;
-  if (!repeated) throw new StoreError("CONFLICT", `The peer ${peer.peerId} exists.`);
+    putMachine: (machine) =>
+      perform(() => {
+        machines.put(machine);
+        watchers.tell((listener) => listener.machine(machine));
+      }),
+    removeMachine: (machineId) =>
+      perform(() => {
+        machines.remove(machineId);
+        watchers.tell((listener) => listener.machineRemoved(machineId));
+      }),
+    createEnrolment: (enrolment, maximum) =>
+      perform(() => machines.createEnrolment(enrolment, maximum, clock.now())),
+    listEnrolments: () => perform(() => machines.listEnrolments(clock.now())),
+    revokeEnrolments: () => perform(() => machines.revokeEnrolments(clock.now())),
+    enrol: (tokenHash, newcomer) =>
+      perform(() => {
+        const use = machines.enrol(tokenHash, newcomer, clock.now());
+        if (use.state === "taken") watchers.tell((listener) => listener.machine(use.machine));
+        return use;
+      }),
+  };
 }

@@ -7,15 +7,14 @@ import {
   type MessageRecord,
   type PeerRef,
 } from "../../../gen/peerline/v1/message_pb.js";
-import {
-  StoreError,
-  type AdvancedReceipt,
-  type Draft,
-  type EnqueueResult,
-  type ExpiryKey,
-  type ReceiptChange,
-  type Store,
-} from "../../../src/broker/store.js";
+import { StoreError } from "../../../src/broker/store/store.js";
+import type {
+  AdvancedReceipt,
+  Draft,
+  EnqueueResult,
+  ReceiptChange,
+} from "../../../src/broker/store/queues.js";
+import type { ExpiryKey, HistoryStore } from "../../../src/broker/store/history.js";
 import { deliveryBytes } from "../../../src/contract/limits.js";
 import type { StoreLimits } from "../../../src/store/limits.js";
 import {
@@ -214,7 +213,10 @@ export class MessageTable {
   }
 
   /** What has expired at `nowMs`, after the one given. */
-  listExpired({ after, limit }: Parameters<Store["listExpired"]>[0], nowMs: number): ExpiryKey[] {
+  listExpired(
+    { after, limit }: Parameters<HistoryStore["listExpired"]>[0],
+    nowMs: number,
+  ): ExpiryKey[] {
     const { expireTimeMs: afterMs = Number.NEGATIVE_INFINITY, seq: afterSeq = 0n } = after ?? {};
     return this.expiries()
       .filter(({ expireTimeMs }) => expireTimeMs <= nowMs)

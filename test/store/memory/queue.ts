@@ -1,5 +1,5 @@
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import type { QueuedMessage } from "../../../src/broker/store.js";
+import type { QueuedMessage } from "../../../src/broker/store/queues.js";
 import type { Clock } from "../../../src/clock.js";
 import { maxBacklogSenders } from "../../../src/store/limits.js";
 import type { OpenMail } from "../../../src/store/queue-readers.js";

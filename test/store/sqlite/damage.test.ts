@@ -9,6 +9,7 @@ import { execute } from "./execute.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
 import { eventually } from "../../support/test-broker.js";
+import { peersOf } from "../../contract/store/records.js";
 
 // One bit of the text flipped: the row still decodes, to another text.
 const flipped = `body = CAST(replace(CAST(body AS TEXT), 'secret', 'sebret') AS BLOB)`;
@@ -28,16 +29,22 @@ test.each([
 
   const store = await openStore(path);
   expect(await listTexts(store)).toEqual(["whole"]);
-  await expect(store.getReceipt(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
+  await expect(store.history.getReceipt(bob.peerId, seq)).rejects.toMatchObject({
+    code: "DATA_LOSS",
+  });
   const bell = new Bell();
-  const reader = store.openQueue(bob.peerId, bell);
+  const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell);
   expect(texts(await reader.next({ ...ample, maxMessages: 1 }))).toEqual(["whole"]);
   await eventually(() => expect(bell.deadLettered).toHaveLength(1));
   expect(bell.deadLettered[0]).toMatchObject({ from: alice, messageId, moved: true });
   expect(bell.deadLettered[0]?.receipt).toMatchObject({ seq, state: ReceiptState.DEAD_LETTERED });
   expect(await store.health()).toMatchObject({ writable: true, damagedMessages: 1 });
-  expect(await store.openQueue(bob.peerId, silent).backlog()).toMatchObject({ unread: 1 });
-  const { receipt } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+  expect(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).backlog()).toMatchObject(
+    { unread: 1 },
+  );
+  const { receipt } = await store.queues.advance(bob.peerId, seq, {
+    state: ReceiptState.CONFIRMED,
+  });
   expect(receipt).toMatchObject({
     state: ReceiptState.DEAD_LETTERED,
     reason: "its stored bytes are damaged",
@@ -53,9 +60,9 @@ test("a damaged message that is asked for by its id is said to be lost", async (
   execute(path, `UPDATE message SET ${flipped}`);
 
   const store = await openStore(path);
-  const finding = store.findMessages({ ...sent, senders: [], viewer: "", limit: 1 });
+  const finding = store.history.find({ ...sent, senders: [], viewer: "", limit: 1 });
   await expect(finding).rejects.toMatchObject({ code: "DATA_LOSS" });
-  const [repeat] = await store.enqueue(sent, sent.to);
+  const [repeat] = await store.queues.enqueue(sent, sent.to);
   expect(repeat).toMatchObject({ ok: false, error: { code: "DATA_LOSS" } });
 });
 
@@ -69,8 +76,12 @@ test("a delivery whose message is gone is dead-lettered and blocks nothing", asy
 
   const store = await openStore(path);
   const bell = new Bell();
-  expect(texts(await store.openQueue(bob.peerId, bell).next(ample))).toEqual(["whole"]);
-  expect(await store.openQueue(bob.peerId, silent).backlog()).toMatchObject({ unread: 1 });
+  expect(
+    texts(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell).next(ample)),
+  ).toEqual(["whole"]);
+  expect(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).backlog()).toMatchObject(
+    { unread: 1 },
+  );
   // Whose it was is known from the delivery; what only the message held is gone.
   const from = create(PeerRefSchema, { peerId: alice.peerId });
   await eventually(() => expect(bell.deadLettered).toMatchObject([{ from, messageId: "" }]));
@@ -85,8 +96,8 @@ test("damage is told also when the reader that met it was replaced", async () =>
 
   const store = await openStore(path);
   const bell = new Bell();
-  const underWay = store.openQueue(bob.peerId, bell).next(ample);
-  store.openQueue(bob.peerId, silent);
+  const underWay = store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell).next(ample);
+  store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
   expect(await underWay).toEqual([]);
   await eventually(() => expect(bell.deadLettered).toMatchObject([{ messageId }]));
   expect(bell.rings).toBe(0);
@@ -103,9 +114,11 @@ test("a text that is no UTF-8 ends nothing but its row", async () => {
   const store = await openStore(path);
   expect(await listTexts(store)).toEqual(["whole"]);
   const bell = new Bell();
-  expect(texts(await store.openQueue(bob.peerId, bell).next(ample))).toEqual(["whole"]);
+  expect(
+    texts(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell).next(ample)),
+  ).toEqual(["whole"]);
   await eventually(() => expect(bell.deadLettered).toHaveLength(1));
-  expect(await store.getReceipt(bob.peerId, whole.seq)).toBeDefined();
+  expect(await store.history.getReceipt(bob.peerId, whole.seq)).toBeDefined();
 });
 
 test.each([
@@ -118,22 +131,26 @@ test.each([
   const path = temporaryDatabase();
   const first = await openStore(path);
   const { seq, messageId } = await sendFirst(first, { text: "whole" });
-  await first.advance(bob.peerId, seq, { state: ReceiptState.LEASED, failedAttempt: true });
+  await first.queues.advance(bob.peerId, seq, { state: ReceiptState.LEASED, failedAttempt: true });
   await first[Symbol.asyncDispose]();
   execute(path, `UPDATE delivery SET ${damage}`);
 
   const told: string[] = [];
   const store = await openStore(path, { onDamage: (words) => told.push(words) });
-  await expect(store.getReceipt(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
-  const [offered] = await store.openQueue(bob.peerId, silent).next(ample);
+  await expect(store.history.getReceipt(bob.peerId, seq)).rejects.toMatchObject({
+    code: "DATA_LOSS",
+  });
+  const [offered] = await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample);
   expect(offered).toMatchObject({ redelivered: true, message: { messageId, text: "whole" } });
   expect(offered?.receipt).toMatchObject({ state: ReceiptState.LEASED, attempts: 0, reason: "" });
   expect(offered?.receipt.recipient).toMatchObject({ peerId: bob.peerId, name: "bob" });
   expect(await store.health()).toMatchObject({ damagedMessages: 1 });
   expect(told).toEqual([expect.stringContaining("receipt 1")]);
-  const { receipt } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+  const { receipt } = await store.queues.advance(bob.peerId, seq, {
+    state: ReceiptState.CONFIRMED,
+  });
   expect(receipt).toMatchObject({ state: ReceiptState.CONFIRMED });
-  expect(await store.getReceipt(bob.peerId, seq)).toMatchObject({ messageId });
+  expect(await store.history.getReceipt(bob.peerId, seq)).toMatchObject({ messageId });
 });
 
 test("a message and a receipt that are both damaged are a dead letter for good", async () => {
@@ -145,12 +162,12 @@ test("a message and a receipt that are both damaged are a dead letter for good",
 
   const store = await openStore(path);
   const bell = new Bell();
-  expect(await store.openQueue(bob.peerId, bell).next(ample)).toEqual([]);
+  expect(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell).next(ample)).toEqual([]);
   await eventually(() => expect(bell.deadLettered).toMatchObject([{ from: alice, moved: true }]));
-  await expect(store.redrive(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
-  const { moved } = await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+  await expect(store.queues.redrive(bob.peerId, seq)).rejects.toMatchObject({ code: "DATA_LOSS" });
+  const { moved } = await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
   expect(moved).toBe(false);
-  await store.drop(bob.peerId, seq);
+  await store.queues.drop(bob.peerId, seq);
 });
 
 test.each([
@@ -164,14 +181,14 @@ test.each([
   const told: string[] = [];
   const store = await openStore(path, { onDamage: (words) => told.push(words) });
   const { peerId, secretHash } = peersOfTrial[1] ?? fail();
-  const peers = await store.loadPeers();
+  const peers = await peersOf(store);
   expect(peers.filter((peer) => peer.peerId !== peerId)).toEqual(
     peersOfTrial.filter((peer) => peer.peerId !== peerId),
   );
   const damaged = peers.find((peer) => peer.peerId === peerId);
   expect(damaged).toMatchObject({ secretHash, ...kept, profile: { summary: "" } });
   expect(told).toEqual([expect.stringContaining(`${peerId} is damaged`)]);
-  expect(await store.loadPeers()).toHaveLength(12);
+  expect(await peersOf(store)).toHaveLength(12);
   expect(told).toHaveLength(1);
 });
 
@@ -183,15 +200,15 @@ test.each([
   execute(path, `UPDATE peer SET ${damage} WHERE name = 'worker-1'`);
   const told: string[] = [];
   const store = await openStore(path, { onDamage: (words) => told.push(words) });
-  expect(await store.loadPeers()).toHaveLength(11);
+  expect(await peersOf(store)).toHaveLength(11);
   expect(told).toHaveLength(1);
-  await store.createPeer({ ...(peersOfTrial[1] ?? fail()), peerId: "new" });
+  await store.peers.create({ ...(peersOfTrial[1] ?? fail()), peerId: "new" });
 });
 
 async function databaseWithPeers(): Promise<string> {
   const path = temporaryDatabase();
   const store = await openStore(path);
-  for (const peer of peersOfTrial) await store.createPeer(peer);
+  for (const peer of peersOfTrial) await store.peers.create(peer);
   await store[Symbol.asyncDispose]();
   return path;
 }

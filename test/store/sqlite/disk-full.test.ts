@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { silent } from "../../contract/store/bell.js";
 import { ReceiptState } from "../../../gen/peerline/v1/message_pb.js";
-import type { Store } from "../../../src/broker/store.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import { bob, draft, send, sendFirst } from "../../contract/store/drafts.js";
 import { openStore } from "./open-store.js";
 import { smallDisk } from "./small-disk.js";
@@ -23,15 +23,17 @@ test("refuses messages while the reserve is not free, and takes reports", async 
 
   const full = await openStore(path, { limits: { reserveBytes: Number.MAX_SAFE_INTEGER } });
   const refused = draft();
-  const [result] = await full.enqueue(refused, refused.to);
+  const [result] = await full.queues.enqueue(refused, refused.to);
   expect(result).toMatchObject({ ok: false, error: { code: "FULL" } });
   expect(await full.health()).toMatchObject({ writable: false, problem: /disk is full/ });
-  const [repeat] = await full.enqueue(sent, sent.to);
+  const [repeat] = await full.queues.enqueue(sent, sent.to);
   expect(repeat).toMatchObject({ ok: true, duplicate: true });
   expect(
-    await full.openQueue(bob.peerId, silent).next({ maxMessages: 9, maxBytes: 9 }),
+    await full.queues
+      .open({ peerId: bob.peerId, epoch: 1 }, silent)
+      .next({ maxMessages: 9, maxBytes: 9 }),
   ).toHaveLength(1);
-  const advanced = await full.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
+  const advanced = await full.queues.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
   expect(advanced.moved).toBe(true);
 });
 
@@ -69,7 +71,7 @@ async function fill(store: Store): Promise<bigint[]> {
   const seqs: bigint[] = [];
   for (;;) {
     const drafts = Array.from({ length: 20 }, () => draft({ text }));
-    const sends = drafts.map((one) => store.enqueue(one, one.to));
+    const sends = drafts.map((one) => store.queues.enqueue(one, one.to));
     for (const outcome of await Promise.allSettled(sends)) {
       const error: unknown = outcome.status === "rejected" ? outcome.reason : undefined;
       const result = outcome.status === "fulfilled" ? outcome.value[0] : undefined;
@@ -85,7 +87,7 @@ async function fill(store: Store): Promise<bigint[]> {
 async function reportAll(store: Store, seqs: readonly bigint[]): Promise<void> {
   for (const state of [ReceiptState.LEASED, ReceiptState.PRESENTED, ReceiptState.CONFIRMED]) {
     for (const seq of seqs) {
-      const { receipt } = await store.advance(bob.peerId, seq, { state });
+      const { receipt } = await store.queues.advance(bob.peerId, seq, { state });
       expect(receipt.state).toBe(state);
     }
   }

@@ -13,17 +13,18 @@ import { peersOfTrial } from "../../faults/flipped-peers.js";
 import { execute } from "./execute.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
+import { peersOf } from "../../contract/store/records.js";
 
 test("what the first version stored is as it was, and has checksums from then on", async () => {
   const path = firstDatabase();
   const store = await openStore(path);
-  expect(await store.loadPeers()).toEqual(peersOfTrial);
+  expect(await peersOf(store)).toEqual(peersOfTrial);
   expect(await listTexts(store)).toEqual(["3", "2", "1"]);
   await store[Symbol.asyncDispose]();
 
   execute(path, "UPDATE delivery SET attempts = 7 WHERE seq = 3");
   const reopened = await openStore(path);
-  const offered = await reopened.openQueue(bob.peerId, silent).next(ample);
+  const offered = await reopened.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample);
   expect(texts(offered)).toEqual(["2", "3"]);
   expect(offered.map(({ redelivered }) => redelivered)).toEqual([false, true]);
   expect(await reopened.health()).toMatchObject({ damagedMessages: 1 });
@@ -34,7 +35,9 @@ test("what was damaged in the first version stays told from what is whole", asyn
   execute(path, "UPDATE message SET from_name = CAST(x'ff' AS TEXT) WHERE id = 2");
   const store = await openStore(path);
   expect(await listTexts(store)).toEqual(["3", "1"]);
-  expect(texts(await store.openQueue(bob.peerId, silent).next(ample))).toEqual(["3"]);
+  expect(
+    texts(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample)),
+  ).toEqual(["3"]);
 });
 
 test("a damaged database of the first version is salvaged", async () => {
@@ -43,8 +46,10 @@ test("a damaged database of the first version is salvaged", async () => {
   const told: string[] = [];
   const store = await openStore(path, { onDamage: (words) => told.push(words) });
   expect(told).toEqual([expect.stringContaining("Salvaged were 3 messages and 12 peers; 0")]);
-  expect(await store.loadPeers()).toEqual(peersOfTrial);
-  expect(texts(await store.openQueue(bob.peerId, silent).next(ample))).toEqual(["2", "3"]);
+  expect(await peersOf(store)).toEqual(peersOfTrial);
+  expect(
+    texts(await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample)),
+  ).toEqual(["2", "3"]);
   const { seq } = await sendFirst(store);
   expect(seq).toBe(4n);
 });

@@ -30,13 +30,15 @@ test("what is sent during a commit waits for it, together", async () => {
 test("a message for a reader that waits is one transaction until it is reported on", async () => {
   const path = temporaryDatabase();
   const store = await openStore(path);
-  const reader = store.openQueue(bob.peerId, silent);
+  const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
   expect(await reader.next(ample)).toEqual([]);
   const before = countCommits(path);
   for (let sent = 0; sent < 5; sent += 1) {
     await send(store);
     const [queued] = await reader.next(ample);
-    await store.advance(bob.peerId, queued?.receipt.seq ?? 0n, { state: ReceiptState.CONFIRMED });
+    await store.queues.advance(bob.peerId, queued?.receipt.seq ?? 0n, {
+      state: ReceiptState.CONFIRMED,
+    });
     expect(await reader.next(ample)).toEqual([]);
   }
   expect(countCommits(path) - before).toBe(10);
@@ -45,19 +47,19 @@ test("a message for a reader that waits is one transaction until it is reported 
 test("a call that fails harms none of its transaction", async () => {
   const path = temporaryDatabase();
   const store = await openStore(path);
-  const advancing = store.advance(bob.peerId, 99n, {});
+  const advancing = store.queues.advance(bob.peerId, 99n, {});
   // A defect of the caller: what it gives cannot be bound to a statement.
   const broken = draft({ threadId: {} as string, to: [carol] });
   const [accepted, missing, refused, last] = await Promise.allSettled([
     send(store),
     advancing,
-    store.enqueue(broken, broken.to),
+    store.queues.enqueue(broken, broken.to),
     send(store),
   ]);
   expect([accepted.status, last.status]).toEqual(["fulfilled", "fulfilled"]);
   expect(missing).toMatchObject({ status: "rejected", reason: { code: "NOT_FOUND" } });
   expect(refused.status).toBe("rejected");
-  expect(await store.countWaiting([bob.peerId, carol.peerId])).toEqual(
+  expect(await store.queues.countWaiting([bob.peerId, carol.peerId])).toEqual(
     new Map([
       [bob.peerId, 2],
       [carol.peerId, 0],

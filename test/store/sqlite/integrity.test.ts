@@ -72,7 +72,8 @@ async function filledDatabase(): Promise<string> {
   await using store = await openStore(path);
   for (const text of ["1", "2", "3"]) {
     const { seq } = await sendFirst(store, { text });
-    if (text === "1") await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+    if (text === "1")
+      await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
   }
   return path;
 }
@@ -91,8 +92,8 @@ async function expectSalvaged(path: string): Promise<void> {
   const store = await openStore(path, { onDamage: (words) => told.push(words) });
   expect(told).toEqual([expect.stringContaining("Salvaged were 3 messages")]);
   expect(await listTexts(store)).toEqual(["3", "2", "1"]);
-  const offered = await store.openQueue(bob.peerId, silent).next(ample);
+  const offered = await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample);
   expect(texts(offered)).toEqual(["2", "3"]);
   expect(offered.some(({ redelivered }) => redelivered)).toBe(false);
-  expect(await store.countWaiting([bob.peerId])).toEqual(new Map([[bob.peerId, 2]]));
+  expect(await store.queues.countWaiting([bob.peerId])).toEqual(new Map([[bob.peerId, 2]]));
 }

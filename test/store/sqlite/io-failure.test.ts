@@ -95,7 +95,7 @@ async function startFailing(path: string, faults: Readonly<Record<string, string
 /** Opened again, the store has every message that it accepted, and takes more. */
 async function expectStored(path: string, ids: readonly string[]): Promise<void> {
   const store = await openStore(path);
-  const reader = store.openQueue(bob.peerId, silent);
+  const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
   const messages = await reader.next({ maxMessages: 10_000, maxBytes: 1024 ** 3 });
   expect(messages.map(({ message }) => message.messageId)).toEqual(
     expect.arrayContaining([...ids]),

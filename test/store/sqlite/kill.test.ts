@@ -16,7 +16,9 @@ test("what was accepted is there after kill -9, again and again", async () => {
     for (const id of acceptedIds(lines)) accepted.add(id);
 
     const store = await openStore(path);
-    const messages = await store.openQueue(bob.peerId, silent).next(ample10k);
+    const messages = await store.queues
+      .open({ peerId: bob.peerId, epoch: 1 }, silent)
+      .next(ample10k);
     const stored = new Set(messages.map(({ message }) => message.messageId));
     expect([...accepted].filter((id) => !stored.has(id))).toEqual([]);
     // What was under way may have been stored without a word, and no more than that.
@@ -38,7 +40,9 @@ test.each(["gone", "empty"])(
     else truncateSync(path);
     const told: string[] = [];
     const store = await openStore(path, { onDamage: (words) => told.push(words) });
-    const messages = await store.openQueue(bob.peerId, silent).next(ample10k);
+    const messages = await store.queues
+      .open({ peerId: bob.peerId, epoch: 1 }, silent)
+      .next(ample10k);
     const stored = new Set(messages.map(({ message }) => message.messageId));
     expect(acceptedIds(lines).filter((id) => !stored.has(id))).toEqual([]);
     expect(told).toEqual([expect.stringContaining("its WAL is not")]);

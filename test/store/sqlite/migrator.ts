@@ -1,4 +1,4 @@
-import { StoreError } from "../../../src/broker/store.js";
+import { StoreError } from "../../../src/broker/store/store.js";
 import { openDatabase } from "../../../src/store/sqlite/database.js";
 import { migrations } from "../../../src/store/sqlite/schema.js";
 

@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import type { Store } from "../../../src/broker/store.js";
+import type { Store } from "../../../src/broker/store/store.js";
 import { systemClock } from "../../../src/clock.js";
 import {
   openSqliteStore,

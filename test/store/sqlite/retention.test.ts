@@ -18,7 +18,7 @@ test("the file shrinks when much was forgotten", async () => {
     await Promise.all(
       Array.from({ length: 100 }, async () => {
         const { seq } = await sendFirst(store, { text: "x".repeat(16_000) });
-        await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+        await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
       }),
     );
   }
@@ -46,7 +46,7 @@ test("pruning goes on where it was interrupted, and spares what is open", async 
     const sending = sendFirst(store, { text: index % 10 === 0 ? "open" : "closed" });
     if (index % 10 === 0) continue;
     const { seq } = await sending;
-    await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+    await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
   }
   clock.advance(limits.retentionMs + 1);
   await send(store, { text: "young" });

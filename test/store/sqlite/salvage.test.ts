@@ -12,6 +12,7 @@ import { openStore } from "./open-store.js";
 import { rootOf } from "./query.js";
 import { temporaryDatabase } from "./temporary-database.js";
 import { eventually } from "../../support/test-broker.js";
+import { peersOf } from "../../contract/store/records.js";
 
 const pageBytes = 4096;
 
@@ -23,9 +24,11 @@ test("of a database with an unreadable page everything else is served", async ()
   const served = await listTexts(store);
   expect(served.length).toBeGreaterThan(45 - 20);
   expect(served.length).toBeLessThan(45);
-  const offered = texts(await store.openQueue(bob.peerId, silent).next(ample));
+  const offered = texts(
+    await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample),
+  );
   expect(offered.toSorted()).toEqual(served.toSorted());
-  expect(await store.loadPeers()).toEqual(peersOfTrial);
+  expect(await peersOf(store)).toEqual(peersOfTrial);
   expect(told[0]).toMatch(new RegExp(`Salvaged were ${served.length} messages and 12 peers`));
   expect(told[0]).toContain(`${45 - served.length} messages are lost`);
   expect(await send(store)).toBeTruthy();
@@ -36,7 +39,7 @@ test("what is lost with an unreadable page is dead-lettered, and its sender told
   overwrite(path, leavesOf(path, "message")[0] ?? 0);
   const { store } = await openTelling(path);
   const bell = new Bell();
-  const offered = await store.openQueue(bob.peerId, bell).next(ample);
+  const offered = await store.queues.open({ peerId: bob.peerId, epoch: 1 }, bell).next(ample);
   await eventually(() => expect(bell.deadLettered).toHaveLength(45 - offered.length));
   for (const { from, receipt } of bell.deadLettered) {
     expect(from.peerId).toBe("alice-id");
@@ -48,7 +51,7 @@ test("messages whose receipts are unreadable are offered again, marked", async (
   const path = await databaseOf(200, ReceiptState.CONFIRMED);
   overwrite(path, leavesOf(path, "delivery")[0] ?? 0);
   const { store, told } = await openTelling(path);
-  const offered = await store.openQueue(bob.peerId, silent).next(ample);
+  const offered = await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample);
   expect(offered.length).toBeGreaterThan(10);
   expect(offered.length).toBeLessThan(100);
   expect(offered.every(({ redelivered }) => redelivered)).toBe(true);
@@ -61,8 +64,10 @@ test.each(["message", "delivery", "peer", "sqlite_schema"])(
     const path = await databaseOf(45);
     overwrite(path, rootOf(path, table), table === "sqlite_schema" ? 100 : 0);
     const { store } = await openTelling(path);
-    expect(await store.openQueue(bob.peerId, silent).next(ample)).toHaveLength(45);
-    expect(await store.loadPeers()).toHaveLength(table === "peer" ? 0 : 12);
+    expect(
+      await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample),
+    ).toHaveLength(45);
+    expect(await peersOf(store)).toHaveLength(table === "peer" ? 0 : 12);
   },
 );
 
@@ -70,7 +75,9 @@ test("a database whose header is gone is salvaged by its rows", async () => {
   const path = await databaseOf(45);
   overwrite(path, 1);
   const { store } = await openTelling(path);
-  expect(await store.openQueue(bob.peerId, silent).next(ample)).toHaveLength(45);
+  expect(
+    await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample),
+  ).toHaveLength(45);
 });
 
 test("the damaged file is kept as it was, and nothing else is left", async () => {
@@ -95,8 +102,8 @@ test("what was forgotten before the damage stays forgotten", async () => {
   const store = await openStore(path);
   for (let index = 0; index < 30; index += 1) {
     const { seq } = await sendFirst(store, { text: "x".repeat(5000) });
-    await store.advance(bob.peerId, seq, { state: ReceiptState.DEAD_LETTERED });
-    if (index > 0) await store.drop(bob.peerId, seq);
+    await store.queues.advance(bob.peerId, seq, { state: ReceiptState.DEAD_LETTERED });
+    if (index > 0) await store.queues.drop(bob.peerId, seq);
   }
   await store[Symbol.asyncDispose]();
   overwrite(path, rootOf(path, "message_by_thread"));
@@ -110,14 +117,18 @@ test("a message of several recipients is salvaged with each receipt", async () =
   const path = temporaryDatabase();
   const store = await openStore(path);
   const { seq } = await sendFirst(store, { to: [bob, carol] });
-  await store.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
+  await store.queues.advance(bob.peerId, seq, { state: ReceiptState.CONFIRMED });
   await store[Symbol.asyncDispose]();
   overwrite(path, rootOf(path, "message_by_thread"));
   const { store: salvaged } = await openTelling(path);
-  expect(await salvaged.openQueue(bob.peerId, silent).next(ample)).toEqual([]);
-  const [again] = await salvaged.openQueue(carol.peerId, silent).next(ample);
+  expect(await salvaged.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample)).toEqual(
+    [],
+  );
+  const [again] = await salvaged.queues
+    .open({ peerId: carol.peerId, epoch: 1 }, silent)
+    .next(ample);
   expect(again).toMatchObject({ redelivered: false });
-  expect(await salvaged.countWaiting([bob.peerId, carol.peerId])).toEqual(
+  expect(await salvaged.queues.countWaiting([bob.peerId, carol.peerId])).toEqual(
     new Map([
       [bob.peerId, 0],
       [carol.peerId, 1],
@@ -167,7 +178,7 @@ test("a page that cannot be read while the store runs ends it, and is salvaged a
   const broken: unknown[] = [];
   const store = await openStore(path, { onBroken: (error) => broken.push(error) });
   // More than SQLite keeps in memory, so that it reads the page again.
-  const reader = store.openQueue(bob.peerId, silent);
+  const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
   await reader.next(ample);
   for (let index = 0; index < 300; index += 1) reader.giveBack(BigInt(index + 1), 0);
   overwrite(path, leaf);
@@ -180,7 +191,7 @@ test("a page that cannot be read while the store runs ends it, and is salvaged a
   const { store: salvaged, told } = await openTelling(path);
   expect(told[0]).toContain("Salvaged");
   expect(existsSync(`${path}.salvage-due`)).toBe(false);
-  const offered = await salvaged.openQueue(bob.peerId, silent).next(ample);
+  const offered = await salvaged.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample);
   expect(offered.length).toBeGreaterThan(280);
 });
 
@@ -193,11 +204,11 @@ async function databaseOf(
   const path = temporaryDatabase();
   const store = await openStore(path);
   for (const peer of peersOfTrial) {
-    await store.createPeer({ ...peer, profile: create(ProfileSchema, peer.profile) });
+    await store.peers.create({ ...peer, profile: create(ProfileSchema, peer.profile) });
   }
   for (let index = 0; index < messages; index += 1) {
     const { seq } = await sendFirst(store, { text: String(index).padEnd(length, ".") });
-    if (state !== ReceiptState.QUEUED) await store.advance(bob.peerId, seq, { state });
+    if (state !== ReceiptState.QUEUED) await store.queues.advance(bob.peerId, seq, { state });
   }
   await store[Symbol.asyncDispose]();
   return path;

@@ -1,5 +1,5 @@
 import { systemClock } from "../../../src/clock.js";
-import { StoreError } from "../../../src/broker/store.js";
+import { StoreError } from "../../../src/broker/store/store.js";
 import { openSqliteStore } from "../../../src/store/sqlite/sqlite-store.js";
 import { draft } from "../../contract/store/drafts.js";
 
@@ -15,7 +15,7 @@ async function sendForever(): Promise<never> {
 async function sendOne(): Promise<string> {
   const sent = draft({ text: "x".repeat(1000), from: { ...draft().from, peerId: "sender" } });
   try {
-    const [result] = await store.enqueue(sent, sent.to);
+    const [result] = await store.queues.enqueue(sent, sent.to);
     return result?.ok === true ? `accepted ${sent.messageId}` : `refused ${result?.error.code}`;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;

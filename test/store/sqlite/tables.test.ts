@@ -29,6 +29,7 @@ import { ample, bob, texts } from "../../contract/store/drafts.js";
 import { execute } from "./execute.js";
 import { openStore } from "./open-store.js";
 import { temporaryDatabase } from "./temporary-database.js";
+import { peersOf } from "../../contract/store/records.js";
 
 const types = {
   key: "INTEGER",
@@ -98,14 +99,14 @@ test("a database of an earlier build is served as it was", async () => {
   earlierDatabase().exec(`VACUUM INTO '${path}'`);
   const told: string[] = [];
   const store = await openStore(path, { onDamage: (words) => told.push(words) });
-  const offered = await store.openQueue(bob.peerId, silent).next(ample);
+  const offered = await store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent).next(ample);
   expect(texts(offered)).toEqual(["a", "bb — ü", "eeeee"]);
   expect(offered.map(({ receipt }) => receipt.state)).toEqual([
     ReceiptState.LEASED,
     ReceiptState.PRESENTED,
     ReceiptState.LEASED,
   ]);
-  expect((await store.loadPeers()).map(({ name }) => name).toSorted()).toEqual([
+  expect((await peersOf(store)).map(({ name }) => name).toSorted()).toEqual([
     "worker-0",
     "worker-1",
     "worker-2",

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { peersOf } from "../../contract/store/records.js";
 import { draft, send } from "../../contract/store/drafts.js";
 import { workerUrl } from "./built-worker.js";
 import { openStore } from "./open-store.js";
@@ -15,11 +16,13 @@ test.each(Object.entries(deaths))("every call fails when the worker %s", async (
   const store = await openStore(path, { workerUrl: mortalWorker(path, death) });
   await send(store);
   const calls = Array.from({ length: 10 }, () => send(store));
-  for (const call of await Promise.allSettled([...calls, store.loadPeers()])) {
+  for (const call of await Promise.allSettled([...calls, peersOf(store)])) {
     expect(call).toMatchObject({ status: "rejected", reason: { code: "UNAVAILABLE" } });
   }
   const later = draft();
-  await expect(store.enqueue(later, later.to)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  await expect(store.queues.enqueue(later, later.to)).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+  });
   expect(await store.health()).toMatchObject({ writable: false });
   await store[Symbol.asyncDispose]();
   await send(await openStore(path));

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import Database from "libsql";
 import { MessageSchema } from "../../../../gen/peerline/v1/message_pb.js";
-import { StoreError } from "../../../broker/store.js";
+import { StoreError } from "../../../broker/store/store.js";
 import { systemClock } from "../../../clock.js";
 import { renameDurably, sync } from "../../../durable-file.js";
 import { lostFile, toStoreError } from "../failure.js";
