@@ -49,7 +49,7 @@ const packages: Record<string, RegExp> = {
   client: /^(@bufbuild\/protobuf(\/.*)?|uuid)$/,
   rpc: /^(@bufbuild\/protobuf(\/.*)?|@grpc\/grpc-js)$/,
   broker: /^(@bufbuild\/protobuf(\/.*)?|uuid)$/,
-  store: /^(@bufbuild\/protobuf(\/.*)?|libsql)$/,
+  store: /^(@bufbuild\/protobuf(\/.*)?|@nats-io\/(transport-node|jetstream)|libsql)$/,
   endpoint: /^(@bufbuild\/protobuf(\/.*)?|smol-toml)$/,
   daemon: /^(@bufbuild\/protobuf(\/.*)?|@peculiar\/x509|reflect-metadata|libsql|pino)$/,
   hosts: /^(jsonc-parser|smol-toml)$/,
