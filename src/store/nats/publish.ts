@@ -1,0 +1,281 @@
+import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
+import { JetStreamApiError, type JetStreamClient } from "@nats-io/jetstream";
+import { errors, headers as newHeaders } from "@nats-io/transport-node";
+import { visibleLine } from "../../contract/peer-text.js";
+import { BackOff } from "../../back-off.js";
+import { sleep, type Clock } from "../../clock.js";
+import type { Link } from "./connect.js";
+import { isPassing, rootOf } from "./link-error.js";
+import {
+  firstPublishWaitMs,
+  maxPublishesInFlight,
+  maxPublishWaitMs,
+  publishDeadlineMs,
+  publishTryMs,
+} from "./limits.js";
+
+/** A message to be kept by a stream. */
+export interface Publication {
+  /** The stream that keeps the subject; that no other one takes it is checked. */
+  readonly stream: string;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * What the stream's last message has to be, on this subject or on any, by its sequence; 0: there is none.
+   * Absent: nothing is expected. A stream that keeps the last message of each subject may then get it twice.
+   */
+  readonly expect?: { readonly lastSubjectSeq: number } | { readonly lastSeq: number };
+  /** Publishes of one lane are stored in the order of the calls: each waits for the end of the one before. */
+  readonly lane?: string;
+  /** How long it is tried, in milliseconds, from the call. Default `publishDeadlineMs`. */
+  readonly deadlineMs?: number;
+}
+
+export type PublishOutcome =
+  /** A majority of the stream's servers have it. */
+  | { readonly state: "stored"; readonly seq: number }
+  /**
+   * The last message is another one than was expected; or nothing was expected, and the stream takes one
+   * message of each subject. `uncertain`: an earlier try of this publish may have been stored, and replaced
+   * or removed since.
+   */
+  | { readonly state: "conflict"; readonly uncertain: boolean }
+  /** A bound of the stream, the account or the servers is reached. */
+  | { readonly state: "full"; readonly words: string }
+  /** It would be refused again: it is too large, or not allowed. */
+  | { readonly state: "refused"; readonly words: string }
+  /** It may be stored, or not. It is not tried any more. */
+  | { readonly state: "unavailable"; readonly words: string };
+
+/** What one try came to. */
+type Answer =
+  | Exclude<PublishOutcome, { state: "conflict" | "unavailable" }>
+  /** Another message stands there: to be looked at. */
+  | { readonly state: "unexpected"; readonly words: string }
+  /** The stream did not store it, for one of several reasons: to be looked at. */
+  | { readonly state: "not stored"; readonly words: string }
+  | { readonly state: "again"; readonly words: string };
+
+/**
+ * The header by which a publish is known again. The engine's own, `Nats-Msg-Id`, is of no use beside an
+ * expectation: of a repeat 2.10 says that it is one, and 2.15 that the expectation is not met.
+ */
+const nonceHeader = "Peerline-Attempt";
+
+/**
+ * Publishes to streams, through elections and losses of the connection. A publish has a nonce of its own,
+ * the same one at each try. So a try that was stored, and whose answer got lost, is not stored twice:
+ *
+ * 1. Wait until the link is connected.
+ * 2. Try. Where no answer came, or the stream has no leader now, wait a little, and try again.
+ * 3. Where another message stands there than was expected, ask the stream's leader for the last one of the
+ *    subject. With this nonce it is an earlier try. Otherwise it is a conflict.
+ * 4. At the deadline it is unavailable.
+ *
+ * Publishes without a lane reach the stream in the order of the calls, unless one has to be tried again.
+ */
+export class Publisher implements AsyncDisposable {
+  readonly #link: Link;
+  readonly #clock: Clock;
+  readonly #client: JetStreamClient;
+  /** The end of the last publish of each lane. */
+  readonly #lanes = new Map<string, Promise<PublishOutcome>>();
+  readonly #waiting: (() => void)[] = [];
+  readonly #underWay = new Set<Promise<PublishOutcome>>();
+  readonly #closing = new AbortController();
+  #inFlight = 0;
+
+  constructor({ link, clock }: { link: Link; clock: Clock }) {
+    setMaxListeners(0, this.#closing.signal);
+    this.#link = link;
+    this.#clock = clock;
+    this.#client = link.manager.jetstream();
+  }
+
+  async publish(publication: Publication): Promise<PublishOutcome> {
+    const { lane, deadlineMs = publishDeadlineMs } = publication;
+    const endMs = this.#clock.monotonic() + deadlineMs;
+    const before = lane === undefined ? undefined : this.#lanes.get(lane);
+    const outcome =
+      before === undefined
+        ? this.#inTurn(publication, endMs)
+        : before.then(
+            () => this.#inTurn(publication, endMs),
+            () => this.#inTurn(publication, endMs),
+          );
+    this.#underWay.add(outcome);
+    if (lane !== undefined) this.#lanes.set(lane, outcome);
+    try {
+      return await outcome;
+    } finally {
+      this.#underWay.delete(outcome);
+      if (lane !== undefined && this.#lanes.get(lane) === outcome) this.#lanes.delete(lane);
+    }
+  }
+
+  /** What is under way ends at once, as unavailable; so does every later publish. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Error("the publisher is closed"));
+    await Promise.allSettled(this.#underWay);
+  }
+
+  async #inTurn(publication: Publication, endMs: number): Promise<PublishOutcome> {
+    if (this.#inFlight >= maxPublishesInFlight) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    } else this.#inFlight += 1;
+    try {
+      return await this.#tryUntil(publication, endMs);
+    } finally {
+      // Whoever is next takes over the place.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#inFlight -= 1;
+      else next();
+    }
+  }
+
+  async #tryUntil(publication: Publication, endMs: number): Promise<PublishOutcome> {
+    const waits = new BackOff({ firstMs: firstPublishWaitMs, maxMs: maxPublishWaitMs });
+    const nonce = randomUUID();
+    const leftMs = () => endMs - this.#clock.monotonic();
+    let words = "JetStream did not answer in time.";
+    for (let tries = 1; leftMs() > 0; tries += 1) {
+      if (this.#closing.signal.aborted) return unavailable("The store is closing.");
+      const { state } = this.#link.state;
+      if (state !== "connected" && !(await this.#link.whenConnected(leftMs()))) {
+        const now = this.#link.state;
+        return unavailable("problem" in now ? now.problem : "The connection to NATS is closed.");
+      }
+      const answer = await this.#try(publication, nonce, Math.min(publishTryMs, leftMs()));
+      const outcome = await this.#judge(publication, { nonce, tries, answer });
+      if (outcome.state !== "again") return outcome;
+      ({ words } = outcome);
+      const waitMs = Math.min(waits.nextMs(), leftMs());
+      if (waitMs > 0) await sleep(waitMs, this.#closing.signal).catch(() => {});
+    }
+    return unavailable(words);
+  }
+
+  async #try(publication: Publication, nonce: string, timeoutMs: number): Promise<Answer> {
+    const { stream, subject, payload, headers = {}, expect } = publication;
+    const head = newHeaders();
+    for (const [name, value] of Object.entries(headers)) head.set(name, value);
+    head.set(nonceHeader, nonce);
+    const lost = this.#link.lost;
+    try {
+      const ack = await endingWith(
+        [lost, this.#closing.signal],
+        this.#client.publish(subject, payload, {
+          headers: head,
+          timeout: Math.max(timeoutMs, 1),
+          expect: {
+            streamName: stream,
+            ...(expect === undefined
+              ? {}
+              : "lastSeq" in expect
+                ? { lastSequence: expect.lastSeq }
+                : { lastSubjectSequence: expect.lastSubjectSeq }),
+          },
+        }),
+      );
+      return { state: "stored", seq: ack.seq };
+    } catch (error) {
+      return answerOf(error);
+    }
+  }
+
+  async #judge(
+    publication: Publication,
+    { nonce, tries, answer }: { nonce: string; tries: number; answer: Answer },
+  ): Promise<PublishOutcome | { readonly state: "again"; readonly words: string }> {
+    if (answer.state !== "unexpected" && answer.state !== "not stored") return answer;
+    // It was never tried before: what stands there is another's.
+    if (answer.state === "unexpected" && tries === 1)
+      return { state: "conflict", uncertain: false };
+    const { stream, subject, expect } = publication;
+    let last;
+    try {
+      // The leader answers this; what it stored is seen.
+      last = await endingWith(
+        [this.#link.lost, this.#closing.signal],
+        this.#link.manager.streams.getMessage(stream, { last_by_subj: subject }),
+      );
+    } catch (error) {
+      const looked = answerOf(error);
+      return { state: "again", words: "words" in looked ? looked.words : answer.words };
+    }
+    if (last?.header.get(nonceHeader) === nonce) return { state: "stored", seq: last.seq };
+    const seq = last?.seq ?? 0;
+    const isAsExpected =
+      expect !== undefined && "lastSubjectSeq" in expect && expect.lastSubjectSeq === seq;
+    if (answer.state === "not stored") {
+      const isTaken = expect === undefined ? seq > 0 : "lastSubjectSeq" in expect && !isAsExpected;
+      return isTaken
+        ? { state: "conflict", uncertain: tries > 1 }
+        : { state: "full", words: answer.words };
+    }
+    // An earlier try is still on its way through the servers.
+    if (isAsExpected) return { state: "again", words: answer.words };
+    return { state: "conflict", uncertain: true };
+  }
+}
+
+function answerOf(error: unknown): Answer {
+  const root = rootOf(error);
+  const words = root instanceof Error ? visibleLine(root.message) : "";
+  if (root instanceof JetStreamApiError) {
+    if (unexpectedCodes.has(root.code)) return { state: "unexpected", words };
+    // Of several causes: a bound of the subject, or one of the stream.
+    if (root.code === notStoredCode) return { state: "not stored", words: fullWords(words) };
+    if (fullCodes.has(root.code)) return { state: "full", words: fullWords(words) };
+    const isBusy = isPassing(root) || root.status === 503;
+    return isBusy
+      ? { state: "again", words: `JetStream cannot store now (${words}).` }
+      : { state: "refused", words: `JetStream refuses the message (${words}, ${root.code}).` };
+  }
+  if (root instanceof errors.PermissionViolationError) {
+    const subject = visibleLine(root.subject);
+    const fix = `NATS does not let this broker ${root.operation === "publish" ? "publish to" : "subscribe to"} ${subject}: give its user that permission.`;
+    return { state: "refused", words: fix };
+  }
+  if (root instanceof errors.InvalidArgumentError || root instanceof errors.InvalidSubjectError) {
+    return { state: "refused", words: `The NATS client refuses the message (${words}).` };
+  }
+  if (root instanceof TypeError || root instanceof RangeError) throw root;
+  return { state: "again", words: `JetStream did not answer (${words}).` };
+}
+
+/** "wrong last sequence", with and without the one that there is. */
+const unexpectedCodes: ReadonlySet<number> = new Set([10_071, 10_164]);
+
+const notStoredCode = 10_077;
+
+/** Resources of the server, the account, its memory and its storage. */
+const fullCodes: ReadonlySet<number> = new Set([10_023, 10_002, 10_028, 10_047]);
+
+function fullWords(words: string): string {
+  return `JetStream has no room for more (${words}).`;
+}
+
+function unavailable(words: string): PublishOutcome {
+  return { state: "unavailable", words };
+}
+
+/** The work, unless a signal aborts first; it then goes on unheard. */
+async function endingWith<T>(signals: readonly AbortSignal[], work: Promise<T>): Promise<T> {
+  let onAbort: (() => void) | undefined;
+  const ended = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signals.find(({ aborted }) => aborted)?.reason as Error);
+    for (const signal of signals) signal.addEventListener("abort", onAbort);
+    if (signals.some(({ aborted }) => aborted)) onAbort();
+  });
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    if (onAbort !== undefined) {
+      for (const signal of signals) signal.removeEventListener("abort", onAbort);
+    }
+  }
+}
