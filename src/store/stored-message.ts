@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
-import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   ConfirmedBy,
   type Message,
@@ -89,6 +89,26 @@ export function toReceipt(stored: StoredReceipt): Receipt {
   });
 }
 
+/** What `toReceipt` was made of. */
+export function fromReceipt(receipt: Receipt): StoredReceipt {
+  const { state, confirmedBy, attempts, reason, recipient } = receipt;
+  return {
+    seq: Number(receipt.seq),
+    peerId: recipient?.peerId ?? "",
+    peerName: recipient?.name ?? "",
+    state,
+    queuedMs: milliseconds(receipt.queuedTime) ?? 0,
+    leasedMs: milliseconds(receipt.leasedTime),
+    presentedMs: milliseconds(receipt.presentedTime),
+    confirmedMs: milliseconds(receipt.confirmedTime),
+    answeredMs: milliseconds(receipt.answeredTime),
+    endedMs: milliseconds(receipt.endedTime),
+    confirmedBy,
+    attempts,
+    reason,
+  };
+}
+
 /**
  * Applies a change to a receipt.
  *
@@ -154,6 +174,10 @@ function reached(
 
 function time(ms: number | null): Timestamp | undefined {
   return ms === null ? undefined : timestampFromMs(ms);
+}
+
+function milliseconds(at: Timestamp | undefined): number | null {
+  return at === undefined ? null : timestampMs(at);
 }
 
 /**

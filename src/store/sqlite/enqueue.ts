@@ -22,18 +22,13 @@ import { deliveryTable, messageTable } from "./tables.js";
 export function enqueueOperation(
   statements: Statements,
   quarantine: Quarantine,
-  room: Room,
-  freeSpace: FreeSpace,
+  { room, freeSpace, keys: last }: { room: Room; freeSpace: FreeSpace; keys: LastKeys },
 ): Operations["enqueue"] {
-  const messageByKey = statements.prepare<ReadMessage>(
-    `${messageSelect} WHERE m.from_peer_id = :fromPeerId AND m.message_id = :messageId`,
-  );
+  const messageByKey = messageOfSender(statements);
   const receiptTo = deliveryTo(statements);
   const insertMessage = statements.insertInto(messageTable);
   const insertDelivery = statements.insertInto(deliveryTable);
   const insertParticipant = participantInsertion(statements);
-  // Only this function gives out keys. SQLite does not, because a row's checksum covers its key.
-  const last = lastKeys(statements);
 
   return (message, expireTimeMs, recipients) => {
     const earlier = messageByKey.one(message);
@@ -102,6 +97,12 @@ export function enqueueOperation(
   }
 }
 
+export function messageOfSender(statements: Statements): Statement<ReadMessage> {
+  return statements.prepare(
+    `${messageSelect} WHERE m.from_peer_id = :fromPeerId AND m.message_id = :messageId`,
+  );
+}
+
 export function deliveryTo(statements: Statements): Statement<ReadDelivery> {
   return statements.prepare(`${deliverySelect} WHERE d.message = :id AND d.peer_id = :peerId`);
 }
@@ -113,9 +114,17 @@ export function participantInsertion(statements: Statements): Statement<never> {
   );
 }
 
-/** The highest keys that were ever given out. */
-function lastKeys(statements: Statements): { id: number; seq: number } {
-  const keys = statements.prepare<{ id: number; seq: number }>(
+/**
+ * The highest keys that were ever given out. Whoever inserts a row takes the next one from here. SQLite does
+ * not give them, because a row's checksum covers its key.
+ */
+export interface LastKeys {
+  id: number;
+  seq: number;
+}
+
+export function lastKeys(statements: Statements): LastKeys {
+  const keys = statements.prepare<LastKeys>(
     `SELECT ${lastKey("message", "id")} AS id, ${lastKey("delivery", "seq")} AS seq`,
   );
   return keys.one() ?? { id: 0, seq: 0 };

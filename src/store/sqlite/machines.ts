@@ -51,9 +51,7 @@ export function machineOperations(
   const countEnrolments = statements.prepare<{ count: number }>(
     "SELECT count(*) AS count FROM enrolment",
   );
-  const insertEnrolment = statements.prepare(
-    "INSERT OR REPLACE INTO enrolment VALUES (:tokenHash, :scope, :usesLeft, :expireTimeMs)",
-  );
+  const replaceEnrolment = enrolmentInsertion(statements, "OR REPLACE");
   const enrolmentOf = statements.prepare<Omit<StoredEnrolment, "tokenHash">>(
     `SELECT ${enrolmentColumns} FROM enrolment WHERE token_hash = :tokenHash`,
   );
@@ -76,7 +74,7 @@ export function machineOperations(
     createEnrolment({ tokenHash, scope, usesLeft, expireTimeMs }, maximum, nowMs) {
       forgetEnrolments.run({ beforeMs: nowMs - enrolmentMemoryMs });
       if ((countEnrolments.one()?.count ?? 0) >= maximum) return false;
-      insertEnrolment.run({ tokenHash, scope, usesLeft, expireTimeMs });
+      replaceEnrolment.run({ tokenHash, scope, usesLeft, expireTimeMs });
       return true;
     },
 
@@ -133,7 +131,16 @@ export function machineOperations(
   }
 }
 
-const enrolmentColumns = `${readInteger("scope")} AS scope, ${readInteger("uses_left")} AS usesLeft,
+export function enrolmentInsertion(
+  statements: Statements,
+  or: "OR REPLACE" | "" = "",
+): Statement<never> {
+  return statements.prepare(
+    `INSERT ${or} INTO enrolment VALUES (:tokenHash, :scope, :usesLeft, :expireTimeMs)`,
+  );
+}
+
+export const enrolmentColumns = `${readInteger("scope")} AS scope, ${readInteger("uses_left")} AS usesLeft,
   ${readInteger("expire_time_ms")} AS expireTimeMs`;
 
 export function machineById(statements: Statements): Statement<ReadMachine> {

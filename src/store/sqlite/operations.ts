@@ -12,7 +12,7 @@ import type { Bound, StoreErrorCode, StoreHealth } from "../../broker/store/stor
 import type { Credit, Position } from "../queue-readers.js";
 import type { StoredReceipt } from "../stored-message.js";
 import { Quarantine } from "./damage/quarantine.js";
-import { enqueueOperation } from "./enqueue.js";
+import { enqueueOperation, lastKeys } from "./enqueue.js";
 import { type FreeSpace, healthOperation } from "./free-space.js";
 import { historyOperations } from "./history.js";
 import { machineOperations } from "./machines.js";
@@ -24,6 +24,7 @@ import { removalOperations } from "./removal.js";
 import { Room } from "./room.js";
 import { Statements } from "./statements.js";
 import type { MessageRow } from "./tables.js";
+import { transferOperations } from "./transfer.js";
 
 /**
  * What the worker does. Each operation is atomic, and a transaction has several. Arguments and results
@@ -81,6 +82,17 @@ export interface Operations {
   ): RecordRow[];
   listMessages(query: ListQuery): { records: RecordRow[]; next: number | undefined };
 
+  /** Every token, also those whose uses are taken or whose time is over. */
+  loadEnrolments(): StoredEnrolment[];
+  /** A slice of the deliveries after a seq. `leftOut` has words on each damaged one. */
+  exportDeliveries(after: number): {
+    deliveries: DeliveryRecord[];
+    leftOut: string[];
+    /** Where to go on; undefined at the end. */
+    next: number | undefined;
+  };
+  importRecords(records: RecordRows): void;
+
   /** Deletes one slice, after `from`, of what is older than `beforeMs`. Returns where to go on. */
   prune(beforeMs: number, from: PruneMark): PruneMark | undefined;
   /** Gives one slice of free pages back to the file system. Returns whether there are more. */
@@ -96,15 +108,17 @@ export function operationsOn(
   const statements = new Statements(database);
   const quarantine = new Quarantine(tell);
   const room = new Room(statements, limits);
+  const keys = lastKeys(statements);
   return {
     checkHealth: healthOperation(statements, quarantine, freeSpace),
-    enqueue: enqueueOperation(statements, quarantine, room, freeSpace),
+    enqueue: enqueueOperation(statements, quarantine, { room, freeSpace, keys }),
     ...peerOperations(statements, tell),
     ...machineOperations(statements, tell),
     ...receiptOperations(statements, quarantine, room),
     ...openMailOperations(statements, quarantine),
     ...historyOperations(statements, quarantine),
     ...removalOperations(database, statements, quarantine),
+    ...transferOperations(statements, quarantine, { freeSpace, keys }),
   };
 }
 
@@ -179,6 +193,22 @@ export interface AdvancedRow {
 export interface RecordRow {
   readonly body: Uint8Array;
   readonly receipts: readonly StoredReceipt[];
+}
+
+/** A delivery as it is moved to another store. */
+export interface DeliveryRecord {
+  readonly body: Uint8Array;
+  readonly fingerprint: string;
+  readonly receipt: StoredReceipt;
+  readonly redriven: boolean;
+}
+
+/** Records that were moved here. */
+export interface RecordRows {
+  readonly peers: readonly PeerRow[];
+  readonly machines: readonly MachineRow[];
+  readonly enrolments: readonly StoredEnrolment[];
+  readonly deliveries: readonly DeliveryRecord[];
 }
 
 export interface ListQuery {

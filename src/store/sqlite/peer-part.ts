@@ -68,13 +68,13 @@ export function peerPart(calls: Calls, clock: Clock): PeerStore {
   };
 }
 
-function toPeerRow(peer: StoredPeer): PeerRow {
+export function toPeerRow(peer: StoredPeer): PeerRow {
   const profile = toBinary(ProfileSchema, peer.profile);
   const conversations = JSON.stringify(peer.conversations);
   return { ...peer, profile, conversations, formerNames: JSON.stringify(peer.formerNames) };
 }
 
-function fromPeerRow(row: PeerRow): StoredPeer {
+export function fromPeerRow(row: PeerRow): StoredPeer {
   const conversations = JSON.parse(row.conversations) as StoredPeer["conversations"];
   const formerNames = JSON.parse(row.formerNames) as StoredPeer["formerNames"];
   return { ...row, profile: fromBinary(ProfileSchema, row.profile), conversations, formerNames };

@@ -1,4 +1,5 @@
-import { StoreError, type Store } from "../../broker/store/store.js";
+import { StoreError } from "../../broker/store/store.js";
+import type { MovableStore } from "../../broker/store/transfer.js";
 import type { Clock } from "../../clock.js";
 import { capabilitiesOfOneProcess } from "../capabilities.js";
 import { HistoryWatch } from "../history-watch.js";
@@ -9,6 +10,7 @@ import { Housekeeping } from "./housekeeping.js";
 import { maxDamagesTold, type SqliteLimits, sqliteLimits } from "./limits.js";
 import { peerPart } from "./peer-part.js";
 import { openQueues } from "./queue-part.js";
+import { recordPart } from "./record-part.js";
 
 export interface SqliteStoreOptions {
   /** The database. A missing file is created, a missing folder is not. */
@@ -34,7 +36,7 @@ export interface SqliteStoreOptions {
  * NEWER_VERSION where a newer program wrote it, DATA_LOSS where it is not a database of ours. A damaged
  * database is salvaged.
  */
-export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<MovableStore> {
   const { path, clock, onDefect = throwUncaught, onBroken = () => {} } = options;
   const { workerUrl = new URL("../sqlite-worker.js", import.meta.url) } = options;
   const limits = { ...sqliteLimits, ...options.limits };
@@ -57,7 +59,7 @@ function storeOn(parts: {
   clock: Clock;
   limits: SqliteLimits;
   damages: readonly string[];
-}): Store {
+}): MovableStore {
   const { calls, clock, limits, damages } = parts;
   const watch = new HistoryWatch();
   const queuePart = openQueues(calls, clock, watch);
@@ -84,6 +86,7 @@ function storeOn(parts: {
     peers: peerPart(calls, clock),
     queues: queuePart.queues,
     history: historyPart(calls, clock, { watch, queuePart }),
+    records: recordPart(calls, clock),
 
     async [Symbol.asyncDispose]() {
       queuePart.close();

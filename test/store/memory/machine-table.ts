@@ -16,6 +16,11 @@ export class MachineTable {
     return [...this.#machines.values()];
   }
 
+  /** Every token, by its hash. */
+  enrolments(): StoredEnrolment[] {
+    return [...this.#enrolments.values()].toSorted((a, b) => (a.tokenHash < b.tokenHash ? -1 : 1));
+  }
+
   put(machine: StoredMachine): void {
     const present = this.#machines.get(machine.machineId);
     if (JSON.stringify(present) === JSON.stringify(machine)) return;
@@ -23,6 +28,11 @@ export class MachineTable {
     if (before !== machine.revision - 1) {
       throw new StoreError("CONFLICT", `The machine is at revision ${before}.`);
     }
+    this.add(machine);
+  }
+
+  /** Whatever its revision. */
+  add(machine: StoredMachine): void {
     for (const other of this.#machines.values()) {
       if (other.machineId === machine.machineId) continue;
       if (other.name === machine.name) {
@@ -35,6 +45,10 @@ export class MachineTable {
     this.#machines.set(machine.machineId, machine);
   }
 
+  addEnrolment(enrolment: StoredEnrolment): void {
+    this.#enrolments.set(enrolment.tokenHash, enrolment);
+  }
+
   remove(machineId: string): void {
     this.#machines.delete(machineId);
   }
@@ -44,7 +58,7 @@ export class MachineTable {
       if (expireTimeMs < nowMs - enrolmentMemoryMs) this.#enrolments.delete(tokenHash);
     }
     if (this.#enrolments.size >= maximum) return false;
-    this.#enrolments.set(enrolment.tokenHash, enrolment);
+    this.addEnrolment(enrolment);
     return true;
   }
 

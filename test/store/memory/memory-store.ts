@@ -1,16 +1,19 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { MessageSchema } from "../../../gen/peerline/v1/message_pb.js";
 import type { PeerListener, PeerStore } from "../../../src/broker/store/peers.js";
-import { StoreError, type Store } from "../../../src/broker/store/store.js";
+import { StoreError } from "../../../src/broker/store/store.js";
+import type { MovableStore, RecordStore, StoreRecord } from "../../../src/broker/store/transfer.js";
 import type { Clock } from "../../../src/clock.js";
 import { capabilitiesOfOneProcess } from "../../../src/store/capabilities.js";
 import { HistoryWatch } from "../../../src/store/history-watch.js";
 import { describeLimits, storeLimits, type StoreLimits } from "../../../src/store/limits.js";
 import { OwnPresences } from "../../../src/store/own-presences.js";
 import { QueueReaders, type OpenMail } from "../../../src/store/queue-readers.js";
-import { isOpen } from "../../../src/store/stored-message.js";
+import { isOpen, toReceipt } from "../../../src/store/stored-message.js";
 import { Watchers } from "../../../src/store/watchers.js";
 import { findMessages, listMessages } from "./history.js";
 import { MachineTable } from "./machine-table.js";
-import { MessageTable } from "./message-table.js";
+import { MessageTable, type Delivery } from "./message-table.js";
 import { PeerTable } from "./peer-table.js";
 import { lease, openMail } from "./queue.js";
 
@@ -21,9 +24,11 @@ export interface MemoryStoreOptions {
 }
 
 /** A store that ends with its process. It is the plainest form of the contract. Several brokers may share it. */
-export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): Store {
+export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): MovableStore {
   const limits = { ...storeLimits, ...given };
   const messages = new MessageTable(limits);
+  const peers = new PeerTable();
+  const machines = new MachineTable();
   const watch = new HistoryWatch();
   const leasing = openMail((peerId) => messages.queue(peerId), clock);
   const mail: OpenMail = {
@@ -41,7 +46,7 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
     if (isClosed) throw new StoreError("UNAVAILABLE", "The store is closed.");
   };
   /** Does it at once; what it throws rejects the promise. */
-  const perform = async <T>(deed: () => T): Promise<Awaited<T>> => {
+  const perform: Perform = async <T>(deed: () => T): Promise<Awaited<T>> => {
     assertOpen();
     return await deed();
   };
@@ -67,7 +72,8 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
       damages: [],
     }),
 
-    peers: peerPart({ messages, clock, perform }),
+    peers: peerPart({ messages, peers, machines, clock, perform }),
+    records: recordPart({ messages, peers, machines, perform }),
 
     queues: {
       listOpen: ({ peerId, limit }) =>
@@ -147,14 +153,16 @@ export function openMemoryStore({ clock, limits: given }: MemoryStoreOptions): S
   };
 }
 
+type Perform = <T>(deed: () => T) => Promise<Awaited<T>>;
+
 function peerPart(parts: {
   messages: MessageTable;
+  peers: PeerTable;
+  machines: MachineTable;
   clock: Clock;
-  perform: <T>(deed: () => T) => Promise<Awaited<T>>;
+  perform: Perform;
 }): PeerStore {
-  const { messages, clock, perform } = parts;
-  const peers = new PeerTable();
-  const machines = new MachineTable();
+  const { messages, peers, machines, clock, perform } = parts;
   const watchers = new Watchers<PeerListener>();
   const presences = new OwnPresences(watchers);
   const removeIf = (isFree: boolean, peerId: string): boolean => {
@@ -207,4 +215,43 @@ function peerPart(parts: {
         return use;
       }),
   };
+}
+
+function recordPart(parts: {
+  messages: MessageTable;
+  peers: PeerTable;
+  machines: MachineTable;
+  perform: Perform;
+}): RecordStore {
+  const { messages, peers, machines, perform } = parts;
+  const add = (record: StoreRecord): void => {
+    switch (record.kind) {
+      case "peer":
+        return peers.create(record.peer);
+      case "machine":
+        return machines.add(record.machine);
+      case "enrolment":
+        return machines.addEnrolment(record.enrolment);
+      case "delivery":
+        return messages.put(record.delivery);
+    }
+  };
+  return {
+    async *export() {
+      yield await perform(() => [
+        ...peers.list().map((peer) => ({ kind: "peer", peer }) as const),
+        ...machines.list().map((machine) => ({ kind: "machine", machine }) as const),
+        ...machines.enrolments().map((enrolment) => ({ kind: "enrolment", enrolment }) as const),
+      ]);
+      yield await perform(() => messages.deliveries().map(toMoved));
+    },
+    import: (records) => perform(() => records.forEach(add)),
+  };
+}
+
+function toMoved({ entry, receipt, isRedriven }: Delivery): StoreRecord {
+  const { message, fingerprint } = entry;
+  const body = toBinary(MessageSchema, message);
+  const delivery = { body, fingerprint, receipt: toReceipt(receipt), redriven: isRedriven };
+  return { kind: "delivery", delivery };
 }

@@ -1,7 +1,9 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   MessageRecordSchema,
   MessageSchema,
+  PeerRefSchema,
   ReceiptState,
   type Message,
   type MessageRecord,
@@ -15,6 +17,7 @@ import type {
   ReceiptChange,
 } from "../../../src/broker/store/queues.js";
 import type { ExpiryKey, HistoryStore } from "../../../src/broker/store/history.js";
+import type { StoredDelivery } from "../../../src/broker/store/transfer.js";
 import { deliveryBytes } from "../../../src/contract/limits.js";
 import type { StoreLimits } from "../../../src/store/limits.js";
 import {
@@ -25,6 +28,7 @@ import {
 } from "../../../src/store/room.js";
 import {
   climb,
+  fromReceipt,
   isOpen,
   isWaiting,
   queuedReceipt,
@@ -224,6 +228,34 @@ export class MessageTable {
       .slice(0, limit);
   }
 
+  /** Every delivery, in the order of the seqs. */
+  deliveries(): Delivery[] {
+    return [...this.#bySeq.values()].toSorted((a, b) => a.receipt.seq - b.receipt.seq);
+  }
+
+  /** Adds a delivery as it was kept elsewhere. CONFLICT where its seq, or its message for this recipient, is there. */
+  put(moved: StoredDelivery): void {
+    const message = fromBinary(MessageSchema, moved.body);
+    const receipt = fromReceipt(moved.receipt);
+    const from = message.from ?? create(PeerRefSchema);
+    const present = this.#byKey.get(keyOf(from, message.messageId));
+    if (this.#bySeq.has(receipt.seq) || present?.deliveries.has(receipt.peerId) === true) {
+      throw new StoreError("CONFLICT", `The message ${receipt.seq} is there already.`);
+    }
+    const entry = present ?? {
+      position: (this.#lastPosition += 1),
+      from,
+      message,
+      fingerprint: moved.fingerprint,
+      acceptMs: message.acceptTime === undefined ? 0 : timestampMs(message.acceptTime),
+      expireMs: message.expireTime === undefined ? 0 : timestampMs(message.expireTime),
+      sizeBytes: moved.body.byteLength,
+      deliveries: new Map<string, Delivery>(),
+    };
+    this.#keep(entry, { entry, receipt, isRedriven: moved.redriven });
+    this.#lastSeq = Math.max(this.#lastSeq, receipt.seq);
+  }
+
   getReceipt(peerId: string, seq: number): AdvancedReceipt | undefined {
     const delivery = this.delivery(peerId, seq);
     return delivery && toAdvanced(delivery, false);
@@ -256,12 +288,6 @@ export class MessageTable {
     const kept = { own: this.#bytesOf.get(sender) ?? 0, all: this.#bytes };
     const noMailRoom = mailProblem(kept, isNew ? entry.sizeBytes : 0, this.#limits);
     if (noMailRoom !== undefined) return refused(noMailRoom);
-    // A message that no recipient has room for is not kept.
-    if (isNew) {
-      this.#count(entry, entry.sizeBytes);
-      this.#entries.push(entry);
-      this.#byKey.set(keyOf(entry.from, entry.message.messageId), entry);
-    }
     const receipt = queuedReceipt({
       seq: (this.#lastSeq += 1),
       peerId: recipient.peerId,
@@ -269,11 +295,22 @@ export class MessageTable {
       queuedMs: nowMs,
     });
     const delivery = { entry, receipt, isRedriven: false };
-    entry.deliveries.set(recipient.peerId, delivery);
-    this.#bySeq.set(delivery.receipt.seq, delivery);
-    this.#count(entry, deliveryBytes);
-    queue.add(delivery);
+    this.#keep(entry, delivery);
     return toAccepted(delivery, false);
+  }
+
+  /** A message is kept with its first delivery: one that no recipient has room for is not. */
+  #keep(entry: Entry, delivery: Delivery): void {
+    const { receipt } = delivery;
+    if (entry.deliveries.size === 0) {
+      this.#count(entry, entry.sizeBytes);
+      this.#entries.push(entry);
+      this.#byKey.set(keyOf(entry.from, entry.message.messageId), entry);
+    }
+    entry.deliveries.set(receipt.peerId, delivery);
+    this.#bySeq.set(receipt.seq, delivery);
+    this.#count(entry, deliveryBytes);
+    if (isOpen(receipt.state)) this.queue(receipt.peerId).add(delivery);
   }
 
   /** Forgets, at most once in an interval, closed messages that are older than the retention. */

@@ -1,0 +1,11 @@
+import { join } from "node:path";
+import { openSqliteStore } from "../../../src/store/sqlite/sqlite-store.js";
+import { defineMoveContract } from "../../contract/store/movement.js";
+import { workerUrl } from "./built-worker.js";
+
+defineMoveContract({
+  name: "sqlite",
+  isDurable: true,
+  open: ({ folder, clock, limits }) =>
+    openSqliteStore({ path: join(folder, "peerline.db"), clock, limits, workerUrl }),
+});
