@@ -23,6 +23,7 @@ import {
   apiTimeoutMs,
   closeTimeoutMs,
   dialTimeoutMs,
+  leastDialTimeoutMs,
   leastPayloadBytes,
   maxPingsOut,
   pingIntervalMs,
@@ -62,7 +63,7 @@ export interface LinkOptions {
 export async function connectLink(options: NatsOptions, settings: LinkOptions): Promise<Link> {
   const { clock, patienceMs = startTimeoutMs } = settings;
   const deadlineMs = clock.monotonic() + patienceMs;
-  const connectionOptions = optionsOf(options, settings);
+  const connectionOptions = optionsOf(options, settings.version, patienceMs);
   for (;;) {
     const attempt = await tryOnce(options, connectionOptions);
     if (attempt.connection !== undefined) {
@@ -233,6 +234,9 @@ export class Link implements AsyncDisposable {
   }
 
   #complain(error: Error): void {
+    // Servers are asked for their configuration on the chance that they tell it.
+    if (error instanceof errors.PermissionViolationError && error.subject.startsWith("$SYS."))
+      return;
     const { message } = explainConnection(error, this.#options);
     this.#onTrouble(message);
     if (this.#state.state === "lost" || this.#state.state === "refused") {
@@ -268,12 +272,13 @@ function connectedTo(connection: NatsConnection): LinkState {
   return { state: "connected", server: connection.getServer(), version };
 }
 
-function optionsOf(options: NatsOptions, { version }: LinkOptions): ConnectionOptions {
+function optionsOf(options: NatsOptions, version: string, patienceMs: number): ConnectionOptions {
   const { servers, requireTls } = options;
   return {
     servers: [...servers],
     name: `peerline ${version}`,
-    timeout: dialTimeoutMs,
+    // Each server has its turn, also where nothing comes back from the first ones.
+    timeout: Math.max(leastDialTimeoutMs, Math.min(dialTimeoutMs, patienceMs / servers.length)),
     reconnect: true,
     maxReconnectAttempts: -1,
     reconnectDelayHandler: () => reconnectWaitMs * (1 + Math.random()),

@@ -10,8 +10,9 @@ export const leastPayloadBytes = 128 * 1024;
 /** How long the first connection is tried, and JetStream's answer waited for: a cluster elects for about 5 s. */
 export const startTimeoutMs = 10_000;
 
-/** One attempt to reach one server, with TLS and login. */
+/** One attempt to reach one server, with TLS and login: at most, and at least where there are many servers. */
 export const dialTimeoutMs = 3_000;
+export const leastDialTimeoutMs = 500;
 
 /** Between two attempts to connect; up to as much again at random, so that gateways do not come all at once. */
 export const reconnectWaitMs = 125;
@@ -54,3 +55,6 @@ export const maxPresenceBytes = 64 * 1024 * 1024;
 
 /** Times that a stream is made or changed against another gateway that does the same. */
 export const maxStreamTries = 5;
+
+/** How long servers are waited for that tell of their configuration, after each that did. */
+export const probeTimeoutMs = 500;

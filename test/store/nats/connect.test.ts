@@ -50,6 +50,15 @@ describe.skipIf(isNatsMissing())("a link to NATS", () => {
     );
   });
 
+  test("reaches a server that answers, beside others that take connections and say nothing", async () => {
+    const silent = await Promise.all([1, 2, 3].map(() => startServer({ isRelayed: true })));
+    for (const { relay } of silent) relay.hold("answers");
+    const server = await startServer();
+    const urls = [...silent, server].map(({ url }) => url);
+    const link = await openLink(optionsFor({ urls }), { patienceMs: 2_000 });
+    expect(link.state).toMatchObject({ server: new URL(server.url).host });
+  });
+
   test("says that JetStream is not enabled", async () => {
     const server = await startServer({ jetstream: false });
     expect(await failure(optionsFor(server))).toContain(
