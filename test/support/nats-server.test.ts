@@ -1,9 +1,14 @@
-import { readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { jetstream, jetstreamManager, StorageType } from "@nats-io/jetstream";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { buildProgram } from "./build-program.js";
 import { findNatsServers, isNatsMissing } from "./nats-programs.js";
 import { startNats, type NatsOptions, type NatsServer } from "./nats-server.js";
+import { cannotRead, readProcess } from "./process-reading.js";
+import { Running } from "./program.js";
 import { newTestAuthority } from "./test-authority.js";
 import { eventually } from "./test-broker.js";
 
@@ -83,6 +88,20 @@ describe.skipIf(isNatsMissing())("a NATS server of a test", () => {
       expect(readFileSync(server.files.ca ?? "", "utf8")).toBe(authority.pem);
     },
   );
+
+  test.skipIf(cannotRead !== undefined)("ends with the process that started it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pl-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const program = await buildProgram(new URL("nats-keeper.ts", import.meta.url), folder);
+    await using keeper = new Running(process.execPath, [program], {
+      ...process.env,
+      TMPDIR: folder,
+    });
+    const pid = Number(await keeper.line());
+    expect(readProcess(pid).descriptors).toBeGreaterThan(0);
+    keeper.child.kill("SIGKILL");
+    await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
+  });
 
   test("says why it does not start", async () => {
     await expect(start({ config: "no_such_setting: 1" })).rejects.toThrow(/no_such_setting/);
