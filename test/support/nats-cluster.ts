@@ -2,30 +2,40 @@ import { mkdtemp, mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionOptions } from "@nats-io/nats-core";
-import { makeNatsAccess, type NatsAccessFiles } from "./nats-access.js";
+import { makeNatsAccess, type NatsAccess, type NatsAccessFiles } from "./nats-access.js";
 import { lastingPort, NatsServer, type NatsOptions } from "./nats-server.js";
+import { Relay } from "./relay.js";
 import { eventually } from "./test-broker.js";
 
+export interface NatsClusterOptions extends Omit<NatsOptions, "port" | "folder"> {
+  /** How many members: by default three. */
+  readonly size?: number;
+  /** Whether the links between members can be cut: see `isolate`. */
+  readonly isDivisible?: boolean;
+}
+
 /** Starts real NATS servers that are one cluster; resolves when they keep streams together. */
-export async function startNatsCluster(
-  options: Omit<NatsOptions, "port" | "folder"> & { readonly size?: number } = {},
-): Promise<NatsCluster> {
-  const { size = 3, ...rest } = options;
+export async function startNatsCluster(options: NatsClusterOptions = {}): Promise<NatsCluster> {
+  const { size = 3, isDivisible = false, ...rest } = options;
   const folder = await mkdtemp(join(tmpdir(), "pl-nats-"));
   const access = await makeNatsAccess(folder, options);
   const ports = await Promise.all(Array.from({ length: size }, () => lastingPort()));
+  const links = isDivisible ? await layLinks(ports) : [];
   const starts = ports.map(async (own, index) => {
     const name = `n${index + 1}`;
     const scratch = join(folder, name);
     await mkdir(scratch);
-    const routes = [own, ...ports.filter((port) => port !== own)];
+    const others = isDivisible
+      ? links.filter(({ from }) => from === index).map(({ port }) => port)
+      : ports;
+    const routes = { own, others, isExclusive: isDivisible };
     return NatsServer.start({ ...rest, name, scratch, access, routes });
   });
   const started = await Promise.allSettled(starts);
   const members = started.flatMap((result) =>
     result.status === "fulfilled" ? [result.value] : [],
   );
-  const cluster = new NatsCluster(members, folder, access.client, access.files);
+  const cluster = new NatsCluster(members, { folder, links, ...access });
   try {
     for (const result of started) if (result.status === "rejected") throw result.reason;
     await cluster.waitReady();
@@ -34,6 +44,28 @@ export async function startNatsCluster(
     await cluster[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** A relay by which one member reaches another; both by their places. */
+interface Link {
+  readonly from: number;
+  readonly to: number;
+  readonly port: number;
+  readonly relay: Relay;
+}
+
+/** One for each member to each other one, at these ports. */
+async function layLinks(ports: readonly number[]): Promise<Link[]> {
+  const pairs = ports.flatMap((_, from) => ports.map((target, to) => ({ from, to, target })));
+  return Promise.all(
+    pairs
+      .filter(({ from, to }) => from !== to)
+      .map(async ({ from, to, target }) => {
+        const port = await lastingPort();
+        const relay = await Relay.listen(port, { port: target, host: "127.0.0.1" });
+        return { from, to, port, relay };
+      }),
+  );
 }
 
 /** Several NATS servers that are one cluster. They end with this object. */
@@ -45,18 +77,18 @@ export class NatsCluster implements AsyncDisposable {
   readonly clientOptions: ConnectionOptions;
   readonly files: NatsAccessFiles;
   readonly #folder: string;
+  readonly #links: readonly Link[];
 
   constructor(
     members: readonly NatsServer[],
-    folder: string,
-    client: ConnectionOptions,
-    files: NatsAccessFiles,
+    parts: Omit<NatsAccess, "lines"> & { readonly folder: string; readonly links: readonly Link[] },
   ) {
     this.members = members;
     this.urls = members.map(({ url }) => url);
-    this.clientOptions = { ...client, servers: [...this.urls] };
-    this.files = files;
-    this.#folder = folder;
+    this.clientOptions = { ...parts.client, servers: [...this.urls] };
+    this.files = parts.files;
+    this.#folder = parts.folder;
+    this.#links = parts.links;
   }
 
   get version(): string {
@@ -85,6 +117,20 @@ export class NatsCluster implements AsyncDisposable {
     await this.waitReady();
   }
 
+  /** Cuts the links of a member to all others: nothing passes, and nobody hears of it. Its clients still reach it. */
+  isolate(member: NatsServer): void {
+    if (this.#links.length === 0) throw new Error("the cluster was started without isDivisible");
+    const place = this.members.indexOf(member);
+    for (const { from, to, relay } of this.#links) {
+      if (from === place || to === place) relay.hold("asks", "answers");
+    }
+  }
+
+  /** Lets all pass again that was held back, and what follows. */
+  heal(): void {
+    for (const { relay } of this.#links) relay.hold();
+  }
+
   /** Waits until those that can answer have chosen who decides, and are current in every stream that they keep. */
   async waitReady(): Promise<void> {
     await eventually(() =>
@@ -100,6 +146,7 @@ export class NatsCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.members.map((member) => member[Symbol.asyncDispose]()));
+    await Promise.all(this.#links.map(({ relay }) => relay[Symbol.asyncDispose]()));
     await rm(this.#folder, { recursive: true, force: true });
   }
 

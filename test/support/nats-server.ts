@@ -60,8 +60,16 @@ export interface NatsMemberOptions extends NatsOptions {
   /** A folder that goes with the server. */
   readonly scratch: string;
   readonly access: NatsAccess;
-  /** Ports on which the members hear each other, its own one first. */
-  readonly routes?: readonly number[];
+  readonly routes?: NatsRoutes;
+}
+
+/** How a member and the others find each other: ports. */
+export interface NatsRoutes {
+  readonly own: number;
+  /** Where it reaches the others. */
+  readonly others: readonly number[];
+  /** Whether they find each other in no other way: by themselves, members tell each other where the others are. */
+  readonly isExclusive: boolean;
 }
 
 /**
@@ -255,7 +263,6 @@ function configOf(
     ...(maxStoredBytes === undefined ? [] : [`max_file_store: ${maxStoredBytes}`]),
     ...(syncsAlways ? ["sync_interval: always"] : []),
   ];
-  const peers = routes?.map((route) => quote(`nats://127.0.0.1:${route}`)).join(", ");
   return [
     `server_name: ${options.name}`,
     `listen: "127.0.0.1:${port}"`,
@@ -263,13 +270,18 @@ function configOf(
     // Clients learn from one member where the others are.
     `client_advertise: "127.0.0.1:${relayPort ?? port}"`,
     ...(jetstream ? [`jetstream { ${store.join(", ")} }`] : []),
-    ...(routes === undefined
-      ? []
-      : [`cluster { name: tests, listen: "127.0.0.1:${routes[0]}", routes: [${peers}] }`]),
+    ...(routes === undefined ? [] : [routing(routes)]),
     ...options.access.lines,
     options.config ?? "",
     "",
   ].join("\n");
+}
+
+function routing({ own, others, isExclusive }: NatsRoutes): string {
+  const urls = others.map((port) => quote(`nats://127.0.0.1:${port}`)).join(", ");
+  // Nobody listens there.
+  const advertise = isExclusive ? ', advertise: "127.0.0.1:1"' : "";
+  return `cluster { name: tests, listen: "127.0.0.1:${own}", routes: [${urls}]${advertise} }`;
 }
 
 const taken = new Set<number>();
