@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { BrokerService, Closing_Reason } from "../../gen/peerline/v1/broker_service_pb.js";
+import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../clock.js";
 import { usualSettings, type BrokerSettings } from "../contract/settings.js";
 import { serve, type Admit, type ServedService, type StrangerBounds } from "../rpc/server.js";
@@ -54,10 +56,13 @@ export async function createBroker(options: {
   settings?: BrokerSettings;
   /** Where it answers other machines. Default: nowhere. */
   listeners?: Listeners;
+  /** What it is called among the brokers of its store. Default: random. */
+  brokerId?: string;
 }): Promise<Broker> {
   const { store, clock, log, version, operatorToken, settings = usualSettings } = options;
-  const { listeners = noListeners, host = "" } = options;
+  const { listeners = noListeners, host = "", brokerId = randomUUID() } = options;
   const directory = new Directory(store, clock);
+  const sessions = new Sessions({ store, directory, clock, log, operatorToken, brokerId });
   const localHosts = (): string[] =>
     [host, "localhost", ...[...directory.peers()].map(({ stored }) => stored.profile.host)].filter(
       (name) => name !== "",
@@ -68,9 +73,8 @@ export async function createBroker(options: {
     peerRemoved: (peerId) => directory.heardRemoved(peerId),
     machine: (machine) => machines.heard(machine),
     machineRemoved: (machineId) => machines.heardRemoved(machineId),
-    presence: () => {},
+    presence: (peerId, presence) => sessions.heard(peerId, presence),
   });
-  const sessions = new Sessions({ directory, clock, operatorToken });
   const receipts = new Receipts(store);
   const subscriptions = new Subscriptions({ store, directory, sessions, receipts, clock, log });
   const retirement = new Retirement({ directory, sessions, clock, settings, log });
@@ -95,9 +99,10 @@ export async function createBroker(options: {
     settings,
     log,
     version,
-    brokerId: randomUUID(),
+    brokerId,
     startMs: clock.now(),
   };
+  const mail = watchOthers({ store, expiry, subscriptions });
   expiry.start();
   retirement.start((work) => registrar.inTurn(work));
   return {
@@ -114,9 +119,32 @@ export async function createBroker(options: {
       await expiry.close();
       await retirement.close();
       await notices.close();
+      await sessions.stop();
       records[Symbol.dispose]();
+      mail?.[Symbol.dispose]();
     },
   };
+}
+
+/**
+ * Hears of messages where several brokers serve the store: what another has accepted expires here, too, if that one
+ * is gone by then. A lease ends whose message another has settled.
+ */
+function watchOthers({
+  store,
+  expiry,
+  subscriptions,
+}: Pick<Core, "store" | "expiry" | "subscriptions">): Disposable | undefined {
+  if (!store.info.capabilities.several_brokers.has) return undefined;
+  return store.history.watch({
+    accepted: ({ expireTime }) => {
+      if (expireTime !== undefined) expiry.expect(timestampMs(expireTime));
+    },
+    moved: ({ receipt: { recipient, seq, state } }) => {
+      if (recipient !== undefined && state > ReceiptState.PRESENTED)
+        subscriptions.settle(recipient.peerId, seq);
+    },
+  });
 }
 
 const noListeners: Listeners = { current: () => undefined, update: async () => undefined };

@@ -157,8 +157,18 @@ export const maxAheadBytes = 256 * KiB;
 
 /** How long after its stream closed a peer is still shown as online: bridges a reconnect. */
 export const presenceGraceMs = 3000;
-/** After a start, how long a peer that was live waits for its former instance. */
+/**
+ * How long a peer is kept for the instance that had it when its broker ended. It is kept as long for one that has
+ * just got it at another broker, until that broker says so.
+ */
 export const reclaimDelayMs = 1000;
+
+/** How often a change is tried again that another broker forestalls. Each time somebody's change was made. */
+export const maxConflicts = 16;
+/** After how long brokers are told again of sessions, where the store did not take it. */
+export const announceRetryMs = 1000;
+/** How long a broker that stops waits until others know that its sessions have ended. */
+export const announceEndMs = 1000;
 
 /** Machines that are let in, and those that were revoked and are still listed. */
 export const maxMachines = 256;

@@ -176,8 +176,11 @@ describe("of the streams of all sessions", () => {
 });
 
 async function openSessions(count: number): Promise<Credential[]> {
-  const directory = new Directory(openMemoryStore({ clock: systemClock }), systemClock);
-  const sessions = new Sessions({ directory, clock: systemClock, operatorToken });
+  const clock = systemClock;
+  const store = openMemoryStore({ clock });
+  const directory = new Directory(store, clock);
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const sessions = new Sessions({ store, directory, clock, log, operatorToken, brokerId: "b" });
   const facts = { machineId: "", conversationId: "", created: true, isSure: true };
   const opened: Credential[] = [];
   for (let index = 0; index < count; index++) {

@@ -64,6 +64,8 @@ export async function startTestBroker(
     settings?: BrokerSettings;
     /** What the machine calls itself that it runs on. */
     host?: string;
+    /** What it is called among the brokers of its store. */
+    brokerId?: string;
     /** Bounds of its server, where the test is to meet them. */
     server?: Pick<Parameters<typeof createServer>[0], "bounds" | "maxUnreadBytes">;
   } = {},
@@ -90,6 +92,7 @@ export async function startTestBroker(
     operatorToken,
     onStop,
     ...(options.host === undefined ? {} : { host: options.host }),
+    ...(options.brokerId === undefined ? {} : { brokerId: options.brokerId }),
     ...(options.settings === undefined ? {} : { settings: options.settings }),
   });
   const server = createServer({

@@ -28,7 +28,7 @@ export async function ackMessages(
 ): Promise<AckMessagesResponse> {
   if (request.acks.length === 0) requireField("acks", "");
   boundCount("acks", request.acks.length, maxAcks);
-  session.isSure ||= request.acks.some(({ outcome }) => isUse(outcome));
+  if (request.acks.some(({ outcome }) => isUse(outcome))) core.sessions.makeSure(session);
   const results = await Promise.all(request.acks.map((ack) => answer(core, session, ack)));
   return create(AckMessagesResponseSchema, { results });
 }

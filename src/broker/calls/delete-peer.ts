@@ -18,7 +18,7 @@ import type { AdvancedReceipt } from "../store/queues.js";
 /**
  * Removes a peer, in the turn of the registrations, so that nobody returns to it meanwhile.
  *
- * 1. Nobody finds it any more, and its session ends.
+ * 1. Nobody finds it any more, and its session ends. One at another broker ends with step 3.
  * 2. What is open in its queue becomes dead letters, of which its senders are told.
  * 3. Its record goes; what it sent and received stays in the history.
  */

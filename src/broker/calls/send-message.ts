@@ -50,7 +50,7 @@ export async function sendMessage(
   request: SendMessageRequest,
 ): Promise<SendMessageResponse> {
   const from = session.peer;
-  session.isSure = true;
+  core.sessions.makeSure(session);
   requireUnmuted(core, from);
   const wanted = readRecipients(request);
   using reservation = core.storms.reserve(from.stored, wanted.length, bodyBytes(request));

@@ -4,10 +4,12 @@ import {
   type UpdatePeerRequest,
   type UpdatePeerResponse,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
+import type { Profile } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Core } from "../core.js";
 import { requireName, requireReach } from "../fields.js";
 import { readProfile } from "../peers/profile.js";
 import type { Session } from "../peers/sessions.js";
+import type { StoredPeer } from "../store/peers.js";
 
 /** Changes the caller's name, profile and reach. */
 export async function updatePeer(
@@ -23,33 +25,35 @@ export async function updatePeer(
       ? request.name
       : requireName(request.name);
   if (reach !== undefined) requireReach(reach);
-  const { profile } = peer.stored;
-  const changed = readProfile({
-    ...profile,
-    ...(summary === undefined ? {} : { summary }),
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(root === undefined ? {} : { root }),
-    ...(branch === undefined ? {} : { branch }),
-    ...(repository === undefined ? {} : { repository }),
-  });
+  const changed = ({ profile }: StoredPeer): Profile =>
+    readProfile({
+      ...profile,
+      ...(summary === undefined ? {} : { summary }),
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(root === undefined ? {} : { root }),
+      ...(branch === undefined ? {} : { branch }),
+      ...(repository === undefined ? {} : { repository }),
+    });
+  // What is wrong with it is said before anything changes.
+  changed(peer.stored);
   const isStored = [name, summary, cwd, root, branch, repository].some(
     (field) => field !== undefined,
   );
   if (isStored) {
-    session.isSure = true;
+    core.sessions.makeSure(session);
     const goesOn = (): boolean => {
       session.ended.signal.throwIfAborted();
       return true;
     };
-    await core.directory.updateIf(peer, goesOn, {
+    await core.directory.updateIf(peer, goesOn, (stored) => ({
       ...(name === undefined ? {} : { name }),
-      profile: changed,
+      profile: changed(stored),
       lastSeenMs: core.clock.now(),
-    });
+    }));
   }
   // Another session may have taken over meanwhile: its reach is its own.
   if (reach !== undefined && !session.ended.signal.aborted) {
-    core.directory.setPresence(peer, { reach });
+    core.sessions.setReach(session, reach);
   }
   return create(UpdatePeerResponseSchema, { peer: await core.directory.describeOne(peer) });
 }

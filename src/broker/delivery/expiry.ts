@@ -7,7 +7,8 @@ type Parts = Pick<Core, "store" | "receipts" | "subscriptions" | "clock" | "log"
 
 /**
  * Ends what nobody was shown in time. A live session expires what it holds unread. This expires everything
- * else, and what a session has not expired within a grace. One timer is set for the message that expires next.
+ * else, and what a session has not expired within a grace. One timer is set for the message that expires next. What
+ * waits for a session at another broker is left to that one, within the same grace.
  */
 export class Expiry {
   readonly #core: Parts;
@@ -48,12 +49,19 @@ export class Expiry {
   async #sweep(): Promise<void> {
     try {
       const heldUntilMs = await this.#expireAll();
-      const nextMs = heldUntilMs ?? (await this.#core.store.history.nextExpiryMs());
+      const nextMs =
+        heldUntilMs ?? (await this.#core.store.history.nextExpiryMs()) ?? this.#later();
       if (nextMs !== undefined) this.expect(nextMs);
     } catch (error) {
       this.#core.log.warn({ err: error }, "could not expire messages");
       this.expect(this.#core.clock.now() + expiryRetryMs);
     }
+  }
+
+  /** When to look again where nothing waits: another broker may end after it has opened a message again. */
+  #later(): number | undefined {
+    const { capabilities } = this.#core.store.info;
+    return capabilities.several_brokers.has ? this.#core.clock.now() + maxExpiryWaitMs : undefined;
   }
 
   /** Expires what is due; resolves to when to look again at what live sessions hold. */

@@ -13,6 +13,7 @@ import {
   ReceiptState,
   type Message,
   type PeerRef,
+  type Receipt,
 } from "../../../gen/peerline/v1/message_pb.js";
 import type { Clock } from "../../clock.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
@@ -22,15 +23,13 @@ import { encodedOnce } from "./encoded-message.js";
 import { Leases } from "./leases.js";
 import { maxAheadBytes, maxDeliveryAttempts } from "../limits.js";
 import type { Receipts } from "./receipts.js";
+import type { Unconfirmed } from "./unconfirmed.js";
 import type { Session, SessionStream } from "../peers/sessions.js";
 import type { QueuedMessage, QueueReader } from "../store/queues.js";
 import type { Store } from "../store/store.js";
 import type { StoredPeer } from "../store/peers.js";
 
 type Event = MessageInitShape<typeof SubscribeResponseSchema>;
-
-/** Messages that were presented in an earlier stream and never confirmed: seq -> the instance that presented them. */
-export type Unconfirmed = Map<bigint, string>;
 
 /**
  * One open stream of one session: what its queue holds becomes events, within its credit.
@@ -129,7 +128,7 @@ export class Subscription implements SessionStream {
       const state = await this.#leases.report(seq, ack);
       if (state === undefined) return undefined;
       // The stream may have ended meanwhile, and left the message among the unconfirmed.
-      if (state > ReceiptState.PRESENTED) this.#unconfirmed.delete(seq);
+      if (state > ReceiptState.PRESENTED) this.#unconfirmed.settle(seq);
       return state;
     } finally {
       // A report that failed may have given credit back too.
@@ -185,7 +184,7 @@ export class Subscription implements SessionStream {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#reader.close();
-    for (const seq of this.#leases.endAll()) this.#unconfirmed.set(seq, this.#session.instanceId);
+    for (const seq of this.#leases.endAll()) this.#unconfirmed.note(seq, this.#session.instanceId);
     this.#changes.beat();
   }
 
@@ -267,7 +266,7 @@ export class Subscription implements SessionStream {
       const expired = await this.#receipts.advanceIfKept(peerId, seq, change);
       if (expired?.receipt.state !== ReceiptState.PRESENTED) return;
     }
-    const attempts = await this.#countUnconfirmed(seq, receipt.attempts);
+    const attempts = await this.#countUnconfirmed(receipt);
     if (attempts === undefined) return;
     if (attempts >= maxDeliveryAttempts) {
       const reason = `${attempts} failed attempts; the last: presented and never confirmed`;
@@ -315,11 +314,9 @@ export class Subscription implements SessionStream {
    * A presentation that was never confirmed is a failed attempt, once another instance gets the message.
    * Resolves to the failed attempts, or to undefined where the message is gone.
    */
-  async #countUnconfirmed(seq: bigint, attempts: number): Promise<number | undefined> {
-    const presentedBy = this.#unconfirmed.get(seq);
-    if (presentedBy === undefined) return attempts;
-    this.#unconfirmed.delete(seq);
-    if (presentedBy === this.#session.instanceId) return attempts;
+  async #countUnconfirmed({ seq, state, attempts }: Receipt): Promise<number | undefined> {
+    const presentedBy = this.#unconfirmed.take(seq, state === ReceiptState.PRESENTED);
+    if (presentedBy === undefined || presentedBy === this.#session.instanceId) return attempts;
     const { peerId } = this.#session.peer.stored;
     const counted = await this.#receipts.advanceIfKept(peerId, seq, { failedAttempt: true });
     return counted?.receipt.attempts;

@@ -18,7 +18,8 @@ import {
   maxCreditMessages,
 } from "../limits.js";
 import type { Session } from "../peers/sessions.js";
-import { Subscription, type Unconfirmed } from "./subscription.js";
+import { Subscription } from "./subscription.js";
+import { Unconfirmed } from "./unconfirmed.js";
 
 type Parts = Pick<Core, "store" | "directory" | "sessions" | "receipts" | "clock" | "log">;
 
@@ -31,7 +32,8 @@ export class Subscriptions {
 
   constructor(core: Parts) {
     this.#core = core;
-    core.directory.onRename((peer) => {
+    core.directory.onStored((peer, before) => {
+      if (before === undefined || before.name === peer.stored.name) return;
       const sender = refTo(peer);
       for (const subscription of this.#open.values()) subscription.renamed(sender);
     });
@@ -52,7 +54,7 @@ export class Subscriptions {
       ...this.#core,
       session,
       credit,
-      unconfirmed: this.#unconfirmedOf(peerId),
+      unconfirmed: this.#unconfirmedOf(session),
       peerOf: (id) => this.#core.directory.get(id)?.stored,
     });
     this.#core.sessions.attach(session, subscription, reach);
@@ -69,7 +71,8 @@ export class Subscriptions {
       if (!this.#stopping && session.stream === undefined) this.#remember(session, "");
       // A newer stream goes on with the same map.
       const isLast = !this.#open.has(peerId);
-      if (isLast && this.#unconfirmed.get(peerId)?.size === 0) this.#unconfirmed.delete(peerId);
+      if (isLast && this.#unconfirmed.get(peerId)?.isEmpty === true)
+        this.#unconfirmed.delete(peerId);
       this.#core.log.info({ peer: peer.stored.name, epoch: session.epoch }, "stream closed");
     }
   }
@@ -79,14 +82,17 @@ export class Subscriptions {
     return this.#open.get(peerId)?.report(seq, ack);
   }
 
-  /** A live session holds the message under a lease. */
+  /** A live session holds the message under a lease, or may do so at another broker. */
   holds(peerId: string, seq: bigint): boolean {
-    return this.#open.get(peerId)?.holds(seq) ?? false;
+    const own = this.#open.get(peerId);
+    if (own !== undefined) return own.holds(seq);
+    const peer = this.#core.directory.get(peerId);
+    return peer !== undefined && this.#core.sessions.elsewhereOf(peer)?.online === true;
   }
 
   /** A message was settled by other means than a report. */
   settle(peerId: string, seq: bigint): void {
-    this.#unconfirmed.get(peerId)?.delete(seq);
+    this.#unconfirmed.get(peerId)?.settle(seq);
     this.#open.get(peerId)?.settle(seq);
   }
 
@@ -122,7 +128,10 @@ export class Subscriptions {
     this.#core.directory
       .updateIf(
         peer,
-        (stored) => stored.epoch === session.epoch && stored.instanceId !== instanceId,
+        (stored) =>
+          stored.epoch === session.epoch &&
+          stored.instanceId !== instanceId &&
+          this.#core.directory.get(stored.peerId) === peer,
         change,
       )
       .catch((error: unknown) => {
@@ -133,10 +142,15 @@ export class Subscriptions {
       });
   }
 
-  #unconfirmedOf(peerId: string): Unconfirmed {
-    const known = this.#unconfirmed.get(peerId) ?? new Map<bigint, string>();
-    this.#unconfirmed.set(peerId, known);
-    return known;
+  #unconfirmedOf({ peer, epoch, instanceElsewhere }: Session): Unconfirmed {
+    const { peerId } = peer.stored;
+    const known = this.#unconfirmed.get(peerId);
+    // What was known here is of the time before another broker had the peer's session.
+    const isKnown = known !== undefined && (instanceElsewhere === "" || known.sinceEpoch >= epoch);
+    if (isKnown) return known;
+    const unconfirmed = new Unconfirmed(epoch, instanceElsewhere);
+    this.#unconfirmed.set(peerId, unconfirmed);
+    return unconfirmed;
   }
 }
 

@@ -9,13 +9,14 @@ export class Conversations {
   /** When the newest binding was made. */
   #lastBoundMs = 0;
 
-  constructor(peers: Iterable<PeerRecord>, clock: Clock) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    for (const { stored } of peers) {
-      for (const { boundAtMs } of stored.conversations) {
-        this.#lastBoundMs = Math.max(this.#lastBoundMs, boundAtMs);
-      }
-    }
+  }
+
+  /** A record has these bindings, of this broker or of another, whose clock may be ahead. */
+  heard({ conversations }: StoredPeer): void {
+    for (const { boundAtMs } of conversations)
+      this.#lastBoundMs = Math.max(this.#lastBoundMs, boundAtMs);
   }
 
   /** The one of these peers to which the conversation was bound last. */
@@ -32,7 +33,7 @@ export class Conversations {
   }
 
   /** The peer's conversations, this one bound now. */
-  bind({ stored }: PeerRecord, conversationId: string): StoredPeer["conversations"] {
+  bind(stored: StoredPeer, conversationId: string): StoredPeer["conversations"] {
     if (conversationId === "") return stored.conversations;
     const others = stored.conversations.filter(({ id }) => id !== conversationId);
     // Later than every binding before it, though the clock was set back: the last one counts.

@@ -9,30 +9,38 @@ import type { Connection } from "../../rpc/server.js";
 import { isIdEnd } from "../../contract/ids.js";
 import { meansEverybody, meantName, readPlace, seeNames } from "../../contract/names.js";
 import { BrokerError, translateStoreErrors } from "../broker-error.js";
-import { maxFormerNames, maxNamesTold } from "../limits.js";
+import { maxConflicts, maxFormerNames, maxNamesTold } from "../limits.js";
 import { numberedName, PeerNames } from "./names.js";
-import type { Store } from "../store/store.js";
+import { StoreError, type Store } from "../store/store.js";
 import type { StoredPeer } from "../store/peers.js";
 
 /** One known peer. `stored` is what the store has; the rest is what others are shown of it. */
 export interface PeerRecord {
   stored: StoredPeer;
-  /** The instance that had a session of it last, and the connections over which its sessions came. */
+  /** The instance that had a session of it last, here or at another broker. */
   lastInstanceId: string;
+  /** The connections over which its sessions came here. */
   readonly connections: WeakSet<Connection>;
   online: boolean;
   /** How its session says that it is reached while it is online. */
   reach: Reach;
 }
 
+/** Hears of each record, and of what it was before; `undefined` where it is new here. */
+type StoredListener = (peer: PeerRecord, before: StoredPeer | undefined) => void;
+
 /** What may change of a stored peer. */
 export type PeerChange = Partial<
   Omit<StoredPeer, "peerId" | "revision" | "secretHash" | "createTimeMs">
 >;
 
+/** What of a change depends on the record that it meets is computed for that one. */
+type Change<Fields> = Fields | ((stored: StoredPeer) => Fields);
+
 /**
  * Every peer, in memory, over the store's records. A change is durable before it is seen. Changes of
- * one peer are made one after the other.
+ * one peer are made one after the other. Where another broker changed the record first, a change is made again to
+ * what that one wrote.
  */
 export class Directory {
   readonly #store: Store;
@@ -41,8 +49,11 @@ export class Directory {
   readonly names = new PeerNames();
   readonly #bySecretHash = new Map<string, PeerRecord>();
   readonly #updates = new Map<string, Promise<unknown>>();
+  /** Peers that are about to be removed: nobody finds them. */
+  readonly #leaving = new Map<string, PeerRecord>();
   readonly #listeners = new Set<(peerId: string) => void>();
-  readonly #renameListeners = new Set<(peer: PeerRecord) => void>();
+  readonly #storedListeners = new Set<StoredListener>();
+  readonly #removedListeners = new Set<(peer: PeerRecord) => void>();
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
@@ -51,7 +62,7 @@ export class Directory {
 
   /** The store has this record: this broker wrote it, or another. */
   heard(stored: StoredPeer): void {
-    const peer = this.#byId.get(stored.peerId);
+    const peer = this.#byId.get(stored.peerId) ?? this.#leaving.get(stored.peerId);
     if (peer === undefined) this.#add(stored);
     else if (stored.revision > peer.stored.revision) this.#replace(peer, stored);
   }
@@ -61,7 +72,7 @@ export class Directory {
     const peer = this.#byId.get(peerId);
     if (peer === undefined) return;
     this.#unindex(peer);
-    this.#changed(peerId);
+    this.#tellRemoved(peer);
   }
 
   get size(): number {
@@ -80,9 +91,14 @@ export class Directory {
     return this.#bySecretHash.get(secretHash);
   }
 
-  /** Calls the listener with each peer that has another name than before. */
-  onRename(listener: (peer: PeerRecord) => void): void {
-    this.#renameListeners.add(listener);
+  /** Calls the listener with each peer whose record is new or changed, whoever wrote it. */
+  onStored(listener: StoredListener): void {
+    this.#storedListeners.add(listener);
+  }
+
+  /** Calls the listener with each peer that is no more, whoever removed it. */
+  onRemoved(listener: (peer: PeerRecord) => void): void {
+    this.#removedListeners.add(listener);
   }
 
   /**
@@ -148,39 +164,88 @@ export class Directory {
     await this.updateIf(peer, () => true, change);
   }
 
-  /** Changes a peer, if it is still as wanted when its turn comes. */
+  /**
+   * Changes a peer, if it is still as wanted when its turn comes, and in each record that another broker has written
+   * meanwhile. False where it is not.
+   */
   async updateIf(
     peer: PeerRecord,
     isWanted: (stored: StoredPeer) => boolean,
-    change: PeerChange,
-  ): Promise<void> {
-    await this.#inOrder(peer.stored.peerId, async () => {
-      const current = peer.stored;
-      if (!isWanted(current)) return;
-      const other = change.name === undefined ? undefined : this.names.get(change.name);
-      if (other !== undefined && other !== peer) throw this.#nameTaken(other.stored.name);
-      const next: StoredPeer = {
-        ...current,
-        ...change,
-        formerNames: formerNamesAfter(current, change),
-        revision: current.revision + 1,
-      };
-      await translateStoreErrors(() => this.#store.peers.update(next));
-      // The store may have told of it by now, and of what came after.
-      if (peer.stored.revision < next.revision) this.#replace(peer, next);
+    change: Change<PeerChange>,
+  ): Promise<boolean> {
+    return this.#inOrder(peer.stored.peerId, async () => {
+      for (let tries = 1; ; tries++) {
+        if (!isWanted(peer.stored)) return false;
+        const error = await this.#tryUpdate(
+          peer,
+          isFunction(change) ? change(peer.stored) : change,
+        );
+        if (error === undefined) return true;
+        // By now the store has told what the record has become.
+        if (error.code === "NOT_FOUND" && !isWanted(peer.stored)) return false;
+        if (error.code !== "CONFLICT" || tries >= maxConflicts) throw this.#explain(peer, error);
+      }
     });
+  }
+
+  /** Resolves to the store's error where that is of several brokers. */
+  async #tryUpdate(peer: PeerRecord, change: PeerChange): Promise<StoreError | undefined> {
+    const current = peer.stored;
+    const other = change.name === undefined ? undefined : this.names.get(change.name);
+    if (other !== undefined && other !== peer) throw this.#nameTaken(other.stored.name);
+    const next: StoredPeer = {
+      ...current,
+      ...change,
+      formerNames: formerNamesAfter(current, change),
+      revision: current.revision + 1,
+    };
+    try {
+      await translateStoreErrors(() => this.#store.peers.update(next));
+    } catch (error) {
+      if (error instanceof StoreError) return error;
+      const isTaken = error instanceof BrokerError && error.reason === ErrorReason.NAME_TAKEN;
+      throw isTaken ? this.#nameTaken(next.name) : error;
+    }
+    // The store may have told of it by now, and of what came after.
+    if (peer.stored.revision < next.revision) this.#replace(peer, next);
+    return undefined;
+  }
+
+  #explain(peer: PeerRecord, error: StoreError): Error {
+    const { name } = peer.stored;
+    if (error.code === "CONFLICT") {
+      return new BrokerError(
+        ErrorReason.STORE_UNAVAILABLE,
+        `other brokers change the record of ${name} all the time: try again`,
+        { cause: error },
+      );
+    }
+    if (error.code !== "NOT_FOUND") return error;
+    return new BrokerError(
+      ErrorReason.PEER_NOT_FOUND,
+      `the peer ${name} was removed meanwhile: ${seeNames}`,
+      { metadata: { candidates: "" }, cause: error },
+    );
   }
 
   /**
    * Changes what a peer says of itself. If the store has no room, the change is in memory alone, so
-   * that an agent can come back for its mail while the disk is full.
+   * that an agent can come back for its mail while the disk is full. Several brokers cannot agree on what none of
+   * them can write: there it is refused.
    */
-  async updateEvenIfFull(peer: PeerRecord, change: Omit<PeerChange, "name">): Promise<void> {
+  async updateEvenIfFull(
+    peer: PeerRecord,
+    isWanted: (stored: StoredPeer) => boolean,
+    change: Change<Omit<PeerChange, "name">>,
+  ): Promise<boolean> {
     try {
-      await this.update(peer, change);
+      return await this.updateIf(peer, isWanted, change);
     } catch (error) {
-      if (!(error instanceof BrokerError && error.reason === ErrorReason.STORE_FULL)) throw error;
-      this.#replace(peer, { ...peer.stored, ...change });
+      const isFull = error instanceof BrokerError && error.reason === ErrorReason.STORE_FULL;
+      if (!isFull || this.#store.info.capabilities.several_brokers.has) throw error;
+      const fields = isFunction(change) ? change(peer.stored) : change;
+      this.#replace(peer, { ...peer.stored, ...fields });
+      return true;
     }
   }
 
@@ -200,15 +265,17 @@ export class Directory {
   }
 
   /**
-   * Removes a peer whatever history it has, once `endMail` has ended what is open in its queue. Where
-   * that fails the peer stays.
+   * Removes a peer whatever history it has, once `endMail` has ended what is open in its queue. That is done again
+   * where another broker accepts mail meanwhile. Where it fails the peer stays.
    */
   async forget(peer: PeerRecord, endMail: () => Promise<void>): Promise<void> {
     const { peerId } = peer.stored;
     await this.#inOrder(peerId, async () =>
       this.#remove(peer, async () => {
-        await endMail();
-        if (await this.#store.peers.forget(peerId)) return true;
+        for (let tries = 1; tries <= maxConflicts; tries++) {
+          await endMail();
+          if (await this.#store.peers.forget(peerId)) return true;
+        }
         throw new Error("a peer whose mail was ended has open mail");
       }),
     );
@@ -245,14 +312,21 @@ export class Directory {
 
   /** Where the store does not remove it, it stays. */
   async #remove(peer: PeerRecord, removeStored: () => Promise<boolean>): Promise<boolean> {
+    const { peerId } = peer.stored;
+    // Another broker has removed it.
+    if (this.#byId.get(peerId) !== peer) return false;
     // Nobody finds it from here on; what was sent to it before reaches the store first.
     this.#unindex(peer);
+    this.#leaving.set(peerId, peer);
+    const before = peer.stored;
     let isRemoved = false;
     try {
       isRemoved = await translateStoreErrors(removeStored);
     } finally {
-      if (isRemoved) this.#changed(peer.stored.peerId);
+      this.#leaving.delete(peerId);
+      if (isRemoved) this.#tellRemoved(peer);
       else this.#index(peer);
+      if (!isRemoved && peer.stored !== before) this.#tellStored(peer, before);
     }
     return isRemoved;
   }
@@ -310,25 +384,37 @@ export class Directory {
   #add(stored: StoredPeer): PeerRecord {
     const peer = newRecord(stored);
     this.#index(peer);
-    this.#changed(stored.peerId);
+    this.#tellStored(peer, undefined);
     return peer;
   }
 
   #replace(peer: PeerRecord, next: StoredPeer): void {
+    const before = peer.stored;
+    if (this.#leaving.get(next.peerId) === peer) peer.stored = next;
     if (this.#byId.get(next.peerId) !== peer) return;
-    const isRenamed = peer.stored.name !== next.name;
     this.names.remove(peer);
     peer.stored = next;
     this.names.add(peer);
-    this.#changed(next.peerId);
-    if (isRenamed) for (const listener of this.#renameListeners) listener(peer);
+    this.#tellStored(peer, before);
+  }
+
+  #tellStored(peer: PeerRecord, before: StoredPeer | undefined): void {
+    for (const listener of this.#storedListeners) listener(peer, before);
+    this.#changed(peer.stored.peerId);
+  }
+
+  #tellRemoved(peer: PeerRecord): void {
+    for (const listener of this.#removedListeners) listener(peer);
+    this.#changed(peer.stored.peerId);
   }
 
   #unindex(peer: PeerRecord): void {
     const { stored } = peer;
     this.#byId.delete(stored.peerId);
     this.names.remove(peer);
-    this.#bySecretHash.delete(stored.secretHash);
+    // A newer peer of the secret may have been heard of before.
+    if (this.#bySecretHash.get(stored.secretHash) === peer)
+      this.#bySecretHash.delete(stored.secretHash);
   }
 
   #index(peer: PeerRecord): void {
@@ -362,6 +448,12 @@ function formerNamesAfter(current: StoredPeer, change: PeerChange): StoredPeer["
     (former) => former.name !== name && former.name !== current.name,
   );
   return [...others, { name: current.name, untilMs }].slice(-maxFormerNames);
+}
+
+function isFunction<Fields extends object>(
+  change: Change<Fields>,
+): change is (stored: StoredPeer) => Fields {
+  return typeof change === "function";
 }
 
 /** Whether a peer is on the host of this name, in lower case. */

@@ -47,7 +47,8 @@ export class PeerNames {
 
   remove(peer: PeerRecord): void {
     const { name, formerNames } = peer.stored;
-    this.#owners.delete(name);
+    // Another may have taken the name before it is heard that this one gave it up.
+    if (this.#owners.get(name) === peer) this.#owners.delete(name);
     for (const { name: former } of formerNames) {
       const others = this.#former.get(former)?.filter((owner) => owner !== peer) ?? [];
       if (others.length === 0) this.#former.delete(former);

@@ -8,21 +8,21 @@ import {
 import { ErrorReason } from "../../../gen/peerline/v1/error_reason_pb.js";
 import { ProfileSchema } from "../../../gen/peerline/v1/peer_pb.js";
 import { v7 as uuidv7 } from "uuid";
-import { Pulse } from "../../pulse.js";
 import { BrokerError } from "../broker-error.js";
 import type { Core } from "../core.js";
 import type { Connection } from "../../rpc/server.js";
 import { Conversations } from "./conversations.js";
 import { Creations } from "./creations.js";
 import { refTo, type PeerRecord } from "./directory.js";
-import { reclaimDelayMs, secretsPerSlice, seenAgainMs } from "../limits.js";
+import { maxConflicts, secretsPerSlice, seenAgainMs } from "../limits.js";
 import { automaticName } from "./names.js";
 import { mergeProfile } from "./profile.js";
 import { readRegistration, type Registration as Request } from "../calls/registration-request.js";
 import type { Retirement } from "./retirement.js";
-import { carry, type Session } from "./sessions.js";
+import type { Session } from "./sessions.js";
 import { requireLetIn, type Machine } from "../machines/machines.js";
 import type { StoredPeer } from "../store/peers.js";
+import { StoreError } from "../store/store.js";
 import { Turns, type Caller } from "./turns.js";
 
 /** What is asked for, and where it came from. */
@@ -44,37 +44,39 @@ interface Admission {
   readonly lost: PeerRecord | undefined;
 }
 
-type Outcome = Admission | "wait for the former instance";
+/** The peer is kept for an instance that is expected: look again when that is settled. */
+interface Waiting {
+  readonly waitsFor: PeerRecord;
+}
+
+type Outcome = Admission | Waiting;
 
 type Parts = Pick<Core, "directory" | "sessions" | "clock" | "settings" | "log"> & {
   readonly retirement: Retirement;
 };
 
+/** Another broker made the peer, or opened its session, meanwhile: what was chosen has to be chosen again. */
+class Overtaken extends Error {
+  override readonly name = "Overtaken";
+}
+
 /**
  * Chooses the peer of a caller and opens its session; the order is Register's in the contract. One
- * registration is made at a time, so that two callers never choose the same peer.
+ * registration is made at a time, so that two callers never choose the same peer. Where two brokers choose it at
+ * once, the store takes one of the two, and the other chooses again.
  */
 export class Registrar {
   readonly #core: Parts;
   readonly #creations: Creations;
-  /** Peers that were live when the broker before this one ended, until their instance is back or the wait is over. */
-  readonly #formerInstances = new Map<PeerRecord, string>();
-  /** Beats when that wait is over. */
-  readonly #reclaimed = new Pulse();
   readonly #conversations: Conversations;
   readonly #turns = new Turns();
 
   constructor(core: Parts) {
     this.#core = core;
     this.#creations = new Creations(core.clock);
-    this.#conversations = new Conversations(core.directory.peers(), core.clock);
-    for (const peer of core.directory.peers()) {
-      if (peer.stored.instanceId !== "") this.#formerInstances.set(peer, peer.stored.instanceId);
-    }
-    core.clock.after(reclaimDelayMs, () => {
-      this.#formerInstances.clear();
-      this.#reclaimed.beat();
-    });
+    this.#conversations = new Conversations(core.clock);
+    for (const { stored } of core.directory.peers()) this.#conversations.heard(stored);
+    core.directory.onStored(({ stored }) => this.#conversations.heard(stored));
   }
 
   /** @param machine that calls; undefined on the broker's own. */
@@ -84,14 +86,19 @@ export class Registrar {
     machine?: Machine,
   ): Promise<RegisterResponse> {
     const cost = 1 + request.keyring.length / secretsPerSlice;
-    for (;;) {
-      const outcome = await this.#turns.run(
-        () => this.#attempt(request, caller, machine),
-        caller,
-        cost,
-      );
-      if (outcome !== "wait for the former instance") return this.#respond(outcome);
-      if (this.#formerInstances.size > 0) await this.#reclaimed.next(caller.signal);
+    for (let tries = 1; ; tries++) {
+      try {
+        const outcome = await this.#turns.run(
+          () => this.#attempt(request, caller, machine),
+          caller,
+          cost,
+        );
+        if (!("waitsFor" in outcome)) return await this.#respond(outcome);
+        await this.#core.sessions.expected.whenSettled(outcome.waitsFor, caller.signal);
+      } catch (error) {
+        if (!(error instanceof Overtaken)) throw error;
+        if (tries >= maxConflicts) throw overtakenTooOften();
+      }
     }
   }
 
@@ -122,9 +129,8 @@ export class Registrar {
     if (own !== undefined) return this.#returning(wish, held, own);
 
     const lost = this.#conversations.boundTo(wish.conversationId, held.keys());
-    const peer = this.#choose(wish, held);
-    if (peer !== undefined && this.#awaitsFormerInstance(peer, wish))
-      return "wait for the former instance";
+    const peer = this.#ownElsewhere(wish, held, lost) ?? this.#choose(wish, held);
+    if (peer !== undefined && this.#isKeptFromCaller(peer, wish)) return { waitsFor: peer };
     const session = await this.#openOrCreate(wish, held, peer);
     return { session, held, created: peer === undefined, lost };
   }
@@ -147,8 +153,7 @@ export class Registrar {
       return { session: own, held, created: false, lost: undefined };
     }
     const target = this.#choose(...withoutPeer(own.peer, wish, held));
-    if (target !== undefined && this.#awaitsFormerInstance(target, wish))
-      return "wait for the former instance";
+    if (target !== undefined && this.#isKeptFromCaller(target, wish)) return { waitsFor: target };
     // A move that is refused leaves the session as it was. So a new peer never has the name of the one left.
     const session = await this.#openOrCreate(wish, held, target);
     this.#core.log.info(
@@ -164,9 +169,10 @@ export class Registrar {
     held: ReadonlyMap<PeerRecord, number>,
     session: Session,
   ): Promise<void> {
-    carry(session, wish.connection);
+    const { sessions, directory } = this.#core;
+    sessions.carry(session, wish.connection);
     const { peer } = session;
-    const profile = mergeProfile(peer.stored.profile, wish.profile);
+    const profileOf = (stored: StoredPeer) => mergeProfile(stored.profile, wish.profile);
     const conversationId = wish.conversationId || session.conversationId;
     const isBound =
       conversationId === session.conversationId &&
@@ -174,18 +180,20 @@ export class Registrar {
     const lastSeenMs = this.#core.clock.now();
     const isNews =
       !isBound ||
-      !equals(ProfileSchema, profile, peer.stored.profile) ||
+      !equals(ProfileSchema, profileOf(peer.stored), peer.stored.profile) ||
       Math.abs(lastSeenMs - peer.stored.lastSeenMs) >= seenAgainMs;
     // A repeat costs no write.
     if (!isNews) return;
-    await this.#core.directory.updateEvenIfFull(peer, {
-      profile,
+    const isOwn = ({ epoch }: StoredPeer): boolean => epoch === session.epoch;
+    const isKept = await directory.updateEvenIfFull(peer, isOwn, (stored) => ({
+      profile: profileOf(stored),
       conversations: isBound
-        ? peer.stored.conversations
-        : this.#conversations.bind(peer, conversationId),
+        ? stored.conversations
+        : this.#conversations.bind(stored, conversationId),
       lastSeenMs,
-    });
-    session.conversationId = conversationId;
+    }));
+    if (!isKept) throw new Overtaken();
+    sessions.bindTo(session, conversationId);
   }
 
   /**
@@ -199,7 +207,9 @@ export class Registrar {
       Closing_Reason.UNREGISTERED,
       "moved to its conversation's peer",
     );
-    if (created && (await this.#removeUnused(peer)))
+    // Another broker may have given it to somebody by now.
+    const isFree = this.#core.sessions.liveOf(peer) === undefined;
+    if (created && isFree && (await this.#removeUnused(peer)))
       this.#creations.giveBack(connection, session.machineId);
   }
 
@@ -228,6 +238,21 @@ export class Registrar {
       if (session?.instanceId === wish.instanceId) return session;
     }
     return undefined;
+  }
+
+  /**
+   * The peer whose session the instance has at another broker, which it has left for this one. It goes with its
+   * conversation, if that is bound to another peer.
+   */
+  #ownElsewhere(
+    wish: Registration,
+    held: ReadonlyMap<PeerRecord, number>,
+    bound: PeerRecord | undefined,
+  ): PeerRecord | undefined {
+    const isOwn = (peer: PeerRecord): boolean =>
+      this.#core.sessions.elsewhereOf(peer)?.instanceId === wish.instanceId;
+    const own = [...held.keys()].filter(isOwn);
+    return bound === undefined ? own[0] : own.find((peer) => peer === bound);
   }
 
   /** Steps 1 to 4 of Register; undefined when a peer is to be created. */
@@ -285,7 +310,9 @@ export class Registrar {
       held.set(created, 0);
       return await this.#open(wish, held, created, true);
     } catch (error) {
-      if (created === undefined || (await this.#removeUnused(created)))
+      // A new peer whose session another broker has opened is that one's.
+      const isOthers = created !== undefined && error instanceof Overtaken;
+      if (!isOthers && (created === undefined || (await this.#removeUnused(created))))
         this.#creations.giveBack(wish.connection, wish.machineId);
       throw error;
     }
@@ -304,9 +331,26 @@ export class Registrar {
         },
       );
     }
+    for (let tries = 1; ; tries++) {
+      const stored = this.#newPeer(wish);
+      try {
+        const peer = await this.#core.directory.create(stored);
+        this.#core.log.info({ peer: stored.name, peerId: stored.peerId }, "peer created");
+        return peer;
+      } catch (error) {
+        if (error instanceof StoreError && error.code === "SECRET_TAKEN") throw new Overtaken();
+        const isTaken = error instanceof BrokerError && error.reason === ErrorReason.NAME_TAKEN;
+        // Another broker has just given the name to another. By now that one is known here.
+        if (!isTaken || tries >= maxConflicts) throw error;
+      }
+    }
+  }
+
+  /** With the first free name. */
+  #newPeer(wish: Registration): StoredPeer {
     const now = this.#core.clock.now();
     const { name, number } = this.#core.directory.names.free(wish.baseName);
-    const stored: StoredPeer = {
+    return {
       peerId: uuidv7(),
       name,
       kind: wish.kind,
@@ -323,9 +367,6 @@ export class Registrar {
       mutedUntilMs: this.#inheritedMuteMs(wish, name),
       revision: 1,
     };
-    const peer = await this.#core.directory.create(stored);
-    this.#core.log.info({ peer: name, peerId: stored.peerId }, "peer created");
-    return peer;
   }
 
   /**
@@ -357,34 +398,33 @@ export class Registrar {
     peer: PeerRecord,
     created: boolean,
   ): Promise<Session> {
-    const live = this.#core.sessions.liveOf(peer);
-    if (live?.instanceId === wish.instanceId) {
-      await this.#keep(wish, held, live);
-      return live;
+    const { sessions, directory, clock } = this.#core;
+    const own = sessions.ofPeer(peer);
+    if (own?.instanceId === wish.instanceId && sessions.liveOf(peer) === own) {
+      await this.#keep(wish, held, own);
+      return own;
     }
     // By the conversation that is bound to it, or by its own secret: it is the caller's.
     const isSure =
       this.#conversations.boundTo(wish.conversationId, held.keys()) === peer ||
       peer.stored.secretHash === wish.secretHash;
-    await this.#core.directory.updateEvenIfFull(peer, {
+    // Who has the peer was looked at in this epoch.
+    const { epoch } = peer.stored;
+    const isAsSeen = (stored: StoredPeer): boolean =>
+      stored.epoch === epoch && directory.get(stored.peerId) === peer;
+    const isOpened = await directory.updateEvenIfFull(peer, isAsSeen, (stored) => ({
       kind: wish.kind,
-      profile: mergeProfile(peer.stored.profile, wish.profile),
-      epoch: peer.stored.epoch + 1,
+      profile: mergeProfile(stored.profile, wish.profile),
+      epoch: epoch + 1,
       instanceId: wish.instanceId,
-      conversations: this.#conversations.bind(peer, wish.conversationId),
-      lastSeenMs: this.#core.clock.now(),
-    });
+      conversations: this.#conversations.bind(stored, wish.conversationId),
+      lastSeenMs: clock.now(),
+    }));
+    // A yet newer session may have been opened elsewhere by now.
+    if (!isOpened || peer.stored.epoch !== epoch + 1) throw new Overtaken();
     requireLetIn(wish.machine);
-    this.#formerInstances.delete(peer);
-    peer.lastInstanceId = wish.instanceId;
     const { instanceId, conversationId, connection, machineId } = wish;
-    if (live?.isSure === false && live.conversationId !== conversationId) {
-      // Not as superseded: the session that had the peer is of another conversation, and its client
-      // registers anew.
-      const detail = "the peer belongs to another conversation, which is back";
-      this.#core.sessions.close(live, Closing_Reason.UNREGISTERED, detail);
-    }
-    return this.#core.sessions.open({
+    return sessions.open({
       peer,
       machineId,
       instanceId,
@@ -432,10 +472,17 @@ export class Registrar {
     return live.conversationId === wish.conversationId || (isBound && !live.isSure);
   }
 
-  #awaitsFormerInstance(peer: PeerRecord, wish: Registration): boolean {
-    const former = this.#formerInstances.get(peer);
-    return former !== undefined && former !== wish.instanceId;
+  #isKeptFromCaller(peer: PeerRecord, wish: Registration): boolean {
+    const expected = this.#core.sessions.expected.of(peer);
+    return expected !== undefined && expected !== wish.instanceId;
   }
+}
+
+function overtakenTooOften(): BrokerError {
+  return new BrokerError(
+    ErrorReason.STORE_UNAVAILABLE,
+    "other brokers open sessions of the same peer all the time: try again",
+  );
 }
 
 /** The same registration, of a caller that is not to get this peer. */

@@ -84,7 +84,6 @@ export class Retirement {
   /** False where the peer has mail or history. */
   async #remove(peer: PeerRecord): Promise<boolean> {
     if (!(await this.#core.directory.removeUnused(peer))) return false;
-    this.#core.sessions.closeOf(peer, "the peer was retired");
     this.#core.log.info({ peer: peer.stored.name }, "peer retired");
     return true;
   }

@@ -1,0 +1,12 @@
+import { describe } from "vitest";
+import { defineRecords } from "./gateways/records.js";
+import { defineSessions } from "./gateways/sessions.js";
+import type { SharedTechnology } from "./gateways/two-gateways.js";
+
+/** What holds for several brokers over one store, whatever that is. */
+export function defineGatewayContract(technology: SharedTechnology): void {
+  describe(`several brokers over one ${technology.name} store`, () => {
+    defineRecords(technology);
+    defineSessions(technology);
+  });
+}
