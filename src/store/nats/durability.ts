@@ -1,9 +1,12 @@
 import { visibleLine } from "../../contract/peer-text.js";
 import type { Durability } from "../../broker/store/store.js";
+import type { Clock } from "../../clock.js";
 import type { Link } from "./connect.js";
-import { probeTimeoutMs } from "./limits.js";
+import { explainApi } from "./link-error.js";
+import { probeTimeoutMs, startTimeoutMs } from "./limits.js";
 import type { NatsOptions } from "./nats-options.js";
 import type { StreamNames } from "./streams.js";
+import { throughElection } from "./through-election.js";
 
 /**
  * What it means that a publish was stored, as far as that can be known:
@@ -17,19 +20,15 @@ import type { StreamNames } from "./streams.js";
  */
 export async function findDurability(
   link: Link,
-  {
-    nats,
-    names,
-    onTrouble,
-  }: {
+  options: {
+    clock: Clock;
     nats: NatsOptions;
     names: StreamNames;
     onTrouble: (sentence: string) => void;
   },
 ): Promise<Durability> {
-  const kept = [names.mail, names.receipts, names.peers];
-  const infos = await Promise.all(kept.map((name) => link.manager.streams.info(name)));
-  const replicas = Math.min(...infos.map(({ config }) => config.num_replicas));
+  const { nats, onTrouble } = options;
+  const replicas = await findReplicas(link, options);
   const lazy = await findLazyServers(link);
   if (nats.syncAlways && lazy !== undefined && lazy.length > 0) {
     onTrouble(
@@ -39,6 +38,23 @@ export async function findDurability(
   const isSynced = lazy === undefined ? nats.syncAlways : lazy.length === 0;
   if (!isSynced) return "quorum-memory";
   return replicas === 1 ? "disk" : "quorum-disk";
+}
+
+/** Of the stream with the fewest. */
+async function findReplicas(
+  link: Link,
+  { clock, nats, names }: { clock: Clock; nats: NatsOptions; names: StreamNames },
+): Promise<number> {
+  const endMs = clock.monotonic() + startTimeoutMs;
+  const kept = [names.mail, names.receipts, names.peers].map(async (name) => {
+    const info = await throughElection(link, { clock, endMs }, ({ streams }) => streams.info(name));
+    return info.config.num_replicas;
+  });
+  try {
+    return Math.min(...(await Promise.all(kept)));
+  } catch (cause) {
+    throw explainApi(cause, nats);
+  }
 }
 
 /** Those that do not sync before they answer; undefined where none tells. */

@@ -6,22 +6,20 @@ import {
   StorageType,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import { BackOff } from "../../back-off.js";
 import { StoreError } from "../../broker/store/store.js";
-import { sleep, type Clock } from "../../clock.js";
+import type { Clock } from "../../clock.js";
 import type { Link } from "./connect.js";
-import { explainApi, isPassing, rootOf } from "./link-error.js";
+import { explainApi, rootOf } from "./link-error.js";
 import {
   duplicateWindowMs,
-  firstPublishWaitMs,
   maxPeersBytes,
   maxPresenceBytes,
-  maxPublishWaitMs,
   maxStreamConsumers,
   maxStreamTries,
   startTimeoutMs,
 } from "./limits.js";
 import type { NatsOptions } from "./nats-options.js";
+import { throughElection } from "./through-election.js";
 
 /** The names of the streams. The subjects of each begin with the prefix, a dot, and the word given here. */
 export interface StreamNames {
@@ -216,30 +214,22 @@ function unavailable(sentence: string, cause?: unknown): StoreError {
 
 type StreamsApi = Link["manager"]["streams"];
 
-/** One request, again through an election. Undefined where the stream is not there, or another gateway was first. */
+/** One request. Undefined where the stream is not there, or another gateway was first. */
 async function ask<T>(
   { link, clock, nats }: StreamsOptions,
   endMs: number,
   { name, subjects }: Shape,
   request: (streams: StreamsApi) => Promise<T>,
 ): Promise<T | undefined> {
-  const waits = new BackOff({ firstMs: firstPublishWaitMs, maxMs: maxPublishWaitMs });
-  for (;;) {
-    try {
-      return await request(link.manager.streams);
-    } catch (cause) {
-      const error = rootOf(cause);
-      const code = error instanceof JetStreamApiError ? error.code : undefined;
-      if (code === JetStreamApiCodes.StreamNotFound || code === nameTaken) return undefined;
-      const waitMs = waits.nextMs();
-      if (!isPassing(cause) || clock.monotonic() + waitMs >= endMs) {
-        const problem = problems[code ?? 0]?.({ name, subjects, nats });
-        if (problem === undefined) throw explainApi(cause, nats);
-        throw new StoreError(problem.code, problem.words, { cause });
-      }
-      await sleep(waitMs);
-      await link.whenConnected(endMs - clock.monotonic());
-    }
+  try {
+    return await throughElection(link, { clock, endMs }, ({ streams }) => request(streams));
+  } catch (cause) {
+    const error = rootOf(cause);
+    const code = error instanceof JetStreamApiError ? error.code : undefined;
+    if (code === JetStreamApiCodes.StreamNotFound || code === nameTaken) return undefined;
+    const problem = problems[code ?? 0]?.({ name, subjects, nats });
+    if (problem === undefined) throw explainApi(cause, nats);
+    throw new StoreError(problem.code, problem.words, { cause });
   }
 }
 

@@ -76,5 +76,6 @@ async function found(
   const onTrouble = (words: string) => void troubles.push(words);
   const link = await openLink(nats, { onTrouble });
   const names = await openStreams({ link, clock: systemClock, nats, mailBytes: 64 * 1024 * 1024 });
-  return { durability: await findDurability(link, { nats, names, onTrouble }), troubles };
+  const told = { clock: systemClock, nats, names, onTrouble };
+  return { durability: await findDurability(link, told), troubles };
 }

@@ -210,7 +210,7 @@ describe.skipIf(isNatsMissing())("publishing to a stream", () => {
     const cluster = await startCluster();
     const nats = optionsFor(cluster);
     const link = await openLink(nats);
-    await link.manager.streams.add(configOf({ num_replicas: 3 }));
+    await eventually(() => link.manager.streams.add(configOf({ num_replicas: 3 })));
     const publisher = newPublisher(link);
     let index = 0;
     const over = new AbortController();
@@ -239,7 +239,7 @@ describe.skipIf(isNatsMissing())("publishing to a stream", () => {
     expect(new Set(outcomes.map(({ state }) => state))).toEqual(new Set(["stored"]));
     const seqs = outcomes.map((outcome) => (outcome.state === "stored" ? outcome.seq : 0));
     expect(new Set(seqs).size).toBe(outcomes.length);
-    const { state } = await link.manager.streams.info(stream);
+    const { state } = await eventually(() => link.manager.streams.info(stream));
     expect(state.messages).toBe(outcomes.length);
   });
 });
