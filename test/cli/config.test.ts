@@ -99,7 +99,13 @@ tls_ca = "/etc/peerline/ca.pem"
     store: { value: expect.stringMatching(/^tls:/), inForce: "sqlite" },
     nats: { prefix: "peerline", replicas: 3, user: "team" },
   });
-  expect((await terminal.run("doctor")).stdout).toContain("has not read it yet: store");
+  const missing = await terminal.run("doctor");
+  expect(missing.stdout.replaceAll(/\s+/g, " ")).toContain(
+    "/etc/peerline/ca.pem is not there, or is no file.",
+  );
+  expect(missing.code).toBe(1);
   await writeFile(file, stdout);
   expect(await terminal.json("config")).toEqual(before);
+  await writeFile(file, 'store = "nats://nats.example"\n');
+  expect((await terminal.run("doctor")).stdout).toContain("has not read it yet: store");
 });

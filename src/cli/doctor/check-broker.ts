@@ -4,6 +4,7 @@ import type { Config } from "../../endpoint/config.js";
 import type { JoinedBroker } from "../../endpoint/joined-broker.js";
 import { readBrokerSettings } from "../../endpoint/broker-settings.js";
 import { EndpointError } from "../../endpoint/endpoint-error.js";
+import { readNatsAccess } from "../../endpoint/nats-access.js";
 import { readStoreSettings, storeKey } from "../../endpoint/store-settings.js";
 import { settingsPathIn } from "../../endpoint/home.js";
 import { notYetInForce } from "../commands/config.js";
@@ -210,6 +211,7 @@ export async function checkSettings({
   config,
   home,
   broker,
+  nowMs,
   self,
 }: Evidence): Promise<readonly Finding[]> {
   const subject = settingsPathIn(home.path);
@@ -217,6 +219,8 @@ export async function checkSettings({
   try {
     const values = await readBrokerSettings(subject);
     const store = await readStoreSettings(subject);
+    // Its files of secrets and certificates, too, must be such that a broker starts with them.
+    if (store.technology === "nats") await readNatsAccess(store, nowMs);
     const changed = broker.state === "running" ? notYetInForce(values, store, broker.info) : [];
     if (changed.length > 0) {
       const seen = `the broker that runs has not read it yet: ${changed.join(", ")}`;
@@ -231,7 +235,7 @@ export async function checkSettings({
     return [{ id: "broker-settings", severity: "ok", subject, seen }];
   } catch (error) {
     if (!(error instanceof EndpointError)) throw error;
-    const fix = "Correct that line, or move the file away: no broker starts with it as it is";
+    const fix = "Correct what it names, or move the file away: no broker starts with it as it is";
     return [
       { id: "broker-settings-invalid", severity: "problem", subject, seen: error.message, fix },
     ];

@@ -37,10 +37,12 @@ export function explainConnection(cause: unknown, options: NatsOptions): StoreEr
   }
   const root = rootOf(cause);
   const why = root instanceof Error ? visibleLine(root.message).slice(0, 200) : "";
-  const tls =
-    options.requireTls || isOfTls(root) ? ", and tls_ca, tls_cert and tls_key of [nats]" : "";
+  // By nats:// the client checks the certificate of an IP address against the name "localhost".
+  const tls = isOfTls(root)
+    ? " For TLS, write tls:// there, and look at tls_ca, tls_cert and tls_key of [nats]."
+    : "";
   return unavailable(
-    `No NATS server can be used at ${where} (${why}): start one, or look at store in broker.toml${tls}.`,
+    `No NATS server can be used at ${where} (${why}): start one, or look at store in broker.toml.${tls}`,
     cause,
   );
 }
@@ -83,8 +85,9 @@ export function rootOf(error: unknown): unknown {
   return error instanceof Error && error.cause instanceof Error ? rootOf(error.cause) : error;
 }
 
-/** Node's own codes of what fails in a handshake or with a certificate. */
+/** It failed in a handshake, or by a certificate, as Node's own codes tell; or the client asked for TLS in vain. */
 function isOfTls(root: unknown): boolean {
+  if (root instanceof errors.ConnectionError) return root.cause === undefined;
   return (
     root instanceof Error &&
     "code" in root &&
