@@ -1,10 +1,6 @@
-import { lstatSync, realpathSync, type Stats } from "node:fs";
-import { rm } from "node:fs/promises";
-import { removeDrafts, writeDurably } from "../durable-file.js";
 import { hasShareTable, shareRows, shareTable, type ShareSettings } from "./broker-settings.js";
-import { EndpointError, explainWriting } from "./endpoint-error.js";
-import { maxSettingsBytes } from "./limits.js";
-import { readKeptFile } from "./regular-file.js";
+import { EndpointError } from "./endpoint-error.js";
+import { openSettingsEdit } from "./settings-edit.js";
 
 /**
  * Sets the table `[share]` of `broker.toml`, or removes it. Every other byte of the file stays, in whatever
@@ -15,14 +11,8 @@ export async function setShareSettings(
   path: string,
   settings: ShareSettings | undefined,
 ): Promise<() => Promise<void>> {
-  const file = await readKeptFile(path, maxSettingsBytes);
-  const real = file === undefined ? path : realpathSync(path);
-  if (file !== undefined && file.bytes === undefined) {
-    const words = `${path} has more than ${maxSettingsBytes} bytes: shorten it, or move it away.`;
-    throw new EndpointError("CONFIG_INVALID", words);
-  }
-  // Each byte is one character, and stays the same one.
-  const before = file?.bytes?.toString("latin1");
+  const edit = await openSettingsEdit(path);
+  const { text: before, isLink } = edit;
   const rest = before?.replace(ownTable, "") ?? "";
   if (await hasShareTable(path, Buffer.from(rest, "latin1").toString())) {
     throw new EndpointError(
@@ -31,13 +21,12 @@ export async function setShareSettings(
     );
   }
   const isOurs = before === undefined || (rest === "" && before.startsWith(`[${shareTable}]`));
-  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
   // A link keeps an empty file: it would lead nowhere.
   const without = isOurs && !isLink ? undefined : rest;
   const after = settings === undefined ? without : withTable(without, settings);
-  await write(real, after, file?.stats);
-  if (settings === undefined) await removeDrafts(real);
-  return async () => write(real, before, file?.stats);
+  await edit.write(after);
+  if (settings === undefined) await edit.removeDrafts();
+  return () => edit.write(before);
 }
 
 /** The table begins on a line of its own, unless it is all: the line break before it goes with it. */
@@ -51,13 +40,3 @@ function withTable(rest: string | undefined, settings: ShareSettings): string {
 /** As it is written above, or as an editor leaves it that ends all lines alike. */
 const ownTable =
   /(?:^|\r?\n)\[share\]\r?\nlisten = "[^"\r\n]*"\r?\naddress = "[^"\r\n]*"\r?\n(?:(?:tls_cert|tls_key|client_ca) = "(?:[^"\\\r\n]|\\.)*"\r?\n)*/;
-
-/** @param text of one byte for each character; undefined where there is to be no file. */
-async function write(path: string, text: string | undefined, like?: Stats): Promise<void> {
-  try {
-    if (text === undefined) await rm(path, { force: true });
-    else await writeDurably(path, Buffer.from(text, "latin1"), { replaces: true, like });
-  } catch (error) {
-    throw explainWriting(error, path);
-  }
-}

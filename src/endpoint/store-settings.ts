@@ -51,24 +51,42 @@ export type NatsLoginSettings =
   | { readonly kind: "password"; readonly user: string; readonly file: string }
   | { readonly kind: "token"; readonly file: string };
 
-/** What `broker.toml` says of the store. CONFIG_INVALID as of `readBrokerSettings`. */
-export async function readStoreSettings(path: string): Promise<StoreSettings> {
-  return readStore(path, (await readTables(path)) ?? {});
+/**
+ * What `broker.toml` says of the store. CONFIG_INVALID as of `readBrokerSettings`.
+ *
+ * @param as in place of its line `store`; what it says in [nats] counts
+ */
+export async function readStoreSettings(path: string, as?: string): Promise<StoreSettings> {
+  const tables = (await readTables(path)) ?? {};
+  return readStore(path, as === undefined ? tables : { ...tables, [storeKey]: as });
 }
 
 /** The key in `broker.toml` that says which store it is, and the table about NATS. */
 export const storeKey = "store";
 export const natsTable = "nats";
 
+/**
+ * The table [nats] may stand beside `store = "sqlite"`, for a move that is to come or was. Without that line it
+ * is refused: whoever wrote it most likely forgot one.
+ */
 export function readStore(path: string, tables: Table): StoreSettings {
   const value = tables[storeKey];
-  if (value === undefined || value === "sqlite") {
-    if (!(natsTable in tables)) return { technology: "sqlite" };
+  if (value === undefined && natsTable in tables) {
     const fix = `needs ${storeKey} = "nats://HOST:4222" above the first table: without it the store is SQLite`;
     throw invalid(path, natsTable, fix);
   }
-  const { servers, requireTls } = readServers(path, value);
-  const table = tables[natsTable] ?? {};
+  if (value !== undefined && value !== "sqlite") {
+    return readNats(path, tables[natsTable], readServers(path, value));
+  }
+  if (natsTable in tables) readNats(path, tables[natsTable], { servers: [], requireTls: false });
+  return { technology: "sqlite" };
+}
+
+function readNats(
+  path: string,
+  table: unknown = {},
+  { servers, requireTls }: Pick<NatsSettings, "servers" | "requireTls">,
+): StoreSettings {
   if (!isTable(table)) throw invalid(path, natsTable, "is no table: write [nats] on its own line");
   if (storeKey in table) {
     throw invalid(

@@ -77,6 +77,18 @@ sync_interval = "always"
   expect(await readStoreSettings(settingsFile(written))).toEqual(read);
 });
 
+test("what is said of NATS may stand beside SQLite, and counts where another store is asked about", async () => {
+  const file = settingsFile('store = "sqlite"\n[nats]\nprefix = "team-a"\n');
+  expect(await readStoreSettings(file)).toEqual({ technology: "sqlite" });
+  expect(await readStoreSettings(file, "nats://a")).toMatchObject({
+    technology: "nats",
+    servers: [{ host: "a", port: 4222 }],
+    prefix: "team-a",
+  });
+  const wrong = settingsFile('store = "sqlite"\n[nats]\nprefix = 5\n');
+  await expect(readStoreSettings(wrong)).rejects.toThrow("nats.prefix is 5");
+});
+
 test.each([
   ['credentials = "/a"', { kind: "credentials", file: "/a" }],
   ['nkey_file = "/a"', { kind: "nkey", file: "/a" }],
