@@ -61,7 +61,7 @@ async function requireEmpty(records: RecordStore): Promise<void> {
     [counts.enrolment, "tokens to join with"],
     [counts.delivery + damaged, "messages"],
   ] as const;
-  const words = found.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  const words = found.filter(([count]) => count > 0).map(([count, what]) => `${what} (${count})`);
   if (words.length === 0) return;
   throw new StoreError("CONFLICT", `It is not empty: it holds ${words.join(", ")}.`);
 }

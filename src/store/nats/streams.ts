@@ -9,6 +9,7 @@ import {
 import { StoreError } from "../../broker/store/store.js";
 import type { Clock } from "../../clock.js";
 import type { Link } from "./connect.js";
+import { fillingOf, halfFilled } from "./filling-mark.js";
 import { explainApi, rootOf } from "./link-error.js";
 import {
   duplicateWindowMs,
@@ -48,13 +49,16 @@ export interface StreamsOptions {
   readonly nats: NatsOptions;
   /** What the messages of all mail may occupy. The engine refuses more. */
   readonly mailBytes: number;
+  /** Whoever fills the streams opens them though they are marked: see `beginFilling`. */
+  readonly isFilling?: boolean;
 }
 
 /**
  * Makes the streams that are not there, and widens those whose bounds are narrower than is wanted. It never
  * narrows one: another gateway, or its operator, may have set it. Several gateways may do this at once.
  * Each stream is read back, since servers ignore what they do not know. NEWER_VERSION where a newer
- * version made one; FULL where the servers have no room for one; UNAVAILABLE with the reason for the rest.
+ * version made one. CONFLICT while a move fills them, and after one that was interrupted. FULL where the
+ * servers have no room for one. UNAVAILABLE with the reason for the rest.
  */
 export async function openStreams(options: StreamsOptions): Promise<StreamNames> {
   const { nats, mailBytes } = options;
@@ -143,6 +147,7 @@ async function openStream(options: StreamsOptions, wanted: Shape): Promise<void>
     );
     if (found !== undefined) {
       requireOurs(found, options.nats);
+      if (options.isFilling !== true) requireWhole(found);
       const changes = changesTo(found, wanted);
       if (Object.keys(changes).length === 0) return requireShape(found, wanted);
       if (tries > maxStreamTries) throw differs(wanted.name, Object.keys(changes));
@@ -179,6 +184,11 @@ function requireOurs({ name, metadata }: StreamConfig, { prefix }: NatsOptions):
       `The stream ${name} of JetStream was written by a newer version of Peerline (form ${text}, this one knows ${schema}). Update this one.`,
     );
   }
+}
+
+function requireWhole(found: StreamConfig): void {
+  const begun = fillingOf(found);
+  if (begun !== undefined) throw halfFilled(found.name, begun);
 }
 
 /** Everything that is not a bound has to be as it is wanted. */

@@ -108,7 +108,7 @@ export function defineMoveContract(technology: MovableTechnology): void {
       const moved = moveRecords({ from: source.records, to: target.records });
       await expect(moved).rejects.toMatchObject({
         code: "CONFLICT",
-        message: "It is not empty: it holds 1 peers, 1 messages.",
+        message: "It is not empty: it holds peers (1), messages (1).",
       });
       expect((await linesOf(target)).length).toBe(2);
     });
