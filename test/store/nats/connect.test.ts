@@ -31,7 +31,9 @@ describe.skipIf(isNatsMissing())("a link to NATS", () => {
       expect(await failure(optionsFor(server))).toBe(
         `The NATS server at 127.0.0.1:${server.port} has version 2.9.10, and older ones than 2.10.23 lose streams: update it. Debian 12 has 2.9.10 itself; newer packages run there, too.`,
       );
-      expect(await server.ask("/connz")).toMatchObject({ connections: [] });
+      await eventually(async () =>
+        expect(await server.ask("/connz")).toMatchObject({ connections: [] }),
+      );
     },
   );
 
