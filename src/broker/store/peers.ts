@@ -39,7 +39,11 @@ export interface PeerStore {
 
   /**
    * Says what others are to know of the session of a peer; undefined: there is none any more. It is not kept: it
-   * ends with the process that said it.
+   * ends with the process that said it. Of several for one peer the one of the greatest epoch stands, and what
+   * is said late of an older session changes nothing.
+   *
+   * It resolves at once and waits for nobody. Other brokers hear of it within a second, where the engine can be
+   * reached, or else of the newest as soon as it can. A broker that ends without a word is gone some seconds later.
    */
   announce(peerId: string, presence: Presence | undefined): Promise<void>;
 

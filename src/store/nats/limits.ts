@@ -58,3 +58,59 @@ export const maxStreamTries = 5;
 
 /** How long servers are waited for that tell of their configuration, after each that did. */
 export const probeTimeoutMs = 500;
+
+/** How long one request of a consumer is open, and how often the server says meanwhile that it is there. */
+export const consumerExpiresMs = 4_000;
+export const consumerHeartbeatMs = 500;
+
+/** Between two attempts to follow a stream: the first wait, doubled each time, and the longest. */
+export const firstFollowWaitMs = 50;
+export const maxFollowWaitMs = 1_000;
+
+/** How long the reading of a stream waits for the next message that is there. */
+export const replayTimeoutMs = 5_000;
+
+/** How often it is checked that the records' consumer has missed nothing, and how often it may have, in turn. */
+export const checkIntervalMs = 2_000;
+export const maxLateChecks = 2;
+
+/** So many records are read one by one; more are left to the consumer while it brings one within that time. */
+export const maxReadOneByOne = 64;
+export const flowWaitMs = 500;
+
+/** How long a removed peer's mark is kept, in milliseconds, and how often those to be forgotten are looked for. */
+export const removalMemoryMs = 60 * 60 * 1000;
+export const removalSweepMs = 5 * 60 * 1000;
+
+/** Who has not heard of the records for so long reads all of them: marks may be gone. */
+export const maxBlindMs = removalMemoryMs / 2;
+
+/** Between two tries of a change of records, where others change them at once: the first wait and the longest. */
+export const firstChangeWaitMs = 4;
+export const maxChangeWaitMs = 200;
+
+/** Updates that may have been stored, and are known again when they are repeated. */
+export const maxUncertainChanges = 1_000;
+
+/** Damages that are told. More are counted with the last one. */
+export const maxDamagesKnown = 1_000;
+
+/** How often a broker says that it lives, in milliseconds. */
+export const beatMs = 500;
+
+/** A broker that is silent while so many of this one's beats come back is gone: for 3 s, and a beat at most. */
+export const maxSilentBeats = 6;
+
+/** How long a broker that starts waits for what the others say of their sessions, where there are others. */
+export const presenceHearingMs = 500;
+
+/** Other brokers whose sessions are followed, and the sessions of one of them. */
+export const maxPresenceRuns = 256;
+export const maxPresencesOfRun = 100_000;
+
+/** All that a broker says of its sessions comes in parts of so many bytes, and in so many of them. */
+export const maxPresencePartBytes = 64 * 1024;
+export const maxPresenceParts = 4_096;
+
+/** Characters of one id in them. */
+export const maxPresenceTextLength = 1_024;

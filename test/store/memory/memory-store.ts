@@ -7,14 +7,14 @@ import type { Clock } from "../../../src/clock.js";
 import { capabilitiesOfOneProcess } from "../../../src/store/capabilities.js";
 import { HistoryWatch } from "../../../src/store/history-watch.js";
 import { describeLimits, storeLimits, type StoreLimits } from "../../../src/store/limits.js";
+import { MachineTable } from "../../../src/store/machine-table.js";
 import { OwnPresences } from "../../../src/store/own-presences.js";
+import { PeerTable } from "../../../src/store/peer-table.js";
 import { QueueReaders, type OpenMail } from "../../../src/store/queue-readers.js";
 import { isOpen, toReceipt } from "../../../src/store/stored-message.js";
 import { Watchers } from "../../../src/store/watchers.js";
 import { findMessages, listMessages } from "./history.js";
-import { MachineTable } from "./machine-table.js";
 import { MessageTable, type Delivery } from "./message-table.js";
-import { PeerTable } from "./peer-table.js";
 import { lease, openMail } from "./queue.js";
 
 export interface MemoryStoreOptions {
@@ -182,12 +182,13 @@ function peerPart(parts: {
       }),
     create: (peer) =>
       perform(() => {
-        peers.create(peer);
+        if (peers.checkCreation(peer)) peers.put(peer);
         watchers.tell((listener) => listener.peer(peer));
       }),
     update: (peer) =>
       perform(() => {
-        peers.update(peer);
+        peers.checkUpdate(peer);
+        peers.put(peer);
         watchers.tell((listener) => listener.peer(peer));
       }),
     remove: (peerId) => perform(() => removeIf(messages.removePeer(peerId), peerId)),
@@ -227,7 +228,8 @@ function recordPart(parts: {
   const add = (record: StoreRecord): void => {
     switch (record.kind) {
       case "peer":
-        return peers.create(record.peer);
+        if (peers.checkCreation(record.peer)) peers.put(record.peer);
+        return;
       case "machine":
         return machines.add(record.machine);
       case "enrolment":

@@ -3,14 +3,29 @@ import type {
   StoredEnrolment,
   StoredMachine,
   StoredNewcomer,
-} from "../../../src/broker/store/peers.js";
-import { StoreError } from "../../../src/broker/store/store.js";
-import { enrolmentMemoryMs } from "../../../src/store/limits.js";
+} from "../broker/store/peers.js";
+import { StoreError } from "../broker/store/store.js";
+import { enrolmentMemoryMs } from "./limits.js";
+
+/** What a machine table holds, to be kept elsewhere. */
+export interface MachineRecords {
+  readonly machines: readonly StoredMachine[];
+  readonly enrolments: readonly StoredEnrolment[];
+}
 
 /** Machines by id, with unique names and credentials, and the tokens with which they enrol. */
 export class MachineTable {
-  readonly #machines = new Map<string, StoredMachine>();
-  readonly #enrolments = new Map<string, StoredEnrolment>();
+  readonly #machines: Map<string, StoredMachine>;
+  readonly #enrolments: Map<string, StoredEnrolment>;
+
+  constructor({ machines, enrolments }: MachineRecords = { machines: [], enrolments: [] }) {
+    this.#machines = new Map(machines.map((machine) => [machine.machineId, inOrder(machine)]));
+    this.#enrolments = new Map(enrolments.map((enrolment) => [enrolment.tokenHash, enrolment]));
+  }
+
+  get records(): MachineRecords {
+    return { machines: this.list(), enrolments: [...this.#enrolments.values()] };
+  }
 
   list(): StoredMachine[] {
     return [...this.#machines.values()];
@@ -21,7 +36,8 @@ export class MachineTable {
     return [...this.#enrolments.values()].toSorted((a, b) => (a.tokenHash < b.tokenHash ? -1 : 1));
   }
 
-  put(machine: StoredMachine): void {
+  put(given: StoredMachine): void {
+    const machine = inOrder(given);
     const present = this.#machines.get(machine.machineId);
     if (JSON.stringify(present) === JSON.stringify(machine)) return;
     const before = present?.revision ?? 0;
@@ -57,6 +73,7 @@ export class MachineTable {
     for (const { tokenHash, expireTimeMs } of this.#enrolments.values()) {
       if (expireTimeMs < nowMs - enrolmentMemoryMs) this.#enrolments.delete(tokenHash);
     }
+    if (this.#enrolments.has(enrolment.tokenHash)) return true;
     if (this.#enrolments.size >= maximum) return false;
     this.addEnrolment(enrolment);
     return true;
@@ -89,8 +106,28 @@ export class MachineTable {
     const namesake = machines.find((one) => one.name === name);
     const makesRoom = namesake !== undefined && namesake.revokeTimeMs !== 0 && namesake !== known;
     if (makesRoom) this.remove(namesake.machineId);
-    this.put(machine);
+    try {
+      this.put(machine);
+    } catch (error) {
+      if (makesRoom) this.#machines.set(namesake.machineId, namesake);
+      throw error;
+    }
     this.#enrolments.set(tokenHash, { ...found, usesLeft: found.usesLeft - 1 });
     return { state: "taken", machine };
   }
+}
+
+/** The same, so that two that are equal are written alike. */
+function inOrder(machine: StoredMachine): StoredMachine {
+  return {
+    machineId: machine.machineId,
+    name: machine.name,
+    scope: machine.scope,
+    credentialHash: machine.credentialHash,
+    createTimeMs: machine.createTimeMs,
+    lastUseMs: machine.lastUseMs,
+    lastUseAddress: machine.lastUseAddress,
+    revokeTimeMs: machine.revokeTimeMs,
+    revision: machine.revision,
+  };
 }

@@ -1,0 +1,70 @@
+/**
+ * A text as one token of a subject. Ids stay as they are; anything else is encoded, so that no text can
+ * reach another subject.
+ */
+export function toToken(text: string): string {
+  return /^[\w-]{1,128}$/.test(text) ? text : `=${Buffer.from(text).toString("base64url")}`;
+}
+
+export function fromToken(token: string): string {
+  return token.startsWith("=") ? Buffer.from(token.slice(1), "base64url").toString() : token;
+}
+
+/** Which delivery: a message of a sender for one recipient. */
+export interface MailKey {
+  readonly to: string;
+  readonly from: string;
+  readonly messageId: string;
+}
+
+/** How many characters of a message id's end are a token of their own: messages are sought by them. */
+export const tailLength = 8;
+
+/** The subjects of messages and receipts, below a prefix of one token. */
+export class MailSubjects {
+  readonly #mail: string;
+  readonly #receipt: string;
+
+  constructor(prefix: string) {
+    this.#mail = `${prefix}.mail`;
+    this.#receipt = `${prefix}.receipt`;
+  }
+
+  mail({ to, from, messageId }: MailKey): string {
+    const tail = toToken(messageId.slice(-tailLength));
+    return `${this.#mail}.${toToken(to)}.${toToken(from)}.${tail}.${toToken(messageId)}`;
+  }
+
+  /** Those of all messages with such an id: a whole one, or the end of one. */
+  mailWithId(messageId: string, from?: string): string {
+    const tail = toToken(messageId.slice(-tailLength));
+    return `${this.#mail}.*.${from === undefined ? "*" : toToken(from)}.${tail}.*`;
+  }
+
+  /** Undefined where it is none of these. */
+  readMail(subject: string): MailKey | undefined {
+    const tokens = subject.startsWith(`${this.#mail}.`)
+      ? subject.slice(this.#mail.length + 1).split(".")
+      : [];
+    const [to, from, , messageId] = tokens;
+    if (tokens.length !== 4 || to === undefined || from === undefined || messageId === undefined) {
+      return undefined;
+    }
+    return { to: fromToken(to), from: fromToken(from), messageId: fromToken(messageId) };
+  }
+
+  receipt(to: string, seq: number): string {
+    return `${this.#receipt}.${toToken(to)}.${seq}`;
+  }
+
+  readReceipt(subject: string): { to: string; seq: number } | undefined {
+    const [to, seq, ...more] = subject.startsWith(`${this.#receipt}.`)
+      ? subject.slice(this.#receipt.length + 1).split(".")
+      : [];
+    const number = Number(seq);
+    if (to === undefined || more.length > 0 || !Number.isSafeInteger(number) || number < 1) {
+      return undefined;
+    }
+    return { to: fromToken(to), seq: number };
+  }
+}
