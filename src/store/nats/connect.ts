@@ -26,7 +26,9 @@ import {
   leastDialTimeoutMs,
   leastPayloadBytes,
   maxPingsOut,
+  maxUnprovenMs,
   pingIntervalMs,
+  proofIntervalMs,
   reconnectWaitMs,
   refusedWaitMs,
   startTimeoutMs,
@@ -37,7 +39,7 @@ import type { NatsLogin, NatsOptions } from "./nats-options.js";
  * A connection to JetStream that comes back by itself, at whichever server there is:
  *
  * - `connected`: requests may be made.
- * - `lost`: the connection broke, or its server fell silent, and others are tried, for ever.
+ * - `lost`: the connection broke, or its server fell silent or was cut off from the others, and others are tried, for ever.
  * - `refused`: a server was reached that cannot be used, as it is too old. Others are tried, for ever.
  * - `closed`: for good.
  */
@@ -129,10 +131,13 @@ export class Link implements AsyncDisposable {
   readonly #listeners = new Set<(state: LinkState) => void>();
   readonly #changes = new Pulse();
   readonly #following: Promise<void>;
+  readonly #proving: Promise<void>;
+  readonly #closing = new AbortController();
   #state: LinkState;
   #loss = newLoss();
   #refusedWait: Disposable | undefined;
-  #isClosing = false;
+  /** A server that was left, as it was cut off from the others. */
+  #left: string | undefined;
 
   constructor(
     connection: NatsConnection,
@@ -147,6 +152,7 @@ export class Link implements AsyncDisposable {
     this.#onTrouble = onTrouble;
     this.#state = connectedTo(connection);
     this.#following = this.#follow();
+    this.#proving = this.#prove();
   }
 
   get state(): LinkState {
@@ -176,7 +182,7 @@ export class Link implements AsyncDisposable {
 
   /** Lets what is on its way end, for a while. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosing = true;
+    this.#closing.abort();
     this.#refusedWait?.[Symbol.dispose]();
     if (this.#state.state === "connected") {
       using time = new AbortScope([], closeTimeoutMs);
@@ -186,7 +192,7 @@ export class Link implements AsyncDisposable {
       await Promise.race([this.connection.drain().catch(() => {}), tooLong]);
     }
     await this.connection.close();
-    await this.#following;
+    await Promise.all([this.#following, this.#proving]);
   }
 
   /** The client tells what becomes of its connection until it is closed. */
@@ -211,7 +217,42 @@ export class Link implements AsyncDisposable {
     this.#become({ state: "closed" });
   }
 
+  /**
+   * Asks again and again what only a server answers that reaches a majority of the others. One that was cut off
+   * keeps its connections, its streams' readers hear its heartbeats, and it answers with what was true before.
+   */
+  async #prove(): Promise<void> {
+    let unprovenSinceMs: number | undefined;
+    for (;;) {
+      await sleep(proofIntervalMs, this.#closing.signal).catch(() => {});
+      if (this.#closing.signal.aborted) return;
+      const { lost } = this;
+      const askedMs = this.#clock.monotonic();
+      const isProven = await this.manager.getAccountInfo().then(
+        () => true,
+        (cause: unknown) => !isPassing(cause),
+      );
+      if (isProven || lost.aborted) {
+        unprovenSinceMs = undefined;
+        continue;
+      }
+      unprovenSinceMs ??= askedMs;
+      if (this.#clock.monotonic() - unprovenSinceMs < maxUnprovenMs) continue;
+      unprovenSinceMs = undefined;
+      this.#left = this.connection.getServer();
+      this.#lose("The NATS server reaches no majority of the others.");
+      await this.connection.reconnect().catch(() => {});
+    }
+  }
+
   #meet(): void {
+    const left = this.#left;
+    this.#left = undefined;
+    if (left !== undefined && left === this.connection.getServer()) {
+      // The client may take the same one first; then it takes the next.
+      void this.connection.reconnect().catch(() => {});
+      return;
+    }
     const unfit = unfitness(this.connection);
     if (unfit === undefined) {
       this.#loss = newLoss();
@@ -255,7 +296,7 @@ export class Link implements AsyncDisposable {
       this.#loss.abort(new StoreError("UNAVAILABLE", problem));
     }
     this.#changes.beat();
-    if (this.#isClosing) return;
+    if (this.#closing.signal.aborted) return;
     for (const listener of this.#listeners) listener(state);
   }
 }

@@ -21,6 +21,13 @@ export const reconnectWaitMs = 125;
 export const pingIntervalMs = 2_000;
 export const maxPingsOut = 2;
 
+/**
+ * How often a server has to show that it reaches a majority, and how long it may fail to: an election takes up
+ * to 8 s. Then another one is tried.
+ */
+export const proofIntervalMs = 2_000;
+export const maxUnprovenMs = 9_000;
+
 /** How long a server that is too old is not asked again, where it is the only one. */
 export const refusedWaitMs = 2_000;
 

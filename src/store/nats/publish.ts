@@ -52,8 +52,8 @@ export type PublishOutcome =
 /** What one try came to. */
 type Answer =
   | Exclude<PublishOutcome, { state: "conflict" | "unavailable" }>
-  /** Another message stands there: to be looked at. */
-  | { readonly state: "unexpected"; readonly words: string }
+  /** Another message stands there: to be looked at. `isUnderWay`: it is not stored yet, and may never be. */
+  | { readonly state: "unexpected"; readonly words: string; readonly isUnderWay: boolean }
   /** The stream did not store it, for one of several reasons: to be looked at. */
   | { readonly state: "not stored"; readonly words: string }
   | { readonly state: "again"; readonly words: string };
@@ -140,7 +140,9 @@ export class Publisher implements AsyncDisposable {
     const nonce = randomUUID();
     const leftMs = () => endMs - this.#clock.monotonic();
     let words = "JetStream did not answer in time.";
-    for (let tries = 1; leftMs() > 0; tries += 1) {
+    // Whether an earlier try may have been stored.
+    let isUncertain = false;
+    while (leftMs() > 0) {
       if (this.#closing.signal.aborted) return unavailable("The store is closing.");
       const { state } = this.#link.state;
       if (state !== "connected" && !(await this.#link.whenConnected(leftMs()))) {
@@ -148,8 +150,9 @@ export class Publisher implements AsyncDisposable {
         return unavailable("problem" in now ? now.problem : "The connection to NATS is closed.");
       }
       const answer = await this.#try(publication, nonce, Math.min(publishTryMs, leftMs()));
-      const outcome = await this.#judge(publication, { nonce, tries, answer });
+      const outcome = await this.#judge(publication, { nonce, isUncertain, answer });
       if (outcome.state !== "again") return outcome;
+      isUncertain ||= answer.state === "again";
       ({ words } = outcome);
       const waitMs = Math.min(waits.nextMs(), leftMs());
       if (waitMs > 0) await sleep(waitMs, this.#closing.signal).catch(() => {});
@@ -187,12 +190,13 @@ export class Publisher implements AsyncDisposable {
 
   async #judge(
     publication: Publication,
-    { nonce, tries, answer }: { nonce: string; tries: number; answer: Answer },
+    { nonce, isUncertain, answer }: { nonce: string; isUncertain: boolean; answer: Answer },
   ): Promise<PublishOutcome | { readonly state: "again"; readonly words: string }> {
     if (answer.state !== "unexpected" && answer.state !== "not stored") return answer;
-    // It was never tried before: what stands there is another's.
-    if (answer.state === "unexpected" && tries === 1)
+    // No earlier try was stored: what stands there is another's.
+    if (answer.state === "unexpected" && !answer.isUnderWay && !isUncertain) {
       return { state: "conflict", uncertain: false };
+    }
     const { stream, subject, expect } = publication;
     let last;
     try {
@@ -212,12 +216,12 @@ export class Publisher implements AsyncDisposable {
     if (answer.state === "not stored") {
       const isTaken = expect === undefined ? seq > 0 : "lastSubjectSeq" in expect && !isAsExpected;
       return isTaken
-        ? { state: "conflict", uncertain: tries > 1 }
+        ? { state: "conflict", uncertain: isUncertain }
         : { state: "full", words: answer.words };
     }
-    // An earlier try is still on its way through the servers.
+    // An earlier try, or another's message, is still on its way through the servers.
     if (isAsExpected) return { state: "again", words: answer.words };
-    return { state: "conflict", uncertain: true };
+    return { state: "conflict", uncertain: isUncertain };
   }
 }
 
@@ -225,7 +229,9 @@ function answerOf(error: unknown): Answer {
   const root = rootOf(error);
   const words = root instanceof Error ? visibleLine(root.message) : "";
   if (root instanceof JetStreamApiError) {
-    if (unexpectedCodes.has(root.code)) return { state: "unexpected", words };
+    if (root.code === unexpectedCode || root.code === underWayCode) {
+      return { state: "unexpected", words, isUnderWay: root.code === underWayCode };
+    }
     // Of several causes: a bound of the subject, or one of the stream.
     if (root.code === notStoredCode) return { state: "not stored", words: fullWords(words) };
     if (fullCodes.has(root.code)) return { state: "full", words: fullWords(words) };
@@ -246,8 +252,11 @@ function answerOf(error: unknown): Answer {
   return { state: "again", words: `JetStream did not answer (${words}).` };
 }
 
-/** "wrong last sequence", with and without the one that there is. */
-const unexpectedCodes: ReadonlySet<number> = new Set([10_071, 10_164]);
+/** "wrong last sequence". */
+const unexpectedCode = 10_071;
+
+/** The same of a message that the stream's servers have not agreed on yet: which it will be is not known. */
+const underWayCode = 10_164;
 
 const notStoredCode = 10_077;
 
