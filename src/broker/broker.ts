@@ -67,7 +67,10 @@ export async function createBroker(options: {
     [host, "localhost", ...[...directory.peers()].map(({ stored }) => stored.profile.host)].filter(
       (name) => name !== "",
     );
-  const machines = new Machines({ store, clock, log, localHosts });
+  const endSessions = (machineId: string): void => {
+    sessions.closeOfMachine(machineId, Closing_Reason.UNREGISTERED, "the machine was revoked");
+  };
+  const machines = new Machines({ store, clock, log, localHosts, endSessions });
   const records = await store.peers.watch({
     peer: (peer) => directory.heard(peer),
     peerRemoved: (peerId) => directory.heardRemoved(peerId),

@@ -304,11 +304,34 @@ export function listLimits(store: Store, set: BrokerSettings): Limit[] {
     ["enrolments", maxEnrolments, "tokens to enrol with that are open together"],
     ["watch_lag", maxWatchLag, "events that a reader of WatchMessages may lag behind"],
   ];
+  const isOneOfSeveral = store.info.capabilities.several_brokers.has;
   return [
-    ...own.map(([name, maximum, description]) => limit(name, maximum, description)),
+    ...own.map(([name, maximum, description]) =>
+      isOneOfSeveral && countedByEach.has(name)
+        ? limit(name, maximum, `${description}; each broker counts what it takes itself`)
+        : limit(name, maximum, description),
+    ),
     ...storeLimits(store),
   ];
 }
+
+/** What is spent over time. A broker knows only what was spent with itself. */
+const countedByEach: ReadonlySet<string> = new Set([
+  "send_burst",
+  "sends_per_second",
+  "send_burst_bytes",
+  "send_bytes_per_second",
+  "program_send_burst",
+  "program_sends_per_second",
+  "program_send_burst_bytes",
+  "program_send_bytes_per_second",
+  "hops_per_minute",
+  "repeat_window_seconds",
+  "peer_burst",
+  "peer_burst_of_connection",
+  "peer_burst_of_machine",
+  "peers_per_minute",
+]);
 
 /** The settings that the store does not keep; it states its own. */
 const setLimits = settingNames.filter(

@@ -94,19 +94,14 @@ export async function enrol(
   // The answer to the same call was lost.
   const known = machines.ofCredential(credentialHash);
   if (known !== undefined && isLetIn(known.stored)) return enrolled(known);
-  if (known !== undefined) {
-    throw new BrokerError(
-      ErrorReason.ENROLMENT_INVALID,
-      "credential: it was revoked, and lets nobody in again: make a new one",
-      { metadata: { field: "credential" } },
-    );
-  }
+  if (known !== undefined) throw revokedCredential();
 
   const { name: host } = request;
   const { address } = connection;
   const tokenHash = hashOf(request.token);
   const outcome = await machines.letIn({ tokenHash, credentialHash, host, address });
   if (typeof outcome !== "string") return enrolled(outcome);
+  if (outcome === "revoked") throw revokedCredential();
   machines.noteGuess(connection);
   throw new BrokerError(ErrorReason.ENROLMENT_INVALID, refusals[outcome]);
 }
@@ -117,6 +112,14 @@ const refusals = {
   used: "the token to enrol with was used already: ask for a new line of `peerline share`",
   expired: "the time of the token to enrol with is over: ask for a new line of `peerline share`",
 };
+
+function revokedCredential(): BrokerError {
+  return new BrokerError(
+    ErrorReason.ENROLMENT_INVALID,
+    "credential: it was revoked, and lets nobody in again: make a new one",
+    { metadata: { field: "credential" } },
+  );
+}
 
 function enrolled(machine: Machine): EnrolResponse {
   return create(EnrolResponseSchema, { machine: describe(machine) });

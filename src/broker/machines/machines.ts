@@ -5,11 +5,12 @@ import { PeerKind } from "../../../gen/peerline/v1/peer_pb.js";
 import type { Clock } from "../../clock.js";
 import { machineHeader } from "../../contract/machines.js";
 import type { Admission, ClientConnection, HandlerContext } from "../../rpc/server.js";
-import { BrokerError, translateStoreErrors } from "../broker-error.js";
+import { BrokerError, fromStoreError, translateStoreErrors } from "../broker-error.js";
 import type { BrokerLog } from "../core.js";
 import {
   guessingToldMs,
   maxCallsOfMachine,
+  maxConflicts,
   maxConnectionsOfMachine,
   maxMachines,
   maxRevokedMachines,
@@ -21,7 +22,7 @@ import {
 import { automaticName, numberedName } from "../peers/names.js";
 import { sha256 } from "../peers/sessions.js";
 import type { EnrolmentUse, StoredMachine } from "../store/peers.js";
-import type { Store } from "../store/store.js";
+import { StoreError, type Store } from "../store/store.js";
 import { Guesses, networkOf } from "./guesses.js";
 
 interface Parts {
@@ -30,6 +31,8 @@ interface Parts {
   readonly log: BrokerLog;
   /** Hosts of the peers that come by the broker's socket, its own first: no other machine gets such a name. */
   readonly localHosts: () => Iterable<string>;
+  /** Ends the sessions of a machine that another broker lets in no more. */
+  readonly endSessions: (machineId: string) => void;
 }
 
 /** A machine, let in or revoked. */
@@ -57,19 +60,21 @@ export interface Newcomer {
   readonly address: string;
 }
 
-/** Why a token lets nobody in. */
-export type Refusal = Exclude<EnrolmentUse["state"], "taken">;
+/** Why a token, or a credential that was revoked, lets nobody in. */
+export type Refusal = Exclude<EnrolmentUse["state"], "taken"> | "revoked";
 
 /**
  * The machines that may call over TLS. Each proves who it is with each call, by a credential of which the
  * broker keeps the SHA-256. That a machine is let in is durable before it counts. That it is revoked counts at
- * once, and is durable before it is answered.
+ * once, and is durable before it is answered. Several brokers may do so over one store. What one of them changes the
+ * others hear of.
  */
 export class Machines {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: BrokerLog;
   readonly #localHosts: () => Iterable<string>;
+  readonly #endSessions: (machineId: string) => void;
   readonly #guesses: Guesses;
   readonly #byId = new Map<string, Machine>();
   readonly #byCredential = new Map<string, Machine>();
@@ -78,11 +83,12 @@ export class Machines {
   /** One machine is let in after the other, so that each has a name and a place of its own. */
   #lettingIn: Promise<unknown> = Promise.resolve();
 
-  constructor({ store, clock, log, localHosts }: Parts) {
+  constructor({ store, clock, log, localHosts, endSessions }: Parts) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
     this.#localHosts = localHosts;
+    this.#endSessions = endSessions;
     this.#guesses = new Guesses(clock);
   }
 
@@ -90,13 +96,23 @@ export class Machines {
   heard(stored: StoredMachine): void {
     const machine = this.#byId.get(stored.machineId);
     if (machine === undefined) this.#letInByStore(stored);
-    else if (stored.revision > machine.kept.revision) machine.kept = stored;
+    else if (stored.revision > machine.kept.revision) this.#replace(machine, stored);
   }
 
   /** The store has no such record any more. */
   heardRemoved(machineId: string): void {
     const machine = this.#byId.get(machineId);
     if (machine !== undefined) this.#drop(machine);
+  }
+
+  /** Another write than that of this broker counts beside what is not written here yet. */
+  #replace(machine: Machine, kept: StoredMachine): void {
+    const { stored } = machine;
+    const { lastUseMs, lastUseAddress } = stored.lastUseMs > kept.lastUseMs ? stored : kept;
+    const revokeTimeMs = stored.revokeTimeMs || kept.revokeTimeMs;
+    machine.kept = kept;
+    machine.stored = { ...kept, lastUseMs, lastUseAddress, revokeTimeMs };
+    if (isLetIn(stored) && !isLetIn(kept)) this.#end(machine);
   }
 
   /**
@@ -169,23 +185,43 @@ export class Machines {
     const known = this.#find(credentialHash);
     if (known !== undefined) return known;
     this.#requireRoom();
-    const nowMs = this.#clock.now();
-    const name = this.#freeName(host);
-    const use = await translateStoreErrors(() =>
-      this.#store.peers.enrol(tokenHash, {
-        machineId: uuidv7(),
-        name,
-        credentialHash,
-        createTimeMs: nowMs,
-        lastUseMs: nowMs,
-        lastUseAddress: address,
-      }),
-    );
+    const use = await this.#enrol(tokenHash, credentialHash, host, address);
+    if (typeof use === "string") return use;
     if (use.state !== "taken") return use.state;
     const { machine } = use;
     const scope = MachineScope[machine.scope];
     this.#log.info({ machine: machine.name, scope, address }, "machine let in");
     return this.#byId.get(machine.machineId) ?? this.#letInByStore(machine);
+  }
+
+  /** Under the first name that no other broker gives away at the same moment. */
+  async #enrol(
+    tokenHash: string,
+    credentialHash: string,
+    host: string,
+    address: string,
+  ): Promise<EnrolmentUse | "revoked"> {
+    const nowMs = this.#clock.now();
+    const taken = new Set<string>();
+    for (;;) {
+      const newcomer = {
+        machineId: uuidv7(),
+        name: this.#freeName(host, taken),
+        credentialHash,
+        createTimeMs: nowMs,
+        lastUseMs: nowMs,
+        lastUseAddress: address,
+      };
+      try {
+        return await this.#store.peers.enrol(tokenHash, newcomer);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        // A machine that another broker has just revoked.
+        if (error.code === "SECRET_TAKEN") return "revoked";
+        if (error.code !== "NAME_TAKEN" || taken.size >= maxConflicts) throw fromStoreError(error);
+        taken.add(newcomer.name);
+      }
+    }
   }
 
   /** A revoked machine that had its name is no more. */
@@ -219,11 +255,7 @@ export class Machines {
       this.#log.info({ machine: machine.stored.name }, "machine revoked");
     }
     const isAsking = asking !== undefined && machine.connections.has(asking);
-    for (const [connection, lose] of machine.connections) {
-      connection.closed.removeEventListener("abort", lose);
-      if (connection !== asking) this.#closeSoon(connection);
-    }
-    machine.connections.clear();
+    this.#endConnections(machine, asking);
     try {
       if (isLetIn(machine.kept)) await this.#write(machine);
       const revoked = this.list().filter(({ kept }) => !isLetIn(kept));
@@ -231,6 +263,22 @@ export class Machines {
     } finally {
       if (isAsking) this.#closeSoon(asking);
     }
+  }
+
+  /** Another broker lets it in no more: what it has open here ends. */
+  #end(machine: Machine): void {
+    this.#log.info({ machine: machine.stored.name }, "machine revoked by another broker");
+    this.#endConnections(machine);
+    this.#endSessions(machine.stored.machineId);
+  }
+
+  /** @param except ends otherwise */
+  #endConnections({ connections }: Machine, except?: ClientConnection): void {
+    for (const [connection, lose] of connections) {
+      connection.closed.removeEventListener("abort", lose);
+      if (connection !== except) this.#closeSoon(connection);
+    }
+    connections.clear();
   }
 
   /** So that the answers to its calls can still leave. */
@@ -289,7 +337,7 @@ export class Machines {
     });
   }
 
-  #freeName(host: string): string {
+  #freeName(host: string, taken: ReadonlySet<string>): string {
     // A machine is no agent: what is reserved for people and programs is no name of it either.
     const baseName = shortHost(host);
     const known = new Set(this.list().map(({ stored }) => stored.name));
@@ -298,7 +346,7 @@ export class Machines {
     for (let number = 1; ; number++) {
       const name = numberedName(baseName, number);
       const owner = this.named(name);
-      if (local.has(name)) continue;
+      if (local.has(name) || taken.has(name)) continue;
       // In the store as well.
       if (owner === undefined || !isLetIn(owner.kept)) return name;
     }
@@ -333,10 +381,21 @@ export class Machines {
     return machine.nextWrite;
   }
 
+  /** Where another broker was first, again to what that one wrote. */
   async #put(machine: Machine): Promise<void> {
-    const next = { ...machine.stored, revision: machine.kept.revision + 1 };
-    await translateStoreErrors(() => this.#store.peers.putMachine(next));
-    machine.kept = next;
+    for (let tries = 1; this.#byId.get(machine.stored.machineId) === machine; tries++) {
+      const next = { ...machine.stored, revision: machine.kept.revision + 1 };
+      try {
+        await translateStoreErrors(() => this.#store.peers.putMachine(next));
+      } catch (error) {
+        const isLate = error instanceof StoreError && error.code === "CONFLICT";
+        if (isLate && tries < maxConflicts) continue;
+        throw error;
+      }
+      // The store may have told of it by now, and of what came after.
+      if (machine.kept.revision < next.revision) machine.kept = next;
+      return;
+    }
   }
 
   async #forget(machine: Machine): Promise<void> {
@@ -344,9 +403,15 @@ export class Machines {
     this.#drop(machine);
   }
 
-  #drop({ stored: { machineId, credentialHash } }: Machine): void {
+  #drop(machine: Machine): void {
+    const { machineId, credentialHash } = machine.stored;
     this.#byId.delete(machineId);
-    this.#byCredential.delete(credentialHash);
+    if (this.#byCredential.get(credentialHash) === machine)
+      this.#byCredential.delete(credentialHash);
+    if (!isLetIn(machine.stored)) return;
+    // That it was revoked is not told apart.
+    machine.stored = { ...machine.stored, revokeTimeMs: this.#clock.now() };
+    this.#end(machine);
   }
 }
 

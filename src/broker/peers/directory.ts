@@ -75,6 +75,11 @@ export class Directory {
     this.#tellRemoved(peer);
   }
 
+  /** Other brokers may change the records, and have sessions. */
+  get isShared(): boolean {
+    return this.#store.info.capabilities.several_brokers.has;
+  }
+
   get size(): number {
     return this.#byId.size;
   }
@@ -230,8 +235,8 @@ export class Directory {
 
   /**
    * Changes what a peer says of itself. If the store has no room, the change is in memory alone, so
-   * that an agent can come back for its mail while the disk is full. Several brokers cannot agree on what none of
-   * them can write: there it is refused.
+   * that an agent can come back for its mail while the disk is full. Several brokers cannot agree on a session that
+   * none of them can write: there another epoch is refused.
    */
   async updateEvenIfFull(
     peer: PeerRecord,
@@ -242,8 +247,8 @@ export class Directory {
       return await this.updateIf(peer, isWanted, change);
     } catch (error) {
       const isFull = error instanceof BrokerError && error.reason === ErrorReason.STORE_FULL;
-      if (!isFull || this.#store.info.capabilities.several_brokers.has) throw error;
       const fields = isFunction(change) ? change(peer.stored) : change;
+      if (!isFull || (this.isShared && fields.epoch !== undefined)) throw error;
       this.#replace(peer, { ...peer.stored, ...fields });
       return true;
     }

@@ -170,8 +170,10 @@ export class Registrar {
     session: Session,
   ): Promise<void> {
     const { sessions, directory } = this.#core;
-    sessions.carry(session, wish.connection);
     const { peer } = session;
+    // While it had no connection here, another broker may have opened a newer one: the record tells.
+    const isDoubtful = directory.isShared && sessions.liveOf(peer) !== session;
+    sessions.carry(session, wish.connection);
     const profileOf = (stored: StoredPeer) => mergeProfile(stored.profile, wish.profile);
     const conversationId = wish.conversationId || session.conversationId;
     const isBound =
@@ -179,6 +181,7 @@ export class Registrar {
       (conversationId === "" || this.#conversations.boundTo(conversationId, held.keys()) === peer);
     const lastSeenMs = this.#core.clock.now();
     const isNews =
+      isDoubtful ||
       !isBound ||
       !equals(ProfileSchema, profileOf(peer.stored), peer.stored.profile) ||
       Math.abs(lastSeenMs - peer.stored.lastSeenMs) >= seenAgainMs;

@@ -1,5 +1,6 @@
 import { onTestFinished } from "vitest";
 import type { Store } from "../../../src/broker/store/store.js";
+import { startSharedBroker, type SharedBroker } from "../../broker/shared-broker.js";
 import { startTestBroker, type TestBroker } from "../../support/test-broker.js";
 
 /** How the brokers of a test come to share what they serve. */
@@ -27,4 +28,15 @@ export async function startGateways(
     return gateway;
   };
   return { one: await start("one"), two: await start("two"), start };
+}
+
+/** The same, each answering other machines as well. */
+export async function startSharedGateways(
+  technology: SharedTechnology,
+  options: Options = {},
+): Promise<{ one: SharedBroker; two: SharedBroker }> {
+  const open = await technology.share();
+  const start = async (brokerId: string): Promise<SharedBroker> =>
+    startSharedBroker({ ...options, store: await open(brokerId), keepStore: true, brokerId });
+  return { one: await start("one"), two: await start("two") };
 }
