@@ -18,20 +18,32 @@ import type { StoreTechnology } from "./store/technology.js";
 
 /** What every store must do, sentence by sentence of src/broker/store: one suite for each part of it. */
 export function defineStoreContract(technology: StoreTechnology): void {
-  const { name } = technology;
-  describe(`the contract of peers: ${name}`, () => {
+  definePeerStoreContract(technology);
+  defineQueueStoreContract(technology);
+  defineHistoryStoreContract(technology);
+  describe(`the end of a store: ${technology.name}`, () => defineEndContract(technology));
+}
+
+export function definePeerStoreContract(technology: StoreTechnology): void {
+  describe(`the contract of peers: ${technology.name}`, () => {
     definePeerContract(technology);
     definePeerWatchContract(technology);
     defineMachineContract(technology);
   });
-  describe(`the contract of queues: ${name}`, () => {
+}
+
+export function defineQueueStoreContract(technology: StoreTechnology): void {
+  describe(`the contract of queues: ${technology.name}`, () => {
     defineEnqueueContract(technology);
     defineBoundContract(technology);
     defineQueueContract(technology);
     defineReceiptContract(technology);
     defineDeadLetterContract(technology);
   });
-  describe(`the contract of history: ${name}`, () => {
+}
+
+export function defineHistoryStoreContract(technology: StoreTechnology): void {
+  describe(`the contract of history: ${technology.name}`, () => {
     defineHistoryContract(technology);
     defineHistoryWatchContract(technology);
     defineLookupContract(technology);
@@ -39,5 +51,4 @@ export function defineStoreContract(technology: StoreTechnology): void {
     defineRetentionContract(technology);
     definePurgeContract(technology);
   });
-  describe(`the end of a store: ${name}`, () => defineEndContract(technology));
 }

@@ -1,10 +1,11 @@
-import { DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
+import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
 import { BackOff } from "../../back-off.js";
 import { sleep } from "../../clock.js";
 import type { Link } from "./connect.js";
 import {
   consumerExpiresMs,
   consumerHeartbeatMs,
+  consumerSilenceMs,
   firstFollowWaitMs,
   maxFollowWaitMs,
   replayTimeoutMs,
@@ -35,7 +36,7 @@ export async function replay(
   const lastSeq = Math.max(state.last_seq, following.after);
   if (state.messages === 0 || state.last_seq <= following.after) return { lastSeq };
   const messages = await consume(following);
-  const timer = setTimeout(() => void messages.close(), replayTimeoutMs);
+  const timer = setTimeout(() => messages.stop(), replayTimeoutMs);
   try {
     for await (const message of messages) {
       timer.refresh();
@@ -44,19 +45,24 @@ export async function replay(
     }
   } finally {
     clearTimeout(timer);
-    await messages.close();
+    messages.stop();
   }
   throw new Error(`the stream ${stream} ended while it was read`);
 }
 
-/** Tells each message that comes, each once and in order, through elections and losses, until it is closed. */
+/**
+ * Tells each message that comes, each once and in order, through elections and losses, until it is closed.
+ *
+ * The client starts a consumer anew where it misses a message. It does not where the server is gone that has
+ * the consumer: no heartbeat comes any more, and nothing else. So whoever is silent too long is left.
+ */
 export class Follower implements AsyncDisposable {
   readonly #following: Following;
   readonly #tell: (message: JsMsg) => void;
   readonly #onTrouble: (error: unknown) => void;
   readonly #closing = new AbortController();
   readonly #done: Promise<void>;
-  #messages: { close(): Promise<unknown> } | undefined;
+  #messages: ConsumerMessages | undefined;
   #lastSeq: number;
 
   constructor(
@@ -77,7 +83,7 @@ export class Follower implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new Error("closed"));
-    await this.#messages?.close();
+    this.#messages?.stop();
     await this.#done;
   }
 
@@ -87,24 +93,50 @@ export class Follower implements AsyncDisposable {
     while (!signal.aborted) {
       try {
         const messages = await consume({ ...this.#following, after: this.#lastSeq });
+        // What nobody reads never says that it has stopped.
+        if (signal.aborted) return messages.stop();
         this.#messages = messages;
-        if (signal.aborted) void messages.close();
-        for await (const message of messages) {
-          waits.reset();
-          if (message.seq <= this.#lastSeq) continue;
-          this.#tell(message);
-          this.#lastSeq = message.seq;
-        }
+        await this.#read(messages, () => waits.reset());
       } catch (error) {
         if (!signal.aborted) this.#onTrouble(error);
       }
       await sleep(waits.nextMs(), signal).catch(() => {});
     }
   }
+
+  async #read(messages: ConsumerMessages, onSign: () => void): Promise<void> {
+    const { lost } = this.#following.link;
+    const leave = (): void => messages.stop();
+    const watchdog = setTimeout(leave, consumerSilenceMs);
+    lost.addEventListener("abort", leave, { once: true });
+    if (lost.aborted) leave();
+    const heartbeats = (async () => {
+      for await (const { type } of messages.status()) if (type === "heartbeat") watchdog.refresh();
+    })();
+    try {
+      for await (const message of messages) {
+        watchdog.refresh();
+        onSign();
+        if (message.seq <= this.#lastSeq) continue;
+        this.#tell(message);
+        this.#lastSeq = message.seq;
+      }
+    } finally {
+      clearTimeout(watchdog);
+      lost.removeEventListener("abort", leave);
+      messages.stop();
+      await heartbeats;
+    }
+  }
 }
 
 /** An ordered consumer: it starts anew by itself where it misses something. */
-async function consume({ link, stream, after, headersOnly = false }: Following) {
+async function consume({
+  link,
+  stream,
+  after,
+  headersOnly = false,
+}: Following): Promise<ConsumerMessages> {
   const consumer = await link.manager.jetstream().consumers.get(stream, {
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: after + 1,

@@ -70,6 +70,9 @@ export const probeTimeoutMs = 500;
 export const consumerExpiresMs = 4_000;
 export const consumerHeartbeatMs = 500;
 
+/** A consumer that is silent for so long is left, and another one is made. */
+export const consumerSilenceMs = 2_000;
+
 /** Between two attempts to follow a stream: the first wait, doubled each time, and the longest. */
 export const firstFollowWaitMs = 50;
 export const maxFollowWaitMs = 1_000;
@@ -121,3 +124,15 @@ export const maxPresenceParts = 4_096;
 
 /** Characters of one id in them. */
 export const maxPresenceTextLength = 1_024;
+
+/** How long until what could not be leased, for want of an answer of the engine, is tried again. */
+export const leaseRetryMs = 500;
+
+/** Messages of which it is known without asking that their ids were used, some 200 bytes each. */
+export const maxRecentMessages = 50_000;
+
+/** Messages that one page of history reads: where few of them are wanted, the page is short. */
+export const maxPageReads = 1_000;
+
+/** Deliveries that are forgotten at once when their time is over. */
+export const pruneSlice = 100;

@@ -105,6 +105,8 @@ const passingCodes: ReadonlySet<number> = new Set([
   10_004, 10_008, 10_009, 10_005,
   // The same message is just being stored; too many at once.
   10_158, 10_167,
+  // It makes or removes other streams on the disk.
+  10_049,
   // It starts, or ends.
   10_076,
 ]);

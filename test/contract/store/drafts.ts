@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
+import { v7 as uuidv7 } from "uuid";
 import { PeerRefSchema, type PeerRef, Urgency } from "../../../gen/peerline/v1/message_pb.js";
 import type { Draft, EnqueueResult, QueuedMessage } from "../../../src/broker/store/queues.js";
 import type { Store } from "../../../src/broker/store/store.js";
@@ -14,7 +15,7 @@ export function peerRef(name: string): PeerRef {
 
 /** A draft from alice to bob, except for what is given. */
 export function draft(given: Partial<Draft> = {}): Draft {
-  const messageId = given.messageId ?? randomUUID();
+  const messageId = given.messageId ?? uuidv7();
   const text = given.text ?? "hello";
   return {
     messageId,

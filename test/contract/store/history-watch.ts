@@ -49,6 +49,7 @@ export function defineHistoryWatchContract(technology: StoreTechnology): void {
       const { peerId, seq } = await sendFirst(store, { text: "1" });
       const reader = store.queues.open({ peerId, epoch: 1 }, new Bell());
       expect(await reader.next(ample)).toHaveLength(1);
+      await eventually(() => expect(told.at(-1)).toBe("bob: LEASED"));
       const { PRESENTED, CONFIRMED } = ReceiptState;
       for (const state of [PRESENTED, PRESENTED, CONFIRMED]) {
         await store.queues.advance(peerId, seq, { state });
@@ -80,9 +81,10 @@ export function defineHistoryWatchContract(technology: StoreTechnology): void {
       const { told, listener } = notingListener();
       endWatch(store.history.watch(listener));
       await store.history.purge({ from: alice.peerId, waiting: false, after: 0, reason: "spam" });
+      await eventually(() => expect(told).toEqual(["bob: DEAD_LETTERED (spam)"]));
       await send(store, { text: "later" });
-      const expected = ["bob: DEAD_LETTERED (spam)", "later for bob: QUEUED"];
-      await eventually(() => expect(told).toEqual(expected));
+      await eventually(() => expect(told.at(-1)).toBe("later for bob: QUEUED"));
+      expect(told).toHaveLength(2);
     });
 
     test("tells nothing once it has ended", async () => {

@@ -11,6 +11,8 @@ export interface StoreTechnology {
   readonly name: string;
   /** What was stored is there when the same folder is opened again. */
   readonly isDurable: boolean;
+  /** Each recipient has a copy of the message, and each copy counts. */
+  readonly keepsCopies: boolean;
   open(options: {
     folder: string;
     clock: StoppedClock;

@@ -4,5 +4,6 @@ import { defineStoreContract } from "../../contract/store-contract.js";
 defineStoreContract({
   name: "memory",
   isDurable: false,
+  keepsCopies: false,
   open: async ({ clock, limits }) => openMemoryStore({ clock, limits }),
 });

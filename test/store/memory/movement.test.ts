@@ -4,5 +4,6 @@ import { openMemoryStore } from "./memory-store.js";
 defineMoveContract({
   name: "memory",
   isDurable: false,
+  keepsCopies: false,
   open: async ({ clock, limits }) => openMemoryStore({ clock, limits }),
 });

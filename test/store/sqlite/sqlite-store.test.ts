@@ -6,6 +6,7 @@ import { workerUrl } from "./built-worker.js";
 defineStoreContract({
   name: "sqlite",
   isDurable: true,
+  keepsCopies: false,
   open: ({ folder, clock, limits }) =>
     openSqliteStore({ path: join(folder, "peerline.db"), clock, limits, workerUrl }),
 });

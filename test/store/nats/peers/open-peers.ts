@@ -79,6 +79,7 @@ export function recordsOver(
   return {
     name,
     isDurable: true,
+    keepsCopies: true,
     async open({ folder, clock, limits }) {
       const memory = openMemoryStore({ clock, limits });
       const isNew = folder !== lastFolder;

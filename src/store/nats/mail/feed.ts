@@ -1,0 +1,109 @@
+import type { JsMsg } from "../follow.js";
+import { Follower, replay } from "../follow.js";
+import type { ReceiptState } from "../../../../gen/peerline/v1/message_pb.js";
+import { isOpen } from "../../stored-message.js";
+import type { HistoryTold, Known } from "./history-told.js";
+import { readHead, readRegister, stateHeader, type MailHead } from "./mail-record.js";
+import type { MailView } from "./mail-view.js";
+import type { OwnPublish } from "./queues.js";
+import type { Engine, Registers } from "./registers.js";
+
+interface Parts {
+  readonly engine: Engine;
+  readonly view: MailView;
+  readonly registers: Registers;
+  readonly underWay: ReadonlyMap<string, OwnPublish>;
+  /** Whether a body is worth keeping for a moment: a reader of this gateway is about to hand it out. */
+  readonly reads: (peerId: string) => boolean;
+  /** Is told of what cannot be read, and of trouble with the streams, in words. */
+  readonly tell: (words: string) => void;
+}
+
+/**
+ * Reads the heads of all that is kept, and the registers of what is open: some seconds for a million
+ * messages. The bodies stay in the engine.
+ */
+export async function readKept({ engine, view, registers, tell }: Parts): Promise<Known> {
+  const { link, names, subjects } = engine;
+  // First the receipts: what they do not tell of, later ones will.
+  const states = new Map<number, ReceiptState | 0>();
+  const receipts = await replay(
+    { link, stream: names.receipts, after: 0, headersOnly: true },
+    (message) => {
+      const key = subjects.readReceipt(message.subject);
+      const state = Number(message.headers?.get(stateHeader));
+      if (key !== undefined && Number.isSafeInteger(state)) states.set(key.seq, state);
+    },
+  );
+  const moved: MailHead[] = [];
+  const mail = await replay(
+    { link, stream: names.mail, after: 0, headersOnly: true },
+    (message) => {
+      const head = headOf(engine, message);
+      if (head === undefined) return tell(unreadable(message));
+      const state = states.get(head.seq);
+      if (state === 0) return;
+      if (state === undefined) view.add(head);
+      else if (isOpen(state)) moved.push(head);
+      else view.addClosed(head);
+    },
+  );
+  for (let index = 0; index < moved.length; index += 100) {
+    await Promise.all(
+      moved.slice(index, index + 100).map(async (head) => {
+        const kept = await registers.readStored(head.to.peerId, head.seq);
+        if (kept !== undefined) view.add(head, undefined, kept);
+      }),
+    );
+  }
+  return { mail: mail.lastSeq, receipts: receipts.lastSeq };
+}
+
+/** Follows both streams from there on. */
+export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncDisposable {
+  const { engine, view, registers, underWay, reads, tell } = parts;
+  const { link, names, subjects } = engine;
+  const trouble = (error: unknown): void => tell(`A stream is not heard now: ${String(error)}`);
+
+  const mail = new Follower(
+    { link, stream: names.mail, after: from.mail },
+    (message) => {
+      const head = headOf(engine, message);
+      if (head === undefined) return tell(unreadable(message));
+      const own = underWay.get(message.subject);
+      if (own !== undefined) own.told = head;
+      else view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
+      told.mail(head, message.data);
+    },
+    trouble,
+  );
+  const receipts = new Follower(
+    { link, stream: names.receipts, after: from.receipts },
+    (message) => {
+      const key = subjects.readReceipt(message.subject);
+      const register = key && readRegister(message.data);
+      if (key === undefined || register === undefined) return tell(unreadable(message));
+      const kept = { register, revision: message.seq };
+      const isEarly = key.seq > mail.lastSeq;
+      if (!view.apply(key.to, key.seq, kept, isEarly)) {
+        registers.reopen(key.seq, kept).catch(trouble);
+      }
+      told.move(kept);
+    },
+    trouble,
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      await Promise.all([mail[Symbol.asyncDispose](), receipts[Symbol.asyncDispose]()]);
+    },
+  };
+}
+
+function headOf({ subjects }: Engine, message: JsMsg): MailHead | undefined {
+  const { subject, seq, headers } = message;
+  return readHead(subjects, { subject, seq, header: (name) => headers?.get(name) ?? "" });
+}
+
+function unreadable({ seq, info }: JsMsg): string {
+  return `Message ${seq} of the stream ${info.stream} cannot be read, and is passed over.`;
+}

@@ -1,0 +1,170 @@
+import { deliveryBytes } from "../../../contract/limits.js";
+import type { Use } from "../../room.js";
+import { isOpen } from "../../stored-message.js";
+import { RecentMessages } from "./recent-messages.js";
+import type { Known } from "./history-told.js";
+import { Ledger } from "./ledger.js";
+import { firstRegister, type MailHead, type Register } from "./mail-record.js";
+import { Queue, type OpenDelivery } from "./open-mail.js";
+
+/** Hears what becomes open or is no more. */
+export interface ViewListener {
+  /** Another reader's, another gateway's, or of this gateway without a claim. */
+  opened(delivery: OpenDelivery): void;
+  closed(peerId: string, seq: number): void;
+}
+
+/** A register as the stream has it. */
+export interface KeptRegister {
+  readonly register: Register;
+  /** Its sequence in the stream of receipts. */
+  readonly revision: number;
+}
+
+/**
+ * What this gateway knows of all mail: every kept delivery in a few bytes, and the open ones by queue. It
+ * is fed by what this gateway stores and by what the streams tell. Each fact may come twice, and in
+ * either order.
+ */
+export class MailView {
+  readonly ledger = new Ledger();
+  readonly recent = new RecentMessages();
+  readonly #queues = new Map<string, Queue>();
+  readonly #listener: ViewListener;
+  /** Bytes that are about to be stored, by sender. */
+  readonly #reserved = new Map<string, number>();
+  #allReserved = 0;
+  /** Registers of deliveries that the stream of mail has not told of yet, by seq. */
+  readonly #early = new Map<number, KeptRegister>();
+
+  #lastRevision = 0;
+
+  constructor(listener: ViewListener) {
+    this.#listener = listener;
+  }
+
+  /** The last sequences that are known of the two streams. */
+  get known(): Known {
+    return { mail: this.ledger.lastSeq, receipts: this.#lastRevision };
+  }
+
+  queue(peerId: string): Queue {
+    const queue = this.#queues.get(peerId) ?? new Queue();
+    this.#queues.set(peerId, queue);
+    return queue;
+  }
+
+  /** What is kept of one sender, and of all; what is about to be stored counts. */
+  mailUse(from: string): Use {
+    const reserved = this.#reserved.get(from) ?? 0;
+    const { ledger } = this;
+    return { own: ledger.bytesOf(from) + reserved, all: ledger.totalBytes + this.#allReserved };
+  }
+
+  /** Counts what is about to be stored in a queue and of all mail. Disposal ends that: it was not, or is counted by itself. */
+  reserve(to: string, from: string, sizeBytes: number): Disposable {
+    const ofQueue = this.queue(to).reserve(from, sizeBytes);
+    const bytes = sizeBytes + deliveryBytes;
+    this.#reserve(from, bytes);
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        ofQueue[Symbol.dispose]();
+        if (isHeld) this.#reserve(from, -bytes);
+        isHeld = false;
+      },
+    };
+  }
+
+  #reserve(from: string, bytes: number): void {
+    this.#allReserved += bytes;
+    const own = (this.#reserved.get(from) ?? 0) + bytes;
+    if (own === 0) this.#reserved.delete(from);
+    else this.#reserved.set(from, own);
+  }
+
+  /** Every open delivery. */
+  *open(): Generator<OpenDelivery> {
+    for (const queue of this.#queues.values()) yield* queue.oldestFirst();
+  }
+
+  find(peerId: string, seq: number): OpenDelivery | undefined {
+    return this.#queues.get(peerId)?.get(seq);
+  }
+
+  /**
+   * There is a delivery. Returns it where it was not known and is open.
+   *
+   * @param known its register; absent: what the stream told before, or none.
+   */
+  add(head: MailHead, body?: Uint8Array, known?: KeptRegister): OpenDelivery | undefined {
+    if (this.ledger.has(head.seq)) return undefined;
+    const early = this.#early.get(head.seq);
+    this.#early.delete(head.seq);
+    const { register, revision } = newer(known, early) ?? {
+      register: firstRegister(head),
+      revision: 0,
+    };
+    if (register.isRemoved) return undefined;
+    this.ledger.add(head);
+    this.recent.note(head);
+    if (!isOpen(register.receipt.state)) return undefined;
+    const delivery = { head, register, revision, body };
+    this.queue(head.to.peerId).add(delivery);
+    return delivery;
+  }
+
+  /** As `add`; the queue's reader is told. */
+  arrive(head: MailHead, body?: Uint8Array): void {
+    const delivery = this.add(head, body);
+    if (delivery !== undefined) this.#listener.opened(delivery);
+  }
+
+  /** There is a delivery that is over. */
+  addClosed(head: MailHead): void {
+    this.ledger.add(head);
+    this.recent.note(head);
+  }
+
+  /** A dead letter is open again. */
+  reopen(head: MailHead, { register, revision }: KeptRegister): void {
+    const queue = this.queue(head.to.peerId);
+    if (!this.ledger.has(head.seq) || queue.get(head.seq) !== undefined) return;
+    const delivery = { head, register, revision, body: undefined };
+    queue.add(delivery);
+    this.#listener.opened(delivery);
+  }
+
+  /**
+   * A delivery stands so. False where it is not open here and would be by this: then `reopen` is called for.
+   *
+   * @param isEarly the stream of mail has not told of the delivery yet
+   */
+  apply(peerId: string, seq: number, kept: KeptRegister, isEarly = false): boolean {
+    const { register, revision } = kept;
+    this.#lastRevision = Math.max(this.#lastRevision, revision);
+    if (isEarly && !this.ledger.has(seq)) {
+      const before = this.#early.get(seq);
+      if (before === undefined || before.revision < revision) this.#early.set(seq, kept);
+      return true;
+    }
+    if (register.isRemoved) this.forget(seq);
+    const delivery = this.find(peerId, seq);
+    if (delivery === undefined) return register.isRemoved || !isOpen(register.receipt.state);
+    if (delivery.revision >= revision) return true;
+    delivery.revision = revision;
+    this.queue(peerId).update(delivery, register);
+    if (register.isRemoved || !isOpen(register.receipt.state)) this.#listener.closed(peerId, seq);
+    return true;
+  }
+
+  /** The delivery is not kept any more. */
+  forget(seq: number): void {
+    this.ledger.remove(seq);
+  }
+}
+
+function newer(a: KeptRegister | undefined, b: KeptRegister | undefined): KeptRegister | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a.revision >= b.revision ? a : b;
+}

@@ -1,0 +1,92 @@
+import type { HistoryStore } from "../../../broker/store/history.js";
+import type { QueueStore } from "../../../broker/store/queues.js";
+import { StoreError } from "../../../broker/store/store.js";
+import type { Clock } from "../../../clock.js";
+import type { StoreLimits } from "../../limits.js";
+import { followKept, readKept } from "./feed.js";
+import { HistoryTold } from "./history-told.js";
+import { openHistoryStore } from "./history.js";
+import { MailView } from "./mail-view.js";
+import { Pruning } from "./pruning.js";
+import { leasedMail, openQueueStore, type Mail, type OwnPublish } from "./queues.js";
+import { Readers } from "./readers.js";
+import { Registers, type Engine } from "./registers.js";
+
+/** Messages in two streams of JetStream: what was accepted, and where each delivery stands. */
+export interface MailPart extends AsyncDisposable {
+  readonly queues: QueueStore;
+  readonly history: HistoryStore;
+  /** Whether a message in the peer's queue is open. */
+  hasOpen(peerId: string): boolean;
+  /** Whether the peer sent or received a message that is kept. */
+  isInvolved(peerId: string): boolean;
+  /** What all messages take, as their bound counts them. */
+  readonly bytes: number;
+}
+
+export async function openMail(options: {
+  engine: Engine;
+  clock: Clock;
+  limits: StoreLimits;
+  /** Is told of what cannot be read, and of trouble with the streams, in words. */
+  tell: (words: string) => void;
+}): Promise<MailPart> {
+  const { engine, clock, limits, tell } = options;
+  const underWay = new Map<string, OwnPublish>();
+  const view = new MailView({
+    opened: (delivery) => readers.opened(delivery),
+    closed: (peerId, seq) => readers.closed(peerId, seq),
+  });
+  const registers = new Registers(engine, view);
+  const working = new Set<Promise<unknown>>();
+  let closing: Promise<void> | undefined;
+  const assertOpen = (): void => {
+    if (closing !== undefined) throw new StoreError("UNAVAILABLE", "The store is closed.");
+  };
+  const mail: Mail = {
+    engine,
+    view,
+    registers,
+    clock,
+    limits,
+    underWay,
+    assertOpen,
+    async perform(work) {
+      assertOpen();
+      const doing = work();
+      working.add(doing);
+      try {
+        return await doing;
+      } finally {
+        working.delete(doing);
+      }
+    },
+  };
+  const readers = new Readers(leasedMail(mail), clock);
+  const reads = (peerId: string): boolean => readers.reads(peerId);
+  const parts = { engine, view, registers, underWay, reads, tell };
+  const position = await readKept(parts);
+  const told = new HistoryTold(position.mail);
+  const following = followKept(parts, position, told);
+  const pruning = new Pruning({ engine, view, clock, limits, tell });
+
+  return {
+    queues: openQueueStore(mail, readers),
+    history: openHistoryStore(mail, told),
+    hasOpen: (peerId) => !view.queue(peerId).isEmpty,
+    isInvolved: (peerId) => view.ledger.involves(peerId),
+    get bytes() {
+      return view.ledger.totalBytes;
+    },
+    [Symbol.asyncDispose]() {
+      closing ??= close();
+      return closing;
+    },
+  };
+  async function close(): Promise<void> {
+    readers.close();
+    // Each of them ends by itself after some seconds.
+    await Promise.allSettled(working);
+    await Promise.all([pruning[Symbol.asyncDispose](), following[Symbol.asyncDispose]()]);
+  }
+}

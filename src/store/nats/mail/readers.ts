@@ -1,0 +1,300 @@
+import type { Clock } from "../../../clock.js";
+import type {
+  AdvancedReceipt,
+  QueueBacklog,
+  QueuedMessage,
+  QueueListener,
+  QueueReader,
+} from "../../../broker/store/queues.js";
+import { StoreError } from "../../../broker/store/store.js";
+import { maxBacklogSenders } from "../../limits.js";
+import type { Claim, Credit } from "../../queue-readers.js";
+import { leaseRetryMs } from "../limits.js";
+import type { OpenDelivery, Queue } from "./open-mail.js";
+
+/** What readers need of the rest. */
+export interface LeasedMail {
+  queue(peerId: string): Queue;
+  /**
+   * Makes sure that the delivery is LEASED for this epoch, and reads its message. `gone` where it is open no
+   * more; `damaged` where its message cannot be read, and it is a dead letter now; `fenced` where a later
+   * epoch has it.
+   */
+  lease(delivery: OpenDelivery, epoch: number): Promise<Lease>;
+}
+
+export type Lease =
+  | { readonly state: "leased"; readonly queued: QueuedMessage }
+  | { readonly state: "damaged"; readonly deadLettered: AdvancedReceipt }
+  | { readonly state: "gone" | "fenced" };
+
+/** The open readers of this gateway: at most one for each queue. */
+export class Readers {
+  readonly #mail: LeasedMail;
+  readonly #clock: Clock;
+  readonly #readers = new Map<string, Reader>();
+
+  constructor(mail: LeasedMail, clock: Clock) {
+    this.#mail = mail;
+    this.#clock = clock;
+  }
+
+  open({ peerId, epoch }: { peerId: string; epoch: number }, listener: QueueListener): QueueReader {
+    const before = this.#readers.get(peerId);
+    const queue = this.#mail.queue(peerId);
+    const reader = new Reader(
+      { mail: this.#mail, clock: this.#clock, queue, epoch, listener },
+      () => {
+        if (this.#readers.get(peerId) === reader) this.#readers.delete(peerId);
+      },
+    );
+    if (before !== undefined && before.epoch > epoch) {
+      reader.close();
+      return reader;
+    }
+    before?.close();
+    this.#readers.set(peerId, reader);
+    return reader;
+  }
+
+  /** Whether what comes for this peer is about to be handed out here. */
+  reads(peerId: string): boolean {
+    return this.#readers.has(peerId);
+  }
+
+  /** As QueueReaders' own, with the epoch that the message is leased for. */
+  claim(peerId: string, sizeBytes: number): (Claim & { readonly epoch: number }) | undefined {
+    return this.#readers.get(peerId)?.claim(sizeBytes);
+  }
+
+  opened({ head: { to, seq } }: OpenDelivery): void {
+    this.#readers.get(to.peerId)?.opened(seq);
+  }
+
+  closed(peerId: string, seq: number): void {
+    this.#readers.get(peerId)?.closed(seq);
+  }
+
+  close(): void {
+    for (const reader of this.#readers.values()) reader.close();
+  }
+}
+
+/**
+ * Offers what is open in a queue and was not handed out, oldest first. When nothing is left it is *drained*.
+ * Then it waits with the credit of the last `next`. What this gateway stores for it is claimed, so that it is
+ * leased with its acceptance.
+ */
+class Reader implements QueueReader {
+  readonly epoch: number;
+  readonly #mail: LeasedMail;
+  readonly #clock: Clock;
+  readonly #queue: Queue;
+  readonly #listener: QueueListener;
+  readonly #onClose: () => void;
+  /** Handed out, claimed, or given back and not due yet; open all of them. */
+  readonly #held = new Set<number>();
+  readonly #delays = new Map<number, Disposable>();
+  /** Given back: they may have been handed out before. */
+  readonly #returned = new Set<number>();
+  /** Claimed and stored, not handed out. */
+  readonly #ready: QueuedMessage[] = [];
+  #claimedMessages = 0;
+  #claimedBytes = 0;
+  /** Of the credit of the last `next`, what is not claimed. */
+  #freeMessages = 0;
+  #freeBytes = 0;
+  #isDrained = false;
+  #wakes = false;
+  #retry: Disposable | undefined;
+  #closed = false;
+
+  constructor(
+    of: { mail: LeasedMail; clock: Clock; queue: Queue; epoch: number; listener: QueueListener },
+    onClose: () => void,
+  ) {
+    this.#mail = of.mail;
+    this.#clock = of.clock;
+    this.#queue = of.queue;
+    this.epoch = of.epoch;
+    this.#listener = of.listener;
+    this.#onClose = onClose;
+  }
+
+  claim(sizeBytes: number): (Claim & { readonly epoch: number }) | undefined {
+    if (!this.#isDrained || this.#freeMessages < 1 || this.#freeBytes < sizeBytes) {
+      this.#isDrained = false;
+      return undefined;
+    }
+    this.#freeMessages -= 1;
+    this.#freeBytes -= sizeBytes;
+    this.#claimedMessages += 1;
+    this.#claimedBytes += sizeBytes;
+    const settle = (): void => {
+      this.#claimedMessages -= 1;
+      this.#claimedBytes -= sizeBytes;
+      this.wake();
+    };
+    return {
+      epoch: this.epoch,
+      handOut: (queued) => {
+        this.#held.add(Number(queued.receipt.seq));
+        this.#ready.push(queued);
+        settle();
+      },
+      release: settle,
+      doubt: () => {
+        this.#isDrained = false;
+        settle();
+      },
+    };
+  }
+
+  /** There is more in the queue. */
+  opened(seq: number): void {
+    this.#recall(seq);
+    this.#isDrained = false;
+    this.wake();
+  }
+
+  closed(seq: number): void {
+    this.#recall(seq);
+    const index = this.#ready.findIndex(({ receipt }) => Number(receipt.seq) === seq);
+    if (index !== -1) this.#ready.splice(index, 1);
+  }
+
+  async next(credit: Credit): Promise<QueuedMessage[]> {
+    if (this.#closed || credit.maxMessages < 1) return [];
+    if (this.#ready.length > 0) return this.#ready.splice(0, this.#countReady(credit));
+    this.#freeMessages = credit.maxMessages - this.#claimedMessages;
+    this.#freeBytes = credit.maxBytes - this.#claimedBytes;
+    // Each claim wakes the reader once it is settled.
+    return this.#isDrained || this.#claimedMessages > 0 ? [] : this.#take(credit);
+  }
+
+  /** How many of those that are ready are within the credit. */
+  #countReady({ maxMessages, maxBytes }: Credit): number {
+    let bytes = 0;
+    const end = this.#ready.findIndex(({ sizeBytes }, index) => {
+      bytes += sizeBytes;
+      return index >= maxMessages || (index > 0 && bytes > maxBytes);
+    });
+    return end === -1 ? this.#ready.length : end;
+  }
+
+  async #take(credit: Credit): Promise<QueuedMessage[]> {
+    const wanted = this.#choose(credit);
+    const leases = await Promise.allSettled(
+      wanted.map((delivery) => this.#mail.lease(delivery, this.epoch)),
+    );
+    const messages: QueuedMessage[] = [];
+    let failure: unknown;
+    leases.forEach((outcome, index) => {
+      const seq = wanted[index]?.head.seq ?? 0;
+      if (outcome.status === "rejected") {
+        failure = outcome.reason;
+        this.#held.delete(seq);
+        return;
+      }
+      const lease = outcome.value;
+      // A younger one is not handed out before an older one that could not be leased.
+      if (lease.state === "leased" && failure === undefined) {
+        const redelivered = lease.queued.redelivered || this.#returned.delete(seq);
+        messages.push({ ...lease.queued, redelivered });
+      } else this.#held.delete(seq);
+      // Nobody meets these again, so a closed reader's listener hears of them, too.
+      if (lease.state === "damaged") {
+        setImmediate(() => this.#listener.damaged(lease.deadLettered));
+      }
+      if (lease.state === "fenced") this.close();
+    });
+    // If the reader was closed meanwhile, its leases go to the next reader.
+    if (this.#closed) return [];
+    if (failure !== undefined) this.#tryLater(failure);
+    this.#freeMessages -= messages.length;
+    for (const { sizeBytes } of messages) this.#freeBytes -= sizeBytes;
+    return messages;
+  }
+
+  /** The oldest that are within the credit. They are held from now on. */
+  #choose({ maxMessages, maxBytes }: Credit): OpenDelivery[] {
+    const wanted: OpenDelivery[] = [];
+    let bytes = 0;
+    this.#isDrained = true;
+    for (const delivery of this.#queue.oldestFirst()) {
+      const { seq, sizeBytes } = delivery.head;
+      if (this.#held.has(seq)) continue;
+      if (wanted.length >= maxMessages || (wanted.length > 0 && bytes + sizeBytes > maxBytes)) {
+        this.#isDrained = false;
+        break;
+      }
+      wanted.push(delivery);
+      bytes += sizeBytes;
+    }
+    for (const { head } of wanted) this.#held.add(head.seq);
+    return wanted;
+  }
+
+  /** The engine does not answer now: what is open stays so, and is offered when it does. */
+  #tryLater(failure: unknown): void {
+    if (!(failure instanceof StoreError && failure.code !== "DATA_LOSS")) throw failure;
+    this.#isDrained = false;
+    this.#retry ??= this.#clock.after(leaseRetryMs, () => {
+      this.#retry = undefined;
+      this.wake();
+    });
+  }
+
+  async backlog(): Promise<QueueBacklog> {
+    const senders = new Map<string, string>();
+    let unread = 0;
+    if (!this.#closed) {
+      for (const { head } of this.#queue.oldestFirst()) {
+        if (this.#held.has(head.seq)) continue;
+        unread++;
+        if (senders.size < maxBacklogSenders && !senders.has(head.from.peerId)) {
+          senders.set(head.from.peerId, head.from.name);
+        }
+      }
+    }
+    return { unread, senders: [...senders].map(([peerId, name]) => ({ peerId, name })) };
+  }
+
+  giveBack(seq: bigint, delayMs: number): void {
+    const returned = Number(seq);
+    if (this.#closed || !this.#held.has(returned)) return;
+    this.#returned.add(returned);
+    if (delayMs <= 0) return this.opened(returned);
+    this.#delays.get(returned)?.[Symbol.dispose]();
+    this.#delays.set(
+      returned,
+      this.#clock.after(delayMs, () => this.opened(returned)),
+    );
+  }
+
+  /** Rings the listener in the next turn of the event loop, once for all messages of this turn. */
+  wake(): void {
+    if (this.#wakes || this.#closed) return;
+    this.#wakes = true;
+    setImmediate(() => {
+      this.#wakes = false;
+      if (!this.#closed) this.#listener.wake();
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#retry?.[Symbol.dispose]();
+    for (const delay of this.#delays.values()) delay[Symbol.dispose]();
+    this.#delays.clear();
+    this.#onClose();
+  }
+
+  /** It is not held any more. */
+  #recall(seq: number): void {
+    this.#delays.get(seq)?.[Symbol.dispose]();
+    this.#delays.delete(seq);
+    this.#held.delete(seq);
+  }
+}
