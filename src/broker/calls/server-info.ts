@@ -12,7 +12,9 @@ import { defaultExpiresInMs, listLimits } from "../limits.js";
 /** What this broker is, what it promises and where its bounds are. */
 export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> {
   const { store, directory, clock } = core;
-  const { writable, problem, bytes, freeBytes, damagedMessages, damages } = await store.health();
+  const { writable, problem, bytes, freeBytes, damagedMessages, damages, ...health } =
+    await store.health();
+  const { servers = [], maxBytes = 0 } = health;
   const peers = [...directory.peers()];
   return create(GetServerInfoResponseSchema, {
     version: core.version,
@@ -28,6 +30,12 @@ export async function getServerInfo(core: Core): Promise<GetServerInfoResponse> 
       freeBytes: BigInt(freeBytes),
       damagedMessages: BigInt(damagedMessages),
       damages: [...damages],
+      servers: servers.map(({ behind, leads, ...server }) => ({
+        ...server,
+        behind: BigInt(behind),
+        leads: [...leads],
+      })),
+      maxBytes: BigInt(maxBytes),
       capabilities: capabilityNames.map((name) => ({ name, ...store.info.capabilities[name] })),
     },
     dedupeWindow: durationFromMs(store.info.dedupeWindowMs),

@@ -53,6 +53,23 @@ export interface StoreHealth {
   readonly damagedMessages: number;
   /** What was found damaged since then and what became of it, in words; the last `maxDamagesTold`. */
   readonly damages: readonly string[];
+  /** The servers of a distributed engine that keep records, by name; absent where it has none. */
+  readonly servers?: readonly StoreServerHealth[];
+  /** What it may occupy at most, by the bounds of its engine; absent where it has none. */
+  readonly maxBytes?: number;
+}
+
+/** One server of a store's engine, as this process sees it now. */
+export interface StoreServerHealth {
+  readonly name: string;
+  /** The connection of this process leads there. */
+  readonly connected: boolean;
+  /** The others hear of it. */
+  readonly online: boolean;
+  /** By how many writes its copies are behind, at most. */
+  readonly behind: number;
+  /** What it decides on now. */
+  readonly leads: readonly string[];
 }
 
 /**

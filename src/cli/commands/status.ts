@@ -6,6 +6,7 @@ import {
   StoreInfo_Durability,
   type GetServerInfoResponse,
   type StoreInfo,
+  type StoreServer,
 } from "../../../gen/peerline/v1/broker_service_pb.js";
 import { systemClock } from "../../clock.js";
 import { visibleLine } from "../../contract/peer-text.js";
@@ -134,6 +135,7 @@ function describe({ out }: Shell, { config, info, process, waitingMessages }: Fo
     ...(config.joined === undefined ? [] : [["joined", joinedWords(config.joined)]]),
     ["home", config.home],
     ["store", info.store ? storeWords(info.store, color) : "unknown"],
+    ...serverFacts(info.store, color),
     ["peers", `${info.onlinePeers} online, ${info.knownPeers} known`],
     ["mail", `${count(waitingMessages, "message")} waiting to be seen`],
   ];
@@ -164,8 +166,35 @@ function storeWords(store: StoreInfo, color: Shell["out"]["color"]): string {
   return [words.join(", "), ...damages].join("; ");
 }
 
+/** The engine's servers, and what this store cannot that others can. */
+function serverFacts(store: StoreInfo | undefined, color: Shell["out"]["color"]): string[][] {
+  if (store === undefined || store.servers.length === 0) return [];
+  const lacking = store.capabilities.filter(({ has }) => !has);
+  return [
+    ["servers", store.servers.map((server) => serverWords(server, color)).join("; ")],
+    ...(lacking.length === 0
+      ? []
+      : [["differs", lacking.map(({ description }) => visibleLine(description)).join("; ")]]),
+  ];
+}
+
+function serverWords(
+  { name, connected, online, behind, leads }: StoreServer,
+  color: Shell["out"]["color"],
+): string {
+  const words = [
+    visibleLine(name),
+    ...(connected ? ["connected here"] : []),
+    ...(leads.length > 0 ? [`leads ${leads.map(visibleLine).join(", ")}`] : []),
+    ...(online ? [] : [color.red("offline")]),
+    ...(online && behind > 0n ? [color.yellow(`${behind} writes behind`)] : []),
+  ];
+  return words.join(", ");
+}
+
 /** Room that the file already has: where there is none, it grows, and is not full. */
-function sizeWords({ bytes, freeBytes }: StoreInfo): string {
+function sizeWords({ bytes, freeBytes, maxBytes }: StoreInfo): string {
+  if (maxBytes > 0n) return `${mebibytes(bytes)} of at most ${mebibytes(maxBytes)} MiB`;
   const free = mebibytes(freeBytes);
   return `${mebibytes(bytes)} MiB${Number(free) > 0 ? `, ${free} MiB of it free for new messages` : ""}`;
 }
