@@ -106,3 +106,6 @@ export const maxEnrolmentSpanMs = 7 * 86_400_000;
 
 /** What is read of standard input that is to hold such a line, in bytes. */
 export const maxJoinLineBytes = 4096;
+
+/** How much of what an engine's streams may hold is told as nearly all, in percent. */
+export const fullEnginePercent = 90;

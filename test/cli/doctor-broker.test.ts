@@ -3,12 +3,20 @@ import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import Database from "libsql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  StoreInfo_Durability,
+  StoreServerSchema,
+  type StoreInfo,
+  type StoreServer,
+} from "../../gen/peerline/v1/broker_service_pb.js";
 import type { RunningBroker } from "../../src/cli/doctor/broker-view.js";
 import { checkPeers } from "../../src/cli/doctor/check-agents.js";
 import { checkBroker, checkClock, checkStore } from "../../src/cli/doctor/check-broker.js";
 import { judge } from "../../src/cli/doctor/check-disk.js";
+import { checkEngine } from "../../src/cli/doctor/check-engine.js";
 import { checkSecrets } from "../../src/cli/doctor/check-home-files.js";
 import { gatherEvidence, type Evidence } from "../../src/cli/doctor/evidence.js";
 import { isTrouble, type Finding } from "../../src/cli/doctor/finding.js";
@@ -221,6 +229,36 @@ describe("what a running broker tells", () => {
     ]);
   });
 
+  test("an engine's servers are told, with what is wrong with them", () => {
+    const { info } = evidence.broker;
+    expect(checkEngine(evidence)).toEqual([]);
+    const look = (given: Partial<StoreInfo>) => {
+      const store = { ...info.store, ...given } as StoreInfo;
+      return checkEngine({ ...evidence, broker: { ...evidence.broker, info: { ...info, store } } });
+    };
+    const n1 = server({ name: "n1", leads: ["peerline-mail"] });
+    const well = { technology: "nats", servers: [n1, server({ name: "n2" })] };
+    expect(look(well)).toEqual([
+      {
+        id: "engine",
+        severity: "ok",
+        subject: "nats",
+        seen: "2 servers, 1 of them leading streams",
+      },
+    ]);
+    const durability = StoreInfo_Durability.QUORUM_MEMORY;
+    expect(look({ ...well, durability })).toMatchObject([
+      { id: "engine" },
+      { id: "engine-durability", severity: "note", fix: expect.stringContaining("sync_interval") },
+    ]);
+    const servers = [n1, server({ name: "n2", online: false }), server({ name: "n3", behind: 7n })];
+    expect(look({ servers, bytes: 95n, maxBytes: 100n })).toMatchObject([
+      { id: "engine-server", severity: "warning", subject: "n2" },
+      { id: "engine-server", subject: "n3", seen: "its copies are 7 writes behind" },
+      { id: "engine-full", seen: "its streams have used 95 % of what they may hold" },
+    ]);
+  });
+
   test("more secrets than peers are noted", async () => {
     const { path } = openHome(join(temporaryDirectory(), "home"));
     for (let made = 0; made < 3; made += 1) await createSecret(openHome(path));
@@ -234,6 +272,11 @@ describe("what a running broker tells", () => {
     ]);
   });
 });
+
+function server(given: Partial<Omit<StoreServer, "$typeName" | "$unknown">>): StoreServer {
+  const usual = { connected: false, online: true, behind: 0n, leads: [] };
+  return create(StoreServerSchema, { ...usual, ...given });
+}
 
 test("a disk is judged by what the store keeps free", () => {
   expect(reserveBytes).toBe(sqliteLimits.reserveBytes);

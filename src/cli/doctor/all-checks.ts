@@ -4,6 +4,7 @@ import { checkBrokerLog } from "./check-broker-log.js";
 import { checkBroker, checkClock, checkSettings, checkStore } from "./check-broker.js";
 import { checkDatabase } from "./check-database.js";
 import { checkDisk, checkFileSystem, checkWriting } from "./check-disk.js";
+import { checkEngine } from "./check-engine.js";
 import { checkEntries } from "./check-entries.js";
 import { checkDoorbells, checkHomeFiles, checkSecrets } from "./check-home-files.js";
 import { checkHome } from "./check-home.js";
@@ -42,6 +43,7 @@ export const allChecks: readonly Check[] = [
   checkBrokerLog,
   checkDatabase,
   checkStore,
+  checkEngine,
   checkClock,
   checkPeers,
   checkHomes,

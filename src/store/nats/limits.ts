@@ -139,36 +139,3 @@ export const maxPageReads = 1_000;
 
 /** Deliveries that are forgotten at once when their time is over. */
 export const pruneSlice = 100;
-
-/** Who has not heard of the records for so long reads all of them: marks may be gone. */
-export const maxBlindMs = removalMemoryMs / 2;
-
-/** Between two tries of a change of records, where others change them at once: the first wait and the longest. */
-export const firstChangeWaitMs = 4;
-export const maxChangeWaitMs = 200;
-
-/** Updates that may have been stored, and are known again when they are repeated. */
-export const maxUncertainChanges = 1_000;
-
-/** Damages that are told. More are counted with the last one. */
-export const maxDamagesKnown = 1_000;
-
-/** How often a broker says that it lives, in milliseconds. */
-export const beatMs = 500;
-
-/** A broker that is silent while so many of this one's beats come back is gone: for 3 s, and a beat at most. */
-export const maxSilentBeats = 6;
-
-/** How long a broker that starts waits for what the others say of their sessions, where there are others. */
-export const presenceHearingMs = 500;
-
-/** Other brokers whose sessions are followed, and the sessions of one of them. */
-export const maxPresenceRuns = 256;
-export const maxPresencesOfRun = 100_000;
-
-/** All that a broker says of its sessions comes in parts of so many bytes, and in so many of them. */
-export const maxPresencePartBytes = 64 * 1024;
-export const maxPresenceParts = 4_096;
-
-/** Characters of one id in them. */
-export const maxPresenceTextLength = 1_024;
