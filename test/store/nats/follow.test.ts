@@ -1,0 +1,82 @@
+import { StorageType } from "@nats-io/jetstream";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { systemClock } from "../../../src/clock.js";
+import { Follower } from "../../../src/store/nats/follow.js";
+import { Publisher } from "../../../src/store/nats/publish.js";
+import type { NatsCluster } from "../../support/nats-cluster.js";
+import { isNatsMissing } from "../../support/nats-programs.js";
+import { eventually } from "../../support/test-broker.js";
+import { openLink, optionsFor, startCluster } from "./open-link.js";
+
+const stream = "s";
+
+describe.skipIf(isNatsMissing())("a follower of a stream", () => {
+  test("hears on when the server with its consumer is gone for good", async () => {
+    const { cluster, told, publish } = await follow();
+    await publish();
+    await eventually(() => expect(told).toEqual([1]));
+    const holder = await holderOf(cluster);
+    await holder.kill();
+    await publish();
+    await eventually(() => expect(told).toEqual([1, 2]));
+    await publish();
+    await eventually(() => expect(told).toEqual([1, 2, 3]));
+  });
+
+  test("hears each message once, and in order, when all servers were killed", async () => {
+    const { cluster, told, publish } = await follow();
+    await publish();
+    const under = [publish(), publish(), publish()];
+    await cluster.killAll();
+    await cluster.restartAll();
+    await Promise.all(under);
+    await publish();
+    await eventually(() => expect(told).toEqual([1, 2, 3, 4, 5]));
+  });
+});
+
+/** A stream on three servers, with a follower that notes what it is told. */
+async function follow() {
+  const cluster = await startCluster();
+  const link = await openLink(optionsFor(cluster));
+  const config = { name: stream, subjects: ["s.>"], num_replicas: 3, storage: StorageType.File };
+  await eventually(() => link.manager.streams.add({ ...config, max_msgs_per_subject: 1 }));
+  const publisher = new Publisher({ link, clock: systemClock });
+  const told: number[] = [];
+  const follower = new Follower(
+    { link, stream, after: 0 },
+    ({ seq }) => told.push(seq),
+    () => undefined,
+  );
+  onTestFinished(async () => {
+    await follower[Symbol.asyncDispose]();
+    await publisher[Symbol.asyncDispose]();
+  });
+  let count = 0;
+  const publish = async (): Promise<void> => {
+    const subject = `s.${++count}`;
+    const payload = Buffer.from("text");
+    // More than an election takes.
+    const outcome = await publisher.publish({
+      stream,
+      subject,
+      payload,
+      deadlineMs: 60_000,
+      expect: { lastSubjectSeq: 0 },
+    });
+    expect(outcome).toMatchObject({ state: "stored" });
+  };
+  return { cluster, told, publish };
+}
+
+/** The member that has the stream's only consumer. */
+async function holderOf(cluster: NatsCluster) {
+  const { manager } = await openLink(optionsFor(cluster));
+  return eventually(async () => {
+    const consumers = await manager.consumers.list(stream).next();
+    const name = consumers[0]?.cluster?.leader;
+    const holder = cluster.members.find((member) => member.name === name);
+    if (holder === undefined) throw new Error("nobody has the consumer");
+    return holder;
+  });
+}
