@@ -39,6 +39,7 @@ export async function startNatsCluster(options: NatsClusterOptions = {}): Promis
   try {
     for (const result of started) if (result.status === "rejected") throw result.reason;
     await cluster.waitReady();
+    await cluster.waitWhole();
     return cluster;
   } catch (error) {
     await cluster[Symbol.asyncDispose]();
@@ -144,15 +145,63 @@ export class NatsCluster implements AsyncDisposable {
     );
   }
 
+  /**
+   * Waits until all members take part in the choice of who decides. When they start together, now and then the
+   * last one is left out, for good, and no stream can be on all of them. Such a member is started again.
+   */
+  async waitWhole(): Promise<void> {
+    for (;;) {
+      const startedMs = Date.now();
+      const left = await eventually(async () => {
+        const { known, current } = await this.#takingPart();
+        const missing = this.members.filter(({ name }) => !known.includes(name));
+        // It may just be coming.
+        const isPatient = Date.now() - startedMs < 2000;
+        if (known.length === 0 || current < known.length || (missing.length > 0 && isPatient)) {
+          throw new Error(`only ${current} of ${this.members.length} members take part`);
+        }
+        return missing;
+      });
+      if (left.length === 0) return;
+      await Promise.all(left.map((member) => member.restart()));
+      await this.waitReady();
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.members.map((member) => member[Symbol.asyncDispose]()));
     await Promise.all(this.#links.map(({ relay }) => relay[Symbol.asyncDispose]()));
     await rm(this.#folder, { recursive: true, force: true });
   }
 
+  /** Whom the one that decides knows, itself among them, and how many of these are current; none while nobody decides. */
+  async #takingPart(): Promise<{ known: string[]; current: number }> {
+    const reports = await Promise.all(
+      this.#awake().map(async (member) => {
+        const { meta_cluster: meta } = (await member.ask("/jsz")) as MetaReport;
+        return meta?.leader === member.name ? meta : undefined;
+      }),
+    );
+    const { leader, replicas = [] } = reports.find((report) => report !== undefined) ?? {};
+    if (leader === undefined) return { known: [], current: 0 };
+    const current = replicas.filter((replica) => replica.current && replica.offline !== true);
+    return { known: [leader, ...replicas.map(({ name }) => name)], current: current.length + 1 };
+  }
+
   #awake(): NatsServer[] {
     return this.members.filter((member) => member.isAwake);
   }
+}
+
+interface MetaReport {
+  readonly meta_cluster?: {
+    readonly leader?: string;
+    readonly replicas?: readonly {
+      readonly name: string;
+      readonly current: boolean;
+      readonly offline?: boolean;
+    }[];
+  };
 }
 
 interface StreamsReport {

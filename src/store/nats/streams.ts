@@ -261,7 +261,7 @@ const noRoom: Problem = ({ name }) => ({
 
 const tooFewServers: Problem = ({ nats }) => ({
   code: "UNAVAILABLE",
-  words: `JetStream cannot keep each stream on ${nats.replicas} servers: start as many in one cluster, or set replicas in [nats] of broker.toml to 1.`,
+  words: `JetStream cannot keep each stream on ${nats.replicas} servers: start as many in one cluster, or set replicas in [nats] of broker.toml to 1. A server that runs and is not in \`nats server report jetstream\` has to be started again.`,
 });
 
 const problems: Readonly<Record<number, Problem>> = {
