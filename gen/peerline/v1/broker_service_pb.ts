@@ -2315,7 +2315,8 @@ export type RevokeMachineResponse = Message<"peerline.v1.RevokeMachineResponse">
   machine?: Machine | undefined;
 
   /**
-   * Set by the broker: how many sessions of it were ended.
+   * Set by the broker: how many sessions of it were ended at this broker. Those at other
+   * brokers of the store end a moment later.
    *
    * @generated from field: uint32 ended_sessions = 2;
    */
@@ -2545,6 +2546,15 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
  * seconds after, so that a reconnect does not show. For the first second after its
  * start, a broker keeps each peer that was live for its former instance.
  *
+ * Several brokers: where the store has the capability `several_brokers`, others may serve
+ * it, too. All know the same peers, machines and messages. A session is at one of them,
+ * and its token counts there alone. A client whose broker is gone registers at another,
+ * as above, and has its peer at once; nobody waits for the one that is gone. Its session
+ * there, if that one still runs, hears `closing` (REASON_SUPERSEDED). Another instance
+ * gets the peer one second after it is known that the broker is gone. What is spent over
+ * time, as `send_burst` of GetServerInfo, each broker counts for itself: with two a
+ * sender may spend twice as much.
+ *
  * A message that was returned (OUTCOME_RETURNED) is offered again after 500 ms, twice as
  * long with each attempt, at most a minute. After `delivery_attempts` of GetServerInfo it
  * is dead-lettered.
@@ -2631,8 +2641,9 @@ export const BrokerService: GenService<{
    * stream of the session that had it then hears `closing` (UNREGISTERED), and that
    * client registers anew.
    *
-   * An instance that already has a session keeps it: the call returns the same
-   * peer and token. If it names another conversation than before, its host went on to
+   * An instance that already has a session at this broker keeps it: the call returns the
+   * same peer and token. One that has its session at another broker of the store gets a
+   * new session of the same peer here, and that one ends. If it names another conversation than before, its host went on to
    * that one. Where no peer is bound to that conversation, the session's peer now is.
    * Where one is, the session moves to that peer. Where somebody else has that one, it
    * moves to the peer that steps 2 to 4 give, which is not the one it leaves. The older
