@@ -12,7 +12,7 @@ export async function lookAtEngine(
   { connection, manager }: Pick<Link, "connection" | "manager">,
   names: StreamNames,
 ): Promise<Required<Pick<StoreHealth, "bytes" | "maxBytes" | "servers">>> {
-  const kept = [names.mail, names.receipts, names.peers, names.presence];
+  const kept = [names.mail, names.receipts, names.peers];
   const infos = await Promise.all(kept.map((name) => manager.streams.info(name)));
   const own = connection.info?.server_name ?? "";
   const bounds = infos.map(({ config }) => config.max_bytes);

@@ -46,7 +46,7 @@ export async function requireUnserved(options: StreamsOptions, names: StreamName
 
 /** The mark is removed with the stream of mail, the last of them. */
 async function removeStreams(options: StreamsOptions, names: StreamNames): Promise<void> {
-  for (const name of [names.presence, names.peers, names.receipts, names.mail]) {
+  for (const name of [names.peers, names.receipts, names.mail]) {
     if ((await inform(options, name)) === undefined) continue;
     await explained(options, () => options.link.manager.streams.delete(name));
   }

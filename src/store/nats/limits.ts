@@ -59,9 +59,8 @@ export const duplicateWindowMs = 2 * 60 * 1000;
 /** Consumers of one stream: two for each gateway, and those of people who look. */
 export const maxStreamConsumers = 256;
 
-/** What the stream of peers and machines may hold, and the one of presences, in bytes. */
+/** What the stream of peers and machines may hold, in bytes. */
 export const maxPeersBytes = 256 * 1024 * 1024;
-export const maxPresenceBytes = 64 * 1024 * 1024;
 
 /** Times that a stream is made or changed against another gateway that does the same. */
 export const maxStreamTries = 5;

@@ -14,7 +14,6 @@ import { explainApi, rootOf } from "./link-error.js";
 import {
   duplicateWindowMs,
   maxPeersBytes,
-  maxPresenceBytes,
   maxStreamConsumers,
   maxStreamTries,
   startTimeoutMs,
@@ -30,8 +29,6 @@ export interface StreamNames {
   readonly receipts: string;
   /** `peers`: records of peers, machines and enrolments; the last message of each subject is kept. */
   readonly peers: string;
-  /** `presence`: who holds a peer's session, in memory. */
-  readonly presence: string;
 }
 
 export function streamNames(prefix: string): StreamNames {
@@ -39,7 +36,6 @@ export function streamNames(prefix: string): StreamNames {
     mail: `${prefix}-mail`,
     receipts: `${prefix}-receipts`,
     peers: `${prefix}-peers`,
-    presence: `${prefix}-presence`,
   };
 }
 
@@ -63,18 +59,13 @@ export interface StreamsOptions {
 export async function openStreams(options: StreamsOptions): Promise<StreamNames> {
   const { nats, mailBytes } = options;
   const names = streamNames(nats.prefix);
-  const kept = { replicas: nats.replicas, storage: StorageType.File };
+  const { replicas } = nats;
   const subjects = (word: string) => [`${nats.prefix}.${word}.>`];
   const wanted = [
-    shape(names.mail, subjects("mail"), { ...kept, maxBytes: mailBytes, takesOneOfEach: true }),
+    shape(names.mail, subjects("mail"), { replicas, maxBytes: mailBytes, takesOneOfEach: true }),
     // A receipt is smaller than its message.
-    shape(names.receipts, subjects("receipt"), { ...kept, maxBytes: mailBytes }),
-    shape(names.peers, subjects("peers"), { ...kept, maxBytes: maxPeersBytes }),
-    shape(names.presence, subjects("presence"), {
-      ...kept,
-      storage: StorageType.Memory,
-      maxBytes: maxPresenceBytes,
-    }),
+    shape(names.receipts, subjects("receipt"), { replicas, maxBytes: mailBytes }),
+    shape(names.peers, subjects("peers"), { replicas, maxBytes: maxPeersBytes }),
   ];
   for (const config of wanted) await openStream(options, config);
   return names;
@@ -109,12 +100,12 @@ const schemaKey = "peerline.schema";
 function shape(
   name: string,
   subjects: string[],
-  kept: { replicas: number; storage: StorageType; maxBytes: number; takesOneOfEach?: boolean },
+  kept: { replicas: number; maxBytes: number; takesOneOfEach?: boolean },
 ): Shape {
   return {
     name,
     subjects,
-    storage: kept.storage,
+    storage: StorageType.File,
     retention: RetentionPolicy.Limits,
     num_replicas: kept.replicas,
     max_consumers: maxStreamConsumers,

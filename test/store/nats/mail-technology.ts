@@ -87,7 +87,7 @@ export function natsTechnology(
 async function removeStreams(servers: readonly string[], prefix: string): Promise<void> {
   const connection = await connect({ servers: [...servers] });
   const manager = await jetstreamManager(connection);
-  for (const name of ["mail", "receipts", "peers", "presence"]) {
+  for (const name of ["mail", "receipts", "peers"]) {
     await manager.streams.delete(`${prefix}-${name}`);
   }
   await connection.close();
