@@ -81,6 +81,11 @@ const commands: readonly (readonly [synopsis: string, summary: string, load: Loa
     "watch three agents work together, and the broker die under them",
     () => import("./commands/demo.js"),
   ],
+  [
+    "migrate --to STORE",
+    "move what the broker keeps into another store",
+    () => import("./commands/migrate.js"),
+  ],
   ["config", "print what may be set of the broker", () => import("./commands/config.js")],
   ["mcp", "run one agent's MCP server (started by its host)", () => import("./commands/mcp.js")],
   [

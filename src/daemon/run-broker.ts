@@ -1,16 +1,16 @@
 import { setFlagsFromString } from "node:v8";
 import { StoreError } from "../broker/store/store.js";
 import { setCompileBudget } from "../compile-budget.js";
-import { placesText, type Config } from "../endpoint/config.js";
+import type { Config } from "../endpoint/config.js";
 import { EndpointError, type EndpointErrorCode } from "../endpoint/endpoint-error.js";
-import { foreignHome } from "../endpoint/file-system.js";
-import { openHome, type Home } from "../endpoint/home.js";
+import type { Home } from "../endpoint/home.js";
 import { noteHolder } from "../endpoint/process-stamp.js";
 import { brokerExit, reportStart } from "../endpoint/start-report.js";
 import { noteStartFailure } from "../endpoint/start-turn.js";
 import { VERSION } from "../endpoint/version.js";
 import { brokerCompileBudget, heapGrowthPercent } from "./limits.js";
 import { loadLock } from "./load-lock.js";
+import { openOwnHome, refuseForeignHome } from "./own-home.js";
 
 /**
  * Runs the broker of a home until it is asked to stop, and returns the process's exit code. Where
@@ -60,28 +60,6 @@ const exitCodes: Partial<Record<EndpointErrorCode, number>> = {
 // The broker outlives whoever reads its output: a write to a closed pipe must not end it.
 function surviveLostReaders(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
-}
-
-function openOwnHome(config: Config): Home {
-  if (config.ownsBroker) return openHome(config.home);
-  if (config.joined !== undefined && config.named === undefined) {
-    throw new EndpointError(
-      "CONFIG_INVALID",
-      `${config.home} has joined the broker at ${config.endpoint}, and starts none of its own. Run \`peerline leave\` first.`,
-    );
-  }
-  throw new EndpointError(
-    "CONFIG_INVALID",
-    `PEERLINE_BROKER=${placesText(config)} names a broker to connect to. Unset it to run one for ${config.home}.`,
-  );
-}
-
-/** Another kernel's broker of the same home would not be held off, and both would write to one database. */
-function refuseForeignHome(path: string): void {
-  const trouble = foreignHome(path);
-  if (trouble === undefined) return;
-  const { what, fix } = trouble;
-  throw new EndpointError("HOME_UNUSABLE", `The home ${path} ${what}. ${fix}.`);
 }
 
 function describeFailure(error: unknown, config: Config): EndpointError {

@@ -22,6 +22,10 @@ export type EndpointErrorCode =
   | "JOIN_FAILED"
   /** A broker was started and did not come up. */
   | "BROKER_START_FAILED"
+  /** A broker holds the home, and what was asked for needs it at rest. */
+  | "HOME_SERVED"
+  /** What the home's broker keeps could not be moved to another store. */
+  | "MOVE_FAILED"
   /** The home's database was written by a newer version than this one. */
   | "STORE_NEWER"
   /** The home's database is damaged, or none of ours. */

@@ -52,7 +52,8 @@ export async function totalsOf(
   return sums.totals();
 }
 
-async function requireEmpty(records: RecordStore): Promise<void> {
+/** CONFLICT where there is any record; its message says of what kinds. */
+export async function requireEmpty(records: RecordStore): Promise<void> {
   let damaged = 0;
   const { counts } = await totalsOf(records, () => (damaged += 1));
   const found = [

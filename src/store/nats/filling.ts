@@ -1,8 +1,15 @@
-import { JetStreamApiCodes, JetStreamApiError, type StreamInfo } from "@nats-io/jetstream";
+import {
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  type StreamInfo,
+} from "@nats-io/jetstream";
 import { StoreError } from "../../broker/store/store.js";
 import { fillingKey, fillingOf, halfFilled } from "./filling-mark.js";
+import { startTimeoutMs } from "./limits.js";
 import { explainApi, rootOf } from "./link-error.js";
 import { openStreams, streamNames, type StreamNames, type StreamsOptions } from "./streams.js";
+import { throughElection } from "./through-election.js";
 
 /**
  * Opens streams for a move into them. They are marked until `endFilling`, so that no broker uses what was moved
@@ -36,19 +43,30 @@ export async function endFilling(options: StreamsOptions): Promise<void> {
   await mark(options, streamNames(options.nats.prefix), undefined);
 }
 
-/** CONFLICT where another program reads the streams, as brokers do. */
-export async function requireUnserved(options: StreamsOptions, names: StreamNames): Promise<void> {
+/**
+ * The streams of records to be read. NOT_FOUND where there are none; CONFLICT where they were filled by half, or
+ * another program reads them, as brokers do.
+ */
+export async function openFilled(options: StreamsOptions): Promise<StreamNames> {
+  const names = streamNames(options.nats.prefix);
   for (const name of [names.mail, names.receipts, names.peers]) {
     const info = await inform(options, name);
-    if (info !== undefined) requireNoReaders(info);
+    if (info === undefined) {
+      const words = `There is nothing to move: JetStream has no stream ${name}.`;
+      throw new StoreError("NOT_FOUND", words);
+    }
+    const begun = fillingOf(info.config);
+    if (begun !== undefined) throw halfFilled(name, begun);
+    requireNoReaders(info);
   }
+  return names;
 }
 
 /** The mark is removed with the stream of mail, the last of them. */
 async function removeStreams(options: StreamsOptions, names: StreamNames): Promise<void> {
   for (const name of [names.peers, names.receipts, names.mail]) {
     if ((await inform(options, name)) === undefined) continue;
-    await explained(options, () => options.link.manager.streams.delete(name));
+    await explained(options, ({ streams }) => streams.delete(name));
   }
 }
 
@@ -83,12 +101,12 @@ async function mark(
   const info = await inform(options, mail);
   const { [fillingKey]: _before, ...metadata } = info?.config.metadata ?? {};
   const marked = begun === undefined ? metadata : { ...metadata, [fillingKey]: begun };
-  await explained(options, () => options.link.manager.streams.update(mail, { metadata: marked }));
+  await explained(options, ({ streams }) => streams.update(mail, { metadata: marked }));
 }
 
 async function inform(options: StreamsOptions, name: string): Promise<StreamInfo | undefined> {
   try {
-    return await options.link.manager.streams.info(name);
+    return await patiently(options, ({ streams }) => streams.info(name));
   } catch (cause) {
     const error = rootOf(cause);
     const isAbsent =
@@ -98,10 +116,20 @@ async function inform(options: StreamsOptions, name: string): Promise<StreamInfo
   }
 }
 
-async function explained<T>({ nats }: StreamsOptions, deed: () => Promise<T>): Promise<T> {
+async function explained<T>(
+  options: StreamsOptions,
+  request: (manager: JetStreamManager) => Promise<T>,
+): Promise<T> {
   try {
-    return await deed();
+    return await patiently(options, request);
   } catch (cause) {
-    throw explainApi(cause, nats);
+    throw explainApi(cause, options.nats);
   }
+}
+
+function patiently<T>(
+  { link, clock }: StreamsOptions,
+  request: (manager: JetStreamManager) => Promise<T>,
+): Promise<T> {
+  return throughElection(link, { clock, endMs: clock.monotonic() + startTimeoutMs }, request);
 }

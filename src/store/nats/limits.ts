@@ -53,6 +53,19 @@ export const maxPublishWaitMs = 400;
 /** Publishes that are on their way at once. Others wait for their turn. */
 export const maxPublishesInFlight = 512;
 
+/** Messages that a consumer asks for ahead of whoever reads a whole stream. */
+export const maxReadAhead = 1_000;
+
+/** Records, and bytes of messages, that are copied at once. */
+export const maxCopiedRecords = 256;
+export const maxCopiedBytes = 1024 * 1024;
+
+/** Times that messages are published again because they came out of order. */
+export const maxAppendTries = 5;
+
+/** How long one record that is copied is tried: nobody waits for it, and servers may be started anew meanwhile. */
+export const copyDeadlineMs = 60_000;
+
 /** How long a stream knows the publishes that it stored, so that a repeat of one is no second one. */
 export const duplicateWindowMs = 2 * 60 * 1000;
 
