@@ -151,3 +151,6 @@ export const maxPageReads = 1_000;
 
 /** Deliveries that are forgotten at once when their time is over. */
 export const pruneSlice = 100;
+
+/** Words on damage that are kept for whoever asks how the store is. */
+export const maxWordsTold = 16;

@@ -15,15 +15,17 @@ interface Parts {
   readonly underWay: ReadonlyMap<string, OwnPublish>;
   /** Whether a body is worth keeping for a moment: a reader of this gateway is about to hand it out. */
   readonly reads: (peerId: string) => boolean;
-  /** Is told of what cannot be read, and of trouble with the streams, in words. */
+  /** Is told of trouble with the streams, in words. */
   readonly tell: (words: string) => void;
+  /** Is told of what cannot be read, once, in words. */
+  readonly tellDamage: (words: string) => void;
 }
 
 /**
  * Reads the heads of all that is kept, and the registers of what is open: some seconds for a million
  * messages. The bodies stay in the engine.
  */
-export async function readKept({ engine, view, registers, tell }: Parts): Promise<Known> {
+export async function readKept({ engine, view, registers, tellDamage }: Parts): Promise<Known> {
   const { link, names, subjects } = engine;
   // First the receipts: what they do not tell of, later ones will.
   const states = new Map<number, ReceiptState | 0>();
@@ -40,7 +42,7 @@ export async function readKept({ engine, view, registers, tell }: Parts): Promis
     { link, stream: names.mail, after: 0, headersOnly: true },
     (message) => {
       const head = headOf(engine, message);
-      if (head === undefined) return tell(unreadable(message));
+      if (head === undefined) return tellDamage(unreadable(message));
       const state = states.get(head.seq);
       if (state === 0) return;
       if (state === undefined) view.add(head);
@@ -61,7 +63,7 @@ export async function readKept({ engine, view, registers, tell }: Parts): Promis
 
 /** Follows both streams from there on. */
 export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncDisposable {
-  const { engine, view, registers, underWay, reads, tell } = parts;
+  const { engine, view, registers, underWay, reads, tell, tellDamage } = parts;
   const { link, names, subjects } = engine;
   const trouble = (error: unknown): void => tell(`A stream is not heard now: ${String(error)}`);
 
@@ -69,7 +71,7 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
     { link, stream: names.mail, after: from.mail },
     (message) => {
       const head = headOf(engine, message);
-      if (head === undefined) return tell(unreadable(message));
+      if (head === undefined) return tellDamage(unreadable(message));
       const own = underWay.get(message.subject);
       if (own !== undefined) own.told = head;
       else view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
@@ -82,7 +84,7 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
     (message) => {
       const key = subjects.readReceipt(message.subject);
       const register = key && readRegister(message.data);
-      if (key === undefined || register === undefined) return tell(unreadable(message));
+      if (key === undefined || register === undefined) return tellDamage(unreadable(message));
       const kept = { register, revision: message.seq };
       const isEarly = key.seq > mail.lastSeq;
       if (!view.apply(key.to, key.seq, kept, isEarly)) {

@@ -28,10 +28,12 @@ export async function openMail(options: {
   engine: Engine;
   clock: Clock;
   limits: StoreLimits;
-  /** Is told of what cannot be read, and of trouble with the streams, in words. */
+  /** Is told of trouble with the streams, in words. */
   tell: (words: string) => void;
+  /** Is told of what cannot be read, once, in words. */
+  tellDamage: (words: string) => void;
 }): Promise<MailPart> {
-  const { engine, clock, limits, tell } = options;
+  const { engine, clock, limits, tell, tellDamage } = options;
   const underWay = new Map<string, OwnPublish>();
   const view = new MailView({
     opened: (delivery) => readers.opened(delivery),
@@ -64,7 +66,7 @@ export async function openMail(options: {
   };
   const readers = new Readers(leasedMail(mail), clock);
   const reads = (peerId: string): boolean => readers.reads(peerId);
-  const parts = { engine, view, registers, underWay, reads, tell };
+  const parts = { engine, view, registers, underWay, reads, tell, tellDamage };
   const position = await readKept(parts);
   const told = new HistoryTold(position.mail);
   const following = followKept(parts, position, told);

@@ -55,13 +55,12 @@ export function recordPart(options: RecordPartOptions): Omit<PeerStore, "watch" 
   ): Promise<boolean> => {
     let isRemoved = true;
     await changes.make(async () => {
-      isRemoved = true;
-      if (view.peers.get(peerId) === undefined) return undefined;
+      const isKnown = view.peers.get(peerId) !== undefined;
       const subject = view.subjectOf(peerId);
       // Whoever changes the peer while the mail is asked keeps it.
       const expect = only(subject);
       isRemoved = !(await isHeld(peerId));
-      if (!isRemoved) return undefined;
+      if (!isRemoved || !isKnown) return undefined;
       return {
         subject,
         text: encodeRemoval(peerId),

@@ -1,0 +1,153 @@
+import type { Store, StoreInfo } from "../../broker/store/store.js";
+import { systemClock, type Clock } from "../../clock.js";
+import { describeLimits, type StoreLimits } from "../limits.js";
+import { connectLink, type Link } from "./connect.js";
+import { findDurability } from "./durability.js";
+import { maxWordsTold } from "./limits.js";
+import { openMail } from "./mail/mail.js";
+import type { NatsOptions } from "./nats-options.js";
+import { openPeers } from "./peers/peers.js";
+import { Publisher } from "./publish.js";
+import { openStreams } from "./streams.js";
+import { MailSubjects } from "./subjects.js";
+
+export interface NatsStoreOptions {
+  readonly nats: NatsOptions;
+  /** Of this program. */
+  readonly version: string;
+  /** For times on records, and for what waits by them. Waits for the network use the system's. */
+  readonly clock: Clock;
+  readonly limits: StoreLimits;
+  /** Is told of what cannot be read, and of trouble with the engine, in words. */
+  readonly tell: (words: string) => void;
+}
+
+/**
+ * The store that several brokers share: streams of JetStream. UNAVAILABLE where it cannot be used now, with
+ * the reason; NEWER_VERSION where a newer program made the streams. It outlives the engine's outages: calls
+ * that need it fail as UNAVAILABLE meanwhile.
+ */
+export async function openNatsStore(options: NatsStoreOptions): Promise<Store> {
+  const parts: AsyncDisposable[] = [];
+  const close = async (): Promise<void> => {
+    for (const part of parts.toReversed()) await part[Symbol.asyncDispose]();
+  };
+  try {
+    return await openParts(options, { parts, close });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** @param opened.parts gets each part once it is open, so that `close` ends them, the last one first. */
+async function openParts(
+  options: NatsStoreOptions,
+  { parts, close }: { parts: AsyncDisposable[]; close: () => Promise<void> },
+): Promise<Store> {
+  const { nats, version, clock, limits } = options;
+  const use = <Part extends AsyncDisposable>(part: Part): Part => {
+    parts.push(part);
+    return part;
+  };
+  const damages: string[] = [];
+  let damagedMessages = 0;
+  const tell = (words: string): void => {
+    damages.push(words);
+    damages.splice(0, damages.length - maxWordsTold);
+    options.tell(words);
+  };
+  const tellDamage = (words: string): void => {
+    damagedMessages++;
+    tell(words);
+  };
+
+  const link = use(
+    await connectLink(nats, { version, clock: systemClock, onTrouble: options.tell }),
+  );
+  const names = await openStreams({
+    link,
+    clock: systemClock,
+    nats,
+    mailBytes: limits.maxMailBytes,
+  });
+  const durability = await findDurability(link, {
+    clock: systemClock,
+    nats,
+    names,
+    onTrouble: options.tell,
+  });
+  const publisher = use(new Publisher({ link, clock: systemClock }));
+  const subjects = new MailSubjects(nats.prefix);
+  const engine = { link, publisher, names, nats, subjects };
+  const mail = use(await openMail({ engine, clock, limits, tell: options.tell, tellDamage }));
+  const records = await openPeers({
+    link,
+    publisher,
+    prefix: nats.prefix,
+    clock,
+    mail: {
+      hasOpen: async (peerId) => mail.hasOpen(peerId),
+      isInvolved: async (peerId) => mail.isInvolved(peerId),
+    },
+    tell,
+  });
+  use(records);
+  let closing: Promise<void> | undefined;
+
+  return {
+    info: {
+      technology: "nats",
+      durability,
+      dedupeWindowMs: limits.retentionMs,
+      limits: describeLimits(limits),
+      capabilities,
+    },
+
+    async health() {
+      const problem = problemOf(link);
+      return {
+        writable: problem === "",
+        problem,
+        bytes: mail.bytes,
+        freeBytes: Math.max(0, limits.maxMailBytes - mail.bytes),
+        damagedMessages,
+        damages: [...damages],
+      };
+    },
+
+    peers: records.peers,
+    queues: mail.queues,
+    history: mail.history,
+
+    [Symbol.asyncDispose]() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+const capabilities: StoreInfo["capabilities"] = {
+  several_brokers: { has: true, description: "any number of brokers may serve it at once" },
+  exact_bounds: {
+    has: false,
+    description:
+      "the bounds of queues and mail may be passed by what other brokers store at the same moment",
+  },
+  message_ids_of_sender: {
+    has: false,
+    description:
+      "a message id that was used for other content is refused, except where another broker stores that at the same moment for other recipients",
+  },
+  shares_of_kept_mail: {
+    has: true,
+    description:
+      "a sender's share counts all of its messages that are kept, with a copy for each recipient",
+  },
+};
+
+/** Why it takes no messages now; empty while it does. */
+function problemOf({ state }: Link): string {
+  if (state.state === "connected") return "";
+  return state.state === "closed" ? "The store is closed." : state.problem;
+}
