@@ -38,14 +38,15 @@ export async function readKept({ engine, view, registers, tellDamage }: Parts): 
     },
   );
   const moved: MailHead[] = [];
+  const removed: MailHead[] = [];
   const mail = await replay(
     { link, stream: names.mail, after: 0, headersOnly: true },
     (message) => {
       const head = headOf(engine, message);
       if (head === undefined) return tellDamage(unreadable(message));
       const state = states.get(head.seq);
-      if (state === 0) return;
-      if (state === undefined) view.add(head);
+      if (state === 0) removed.push(head);
+      else if (state === undefined) view.add(head);
       else if (isOpen(state)) moved.push(head);
       else view.addClosed(head);
     },
@@ -58,6 +59,8 @@ export async function readKept({ engine, view, registers, tellDamage }: Parts): 
       }),
     );
   }
+  // Whoever removed them ended before their messages were deleted.
+  for (const { seq } of removed) await registers.deleteMail(seq);
   return { mail: mail.lastSeq, receipts: receipts.lastSeq };
 }
 
@@ -74,7 +77,10 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
       if (head === undefined) return tellDamage(unreadable(message));
       const own = underWay.get(message.subject);
       if (own !== undefined) own.told = head;
-      else view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
+      else {
+        view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
+        view.passed(head.seq);
+      }
       told.mail(head, message.data);
     },
     trouble,
@@ -86,7 +92,9 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
       const register = key && readRegister(message.data);
       if (key === undefined || register === undefined) return tellDamage(unreadable(message));
       const kept = { register, revision: message.seq };
-      const isEarly = key.seq > mail.lastSeq;
+      // A publish of this gateway may have been told of before its answer came.
+      const isOwn = (own: OwnPublish): boolean => own.told?.seq === key.seq;
+      const isEarly = key.seq > mail.lastSeq || [...underWay.values()].some(isOwn);
       if (!view.apply(key.to, key.seq, kept, isEarly)) {
         registers.reopen(key.seq, kept).catch(trouble);
       }

@@ -158,9 +158,23 @@ export class MailView {
     return true;
   }
 
-  /** The delivery is not kept any more. */
+  /** The delivery is not kept any more, and was over. */
   forget(seq: number): void {
     this.ledger.remove(seq);
+  }
+
+  /** The delivery is not kept any more, though it is open here. */
+  drop(peerId: string, seq: number): void {
+    const delivery = this.find(peerId, seq);
+    if (delivery === undefined) return;
+    this.forget(seq);
+    this.queue(peerId).update(delivery, { ...delivery.register, isRemoved: true });
+    this.#listener.closed(peerId, seq);
+  }
+
+  /** The stream of mail has told of all up to this one: what it left out is gone. */
+  passed(seq: number): void {
+    for (const early of this.#early.keys()) if (early <= seq) this.#early.delete(early);
   }
 }
 

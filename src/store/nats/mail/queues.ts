@@ -145,8 +145,14 @@ export function leasedMail(mail: Omit<Mail, "underWay">): LeasedMail {
       const { head } = delivery;
       const peerId = head.to.peerId;
       let before: Register | undefined;
-      const reading = delivery.body ?? registers.readMail(head.seq).then((stored) => stored?.body);
+      const { body: known } = delivery;
       delivery.body = undefined;
+      const reading =
+        known === undefined
+          ? registers.readMail(head.seq).then((stored) => stored?.body)
+          : Promise.resolve(known);
+      // Where the lease fails, nobody asks for the message.
+      reading.catch(() => {});
       try {
         ({ before } = await registers.change(peerId, head.seq, (present) => {
           if (!isOpen(present.receipt.state) || present.epoch > epoch) return undefined;

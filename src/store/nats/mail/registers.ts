@@ -116,6 +116,7 @@ export class Registers {
     for (;;) {
       known ??= await this.readStored(peerId, seq);
       if (known === undefined) {
+        this.#view.drop(peerId, seq);
         throw new StoreError("NOT_FOUND", `The queue of ${peerId} has no message ${seq}.`);
       }
       const { register, revision } = known;
