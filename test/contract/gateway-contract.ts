@@ -4,6 +4,7 @@ import { defineMachines } from "./gateways/machines.js";
 import { defineMail } from "./gateways/mail.js";
 import { defineRecords } from "./gateways/records.js";
 import { defineSessions } from "./gateways/sessions.js";
+import { defineWanderers } from "./gateways/wanderers.js";
 import type { SharedTechnology } from "./gateways/two-gateways.js";
 
 /** What holds for several brokers over one store, whatever that is. */
@@ -14,5 +15,6 @@ export function defineGatewayContract(technology: SharedTechnology): void {
     defineMail(technology);
     defineMachines(technology);
     defineBounds(technology);
+    defineWanderers(technology);
   });
 }

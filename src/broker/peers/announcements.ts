@@ -44,17 +44,6 @@ export class Announcements {
     void this.#tellWhileChanged(peerId);
   }
 
-  /** Others may have forgotten what they were told of this peer. */
-  repeat(peerId: string): void {
-    this.#told.delete(peerId);
-    this.changed(peerId);
-  }
-
-  /** A newer session of this peer is opened: who has that one tells of it, and nobody of this one. */
-  leave(peerId: string): void {
-    this.#told.delete(peerId);
-  }
-
   /** Tells others that there are no sessions here any more, and nothing after that. */
   async close(): Promise<void> {
     if (this.#isSilent) return;
@@ -95,8 +84,8 @@ export class Announcements {
       try {
         await this.#store.peers.announce(peerId, presence);
       } catch (error) {
-        if (told !== undefined && this.#told.get(peerId) === presence) this.#told.set(peerId, told);
-        else this.#told.delete(peerId);
+        if (told === undefined) this.#told.delete(peerId);
+        else this.#told.set(peerId, told);
         throw error;
       }
     }

@@ -281,11 +281,8 @@ export class Sessions {
   heard(peerId: string, presence: Presence | undefined): void {
     if (presence?.brokerId === this.#brokerId) return;
     const own = this.#byPeer.get(peerId);
-    if (own !== undefined && (presence === undefined || presence.epoch <= own.epoch)) {
-      // It is older than the session here, of which others may not know any more.
-      this.#announcements.repeat(peerId);
-      return;
-    }
+    // Of an older session than the one here.
+    if (own !== undefined && (presence === undefined || presence.epoch <= own.epoch)) return;
     const before = this.#elsewhere.get(peerId);
     if (presence === undefined) this.#elsewhere.delete(peerId);
     else {
@@ -345,8 +342,6 @@ export class Sessions {
       isLive(session) &&
       newer.instanceId !== session.instanceId &&
       newer.conversationId !== session.conversationId;
-    // The newer one's broker says what is there now.
-    this.#announcements.leave(session.peer.stored.peerId);
     if (isOthers) {
       const detail = "the peer belongs to another conversation, which is back";
       this.close(session, Closing_Reason.UNREGISTERED, detail);

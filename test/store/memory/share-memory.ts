@@ -1,6 +1,7 @@
 import { onTestFinished } from "vitest";
 import type { Store } from "../../../src/broker/store/store.js";
 import { systemClock } from "../../../src/clock.js";
+import { PresenceClaims } from "../../../src/store/nats/peers/presence-claims.js";
 import type { SharedTechnology } from "../../contract/gateways/two-gateways.js";
 import { openMemoryStore } from "./memory-store.js";
 
@@ -9,6 +10,13 @@ export function shareMemory(viewOf: (store: Store) => Store): SharedTechnology["
   return async () => {
     const store = openMemoryStore({ clock: systemClock });
     onTestFinished(() => store[Symbol.asyncDispose]());
-    return async () => viewOf(store);
+    const claims = new PresenceClaims((peerId, presence) => {
+      void store.peers.announce(peerId, presence);
+    });
+    return async (brokerId) => {
+      const announce: Store["peers"]["announce"] = async (peerId, presence) =>
+        claims.set(brokerId, peerId, presence);
+      return viewOf({ ...store, peers: { ...store.peers, announce } });
+    };
   };
 }
