@@ -77,7 +77,10 @@ export function defineMail(technology: SharedTechnology): void {
       await send(spam, "api", "held");
       expect((await stream.expect("delivery")).message?.text).toBe("held");
       const operator = two.client(operatorToken);
-      await eventually(() => operator.purgeMessages({ from: "spam" }));
+      await eventually(async () => {
+        const { removedDeliveries } = await operator.purgeMessages({ from: "spam" });
+        expect(removedDeliveries).toBe(1n);
+      });
       await send(spam, "api", "next");
       let event = await stream.next();
       // What waits may be told before the lease has ended.

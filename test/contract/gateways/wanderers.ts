@@ -25,10 +25,10 @@ export function defineWanderers(technology: SharedTechnology): void {
       for (const wanderer of wanderers) await wanderer.move();
       const senders = [await one.join({ name: "web" }), await two.join({ name: "shop" })];
       const sent = Promise.all(senders.map(sendAll));
-      let isSent = false;
-      void sent.finally(() => (isSent = true));
+      const sending = new AbortController();
+      void sent.finally(() => sending.abort());
       const wandering = wanderers.map(async (wanderer) => {
-        while (!isSent) await wanderer.move();
+        while (!sending.signal.aborted) await wanderer.move();
       });
       const ids = (await sent).flat();
       await Promise.all(wandering);
