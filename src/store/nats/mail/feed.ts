@@ -24,17 +24,26 @@ interface Parts {
 /**
  * Reads the heads of all that is kept, and the registers of what is open: some seconds for a million
  * messages. The bodies stay in the engine.
+ *
+ * @param forgetBeforeMs what was removed before is forgotten: every broker that could hear of it has.
  */
-export async function readKept({ engine, view, registers, tellDamage }: Parts): Promise<Known> {
+export async function readKept(
+  { engine, view, registers, tellDamage }: Parts,
+  forgetBeforeMs: number,
+): Promise<Known> {
   const { link, names, subjects } = engine;
   // First the receipts: what they do not tell of, later ones will.
   const states = new Map<number, ReceiptState | 0>();
+  const removals = new Map<number, number>();
   const receipts = await replay(
     { link, stream: names.receipts, after: 0, headersOnly: true },
     (message) => {
       const key = subjects.readReceipt(message.subject);
       const state = Number(message.headers?.get(stateHeader));
-      if (key !== undefined && Number.isSafeInteger(state)) states.set(key.seq, state);
+      if (key === undefined || !Number.isSafeInteger(state)) return;
+      states.set(key.seq, state);
+      const isOld = message.time.getTime() < forgetBeforeMs;
+      if (state === 0 && isOld) removals.set(key.seq, message.seq);
     },
   );
   const moved: MailHead[] = [];
@@ -61,6 +70,8 @@ export async function readKept({ engine, view, registers, tellDamage }: Parts): 
   }
   // Whoever removed them ended before their messages were deleted.
   for (const { seq } of removed) await registers.deleteMail(seq);
+  for (const { seq } of removed) removals.delete(seq);
+  for (const seq of removals.values()) await registers.deleteReceipt(seq);
   return { mail: mail.lastSeq, receipts: receipts.lastSeq };
 }
 

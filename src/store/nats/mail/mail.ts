@@ -1,8 +1,9 @@
 import type { HistoryStore } from "../../../broker/store/history.js";
 import type { QueueStore } from "../../../broker/store/queues.js";
 import { StoreError } from "../../../broker/store/store.js";
-import type { Clock } from "../../../clock.js";
+import { systemClock, type Clock } from "../../../clock.js";
 import type { StoreLimits } from "../../limits.js";
+import { removalMemoryMs } from "../limits.js";
 import { followKept, readKept } from "./feed.js";
 import { HistoryTold } from "./history-told.js";
 import { openHistoryStore } from "./history.js";
@@ -67,7 +68,7 @@ export async function openMail(options: {
   const readers = new Readers(leasedMail(mail), clock);
   const reads = (peerId: string): boolean => readers.reads(peerId);
   const parts = { engine, view, registers, underWay, reads, tell, tellDamage };
-  const position = await readKept(parts);
+  const position = await readKept(parts, systemClock.now() - removalMemoryMs);
   const told = new HistoryTold(position.mail);
   const following = followKept(parts, position, told);
   const pruning = new Pruning({ engine, view, clock, limits, tell });

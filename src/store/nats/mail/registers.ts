@@ -111,6 +111,12 @@ export class Registers {
     await link.manager.streams.deleteMessage(names.mail, seq, false).catch(() => {});
   }
 
+  /** Forgets a register, by its sequence. This may fail. */
+  async deleteReceipt(seq: number): Promise<void> {
+    const { link, names } = this.#engine;
+    await link.manager.streams.deleteMessage(names.receipts, seq, false).catch(() => {});
+  }
+
   async #change(peerId: string, seq: number, change: Change): Promise<Changed> {
     let known: KeptRegister | undefined = this.#view.find(peerId, seq);
     for (;;) {
