@@ -110,6 +110,9 @@ export const removalSweepMs = 5 * 60 * 1000;
 /** Who has not heard of the records for so long reads all of them: marks may be gone. */
 export const maxBlindMs = removalMemoryMs / 2;
 
+/** Losses of the connection after which it is checked whether records were lost. After more, all are read. */
+export const maxDoubted = 8;
+
 /** Between two tries of a change of records, where others change them at once: the first wait and the longest. */
 export const firstChangeWaitMs = 4;
 export const maxChangeWaitMs = 200;

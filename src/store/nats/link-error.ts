@@ -22,11 +22,7 @@ export function tooOld(version: string): string | undefined {
 export function explainConnection(cause: unknown, options: NatsOptions): StoreError {
   const where = options.servers.join(", ");
   if (cause instanceof errors.PermissionViolationError) {
-    const what = cause.operation === "publish" ? "publish to" : "subscribe to";
-    return unavailable(
-      `NATS does not let this broker ${what} ${visibleLine(cause.subject)}: give its user that permission.`,
-      cause,
-    );
+    return unavailable(permissionWords(cause), cause);
   }
   if (cause instanceof errors.UserAuthenticationExpiredError) {
     return unavailable(`The login for NATS has expired: renew ${loginSetting(options)}.`, cause);
@@ -71,6 +67,14 @@ export function explainApi(cause: unknown, options: NatsOptions, isOff = false):
     return unavailable(`JetStream refuses: ${visibleLine(root.message)} (${root.code}).`, cause);
   }
   return explainConnection(root, options);
+}
+
+/** What a server did not permit, with what helps. */
+export function permissionWords(
+  error: InstanceType<typeof errors.PermissionViolationError>,
+): string {
+  const what = error.operation === "publish" ? "publish to" : "subscribe to";
+  return `NATS does not let this broker ${what} ${visibleLine(error.subject)}: give its user that permission.`;
 }
 
 /** Whether it may be over in some seconds, as an election is. */

@@ -6,7 +6,7 @@ import { visibleLine } from "../../contract/peer-text.js";
 import { BackOff } from "../../back-off.js";
 import { sleep, type Clock } from "../../clock.js";
 import type { Link } from "./connect.js";
-import { isPassing, rootOf } from "./link-error.js";
+import { isPassing, permissionWords, rootOf } from "./link-error.js";
 import {
   firstPublishWaitMs,
   maxPublishesInFlight,
@@ -241,9 +241,7 @@ function answerOf(error: unknown): Answer {
       : { state: "refused", words: `JetStream refuses the message (${words}, ${root.code}).` };
   }
   if (root instanceof errors.PermissionViolationError) {
-    const subject = visibleLine(root.subject);
-    const fix = `NATS does not let this broker ${root.operation === "publish" ? "publish to" : "subscribe to"} ${subject}: give its user that permission.`;
-    return { state: "refused", words: fix };
+    return { state: "refused", words: permissionWords(root) };
   }
   if (root instanceof errors.InvalidArgumentError || root instanceof errors.InvalidSubjectError) {
     return { state: "refused", words: `The NATS client refuses the message (${words}).` };

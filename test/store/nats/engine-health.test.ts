@@ -61,5 +61,5 @@ function leadsAll(
   servers: readonly { name: string; leads: readonly string[] }[],
   name: string,
 ): boolean {
-  return servers.find((server) => server.name === name)?.leads.length === 4;
+  return servers.find((server) => server.name === name)?.leads.length === 3;
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Msg, Subscription } from "@nats-io/transport-node";
+import { errors, type Msg, type Subscription } from "@nats-io/transport-node";
 import { AbortScope } from "../../../abort-scope.js";
 import type { Presence } from "../../../broker/store/peers.js";
 import { sleep, systemClock } from "../../../clock.js";
+import { visibleLine } from "../../../contract/peer-text.js";
 import type { Link } from "../connect.js";
 import {
   beatMs,
@@ -11,6 +12,7 @@ import {
   maxSilentBeats,
   presenceHearingMs,
 } from "../limits.js";
+import { permissionWords } from "../link-error.js";
 import type { PresenceClaims } from "./presence-claims.js";
 import {
   decodePresence,
@@ -68,14 +70,17 @@ export class PresenceExchange implements AsyncDisposable {
   #beat: Disposable;
   #serial = 0;
   #countedMs = -Infinity;
-  #hasComplained = false;
+  readonly #toldOnce = new Set<string>();
 
   constructor({ link, prefix, claims, tell }: PresenceExchangeOptions) {
     this.#link = link;
     this.#prefix = prefix;
     this.#claims = claims;
     this.#tell = tell;
-    const hear = (_: unknown, message: Msg): void => this.#hear(message);
+    const hear = (error: Error | null, message: Msg): void => {
+      if (error === null) this.#hear(message);
+      else this.#complain(error);
+    };
     for (const subject of [`${prefix}.all`, `${prefix}.to.${this.#run}`]) {
       this.#subscriptions.push(link.connection.subscribe(subject, { callback: hear }));
     }
@@ -131,7 +136,8 @@ export class PresenceExchange implements AsyncDisposable {
       // Nobody is there, or they come later.
     }
     if (this.#closing.signal.aborted) return;
-    const callback = (_: unknown, message: Msg): void => {
+    const callback = (error: Error | null, message: Msg): void => {
+      if (error !== null) return this.#complain(error);
       message.respond(encodePresence({ kind: "beat", run: this.#run, serial: this.#serial }));
       this.#sayBeat();
     };
@@ -168,10 +174,7 @@ export class PresenceExchange implements AsyncDisposable {
     if (this.#closing.signal.aborted) return;
     const message = decodePresence(data);
     if (message === undefined) {
-      if (!this.#hasComplained) {
-        this.#tell(`a message on ${subject} of NATS cannot be read; such messages are left out`);
-      }
-      this.#hasComplained = true;
+      this.#tellOnce(`a message on ${subject} of NATS cannot be read; such messages are left out`);
       return;
     }
     const { run } = message;
@@ -195,6 +198,20 @@ export class PresenceExchange implements AsyncDisposable {
       case "all":
         this.#collect(run, other, message);
     }
+  }
+
+  /** The server has ended a subscription. */
+  #complain(error: Error): void {
+    if (this.#closing.signal.aborted) return;
+    const isPermission = error instanceof errors.PermissionViolationError;
+    const why = isPermission ? permissionWords(error) : visibleLine(error.message);
+    this.#tellOnce(`what other brokers say of sessions is not heard: ${why}`);
+  }
+
+  #tellOnce(words: string): void {
+    if (this.#toldOnce.has(words)) return;
+    this.#toldOnce.add(words);
+    this.#tell(words);
   }
 
   /** Its own beat has come back; several may come at once after a time without a connection. */

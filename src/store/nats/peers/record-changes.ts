@@ -92,10 +92,11 @@ export class RecordChanges {
       const before = view.seqOf(subject);
       const deadlineMs = endMs - systemClock.monotonic();
       if (deadlineMs <= 0) throw busy();
+      const payload = Buffer.from(text);
       const outcome = await publisher.publish({
         stream,
         subject,
-        payload: Buffer.from(text),
+        payload,
         expect,
         deadlineMs,
       });
@@ -103,7 +104,7 @@ export class RecordChanges {
         case "stored":
           this.#uncertain.delete(subject);
           write.stored(outcome.seq);
-          records.wrote(outcome.seq);
+          records.wrote({ subject, seq: outcome.seq, data: payload });
           return;
         case "full":
           throw new StoreError("FULL", outcome.words);

@@ -1,5 +1,10 @@
 import { setMaxListeners } from "node:events";
-import { JetStreamApiError, type MsgRequest, type StreamInfo } from "@nats-io/jetstream";
+import {
+  JetStreamApiError,
+  type MsgRequest,
+  type StoredMsg,
+  type StreamInfo,
+} from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
 import { AbortScope } from "../../../abort-scope.js";
 import { BackOff } from "../../../back-off.js";
@@ -14,11 +19,12 @@ import {
   firstPublishWaitMs,
   flowWaitMs,
   maxBlindMs,
+  maxDoubted,
   maxLateChecks,
   maxPublishWaitMs,
   maxReadOneByOne,
 } from "../limits.js";
-import { isPassing, rootOf } from "../link-error.js";
+import { isPassing, permissionWords, rootOf } from "../link-error.js";
 
 /** A message of a stream that keeps the last one of each subject. */
 export interface KeptMessage {
@@ -45,8 +51,9 @@ export interface RecordListener {
  * reads what the consumer has not brought yet. So it is also read, every `checkIntervalMs` and after each loss
  * of the connection, should a consumer be stuck.
  *
- * What was deleted is not told. So everything is read anew where the stream was made again or set back, and
- * where nothing was heard of it for `maxBlindMs`.
+ * What was deleted is not told. So everything is read anew where nothing was heard of the stream for `maxBlindMs`.
+ * The same where it was made again or set back: servers that lost their power may have lost the last of what they
+ * stored. So after each loss of the connection the last message that is known has to be there still.
  */
 export class RecordStream implements AsyncDisposable {
   readonly #link: Link;
@@ -59,6 +66,10 @@ export class RecordStream implements AsyncDisposable {
   #follower: Follower | undefined;
   #seq = 0;
   #created: string | undefined;
+  /** The last message that was read or written. */
+  #last: KeptMessage | undefined;
+  /** Those that were the last when the connection was lost, until it is known whether they are there still. */
+  #doubted: KeptMessage[] = [];
   #isComplete = false;
   /** The consumer has, since the last check. */
   #hasBrought = false;
@@ -74,6 +85,9 @@ export class RecordStream implements AsyncDisposable {
     setMaxListeners(0, this.#closing.signal);
     this.#watch = link.watch(({ state }) => {
       if (state === "connected") this.#checks.beat();
+      else if (this.#last !== undefined && !this.#doubted.includes(this.#last)) {
+        this.#doubted.push(this.#last);
+      }
     });
     this.#checking = this.#check();
   }
@@ -84,9 +98,10 @@ export class RecordStream implements AsyncDisposable {
   }
 
   /** Says that the listener knows this message already, as it wrote it. */
-  wrote(seq: number): void {
+  wrote(message: KeptMessage): void {
+    this.#know(message);
     // Nothing is between.
-    if (seq === this.#seq + 1) this.#advance(seq);
+    if (message.seq === this.#seq + 1) this.#advance(message.seq);
   }
 
   /** Resolves once all is told that was stored at the time of the call. UNAVAILABLE at `endMs` of `systemClock.monotonic()`. */
@@ -144,14 +159,13 @@ export class RecordStream implements AsyncDisposable {
   }
 
   async #readOnce(): Promise<void> {
-    const { streams } = this.#link.manager;
-    const info = await streams.info(this.#stream);
-    if (this.#mustRestart(info)) this.#restart(info);
+    const info = await this.#unlessLost(this.#link.manager.streams.info(this.#stream));
+    if (this.#mustRestart(info) || (await this.#hasLost())) this.#restart(info);
     const { first_seq: firstSeq, last_seq: lastSeq, messages } = info.state;
     this.#advance(firstSeq - 1);
     if (Math.min(lastSeq - this.#seq, messages) > maxReadOneByOne) await this.#flow(lastSeq);
     while (this.#seq < lastSeq) {
-      const message = await streams.getMessage(this.#stream, nextFrom(this.#seq + 1));
+      const message = await this.#get(nextFrom(this.#seq + 1));
       if (this.#closing.signal.aborted) return;
       // The last ones were deleted.
       if (message === null) this.#advance(lastSeq);
@@ -163,14 +177,38 @@ export class RecordStream implements AsyncDisposable {
     this.#listener.complete();
   }
 
+  #get(which: MsgRequest): Promise<StoredMsg | null> {
+    return this.#unlessLost(this.#link.manager.streams.getMessage(this.#stream, which));
+  }
+
+  /** The client would wait for an answer that was lost with the connection. */
+  async #unlessLost<T>(request: Promise<T>): Promise<T> {
+    using scope = new AbortScope([this.#link.lost, this.#closing.signal]);
+    return await endingWith(scope.signal, request);
+  }
+
   #mustRestart({ created, state }: StreamInfo): boolean {
     const isOther = this.#created !== created || state.last_seq < this.#seq;
     return isOther || blindMs(this.#seenAt) > maxBlindMs;
   }
 
+  /** A doubted message is another one, or is gone: it may also have been replaced since. */
+  async #hasLost(): Promise<boolean> {
+    const doubted = [...this.#doubted];
+    if (doubted.length > maxDoubted) return true;
+    for (const { seq, subject, data } of doubted) {
+      const found = await this.#get({ seq });
+      if (found?.subject !== subject || !Buffer.from(data).equals(found.data)) return true;
+    }
+    this.#doubted = this.#doubted.filter((message) => !doubted.includes(message));
+    return false;
+  }
+
   #restart({ created }: StreamInfo): void {
     this.#created = created;
     this.#seq = 0;
+    this.#last = undefined;
+    this.#doubted = [];
     this.#isComplete = false;
     this.#seenAt = seenNow();
     this.#listener.restarted();
@@ -207,8 +245,14 @@ export class RecordStream implements AsyncDisposable {
 
   #take({ subject, seq, data }: KeptMessage): void {
     if (seq <= this.#seq) return;
-    this.#listener.kept({ subject, seq, data });
+    const message = { subject, seq, data };
+    this.#know(message);
+    this.#listener.kept(message);
     this.#advance(seq);
+  }
+
+  #know(message: KeptMessage): void {
+    if (message.seq > (this.#last?.seq ?? 0)) this.#last = message;
   }
 
   #advance(seq: number): void {
@@ -263,9 +307,7 @@ function blindMs({ wallMs, monotonicMs }: Moment): number {
 function describe(stream: string, cause: unknown): string {
   const root = rootOf(cause);
   const words = root instanceof Error ? visibleLine(root.message) : "";
-  if (root instanceof errors.PermissionViolationError) {
-    return `NATS does not let this broker ${root.operation === "publish" ? "publish to" : "subscribe to"} ${visibleLine(root.subject)}: give its user that permission.`;
-  }
+  if (root instanceof errors.PermissionViolationError) return permissionWords(root);
   return root instanceof JetStreamApiError
     ? `JetStream refuses to read the stream ${stream} (${words}, ${root.code}).`
     : `JetStream does not answer (${words}).`;

@@ -1,3 +1,4 @@
+import { cpSync, rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { MachineScope } from "../../../../gen/peerline/v1/machine_pb.js";
 import { systemClock } from "../../../../src/clock.js";
@@ -114,6 +115,46 @@ describe.skipIf(isNatsMissing())("records over NATS", () => {
       expect(told.machines.size).toBe(0);
     });
     await one.peers.create({ ...peer("f"), name: "a" });
+  });
+
+  test("are read anew where the server has lost the last of what it stored, and stored others since", async () => {
+    const server = await startServer({ isRelayed: true });
+    const one = await openPartOf(optionsFor(server));
+    const told = await watchRecords(one.peers);
+    await one.peers.create(peer("api"));
+    await server.stop();
+    const copy = `${server.storeFolder}-copy`;
+    cpSync(server.storeFolder, copy, { recursive: true });
+    await server.restart();
+    await one.peers.create(peer("lost"));
+    await eventually(() => expect(told.peers.size).toBe(2));
+    server.relay.hold("asks", "answers");
+    await server.stop();
+    rmSync(server.storeFolder, { recursive: true });
+    cpSync(copy, server.storeFolder, { recursive: true });
+    await server.restart();
+    const other = await openPartOf(optionsFor({ url: `nats://127.0.0.1:${server.port}` }));
+    for (const name of ["b", "c", "d"]) await other.peers.create(peer(name));
+    server.relay.hold();
+    const names = (): string[] => [...told.peers.values()].map(({ name }) => name).toSorted();
+    await eventually(() => expect(names()).toEqual(["api", "b", "c", "d"]));
+    await one.peers.create(peer("lost"));
+  });
+
+  test("tell where a user's permissions end", async () => {
+    const password = "secret";
+    const allowed = ["_INBOX.>", "peerline.peers.>"];
+    const deny = `subscribe: { allow: ${JSON.stringify(allowed)} }`;
+    const config = `authorization { users: [{ user: u, password: ${password}, permissions: { ${deny} } }] }`;
+    const server = await startServer({ config });
+    const login = () => ({ kind: "password", user: "u", password }) as const;
+    const one = await openPartOf(optionsFor(server, { login }));
+    await one.peers.create(peer("api"));
+    await eventually(() => {
+      expect(one.told).toContain(
+        "what other brokers say of sessions is not heard: NATS does not let this broker subscribe to peerline.sessions.all: give its user that permission.",
+      );
+    });
   });
 
   test("are left out where they cannot be read, which is told once", async () => {
