@@ -171,8 +171,8 @@ export class Registrar {
   ): Promise<void> {
     const { sessions, directory } = this.#core;
     const { peer } = session;
-    // While it had no connection here, another broker may have opened a newer one: the record tells.
-    const isDoubtful = directory.isShared && sessions.liveOf(peer) !== session;
+    // Its client may come back from another broker, which has opened a newer one: only a write tells for sure.
+    const isDoubtful = directory.isShared && !session.connections.has(wish.connection);
     sessions.carry(session, wish.connection);
     const profileOf = (stored: StoredPeer) => mergeProfile(stored.profile, wish.profile);
     const conversationId = wish.conversationId || session.conversationId;

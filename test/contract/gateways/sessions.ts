@@ -152,6 +152,17 @@ export function defineSessions(technology: SharedTechnology): void {
       expect(again.registered).toMatchObject({ created: false, epoch: 3n });
     });
 
+    test("of an instance that goes to another broker and comes straight back is a new one each time", async () => {
+      const { one, two } = await startGateways(technology);
+      const secret = newSecret();
+      for (let epoch = 1n; epoch <= 6n; epoch++) {
+        // Its former connections stay open, as behind a link that was cut.
+        const peer = await (epoch % 2n === 1n ? one : two).join({ secret, instanceId: "1" });
+        expect(peer.registered.epoch).toBe(epoch);
+        await peer.client.updatePeer({ summary: `${epoch}` });
+      }
+    });
+
     test("keeps its peer for its instance for a moment when its broker stops", async () => {
       const { one, two } = await startGateways(technology);
       const secret = newSecret();
