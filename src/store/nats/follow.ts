@@ -5,6 +5,7 @@ import type { Link } from "./connect.js";
 import {
   consumerExpiresMs,
   consumerHeartbeatMs,
+  consumerInactiveMs,
   consumerSilenceMs,
   firstFollowWaitMs,
   maxFollowWaitMs,
@@ -35,7 +36,7 @@ export async function replay(
   const { state } = await link.manager.streams.info(stream);
   const lastSeq = Math.max(state.last_seq, following.after);
   if (state.messages === 0 || state.last_seq <= following.after) return { lastSeq };
-  const messages = await consume(following);
+  const { messages, remove } = await consume(following);
   const timer = setTimeout(() => messages.stop(), replayTimeoutMs);
   try {
     for await (const message of messages) {
@@ -46,6 +47,7 @@ export async function replay(
   } finally {
     clearTimeout(timer);
     messages.stop();
+    remove();
   }
   throw new Error(`the stream ${stream} ended while it was read`);
 }
@@ -92,11 +94,15 @@ export class Follower implements AsyncDisposable {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        const messages = await consume({ ...this.#following, after: this.#lastSeq });
-        // What nobody reads never says that it has stopped.
-        if (signal.aborted) return messages.stop();
-        this.#messages = messages;
-        await this.#read(messages, () => waits.reset());
+        const { messages, remove } = await consume({ ...this.#following, after: this.#lastSeq });
+        try {
+          // What nobody reads never says that it has stopped.
+          if (signal.aborted) return messages.stop();
+          this.#messages = messages;
+          await this.#read(messages, () => waits.reset());
+        } finally {
+          remove();
+        }
       } catch (error) {
         if (!signal.aborted) this.#onTrouble(error);
       }
@@ -136,15 +142,18 @@ async function consume({
   stream,
   after,
   headersOnly = false,
-}: Following): Promise<ConsumerMessages> {
+}: Following): Promise<{ messages: ConsumerMessages; remove: () => void }> {
   const consumer = await link.manager.jetstream().consumers.get(stream, {
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: after + 1,
     headers_only: headersOnly,
+    inactive_threshold: consumerInactiveMs,
   });
-  return consumer.consume({
+  const messages = await consumer.consume({
     expires: consumerExpiresMs,
     idle_heartbeat: consumerHeartbeatMs,
     max_messages: 1000,
   });
+  // The servers do so themselves where they are not reached.
+  return { messages, remove: () => void consumer.delete().catch(() => {}) };
 }

@@ -85,6 +85,12 @@ export const probeTimeoutMs = 500;
 export const consumerExpiresMs = 4_000;
 export const consumerHeartbeatMs = 500;
 
+/**
+ * A consumer of which nobody asks anything for so long is removed by the servers: by itself the client says
+ * 5 minutes. Each loss of a connection leaves one, and a stream may have `maxStreamConsumers`.
+ */
+export const consumerInactiveMs = 10_000;
+
 /** A consumer that is silent for so long is left, and another one is made. */
 export const consumerSilenceMs = 2_000;
 

@@ -1,12 +1,12 @@
 import { StorageType } from "@nats-io/jetstream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/clock.js";
-import { Follower } from "../../../src/store/nats/follow.js";
+import { Follower, replay } from "../../../src/store/nats/follow.js";
 import { Publisher } from "../../../src/store/nats/publish.js";
 import type { NatsCluster } from "../../support/nats-cluster.js";
 import { isNatsMissing } from "../../support/nats-programs.js";
 import { eventually } from "../../support/test-broker.js";
-import { openLink, optionsFor, startCluster } from "./open-link.js";
+import { openLink, optionsFor, startCluster, startServer } from "./open-link.js";
 
 const stream = "s";
 
@@ -32,6 +32,32 @@ describe.skipIf(isNatsMissing())("a follower of a stream", () => {
     await Promise.all(under);
     await publish();
     await eventually(() => expect(told).toEqual([1, 2, 3, 4, 5]));
+  });
+});
+
+test.skipIf(isNatsMissing())("a follower leaves no consumer behind", async () => {
+  const link = await openLink(optionsFor(await startServer()));
+  const { streams, consumers } = link.manager;
+  await streams.add({ name: stream, subjects: ["s.>"] });
+  await link.manager.jetstream().publish("s.one", "");
+  const told: number[] = [];
+  await replay({ link, stream, after: 0 }, ({ seq }) => told.push(seq));
+  const follower = new Follower(
+    { link, stream, after: 0 },
+    ({ seq }) => told.push(seq),
+    () => {},
+  );
+  await eventually(() => expect(told).toEqual([1, 1]));
+  const configs = await eventually(async () => {
+    const list = await consumers.list(stream).next();
+    expect(list).toHaveLength(1);
+    return list.map(({ config }) => config);
+  });
+  // One that cannot be removed, as the connection was lost, ends soon.
+  expect(configs).toMatchObject([{ inactive_threshold: 10e9 }]);
+  await follower[Symbol.asyncDispose]();
+  await eventually(async () => {
+    expect((await streams.info(stream)).state.consumer_count).toBe(0);
   });
 });
 
