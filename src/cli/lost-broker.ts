@@ -47,7 +47,7 @@ function isLostBroker(error: unknown): boolean {
 function isAway(error: unknown): boolean {
   return (
     error instanceof EndpointError &&
-    (error.code === "BROKER_UNREACHABLE" || error.code === "BROKER_START_FAILED")
+    ["BROKER_UNREACHABLE", "BROKER_START_FAILED", "STORE_UNREACHABLE"].includes(error.code)
   );
 }
 

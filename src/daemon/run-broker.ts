@@ -55,6 +55,7 @@ export async function runBroker(options: {
 const exitCodes: Partial<Record<EndpointErrorCode, number>> = {
   STORE_NEWER: brokerExit.storeNewer,
   STORE_DAMAGED: brokerExit.storeDamaged,
+  STORE_UNREACHABLE: brokerExit.storeUnreachable,
 };
 
 // The broker outlives whoever reads its output: a write to a closed pipe must not end it.

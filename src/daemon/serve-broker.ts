@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { chmod, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Logger } from "pino";
@@ -8,6 +9,7 @@ import { createBroker, type Broker } from "../broker/broker.js";
 import { systemClock } from "../clock.js";
 import type { Home } from "../endpoint/home.js";
 import { readBrokerSettings } from "../endpoint/broker-settings.js";
+import { readStoreSettings } from "../endpoint/store-settings.js";
 import { openOperatorToken } from "../endpoint/secrets.js";
 import { VERSION } from "../endpoint/version.js";
 import { createHealth } from "../rpc/health.js";
@@ -15,7 +17,7 @@ import { maxConnections, tlsKeepaliveTimeMs } from "../rpc/limits.js";
 import { reflectionServices } from "../rpc/reflection.js";
 import { createServer, type Admit } from "../rpc/server.js";
 import { storeLimitsOf } from "../store/limits.js";
-import { openSqliteStore } from "../store/sqlite/sqlite-store.js";
+import { openStore } from "./open-store.js";
 import { maxTlsConnections, otherOpenFiles, stopGraceMs } from "./limits.js";
 import type { Shutdown } from "./shutdown.js";
 import { TlsListener } from "./tls-listener.js";
@@ -35,15 +37,15 @@ export async function serveBroker(options: {
   onBroken: (words: string) => void;
 }): Promise<void> {
   const { home, logger, shutdown, askStop, onBroken } = options;
+  const brokerId = randomUUID();
   const settings = await readBrokerSettings(home.settingsPath);
   const operatorToken = await openOperatorToken(home);
 
-  const store = await openSqliteStore({
-    path: home.databasePath,
-    clock: systemClock,
+  const store = await openStore({
+    home,
+    settings: await readStoreSettings(home.settingsPath),
     limits: storeLimitsOf(settings),
-    onDefect: (error) => logger.error({ err: error }, "the store's housekeeping failed"),
-    onDamage: (words) => logger.error({ damage: words }, "the store found damage"),
+    logger,
     // The next broker, which the agents start by themselves, finds out what is on the disk.
     onBroken: (error) => {
       logger.fatal({ err: error }, "the store failed");
@@ -77,6 +79,7 @@ export async function serveBroker(options: {
     settings,
     log: logger,
     listeners: tls,
+    brokerId,
   });
   const health = createHealth();
   const openServer = (

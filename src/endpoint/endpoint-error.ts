@@ -28,6 +28,8 @@ export type EndpointErrorCode =
   | "MOVE_FAILED"
   /** The home's database was written by a newer version than this one. */
   | "STORE_NEWER"
+  /** The engine in which the home's broker keeps mail cannot be used now. */
+  | "STORE_UNREACHABLE"
   /** The home's database is damaged, or none of ours. */
   | "STORE_DAMAGED";
 

@@ -145,4 +145,8 @@ const passingCodes: ReadonlySet<number> = new Set([
   Code.Cancelled,
 ]);
 
-const awayCodes: ReadonlySet<string> = new Set(["BROKER_UNREACHABLE", "BROKER_START_FAILED"]);
+const awayCodes: ReadonlySet<string> = new Set([
+  "BROKER_UNREACHABLE",
+  "BROKER_START_FAILED",
+  "STORE_UNREACHABLE",
+]);

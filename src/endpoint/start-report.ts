@@ -18,6 +18,8 @@ export const brokerExit = {
   storeNewer: 10,
   /** The database is damaged, or none of ours: starting again will not help. */
   storeDamaged: 12,
+  /** The engine of the store cannot be used now; starting again may help. */
+  storeUnreachable: 13,
   /** A defect: the process ended rather than go on in an unknown state. */
   crashed: 11,
 } as const;

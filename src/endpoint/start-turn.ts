@@ -130,4 +130,9 @@ function parse(text: string): Omit<LastFailure, "ageMs"> {
 const maxFailures = 10;
 
 /** The codes of a start that failed. The callers' advice depends on them. */
-const codes: readonly EndpointErrorCode[] = ["HOME_UNUSABLE", "LOCKS_REFUSED", "STORE_DAMAGED"];
+const codes: readonly EndpointErrorCode[] = [
+  "HOME_UNUSABLE",
+  "LOCKS_REFUSED",
+  "STORE_DAMAGED",
+  "STORE_UNREACHABLE",
+];

@@ -20,6 +20,7 @@ Exit codes:
   ${brokerExit.storeNewer}  the database was written by a newer version
   ${brokerExit.crashed}  a defect
   ${brokerExit.storeDamaged}  the database is damaged; the message says what to do
+  ${brokerExit.storeUnreachable}  NATS, which \`store\` in broker.toml names, cannot be used now; the message says why
 
 Example:
   PEERLINE_HOME=/srv/peerline peerline broker`,

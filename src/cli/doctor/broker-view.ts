@@ -138,6 +138,11 @@ async function ask(options: {
 }): Promise<RunningBroker> {
   await using operator = await connectAsOperator(options);
   const peers = await listPeers(operator, false);
+  const { info } = operator;
+  // What an engine keeps that is gone is not asked for: that would wait for it.
+  if (info.store?.writable === false && info.store.technology !== "sqlite") {
+    return { state: "running", info, peers, newestMs: undefined };
+  }
   const { records } = await searchHistory(operator, 1);
   const acceptTime = records[0]?.message?.acceptTime;
   const newestMs = acceptTime === undefined ? undefined : timestampMs(acceptTime);
@@ -147,7 +152,7 @@ async function ask(options: {
       if (hasCode(error, Code.Unimplemented)) return undefined;
       throw error;
     });
-  return { state: "running", info: operator.info, peers, newestMs, sharing };
+  return { state: "running", info, peers, newestMs, sharing };
 }
 
 /** This home has no token of the operator, or another broker's. */

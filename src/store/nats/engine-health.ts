@@ -1,27 +1,18 @@
 import type { StreamInfo } from "@nats-io/jetstream";
-import type { StoreHealth, StoreServerHealth } from "../../broker/store/store.js";
+import type { StoreServerHealth } from "../../broker/store/store.js";
 import type { Link } from "./connect.js";
 import { silentServerMs } from "./limits.js";
 import type { StreamNames } from "./streams.js";
 
-/**
- * The servers that keep the streams, as those that answer see them, and how much of their bounds is used.
- * Rejects as the client does where none answers.
- */
-export async function lookAtEngine(
+/** The servers that keep the streams, as their leaders see them. Rejects as the client does where none answers. */
+export async function findServers(
   { connection, manager }: Pick<Link, "connection" | "manager">,
   names: StreamNames,
-): Promise<Required<Pick<StoreHealth, "bytes" | "maxBytes" | "servers">>> {
-  const kept = [names.mail, names.receipts, names.peers];
-  const infos = await Promise.all(kept.map((name) => manager.streams.info(name)));
-  const own = connection.info?.server_name ?? "";
-  const bounds = infos.map(({ config }) => config.max_bytes);
-  return {
-    bytes: sum(infos.map(({ state }) => state.bytes)),
-    // One without a bound takes what the account or the disk has.
-    maxBytes: bounds.some((bytes) => bytes < 0) ? 0 : sum(bounds),
-    servers: serversOf(infos, own),
-  };
+): Promise<StoreServerHealth[]> {
+  const infos = await Promise.all(
+    Object.values(names).map((name: string) => manager.streams.info(name)),
+  );
+  return serversOf(infos, connection.info?.server_name ?? "");
 }
 
 function serversOf(infos: readonly StreamInfo[], own: string): StoreServerHealth[] {
@@ -51,8 +42,4 @@ function serversOf(infos: readonly StreamInfo[], own: string): StoreServerHealth
     }
   }
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -1,7 +1,9 @@
-import type { Store, StoreInfo } from "../../broker/store/store.js";
+import type { Store, StoreInfo, StoreServerHealth } from "../../broker/store/store.js";
 import { systemClock, type Clock } from "../../clock.js";
 import { describeLimits, type StoreLimits } from "../limits.js";
-import { connectLink, type Link } from "./connect.js";
+import { connectLink, type Link, type LinkState } from "./connect.js";
+import { findServers } from "./engine-health.js";
+import { explainApi } from "./link-error.js";
 import { findDurability } from "./durability.js";
 import { maxWordsTold } from "./limits.js";
 import { openMail } from "./mail/mail.js";
@@ -20,6 +22,8 @@ export interface NatsStoreOptions {
   readonly limits: StoreLimits;
   /** Is told of what cannot be read, and of trouble with the engine, in words. */
   readonly tell: (words: string) => void;
+  /** Is told when the link to the engine is lost, and when it is back. */
+  readonly onLink?: (state: LinkState) => void;
 }
 
 /**
@@ -65,6 +69,7 @@ async function openParts(
   const link = use(
     await connectLink(nats, { version, clock: systemClock, onTrouble: options.tell }),
   );
+  if (options.onLink !== undefined) link.watch(options.onLink);
   const names = await openStreams({
     link,
     clock: systemClock,
@@ -105,7 +110,15 @@ async function openParts(
     },
 
     async health() {
-      const problem = problemOf(link);
+      let problem = problemOf(link);
+      let servers: StoreServerHealth[] = [];
+      if (problem === "") {
+        try {
+          servers = await findServers(link, names);
+        } catch (cause) {
+          problem = problemOf(link) || explainApi(cause, nats).message;
+        }
+      }
       return {
         writable: problem === "",
         problem,
@@ -113,6 +126,8 @@ async function openParts(
         freeBytes: Math.max(0, limits.maxMailBytes - mail.bytes),
         damagedMessages,
         damages: [...damages],
+        servers,
+        maxBytes: limits.maxMailBytes,
       };
     },
 

@@ -72,7 +72,8 @@ const nonceHeader = "Peerline-Attempt";
  * 2. Try. Where no answer came, or the stream has no leader now, wait a little, and try again.
  * 3. Where another message stands there than was expected, ask the stream's leader for the last one of the
  *    subject. With this nonce it is an earlier try. Otherwise it is a conflict.
- * 4. At the deadline it is unavailable.
+ * 4. At the deadline it is unavailable. Where none has come through for as long already, that is after one try:
+ *    no caller waits for the whole of an outage.
  *
  * Publishes without a lane reach the stream in the order of the calls, unless one has to be tried again.
  */
@@ -86,6 +87,8 @@ export class Publisher implements AsyncDisposable {
   readonly #underWay = new Set<Promise<PublishOutcome>>();
   readonly #closing = new AbortController();
   #inFlight = 0;
+  /** Since when no publish has come through, by the monotonic clock; undefined while they do. */
+  #troubleMs: number | undefined;
 
   constructor({ link, clock }: { link: Link; clock: Clock }) {
     setMaxListeners(0, this.#closing.signal);
@@ -138,7 +141,9 @@ export class Publisher implements AsyncDisposable {
   async #tryUntil(publication: Publication, endMs: number): Promise<PublishOutcome> {
     const waits = new BackOff({ firstMs: firstPublishWaitMs, maxMs: maxPublishWaitMs });
     const nonce = randomUUID();
-    const leftMs = () => endMs - this.#clock.monotonic();
+    const begunMs = this.#clock.monotonic();
+    const patientUntilMs = this.#patientUntil(publication, endMs);
+    const leftMs = () => patientUntilMs - this.#clock.monotonic();
     let words = "JetStream did not answer in time.";
     // Whether an earlier try may have been stored.
     let isUncertain = false;
@@ -147,17 +152,28 @@ export class Publisher implements AsyncDisposable {
       const { state } = this.#link.state;
       if (state !== "connected" && !(await this.#link.whenConnected(leftMs()))) {
         const now = this.#link.state;
+        this.#troubleMs ??= begunMs;
         return unavailable("problem" in now ? now.problem : "The connection to NATS is closed.");
       }
       const answer = await this.#try(publication, nonce, Math.min(publishTryMs, leftMs()));
       const outcome = await this.#judge(publication, { nonce, isUncertain, answer });
-      if (outcome.state !== "again") return outcome;
+      if (outcome.state !== "again") {
+        this.#troubleMs = undefined;
+        return outcome;
+      }
+      this.#troubleMs ??= begunMs;
       isUncertain ||= answer.state === "again";
       ({ words } = outcome);
       const waitMs = Math.min(waits.nextMs(), leftMs());
       if (waitMs > 0) await sleep(waitMs, this.#closing.signal).catch(() => {});
     }
     return unavailable(words);
+  }
+
+  #patientUntil({ deadlineMs = publishDeadlineMs }: Publication, endMs: number): number {
+    if (this.#troubleMs === undefined) return endMs;
+    const onceMs = this.#clock.monotonic() + publishTryMs;
+    return Math.min(endMs, Math.max(onceMs, this.#troubleMs + deadlineMs));
   }
 
   async #try(publication: Publication, nonce: string, timeoutMs: number): Promise<Answer> {

@@ -133,6 +133,23 @@ describe.skipIf(isNatsMissing())("publishing to a stream", () => {
     expect(gone).toMatchObject({ state: "unavailable", words: expect.stringMatching(/NATS/) });
   });
 
+  test("tries once where none has come through for long, and is patient again afterwards", async () => {
+    const { publisher, server } = await open();
+    await server.kill();
+    const publish = () => publisher.publish({ stream, subject: "s.a", payload, deadlineMs: 4_000 });
+    const beganMs = performance.now();
+    expect(await publish()).toMatchObject({ state: "unavailable" });
+    const firstMs = performance.now() - beganMs;
+    expect(await publish()).toMatchObject({ state: "unavailable" });
+    expect(performance.now() - beganMs - firstMs).toBeLessThan(firstMs);
+    await server.restart();
+    await eventually(async () => expect(await publish()).toMatchObject({ state: "stored" }));
+    await server.kill();
+    const outlasts = publish();
+    await server.restart();
+    expect(await outlasts).toMatchObject({ state: "stored" });
+  });
+
   test("says that no stream takes a subject, or another one does", async () => {
     const { publisher, link } = await open();
     expect(
