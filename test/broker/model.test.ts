@@ -1,13 +1,17 @@
+import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { systemClock, type Clock } from "../../src/clock.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
+import { natsTechnology } from "../store/nats/nats-technology.js";
 import { openSqliteStore } from "../../src/store/sqlite/sqlite-store.js";
 import { workerUrl } from "../store/sqlite/built-worker.js";
+import { isNatsMissing } from "../support/nats-programs.js";
+import { startNats, type NatsServer } from "../support/nats-server.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { perform, type World } from "./model/actions.js";
 import { DrivenBroker, type StorePlace } from "./model/driven-broker.js";
@@ -21,7 +25,28 @@ const shrinkingMs = 60_000;
 describe.each([
   { technology: "memory", placeStore: placeMemory },
   { technology: "sqlite", placeStore: placeSqlite },
-])("the broker over $technology", ({ placeStore }) => {
+])("the broker over $technology", ({ placeStore }) => defineRuns(placeStore));
+
+describe.skipIf(isNatsMissing())("the broker over nats", () => {
+  let server: NatsServer;
+  beforeAll(async () => {
+    server = await startNats();
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  const technology = natsTechnology("NATS", () => server);
+  defineRuns(async (clock) => {
+    // Each place has streams of its own: they are emptied when the next one is opened.
+    const folder = randomUUID();
+    return {
+      open: () => technology.open({ folder, clock, limits: {} }),
+      close: async (store) => store[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  });
+});
+
+function defineRuns(placeStore: (clock: Clock) => Promise<StorePlace>): void {
   test("does as the model does, whatever its peers do, and loses nothing", async () => {
     const endMs = performance.now() + runsMs;
     let hasFailed = false;
@@ -34,10 +59,12 @@ describe.each([
     await fc.assert(property, {
       numRuns: 30,
       interruptAfterTimeLimit: shrinkingMs,
+      // One that hangs is no success.
+      markInterruptAsFailure: true,
       examples: [[presentedInVain]],
     });
   }, 240_000);
-});
+}
 
 /** What chance finds seldom: a message presented in an earlier stream, and reported as expired in the next. */
 const presentedInVain: Step[] = [

@@ -1,10 +1,13 @@
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { v7 as uuidv7 } from "uuid";
 import { ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { QueueReader } from "../../src/broker/store/queues.js";
 import type { Store } from "../../src/broker/store/store.js";
 import { systemClock } from "../../src/clock.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
+import { natsTechnology } from "../store/nats/nats-technology.js";
+import { isNatsMissing } from "../support/nats-programs.js";
+import { startNats, type NatsServer } from "../support/nats-server.js";
 import { eventually, newSecret, operatorToken, startTestBroker } from "../support/test-broker.js";
 import { listStored } from "./broker-process.js";
 import { check, type StoredMessage, type ViolationKind } from "./checker.js";
@@ -15,10 +18,6 @@ import { compose, sendUntilAccepted } from "./sender.js";
 
 const { PRESENTED, CONFIRMED } = ReceiptState;
 
-test("an honest store is found honest", async () => {
-  expect(await judge((store) => store)).toEqual(new Set());
-});
-
 const liars: [string, ViolationKind[], (store: Store) => Store][] = [
   ["drops messages", ["lost"], dropSome],
   ["duplicates messages", ["duplicated", "repeated"], duplicateSome],
@@ -28,9 +27,32 @@ const liars: [string, ViolationKind[], (store: Store) => Store][] = [
   ["does not mark what it offers again", ["repeated"], leaveUnmarked],
 ];
 
-test.each(liars)("a store that %s is caught: %s", async (_name, caught, lie) => {
-  expect([...(await judge(lie, caught))]).toEqual(expect.arrayContaining(caught));
+type OpenStore = () => Promise<Store>;
+
+describe("over memory", () => {
+  defineTwins(async () => openMemoryStore({ clock: systemClock }));
 });
+
+describe.skipIf(isNatsMissing())("over NATS", () => {
+  let server: NatsServer;
+  beforeAll(async () => {
+    server = await startNats();
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  const technology = natsTechnology("NATS", () => server);
+  defineTwins(() => technology.open({ folder: uuidv7(), clock: systemClock, limits: {} }));
+});
+
+function defineTwins(openStore: OpenStore): void {
+  test("an honest store is found honest", async () => {
+    expect(await judge(openStore, (store) => store)).toEqual(new Set());
+  });
+
+  test.each(liars)("a store that %s is caught: %s", async (_name, caught, lie) => {
+    expect([...(await judge(openStore, lie, caught))]).toEqual(expect.arrayContaining(caught));
+  });
+}
 
 test.each([
   ["as another peer, under another name", newSecret(), ["another"]],
@@ -78,13 +100,14 @@ const messages = 20;
 
 /** What the checker finds when alice writes to bob, who is killed twice. It goes on until these are found. */
 async function judge(
+  openStore: OpenStore,
   lie: (store: Store) => Store,
   caught: readonly ViolationKind[] = [],
 ): Promise<Set<ViolationKind>> {
   const history: Operation[] = [];
   const record = (operation: Operation): void => void history.push(operation);
   await using broker = await startTestBroker({
-    store: lie(openMemoryStore({ clock: systemClock })),
+    store: lie(await openStore()),
   });
   const secrets = new Map(["alice", "bob"].map((name) => [name, newSecret()]));
   const join = (name: string, thinkMs: number) =>

@@ -245,7 +245,8 @@ function toStoreError(outcome: Exclude<PublishOutcome, Stored>): StoreError {
 }
 
 function headOf({ body, fingerprint, receipt }: StoredDelivery): Omit<MailHead, "seq"> {
-  const { from, messageId, threadId, acceptTime, expireTime } = fromBinary(MessageSchema, body);
+  const message = fromBinary(MessageSchema, body);
+  const { from, messageId, threadId, acceptTime, expireTime } = message;
   const { recipient } = receipt;
   if (from === undefined || recipient === undefined) {
     throw new StoreError("DATA_LOSS", "A message to be moved names no sender, or no recipient.");
@@ -261,5 +262,6 @@ function headOf({ body, fingerprint, receipt }: StoredDelivery): Omit<MailHead, 
     queuedMs: fromReceipt(receipt).queuedMs,
     sizeBytes: body.byteLength,
     leasedEpoch: undefined,
+    isAdded: !message.to.some(({ peerId }) => peerId === recipient.peerId),
   };
 }

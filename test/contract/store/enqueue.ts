@@ -1,5 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
+import type { Store } from "../../../src/broker/store/store.js";
 import { silent } from "./bell.js";
 import { ReceiptState, Urgency } from "../../../gen/peerline/v1/message_pb.js";
 import {
@@ -99,6 +100,24 @@ export function defineEnqueueContract(technology: StoreTechnology): void {
         .open({ peerId: carol.peerId, epoch: 1 }, silent)
         .next(ample);
       expect(queued?.message).toEqual(first!.message);
+    });
+
+    test("a message shows the receipts of all to whom it was sent, also by repeats", async () => {
+      const { store, reopen } = await openStore(technology);
+      const dave = peerRef("dave");
+      const sent = draft({ to: [bob] });
+      await store.queues.enqueue(sent, [bob]);
+      await store.queues.enqueue({ ...sent, to: [carol, dave] }, [carol, dave]);
+      const show = async (present: Store): Promise<string[][]> => {
+        const query = { messageId: sent.messageId, senders: [], viewer: "", limit: 2 };
+        const records = await present.history.find(query);
+        return records.map(({ receipts }) =>
+          receipts.map(({ recipient }) => recipient?.peerId ?? ""),
+        );
+      };
+      const all = [[bob, carol, dave].map(({ peerId }) => peerId)];
+      expect(await show(store)).toEqual(all);
+      if (technology.isDurable) expect(await show(await reopen())).toEqual(all);
     });
 
     test("the same id with other content is refused for every recipient", async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished, test, type TestFunction } from "vitest";
 import type { Store } from "../../../src/broker/store/store.js";
+import type { Clock } from "../../../src/clock.js";
 import type { StoreLimits } from "../../../src/store/limits.js";
 import { StoppedClock } from "../../support/stopped-clock.js";
 
@@ -13,11 +14,7 @@ export interface StoreTechnology {
   readonly isDurable: boolean;
   /** Each recipient has a copy of the message, and each copy counts. */
   readonly keepsCopies: boolean;
-  open(options: {
-    folder: string;
-    clock: StoppedClock;
-    limits: Partial<StoreLimits>;
-  }): Promise<Store>;
+  open(options: { folder: string; clock: Clock; limits: Partial<StoreLimits> }): Promise<Store>;
 }
 
 /** An open store of one test, and what it takes to open it again. */

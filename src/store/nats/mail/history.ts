@@ -215,14 +215,15 @@ function standsFor(
   return participant === "" || from === participant ? firstSeq === seq : to === participant;
 }
 
-/** A message with its receipts, in the order in which its sender named the recipients. */
+/** A message with its receipts, in the order in which its sender named the recipients, and added some. */
 async function assemble(mail: Mail, head: MailHead, message: Message): Promise<Found> {
+  const named = message.to.map(({ peerId }) => peerId);
+  const added = mail.view.added.of(head.from.peerId, head.messageId);
   const receipts = await Promise.all(
-    message.to.map(({ peerId }) => receiptOf(mail, head, message, peerId)),
+    [...new Set([...named, ...added, head.to.peerId])].map((peerId) =>
+      receiptOf(mail, head, message, peerId),
+    ),
   );
-  // A recipient that was not named then was added by a later call.
-  const isNamed = message.to.some(({ peerId }) => peerId === head.to.peerId);
-  if (!isNamed) receipts.push(await receiptOf(mail, head, message, head.to.peerId));
   const present = receipts.filter((receipt) => receipt !== undefined);
   return {
     record: create(MessageRecordSchema, { message, receipts: present }),

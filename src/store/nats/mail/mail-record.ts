@@ -26,6 +26,8 @@ export interface MailHead {
   readonly sizeBytes: number;
   /** Its recipient's reader had it with its acceptance; the epoch of that reader's session. */
   readonly leasedEpoch: number | undefined;
+  /** The message does not name this recipient: a repeat of it did. */
+  readonly isAdded: boolean;
 }
 
 /** Where one delivery stands. */
@@ -62,6 +64,7 @@ export function formatHead(head: Omit<MailHead, "seq">): Headers {
     expire: expireMs,
     size: sizeBytes,
     ...(leasedEpoch === undefined ? {} : { leased: leasedEpoch }),
+    ...(head.isAdded ? { added: true } : {}),
   };
   return { [headHeader]: asciiJson(said) };
 }
@@ -88,6 +91,7 @@ export function readHead(
     expireMs: expire,
     sizeBytes: size,
     leasedEpoch: isCount(epoch) ? epoch : undefined,
+    isAdded: said["added"] === true,
   };
 }
 

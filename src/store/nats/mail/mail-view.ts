@@ -1,6 +1,7 @@
 import { deliveryBytes } from "../../../contract/limits.js";
 import type { Use } from "../../room.js";
 import { isOpen } from "../../stored-message.js";
+import { AddedRecipients } from "./added-recipients.js";
 import { RecentMessages } from "./recent-messages.js";
 import type { Known } from "./history-told.js";
 import { Ledger } from "./ledger.js";
@@ -29,6 +30,7 @@ export interface KeptRegister {
 export class MailView {
   readonly ledger = new Ledger();
   readonly recent = new RecentMessages();
+  readonly added = new AddedRecipients();
   readonly #queues = new Map<string, Queue>();
   readonly #listener: ViewListener;
   /** Bytes that are about to be stored, by sender. */
@@ -106,8 +108,7 @@ export class MailView {
       revision: 0,
     };
     if (register.isRemoved) return undefined;
-    this.ledger.add(head);
-    this.recent.note(head);
+    this.#keep(head);
     if (!isOpen(register.receipt.state)) return undefined;
     const delivery = { head, register, revision, body };
     this.queue(head.to.peerId).add(delivery);
@@ -122,8 +123,13 @@ export class MailView {
 
   /** There is a delivery that is over. */
   addClosed(head: MailHead): void {
+    this.#keep(head);
+  }
+
+  #keep(head: MailHead): void {
     this.ledger.add(head);
     this.recent.note(head);
+    this.added.note(head);
   }
 
   /** A dead letter is open again. */
@@ -161,6 +167,7 @@ export class MailView {
   /** The delivery is not kept any more, and was over. */
   forget(seq: number): void {
     this.ledger.remove(seq);
+    this.added.forget(seq);
   }
 
   /** The delivery is not kept any more, though it is open here. */

@@ -339,6 +339,7 @@ class Enqueuing {
       expireMs,
       sizeBytes: body.byteLength,
       leasedEpoch: claim?.epoch,
+      isAdded: !message.to.some(({ peerId }) => peerId === to.peerId),
     };
     const subject = engine.subjects.mail({ to: to.peerId, from: from.peerId, messageId });
     const own: OwnPublish = { told: undefined };
