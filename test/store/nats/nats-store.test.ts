@@ -1,14 +1,16 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { defineStoreContract } from "../../contract/store-contract.js";
 import { startNatsCluster, type NatsCluster } from "../../support/nats-cluster.js";
-import { isNatsMissing } from "../../support/nats-programs.js";
+import { findNatsServers, isNatsMissing } from "../../support/nats-programs.js";
 import { startNats, type NatsServer } from "../../support/nats-server.js";
 import { natsTechnology } from "./nats-technology.js";
 
-describe.skipIf(isNatsMissing())("one server", () => {
+const usable = findNatsServers().filter(({ version }) => !version.startsWith("2.9."));
+
+describe.skipIf(isNatsMissing()).each(usable)("one server, $version", ({ version }) => {
   let server: NatsServer;
   beforeAll(async () => {
-    server = await startNats();
+    server = await startNats({ version });
   });
   afterAll(() => server[Symbol.asyncDispose]());
 

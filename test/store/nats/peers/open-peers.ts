@@ -7,10 +7,8 @@ import { connectLink, type Link } from "../../../../src/store/nats/connect.js";
 import type { NatsOptions } from "../../../../src/store/nats/nats-options.js";
 import { openPeers } from "../../../../src/store/nats/peers/peers.js";
 import { Publisher } from "../../../../src/store/nats/publish.js";
-import { openStreams, streamNames } from "../../../../src/store/nats/streams.js";
-import type { StoreTechnology } from "../../../contract/store/technology.js";
+import { openStreams } from "../../../../src/store/nats/streams.js";
 import { openMemoryStore } from "../../memory/memory-store.js";
-import { optionsFor } from "../open-link.js";
 
 /** The part of records, over a link of its own. */
 export interface OpenedPeers extends AsyncDisposable {
@@ -28,14 +26,13 @@ export function newPrefix(): string {
 /** Opens the part; its streams are made where they are not there. */
 export async function openPart(
   nats: NatsOptions,
-  options: { clock?: Clock; mail?: Store; isNew?: boolean } = {},
+  options: { clock?: Clock; mail?: Store } = {},
 ): Promise<OpenedPeers> {
-  const { clock = systemClock, mail = openMemoryStore({ clock }), isNew = false } = options;
+  const { clock = systemClock, mail = openMemoryStore({ clock }) } = options;
   const link = await connectLink(nats, { version: "1.2.3", clock: systemClock });
   const publisher = new Publisher({ link, clock: systemClock });
   const told: string[] = [];
   await openStreams({ link, clock: systemClock, nats, mailBytes: 1024 * 1024 });
-  if (isNew) await link.manager.streams.purge(streamNames(nats.prefix).peers);
   const part = await openPeers({
     link,
     publisher,
@@ -64,36 +61,4 @@ export async function openPartOf(...given: Parameters<typeof openPart>): Promise
   const part = await openPart(...given);
   onTestFinished(() => part[Symbol.asyncDispose]());
   return part;
-}
-
-/**
- * Records over NATS, beside mail in memory. One test after the other has the same streams, which are emptied:
- * three servers take seconds to make them.
- */
-export function recordsOver(
-  name: string,
-  servers: () => Parameters<typeof optionsFor>[0],
-): StoreTechnology {
-  const prefix = newPrefix();
-  let lastFolder: string | undefined;
-  return {
-    name,
-    isDurable: true,
-    keepsCopies: true,
-    async open({ folder, clock, limits }) {
-      const memory = openMemoryStore({ clock, limits });
-      const isNew = folder !== lastFolder;
-      lastFolder = folder;
-      const nats = optionsFor(servers(), { prefix });
-      const part = await openPart(nats, { clock, mail: memory, isNew });
-      return {
-        ...memory,
-        peers: part.peers,
-        async [Symbol.asyncDispose]() {
-          await part[Symbol.asyncDispose]();
-          await memory[Symbol.asyncDispose]();
-        },
-      };
-    },
-  };
 }
