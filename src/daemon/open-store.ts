@@ -19,7 +19,7 @@ export interface OpenStoreOptions {
 
 /**
  * Opens what the settings name. An engine that others keep comes back by itself after an outage. A database that
- * failed does not: `onBroken`. What an engine needs is loaded only where the settings name one.
+ * failed does not, nor does an engine that has lost what it had: `onBroken`. What an engine needs is loaded only where the settings name one.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { home, settings, limits, logger, onBroken } = options;
@@ -37,7 +37,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 /** STORE_UNREACHABLE where it cannot be used now, STORE_NEWER where a newer program made its streams. */
 async function openEngine(
   settings: NatsSettings,
-  { limits, logger }: OpenStoreOptions,
+  { limits, logger, onBroken }: OpenStoreOptions,
 ): Promise<Store> {
   const { readNatsAccess } = await import("../endpoint/nats-access.js");
   const nats = await readNatsAccess(settings, systemClock.now());
@@ -49,6 +49,7 @@ async function openEngine(
       clock: systemClock,
       limits,
       tell: (words) => logger.warn({ trouble: words }, "the store has trouble"),
+      onBroken,
       onLink: (state) => {
         if (state.state === "connected") logger.info(state, "connected to NATS");
         else if (state.state !== "closed") logger.error(state, "lost NATS: it takes no messages");

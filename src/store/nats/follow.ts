@@ -1,13 +1,20 @@
-import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream";
+import {
+  type ConsumerMessages,
+  DeliverPolicy,
+  JetStreamApiError,
+  type JsMsg,
+} from "@nats-io/jetstream";
 import { BackOff } from "../../back-off.js";
-import { sleep } from "../../clock.js";
+import { sleep, systemClock } from "../../clock.js";
 import type { Link } from "./connect.js";
+import { rootOf } from "./link-error.js";
 import {
   consumerExpiresMs,
   consumerHeartbeatMs,
   consumerInactiveMs,
   consumerSilenceMs,
   firstFollowWaitMs,
+  lossProofMs,
   maxFollowWaitMs,
   replayTimeoutMs,
 } from "./limits.js";
@@ -57,25 +64,37 @@ export async function replay(
  *
  * The client starts a consumer anew where it misses a message. It does not where the server is gone that has
  * the consumer: no heartbeat comes any more, and nothing else. So whoever is silent too long is left.
+ *
+ * Servers that lost their power may have lost the last of what they stored, and give its sequences to other
+ * messages. So before each consumer it is looked whether what was told is there still. Where it is not, for
+ * `lossProofMs`, `onLost` is called, once, and nothing is told any more. Without `onLost` it is not looked. A server that is cut off from the others
+ * answers with old values, for less long than that.
  */
 export class Follower implements AsyncDisposable {
   readonly #following: Following;
   readonly #tell: (message: JsMsg) => void;
   readonly #onTrouble: (error: unknown) => void;
+  readonly #onLost: (() => void) | undefined;
   readonly #closing = new AbortController();
   readonly #done: Promise<void>;
   #messages: ConsumerMessages | undefined;
   #lastSeq: number;
+  /** Of the last message that was told. */
+  #lastSubject: string | undefined;
+  #created: string | undefined;
+  /** Since when it looks as if messages were lost. */
+  #lossMs: number | undefined;
 
   constructor(
     following: Following,
     tell: (message: JsMsg) => void,
-    onTrouble: (error: unknown) => void,
+    { onTrouble, onLost }: { onTrouble: (error: unknown) => void; onLost?: () => void },
   ) {
     this.#following = following;
     this.#lastSeq = following.after;
     this.#tell = tell;
     this.#onTrouble = onTrouble;
+    this.#onLost = onLost;
     this.#done = this.#run();
   }
 
@@ -94,6 +113,12 @@ export class Follower implements AsyncDisposable {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
+        if (this.#onLost !== undefined && (await this.#hasLost())) {
+          this.#lossMs ??= systemClock.monotonic();
+          if (systemClock.monotonic() - this.#lossMs > lossProofMs) return this.#onLost();
+          throw new Error(`the stream ${this.#following.stream} lacks what it had`);
+        }
+        this.#lossMs = undefined;
         const { messages, remove } = await consume({ ...this.#following, after: this.#lastSeq });
         try {
           // What nobody reads never says that it has stopped.
@@ -107,6 +132,25 @@ export class Follower implements AsyncDisposable {
         if (!signal.aborted) this.#onTrouble(error);
       }
       await sleep(waits.nextMs(), signal).catch(() => {});
+    }
+  }
+
+  /** Whether the stream is another one, or lacks what was told. */
+  async #hasLost(): Promise<boolean> {
+    const { link, stream } = this.#following;
+    const { streams } = link.manager;
+    try {
+      const { state, created } = await streams.info(stream);
+      this.#created ??= created;
+      if (created !== this.#created || state.last_seq < this.#lastSeq) return true;
+      if (this.#lastSubject === undefined) return false;
+      // It may have been deleted since.
+      const last = await streams.getMessage(stream, { seq: this.#lastSeq });
+      return last !== null && last.subject !== this.#lastSubject;
+    } catch (error) {
+      const root = rootOf(error);
+      if (root instanceof JetStreamApiError && root.code === streamNotFound) return true;
+      throw error;
     }
   }
 
@@ -126,6 +170,7 @@ export class Follower implements AsyncDisposable {
         if (message.seq <= this.#lastSeq) continue;
         this.#tell(message);
         this.#lastSeq = message.seq;
+        this.#lastSubject = message.subject;
       }
     } finally {
       clearTimeout(watchdog);
@@ -135,6 +180,8 @@ export class Follower implements AsyncDisposable {
     }
   }
 }
+
+const streamNotFound = 10_059;
 
 /** An ordered consumer: it starts anew by itself where it misses something. */
 async function consume({

@@ -94,6 +94,9 @@ export const consumerInactiveMs = 10_000;
 /** A consumer that is silent for so long is left, and another one is made. */
 export const consumerSilenceMs = 2_000;
 
+/** How long a stream has to lack what it had until that counts as lost: a server that is cut off tells old values. */
+export const lossProofMs = 20_000;
+
 /** Between two attempts to follow a stream: the first wait, doubled each time, and the longest. */
 export const firstFollowWaitMs = 50;
 export const maxFollowWaitMs = 1_000;

@@ -1,4 +1,4 @@
-import type { Store, StoreInfo, StoreServerHealth } from "../../broker/store/store.js";
+import type { Store, StoreError, StoreInfo, StoreServerHealth } from "../../broker/store/store.js";
 import { systemClock, type Clock } from "../../clock.js";
 import { describeLimits, type StoreLimits } from "../limits.js";
 import { connectLink, type Link, type LinkState } from "./connect.js";
@@ -24,6 +24,11 @@ export interface NatsStoreOptions {
   readonly tell: (words: string) => void;
   /** Is told when the link to the engine is lost, and when it is back. */
   readonly onLink?: (state: LinkState) => void;
+  /**
+   * Hears once that the store refuses every call from now on, because the engine lacks what it had: power was
+   * lost, or an older backup was restored. A new process has to read what is left.
+   */
+  readonly onBroken?: (error: StoreError) => void;
 }
 
 /**
@@ -53,6 +58,11 @@ async function openParts(
   const use = <Part extends AsyncDisposable>(part: Part): Part => {
     parts.push(part);
     return part;
+  };
+  let broken: StoreError | undefined;
+  const onBroken = (error: StoreError): void => {
+    broken ??= error;
+    options.onBroken?.(error);
   };
   const damages: string[] = [];
   let damagedMessages = 0;
@@ -85,7 +95,16 @@ async function openParts(
   const publisher = use(new Publisher({ link, clock: systemClock }));
   const subjects = new MailSubjects(nats.prefix);
   const engine = { link, publisher, names, nats, subjects };
-  const mail = use(await openMail({ engine, clock, limits, tell: options.tell, tellDamage }));
+  const mail = use(
+    await openMail({
+      engine,
+      clock,
+      limits,
+      tell: options.tell,
+      tellDamage,
+      onBroken,
+    }),
+  );
   const records = await openPeers({
     link,
     publisher,
@@ -110,7 +129,7 @@ async function openParts(
     },
 
     async health() {
-      let problem = problemOf(link);
+      let problem = broken?.message ?? problemOf(link);
       let servers: StoreServerHealth[] = [];
       if (problem === "") {
         try {

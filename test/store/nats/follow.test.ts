@@ -42,11 +42,9 @@ test.skipIf(isNatsMissing())("a follower leaves no consumer behind", async () =>
   await link.manager.jetstream().publish("s.one", "");
   const told: number[] = [];
   await replay({ link, stream, after: 0 }, ({ seq }) => told.push(seq));
-  const follower = new Follower(
-    { link, stream, after: 0 },
-    ({ seq }) => told.push(seq),
-    () => {},
-  );
+  const follower = new Follower({ link, stream, after: 0 }, ({ seq }) => told.push(seq), {
+    onTrouble: () => undefined,
+  });
   await eventually(() => expect(told).toEqual([1, 1]));
   const configs = await eventually(async () => {
     const list = await consumers.list(stream).next();
@@ -69,11 +67,9 @@ async function follow() {
   await eventually(() => link.manager.streams.add({ ...config, max_msgs_per_subject: 1 }));
   const publisher = new Publisher({ link, clock: systemClock });
   const told: number[] = [];
-  const follower = new Follower(
-    { link, stream, after: 0 },
-    ({ seq }) => told.push(seq),
-    () => undefined,
-  );
+  const follower = new Follower({ link, stream, after: 0 }, ({ seq }) => told.push(seq), {
+    onTrouble: () => undefined,
+  });
   onTestFinished(async () => {
     await follower[Symbol.asyncDispose]();
     await publisher[Symbol.asyncDispose]();

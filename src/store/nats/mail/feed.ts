@@ -19,6 +19,8 @@ interface Parts {
   readonly tell: (words: string) => void;
   /** Is told of what cannot be read, once, in words. */
   readonly tellDamage: (words: string) => void;
+  /** The streams lack what they had: what is known here is wrong from now on. */
+  readonly onLost: () => void;
 }
 
 /**
@@ -77,9 +79,10 @@ export async function readKept(
 
 /** Follows both streams from there on. */
 export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncDisposable {
-  const { engine, view, registers, underWay, reads, tell, tellDamage } = parts;
+  const { engine, view, registers, underWay, reads, tell, tellDamage, onLost } = parts;
   const { link, names, subjects } = engine;
   const trouble = (error: unknown): void => tell(`A stream is not heard now: ${String(error)}`);
+  const listeners = { onTrouble: trouble, onLost };
 
   const mail = new Follower(
     { link, stream: names.mail, after: from.mail },
@@ -94,7 +97,7 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
       }
       told.mail(head, message.data);
     },
-    trouble,
+    listeners,
   );
   const receipts = new Follower(
     { link, stream: names.receipts, after: from.receipts },
@@ -111,7 +114,7 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
       }
       told.move(kept);
     },
-    trouble,
+    listeners,
   );
   return {
     async [Symbol.asyncDispose]() {

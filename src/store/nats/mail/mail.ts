@@ -33,8 +33,10 @@ export async function openMail(options: {
   tell: (words: string) => void;
   /** Is told of what cannot be read, once, in words. */
   tellDamage: (words: string) => void;
+  /** Hears once that the streams lack what they had. What is known here is wrong then, and no call is answered. */
+  onBroken: (error: StoreError) => void;
 }): Promise<MailPart> {
-  const { engine, clock, limits, tell, tellDamage } = options;
+  const { engine, clock, limits, tell, tellDamage, onBroken } = options;
   const underWay = new Map<string, OwnPublish>();
   const view = new MailView({
     opened: (delivery) => readers.opened(delivery),
@@ -43,7 +45,16 @@ export async function openMail(options: {
   const registers = new Registers(engine, view);
   const working = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
+  let broken: StoreError | undefined;
+  const onLost = (): void => {
+    const words =
+      "JetStream lacks messages that it had. The broker must be started again, to read what is left.";
+    broken ??= new StoreError("UNAVAILABLE", words);
+    readers.close();
+    onBroken(broken);
+  };
   const assertOpen = (): void => {
+    if (broken !== undefined) throw broken;
     if (closing !== undefined) throw new StoreError("UNAVAILABLE", "The store is closed.");
   };
   const mail: Mail = {
@@ -67,7 +78,7 @@ export async function openMail(options: {
   };
   const readers = new Readers(leasedMail(mail), clock);
   const reads = (peerId: string): boolean => readers.reads(peerId);
-  const parts = { engine, view, registers, underWay, reads, tell, tellDamage };
+  const parts = { engine, view, registers, underWay, reads, tell, tellDamage, onLost };
   const position = await readKept(parts, systemClock.now() - removalMemoryMs);
   const told = new HistoryTold(position.mail);
   const following = followKept(parts, position, told);

@@ -228,7 +228,7 @@ export class RecordStream implements AsyncDisposable {
         this.#hasBrought = true;
         this.#take(message);
       },
-      () => {},
+      { onTrouble: () => {} },
     );
     this.#follower = follower;
   }
