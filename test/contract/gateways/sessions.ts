@@ -216,6 +216,34 @@ export function defineSessions(technology: SharedTechnology): void {
       }
     });
 
+    test("give the one that is free to one of two newcomers, and the other gets another", async () => {
+      const { one, two } = await startGateways(technology);
+      for (let round = 0; round < 5; round++) {
+        const free = await one.join({
+          name: `shop-${round}x`,
+          kind: agent,
+          instanceId: `${round}`,
+        });
+        const { peerId = "" } = free.registered.peer ?? {};
+        await free.client.unregister({});
+        await eventually(() => two.client(operatorToken).getPeer({ peer: peerId }));
+        const joined = await Promise.all(
+          [one, two].map((gateway, index) =>
+            gateway.join({
+              keyring: [free.secret],
+              name: free.name,
+              kind: agent,
+              instanceId: `${round}-${index}`,
+            }),
+          ),
+        );
+        const created = joined.filter(({ registered }) => registered.created);
+        expect(created.map(({ name }) => name)).toEqual([`${free.name}-2`]);
+        const taken = joined.find(({ registered }) => !registered.created);
+        expect(taken?.registered.peer?.peerId).toBe(peerId);
+      }
+    });
+
     test("give it to the one that comes last where both are of one conversation, each with an epoch of its own", async () => {
       const { one, two } = await startGateways(technology);
       const conversationId = "c:1";
