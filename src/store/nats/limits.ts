@@ -119,6 +119,9 @@ export const removalSweepMs = 5 * 60 * 1000;
 /** Who has not heard of the records for so long reads all of them: marks may be gone. */
 export const maxBlindMs = removalMemoryMs / 2;
 
+/** How long a stream on several servers has to lack records that it had, until all are read anew. */
+export const lackingMs = 20_000;
+
 /** Losses of the connection after which it is checked whether records were lost. After more, all are read. */
 export const maxDoubted = 8;
 

@@ -18,6 +18,7 @@ import {
   checkIntervalMs,
   firstPublishWaitMs,
   flowWaitMs,
+  lackingMs,
   maxBlindMs,
   maxDoubted,
   maxLateChecks,
@@ -53,7 +54,8 @@ export interface RecordListener {
  *
  * What was deleted is not told. So everything is read anew where nothing was heard of the stream for `maxBlindMs`.
  * The same where it was made again or set back: servers that lost their power may have lost the last of what they
- * stored. So after each loss of the connection the last message that is known has to be there still.
+ * stored. So after each loss of the connection the last message that is known has to be there still. Of several
+ * servers one may tell old values for a while: until `lackingMs` have passed, that is an outage.
  */
 export class RecordStream implements AsyncDisposable {
   readonly #link: Link;
@@ -70,6 +72,8 @@ export class RecordStream implements AsyncDisposable {
   #last: KeptMessage | undefined;
   /** Those that were the last when the connection was lost, until it is known whether they are there still. */
   #doubted: KeptMessage[] = [];
+  /** Since when the stream lacks what it had. */
+  #lackingSinceMs: number | undefined;
   #isComplete = false;
   /** The consumer has, since the last check. */
   #hasBrought = false;
@@ -160,7 +164,7 @@ export class RecordStream implements AsyncDisposable {
 
   async #readOnce(): Promise<void> {
     const info = await this.#unlessLost(this.#link.manager.streams.info(this.#stream));
-    if (this.#mustRestart(info) || (await this.#hasLost())) this.#restart(info);
+    if (await this.#mustRestart(info)) this.#restart(info);
     const { first_seq: firstSeq, last_seq: lastSeq, messages } = info.state;
     this.#advance(firstSeq - 1);
     if (Math.min(lastSeq - this.#seq, messages) > maxReadOneByOne) await this.#flow(lastSeq);
@@ -187,21 +191,35 @@ export class RecordStream implements AsyncDisposable {
     return await endingWith(scope.signal, request);
   }
 
-  #mustRestart({ created, state }: StreamInfo): boolean {
-    const isOther = this.#created !== created || state.last_seq < this.#seq;
-    return isOther || blindMs(this.#seenAt) > maxBlindMs;
+  async #mustRestart(info: StreamInfo): Promise<boolean> {
+    if (this.#created === undefined || blindMs(this.#seenAt) > maxBlindMs) return true;
+    const isOther = this.#created !== info.created || info.state.last_seq < this.#seq;
+    const doubt = isOther ? "lost" : await this.#lookAtDoubted();
+    if (doubt !== "lost") {
+      this.#lackingSinceMs = undefined;
+      return doubt === "unknown";
+    }
+    // A server that is cut off from the others, or was just elected, may tell old values.
+    const nowMs = systemClock.monotonic();
+    this.#lackingSinceMs ??= nowMs;
+    if (info.config.num_replicas === 1 || nowMs - this.#lackingSinceMs > lackingMs) {
+      this.#lackingSinceMs = undefined;
+      return true;
+    }
+    throw unavailable(`The stream ${this.#stream} of JetStream lacks records that it had.`);
   }
 
-  /** A doubted message is another one, or is gone: it may also have been replaced since. */
-  async #hasLost(): Promise<boolean> {
+  /** Whether the doubted messages are there still: `unknown` where one may have been replaced since. */
+  async #lookAtDoubted(): Promise<"kept" | "lost" | "unknown"> {
     const doubted = [...this.#doubted];
-    if (doubted.length > maxDoubted) return true;
+    if (doubted.length > maxDoubted) return "unknown";
     for (const { seq, subject, data } of doubted) {
       const found = await this.#get({ seq });
-      if (found?.subject !== subject || !Buffer.from(data).equals(found.data)) return true;
+      if (found === null) return "unknown";
+      if (found.subject !== subject || !Buffer.from(data).equals(found.data)) return "lost";
     }
     this.#doubted = this.#doubted.filter((message) => !doubted.includes(message));
-    return false;
+    return "kept";
   }
 
   #restart({ created }: StreamInfo): void {
