@@ -4,8 +4,11 @@
  */
 export const oldestServer = [2, 10, 23] as const;
 
-/** What a server must take in one message: a text, data and all that is said about them fit well. */
-export const leastPayloadBytes = 128 * 1024;
+/**
+ * What a server must take in one message. A text, data and all that is said about them fit well. All machines
+ * and tokens to enrol with are one record, and fit, too.
+ */
+export const leastPayloadBytes = 256 * 1024;
 
 /** How long the first connection is tried, and JetStream's answer waited for: a cluster elects for about 5 s. */
 export const startTimeoutMs = 10_000;

@@ -71,7 +71,7 @@ describe.skipIf(isNatsMissing())("a link to NATS", () => {
   test("says that a server takes too short messages", async () => {
     const server = await startServer({ config: "max_payload: 1000" });
     expect(await failure(optionsFor(server))).toContain(
-      "takes messages of 1000 bytes: set its max_payload to at least 131072.",
+      "takes messages of 1000 bytes: set its max_payload to at least 262144.",
     );
   });
 
