@@ -477,7 +477,8 @@ export class Registrar {
 
   #isKeptFromCaller(peer: PeerRecord, wish: Registration): boolean {
     const expected = this.#core.sessions.expected.of(peer);
-    return expected !== undefined && expected !== wish.instanceId;
+    if (expected === undefined || expected.instanceId === wish.instanceId) return false;
+    return wish.conversationId === "" || expected.conversationId !== wish.conversationId;
   }
 }
 

@@ -298,7 +298,7 @@ export class Sessions {
       if (presence.online) this.#endGrace(peer);
     } else if (before?.isLive === true && before.epoch === peer.stored.epoch) {
       // A session that ends says first that it is live no more. So its broker is gone, and the client comes back.
-      this.expected.expect(peer, before.instanceId);
+      this.expected.expect(peer, before);
       if (before.online) this.#leaveSoon(peer);
     }
     this.#show(peer);
@@ -314,7 +314,7 @@ export class Sessions {
       // Until the new session says that it is there.
       if (peer.online) this.#leaveSoon(peer);
       if (instanceId !== "" && this.elsewhereOf(peer) === undefined)
-        this.expected.expect(peer, instanceId);
+        this.expected.expect(peer, { instanceId, conversationId: "" });
     }
     if (instanceId === "") this.expected.settle(peer);
     const elsewhere = this.#elsewhere.get(peerId);

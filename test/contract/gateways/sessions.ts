@@ -10,6 +10,7 @@ import {
   type TestBroker,
   type TestPeer,
 } from "../../support/test-broker.js";
+import { StoppedClock } from "../../support/stopped-clock.js";
 import { startGateways, type SharedTechnology } from "./two-gateways.js";
 
 const agent = PeerKind.AGENT;
@@ -176,6 +177,21 @@ export function defineSessions(technology: SharedTechnology): void {
       expect(back.registered).toMatchObject({ created: false, epoch: 2n });
       expect((await seenAt(two, "api"))?.online, "no blink").toBe(true);
       expect((await usurper).name).toBe("api-2");
+    });
+
+    test("keeps its peer for its conversation as well when its broker stops, and for nobody else", async () => {
+      // No wait is over: time stands still.
+      const { one, two } = await startGateways(technology, { clock: new StoppedClock() });
+      const secret = newSecret();
+      const conversationId = "c:1";
+      const api = await one.join({ secret, name: "api", instanceId: "1", conversationId });
+      await api.subscribe().expect("started");
+      await isHeardOnline(two, "api");
+      await one[Symbol.asyncDispose]();
+      const other = two.join({ keyring: [secret], name: "api", instanceId: "2" });
+      const resumed = await eventually(() => two.join({ secret, instanceId: "3", conversationId }));
+      expect(resumed.registered).toMatchObject({ created: false, epoch: 2n });
+      expect((await other).registered.created).toBe(true);
     });
 
     test("whose broker stops leaves its peer to another instance a moment later", async () => {

@@ -12,7 +12,7 @@ import {
 import { startGateways, type SharedTechnology } from "./two-gateways.js";
 
 const peerCount = 3;
-const messagesOfSender = 40;
+const messagesOfSender = 15;
 
 export function defineWanderers(technology: SharedTechnology): void {
   describe("peers that go from one broker to the other all the time", () => {
@@ -92,7 +92,7 @@ class Wanderer {
     const stream = this.#peer.subscribe({ maxMessages: 4 });
     await stream.expect("started");
     void this.#read(this.#peer, stream);
-    await new Promise((resolve) => void setTimeout(resolve, 20));
+    await new Promise((resolve) => void setTimeout(resolve, 60));
   }
 
   async #read({ client }: TestPeer, stream: TestStream): Promise<void> {
