@@ -105,7 +105,11 @@ async function run(): Promise<number> {
   });
   const loadBefore = loadNow();
   const rows: RowReport[] = [];
-  for (const group of chosen) rows.push(...(await measure(group, bench)));
+  for (const group of chosen) {
+    const missing = group.missing?.();
+    if (missing === undefined) rows.push(...(await measure(group, bench)));
+    else bench.notes.push(`the rows of ${group.name} were skipped: ${missing}.`);
+  }
   const report: Report = {
     date: new Date().toISOString().slice(0, 16).replace("T", " "),
     mode,

@@ -29,6 +29,10 @@ export interface Counts {
   readonly brokerStarts: number;
   readonly growthCalls: number;
   readonly hooks: number;
+  /** Rounds of stores beside their engines; messages of each in a round, by how many are under way at a time. */
+  readonly engineRounds: number;
+  readonly engineMessages: Readonly<Record<number, number>>;
+  readonly engineWarmUp: number;
 }
 
 export type Mode = "trial" | "quick" | "full";
@@ -51,6 +55,9 @@ const trial: Counts = {
   brokerStarts: 1,
   growthCalls: 2,
   hooks: 2,
+  engineRounds: 1,
+  engineMessages: { 1: 5, 16: 32, 256: 512 },
+  engineWarmUp: 64,
 };
 
 const quick: Counts = {
@@ -70,6 +77,9 @@ const quick: Counts = {
   brokerStarts: 3,
   growthCalls: 25,
   hooks: 15,
+  engineRounds: 5,
+  engineMessages: { 1: 200, 16: 2000, 256: 6000 },
+  engineWarmUp: 3000,
 };
 
 const full: Counts = {
@@ -89,6 +99,9 @@ const full: Counts = {
   brokerStarts: 8,
   growthCalls: 50,
   hooks: 30,
+  engineRounds: 9,
+  engineMessages: { 1: 400, 16: 3000, 256: 8000 },
+  engineWarmUp: 6000,
 };
 
 export const countsOf: Readonly<Record<Mode, Counts>> = { trial, quick, full };
@@ -104,6 +117,9 @@ export const sendersOfProcess = 16;
 export const subscribers = 200;
 /** Who writes to all subscribers in a round. Each text counts 200 against the 600 that a sender may send at once. */
 export const broadcastSenders = 6;
+
+/** Bytes of a text that passes through stores and bare engines. */
+export const engineBytes = 1024;
 
 /** How long after its start, or its `initialize`, a process is left alone before its memory is read. */
 export const settleMs = 1500;

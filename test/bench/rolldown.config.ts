@@ -17,6 +17,7 @@ export default defineConfig([
       bench: join(import.meta.dirname, "bench.ts"),
       load: join(import.meta.dirname, "programs/load.ts"),
       "echo-server": join(import.meta.dirname, "programs/echo-server.ts"),
+      gateway: join(import.meta.dirname, "programs/gateway.ts"),
       filler: join(import.meta.dirname, "programs/filler.ts"),
       "sqlite-worker": "src/store/sqlite/worker.ts",
     },

@@ -30,6 +30,8 @@ export type Target = {
 export interface RowGroup {
   readonly name: string;
   readonly rows: readonly Row[];
+  /** Why it cannot be measured on this machine; undefined where it can. Default: it can. */
+  missing?(): string | undefined;
   /** Records what it measures; throws why it cannot. */
   measure(bench: Bench): Promise<void>;
 }
@@ -44,4 +46,9 @@ export const subjects = {
   bare: "bare MCP server",
   node: "node -e 0",
   shell: "sh -c :",
+  sqlite: "SQLite",
+  oneServer: "NATS, 1 server",
+  threeServers: "NATS, 3 servers",
+  bareOne: "bare JetStream, 1 server",
+  bareThree: "bare JetStream, 3 servers",
 } as const;

@@ -5,6 +5,14 @@ export interface Timing {
   readonly endMs: number;
 }
 
+/** What was timed of messages that were sent, delivered and confirmed: until the last one was. */
+export interface Passage extends Omit<Timing, "latenciesMs"> {
+  /** From the call until it is answered. */
+  readonly sendsMs: readonly number[];
+  /** From the call until its recipient has the message. */
+  readonly deliveriesMs: readonly number[];
+}
+
 export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
@@ -39,7 +47,10 @@ export async function timeMany(
 }
 
 /** How many a second, over processes that worked at the same time. */
-export function rateOf(count: number, timings: readonly Timing[]): number {
+export function rateOf(
+  count: number,
+  timings: readonly Pick<Timing, "beginMs" | "endMs">[],
+): number {
   const beginMs = Math.min(...timings.map((timing) => timing.beginMs));
   const endMs = Math.max(...timings.map((timing) => timing.endMs));
   return (count / (endMs - beginMs)) * 1000;

@@ -5,7 +5,7 @@ import type { ConnectionOptions } from "@nats-io/nats-core";
 import { makeNatsAccess, type NatsAccess, type NatsAccessFiles } from "./nats-access.js";
 import { lastingPort, NatsServer, type NatsOptions } from "./nats-server.js";
 import { Relay } from "./relay.js";
-import { eventually } from "./test-broker.js";
+import { eventually } from "./eventually.js";
 
 export interface NatsClusterOptions extends Omit<NatsOptions, "port" | "folder"> {
   /** How many members: by default three. */

@@ -33,9 +33,15 @@ export function natsServer(version: string = usualNats): NatsProgram {
 
 /** Whether no such NATS server is here; prints why. For `test.skipIf`. */
 export function isNatsMissing(version: string = usualNats): boolean {
-  const isMissing = !findNatsServers().some((program) => isOf(version, program));
-  if (isMissing) console.warn(`skipped: what needs a NATS server, because ${whyNone(version)}`);
-  return isMissing;
+  const why = whyNatsIsMissing(version);
+  if (why !== undefined) console.warn(`skipped: what needs a NATS server, because ${why}`);
+  return why !== undefined;
+}
+
+/** Why no such NATS server is here; undefined where one is. */
+export function whyNatsIsMissing(version: string = usualNats): string | undefined {
+  const isHere = findNatsServers().some((program) => isOf(version, program));
+  return isHere ? undefined : whyNone(version);
 }
 
 function isOf(wanted: string, { version }: NatsProgram): boolean {

@@ -31,6 +31,8 @@ import { errorOf } from "../../src/rpc/status.js";
 import { fieldReasons, reasonsOfAny, reasonsOfCalls } from "./listed-reasons.js";
 import { openMemoryStore } from "../store/memory/memory-store.js";
 
+export { eventually } from "./eventually.js";
+
 export const operatorToken = "operator-token-of-the-tests-0123456789";
 
 /** A real broker behind a real socket, in this process. */
@@ -271,19 +273,6 @@ export function reasonIn(error: unknown): string {
 /** The reason of an entry that failed; undefined where it went well. */
 export function entryReason({ error }: { error?: Status | undefined }): string | undefined {
   return error === undefined ? undefined : reasonIn(errorOf(error));
-}
-
-/** Waits until `check` holds; fails with the last error after `timeoutMs`, which no machine should take. */
-export async function eventually<T>(check: () => Promise<T> | T, timeoutMs = 60_000): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await check();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
 }
 
 function bearer(token: string | undefined): Record<string, string> {

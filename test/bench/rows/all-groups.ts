@@ -4,6 +4,7 @@ import { adapters } from "./adapters.js";
 import { broadcast } from "./broadcast.js";
 import { brokerMemory } from "./broker-memory.js";
 import { concurrent } from "./concurrent.js";
+import { engines } from "./engines.js";
 import { growth } from "./growth.js";
 import { hook } from "./hook.js";
 import { oneAtATime } from "./one-at-a-time.js";
@@ -18,4 +19,5 @@ export const groups: readonly RowGroup[] = [
   brokerMemory,
   growth,
   hook,
+  engines,
 ];

@@ -9,6 +9,7 @@ import { type Build, programFile, subjectOf } from "../build.js";
 import { storePeers, textBytes } from "../limits.js";
 import { LoadProcess } from "../load-process.js";
 import type { Row, RowGroup } from "../row.js";
+import type { StorePlace } from "../store-place.js";
 import { TemporaryFolder } from "../temporary-folder.js";
 
 const [small, middle, large] = [1000, 100_000, 1_000_000].map(sizeWords) as [
@@ -96,9 +97,14 @@ async function fill(bench: Bench, folder: string, size: number): Promise<string>
     await mkdir(folder, { recursive: true });
     const draft = `${file}.draft`;
     await rm(draft, { force: true });
+    const place: StorePlace = {
+      technology: "sqlite",
+      path: draft,
+      worker: programFile("sqlite-worker"),
+    };
     const args = [
       programFile("filler"),
-      draft,
+      JSON.stringify(place),
       String(size),
       String(storePeers),
       String(textBytes),

@@ -1,0 +1,55 @@
+import { create } from "@bufbuild/protobuf";
+import { createHash } from "node:crypto";
+import { v7 as uuidv7 } from "uuid";
+import { PeerRefSchema, type PeerRef, Urgency } from "../../gen/peerline/v1/message_pb.js";
+import { PeerKind, ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
+import type { StoredPeer } from "../../src/broker/store/peers.js";
+import type { Draft } from "../../src/broker/store/queues.js";
+import { secretOf } from "./bench-peer.js";
+
+/** What the benchmark puts into stores through their contract. */
+export function refOf(name: string, number: number): PeerRef {
+  const end = String(number).padStart(12, "0");
+  return create(PeerRefSchema, { peerId: `00000000-0000-4000-8000-${end}`, name });
+}
+
+export function draftOf(of: {
+  from: PeerRef;
+  to: PeerRef;
+  text: string;
+  expiresInMs: number;
+}): Draft {
+  const messageId = uuidv7();
+  return {
+    messageId,
+    from: of.from,
+    to: [of.to],
+    text: of.text,
+    data: undefined,
+    threadId: messageId,
+    inReplyTo: "",
+    urgency: Urgency.NORMAL,
+    expiresInMs: of.expiresInMs,
+    fingerprint: createHash("sha256").update(of.text).digest("hex"),
+  };
+}
+
+export function storedPeer({ peerId, name }: PeerRef, nowMs: number): StoredPeer {
+  return {
+    peerId,
+    name,
+    kind: PeerKind.PROGRAM,
+    profile: create(ProfileSchema, {}),
+    createTimeMs: nowMs,
+    lastSeenMs: nowMs,
+    secretHash: createHash("sha256").update(secretOf(name)).digest("hex"),
+    baseName: name,
+    number: 1,
+    epoch: 0,
+    instanceId: "",
+    formerNames: [],
+    mutedUntilMs: 0,
+    conversations: [],
+    revision: 1,
+  };
+}
