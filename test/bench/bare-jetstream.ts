@@ -21,7 +21,7 @@ export class BareJetStream {
   #onArrival: () => void = () => {};
 
   static async open(servers: readonly string[]): Promise<BareJetStream> {
-    const connection = await connect({ servers: [...servers] });
+    const connection = await connect({ servers: [...servers], noAsyncTraces: true });
     const manager = await jetstreamManager(connection);
     await manager.streams.add({
       name: "bare",
@@ -54,8 +54,9 @@ export class BareJetStream {
         if (left === 0) resolve();
       };
     });
+    const text = Buffer.alloc(of.bytes, "lorem ipsum ");
     const sending = timeMany(of.count, of.inFlight, async (_, worker) => {
-      const body = Buffer.alloc(of.bytes, "lorem ipsum ");
+      const body = Buffer.from(text);
       const number = this.#sent++;
       body.writeDoubleLE(number);
       this.#sentMs.set(number, nowMs());

@@ -2,7 +2,7 @@ import { ConfirmedBy, type PeerRef, ReceiptState } from "../../gen/peerline/v1/m
 import { Reach } from "../../gen/peerline/v1/peer_pb.js";
 import type { QueuedMessage, QueueReader } from "../../src/broker/store/queues.js";
 import type { Store } from "../../src/broker/store/store.js";
-import { draftOf, refOf, storedPeer } from "./store-records.js";
+import { draftOf, fingerprintOf, refOf, storedPeer } from "./store-records.js";
 import { openBenchStore, type StorePlace } from "./store-place.js";
 import { nowMs, type Passage, timeMany } from "./timing.js";
 
@@ -27,9 +27,10 @@ export class StoreLoad {
   /** Each worker writes to a recipient of its own. */
   async pass(of: { count: number; inFlight: number; bytes: number }): Promise<Passage> {
     for (let number = this.#readers.length; number < of.inFlight; number += 1) this.#read(number);
-    const text = "lorem ipsum ".repeat(of.bytes).slice(0, of.bytes);
+    const pairs = Array.from({ length: of.inFlight }, (_, worker) => pairOf(worker, worker));
+    const text = sampleText(of.bytes);
     return this.#untilConfirmed(of.count, () =>
-      timeMany(of.count, of.inFlight, (_, worker) => this.#send(worker, worker, text)),
+      timeMany(of.count, of.inFlight, (_, worker) => this.#send(pairs[worker] as Pair, text)),
     );
   }
 
@@ -43,7 +44,7 @@ export class StoreLoad {
   }
 
   async trickle(of: { perSecond: number; ms: number; bytes: number }): Promise<Passage> {
-    const text = "lorem ipsum ".repeat(of.bytes).slice(0, of.bytes);
+    const text = sampleText(of.bytes);
     const peers = this.#readers.length;
     const count = Math.round((of.perSecond * of.ms) / 1000);
     const latenciesMs: number[] = [];
@@ -57,7 +58,7 @@ export class StoreLoad {
         // Not the same pairs again and again.
         const [from, to] = [(sent * 7919) % peers, (sent * 104_729 + 1) % peers];
         sends.push(
-          this.#send(from, to, text).then(() => {
+          this.#send(pairOf(from, to), text).then(() => {
             latenciesMs.push(nowMs() - startMs);
           }),
         );
@@ -89,13 +90,8 @@ export class StoreLoad {
     };
   }
 
-  async #send(from: number, to: number, text: string): Promise<void> {
-    const draft = draftOf({
-      from: refOf(`sender-${from}`, 100_000 + from),
-      to: recipient(to),
-      text,
-      expiresInMs: 60 * 60 * 1000,
-    });
+  async #send(pair: Pair, text: Text): Promise<void> {
+    const draft = draftOf({ ...pair, ...text, expiresInMs: 60 * 60 * 1000 });
     this.#sentMs.set(draft.messageId, nowMs());
     const [result] = await this.#store.queues.enqueue(draft, draft.to);
     if (result?.ok !== true) throw new Error("a message was refused", { cause: result?.error });
@@ -140,6 +136,26 @@ export class StoreLoad {
 
 /** What a broker gives a stream at first. */
 const credit = { maxMessages: 32, maxBytes: 256 * 1024 };
+
+/** A text with what a broker would have computed of it. */
+interface Text {
+  readonly text: string;
+  readonly fingerprint: string;
+}
+
+function sampleText(bytes: number): Text {
+  const text = "lorem ipsum ".repeat(bytes).slice(0, bytes);
+  return { text, fingerprint: fingerprintOf(text) };
+}
+
+interface Pair {
+  readonly from: PeerRef;
+  readonly to: PeerRef;
+}
+
+function pairOf(from: number, to: number): Pair {
+  return { from: refOf(`sender-${from}`, 100_000 + from), to: recipient(to) };
+}
 
 function recipient(number: number): PeerRef {
   return refOf(`recipient-${number}`, number);

@@ -17,6 +17,7 @@ export function draftOf(of: {
   from: PeerRef;
   to: PeerRef;
   text: string;
+  fingerprint: string;
   expiresInMs: number;
 }): Draft {
   const messageId = uuidv7();
@@ -30,8 +31,12 @@ export function draftOf(of: {
     inReplyTo: "",
     urgency: Urgency.NORMAL,
     expiresInMs: of.expiresInMs,
-    fingerprint: createHash("sha256").update(of.text).digest("hex"),
+    fingerprint: of.fingerprint,
   };
+}
+
+export function fingerprintOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 export function storedPeer({ peerId, name }: PeerRef, nowMs: number): StoredPeer {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import { JetStreamApiError, type JetStreamClient } from "@nats-io/jetstream";
-import { errors, headers as newHeaders } from "@nats-io/transport-node";
+import { type ApiError, JetStreamApiError } from "@nats-io/jetstream";
+import { errors, type Msg } from "@nats-io/transport-node";
 import { visibleLine } from "../../contract/peer-text.js";
 import { BackOff } from "../../back-off.js";
 import { sleep, type Clock } from "../../clock.js";
@@ -14,6 +14,7 @@ import {
   publishDeadlineMs,
   publishTryMs,
 } from "./limits.js";
+import { type Headers, Requests } from "./requests.js";
 
 /** A message to be kept by a stream. */
 export interface Publication {
@@ -21,7 +22,7 @@ export interface Publication {
   readonly stream: string;
   readonly subject: string;
   readonly payload: Uint8Array;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Headers;
   /**
    * What the stream's last message has to be, on this subject or on any, by its sequence; 0: there is none.
    * Absent: nothing is expected. A stream that keeps the last message of each subject may then get it twice.
@@ -80,7 +81,10 @@ const nonceHeader = "Peerline-Attempt";
 export class Publisher implements AsyncDisposable {
   readonly #link: Link;
   readonly #clock: Clock;
-  readonly #client: JetStreamClient;
+  readonly #requests: Requests;
+  /** Begins the nonces of this publisher. */
+  readonly #nonce = randomUUID();
+  #published = 0;
   /** The end of the last publish of each lane. */
   readonly #lanes = new Map<string, Promise<PublishOutcome>>();
   readonly #waiting: (() => void)[] = [];
@@ -94,33 +98,29 @@ export class Publisher implements AsyncDisposable {
     setMaxListeners(0, this.#closing.signal);
     this.#link = link;
     this.#clock = clock;
-    this.#client = link.manager.jetstream();
+    this.#requests = new Requests(link);
   }
 
-  async publish(publication: Publication): Promise<PublishOutcome> {
+  publish(publication: Publication): Promise<PublishOutcome> {
     const { lane, deadlineMs = publishDeadlineMs } = publication;
     const endMs = this.#clock.monotonic() + deadlineMs;
+    const work = (): Promise<PublishOutcome> => this.#inTurn(publication, endMs);
     const before = lane === undefined ? undefined : this.#lanes.get(lane);
-    const outcome =
-      before === undefined
-        ? this.#inTurn(publication, endMs)
-        : before.then(
-            () => this.#inTurn(publication, endMs),
-            () => this.#inTurn(publication, endMs),
-          );
+    const outcome = before === undefined ? work() : before.then(work, work);
     this.#underWay.add(outcome);
     if (lane !== undefined) this.#lanes.set(lane, outcome);
-    try {
-      return await outcome;
-    } finally {
+    const end = (): void => {
       this.#underWay.delete(outcome);
       if (lane !== undefined && this.#lanes.get(lane) === outcome) this.#lanes.delete(lane);
-    }
+    };
+    outcome.then(end, end);
+    return outcome;
   }
 
   /** What is under way ends at once, as unavailable; so does every later publish. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new Error("the publisher is closed"));
+    this.#requests[Symbol.dispose]();
     await Promise.allSettled(this.#underWay);
   }
 
@@ -139,24 +139,28 @@ export class Publisher implements AsyncDisposable {
   }
 
   async #tryUntil(publication: Publication, endMs: number): Promise<PublishOutcome> {
-    const waits = new BackOff({ firstMs: firstPublishWaitMs, maxMs: maxPublishWaitMs });
-    const nonce = randomUUID();
+    let waits: BackOff | undefined;
+    const nonce = `${this.#nonce}-${this.#published++}`;
     const begunMs = this.#clock.monotonic();
     const patientUntilMs = this.#patientUntil(publication, endMs);
-    const leftMs = () => patientUntilMs - this.#clock.monotonic();
     let words = "JetStream did not answer in time.";
     // Whether an earlier try may have been stored.
     let isUncertain = false;
-    while (leftMs() > 0) {
+    for (;;) {
+      const leftMs = patientUntilMs - this.#clock.monotonic();
+      if (leftMs <= 0) return unavailable(words);
       if (this.#closing.signal.aborted) return unavailable("The store is closing.");
       const { state } = this.#link.state;
-      if (state !== "connected" && !(await this.#link.whenConnected(leftMs()))) {
+      if (state !== "connected" && !(await this.#link.whenConnected(leftMs))) {
         const now = this.#link.state;
         this.#troubleMs ??= begunMs;
         return unavailable("problem" in now ? now.problem : "The connection to NATS is closed.");
       }
-      const answer = await this.#try(publication, nonce, Math.min(publishTryMs, leftMs()));
-      const outcome = await this.#judge(publication, { nonce, isUncertain, answer });
+      const answer = await this.#try(publication, nonce, Math.min(publishTryMs, leftMs));
+      const outcome =
+        answer.state === "stored"
+          ? answer
+          : await this.#judge(publication, { nonce, isUncertain, answer });
       if (outcome.state !== "again") {
         this.#troubleMs = undefined;
         return outcome;
@@ -164,10 +168,10 @@ export class Publisher implements AsyncDisposable {
       this.#troubleMs ??= begunMs;
       isUncertain ||= answer.state === "again";
       ({ words } = outcome);
-      const waitMs = Math.min(waits.nextMs(), leftMs());
+      waits ??= new BackOff({ firstMs: firstPublishWaitMs, maxMs: maxPublishWaitMs });
+      const waitMs = Math.min(waits.nextMs(), patientUntilMs - this.#clock.monotonic());
       if (waitMs > 0) await sleep(waitMs, this.#closing.signal).catch(() => {});
     }
-    return unavailable(words);
   }
 
   #patientUntil({ deadlineMs = publishDeadlineMs }: Publication, endMs: number): number {
@@ -176,32 +180,19 @@ export class Publisher implements AsyncDisposable {
     return Math.min(endMs, Math.max(onceMs, this.#troubleMs + deadlineMs));
   }
 
-  async #try(publication: Publication, nonce: string, timeoutMs: number): Promise<Answer> {
-    const { stream, subject, payload, headers = {}, expect } = publication;
-    const head = newHeaders();
-    for (const [name, value] of Object.entries(headers)) head.set(name, value);
-    head.set(nonceHeader, nonce);
-    const lost = this.#link.lost;
-    try {
-      const ack = await endingWith(
-        [lost, this.#closing.signal],
-        this.#client.publish(subject, payload, {
-          headers: head,
-          timeout: Math.max(timeoutMs, 1),
-          expect: {
-            streamName: stream,
-            ...(expect === undefined
-              ? {}
-              : "lastSeq" in expect
-                ? { lastSequence: expect.lastSeq }
-                : { lastSubjectSequence: expect.lastSubjectSeq }),
-          },
-        }),
-      );
-      return { state: "stored", seq: ack.seq };
-    } catch (error) {
-      return answerOf(error);
-    }
+  #try(publication: Publication, nonce: string, timeoutMs: number): Promise<Answer> {
+    const { stream, subject, payload, headers, expect } = publication;
+    const expected =
+      expect === undefined
+        ? {}
+        : "lastSeq" in expect
+          ? { [expectedLast]: `${expect.lastSeq}` }
+          : { [expectedLastOfSubject]: `${expect.lastSubjectSeq}` };
+    const asked = this.#requests.ask(subject, payload, {
+      headers: { ...headers, [nonceHeader]: nonce, [expectedStream]: stream, ...expected },
+      timeoutMs: Math.max(timeoutMs, 1),
+    });
+    return asked.then(storedBy).catch(answerOf);
   }
 
   async #judge(
@@ -241,6 +232,12 @@ export class Publisher implements AsyncDisposable {
   }
 }
 
+function storedBy(answer: Msg): Answer {
+  const ack = answer.json<PublishAck>();
+  if (ack.error !== undefined) throw new JetStreamApiError(ack.error);
+  return { state: "stored", seq: ack.seq };
+}
+
 function answerOf(error: unknown): Answer {
   const root = rootOf(error);
   const words = root instanceof Error ? visibleLine(root.message) : "";
@@ -265,6 +262,15 @@ function answerOf(error: unknown): Answer {
   if (root instanceof TypeError || root instanceof RangeError) throw root;
   return { state: "again", words: `JetStream did not answer (${words}).` };
 }
+
+/** What a stream answers. */
+type PublishAck =
+  | { readonly error: ApiError }
+  | { readonly error?: undefined; readonly seq: number };
+
+const expectedStream = "Nats-Expected-Stream";
+const expectedLast = "Nats-Expected-Last-Sequence";
+const expectedLastOfSubject = "Nats-Expected-Last-Subject-Sequence";
 
 /** "wrong last sequence". */
 const unexpectedCode = 10_071;

@@ -2,7 +2,7 @@ import { ConfirmedBy, ReceiptState } from "../../../gen/peerline/v1/message_pb.j
 import type { Store } from "../../../src/broker/store/store.js";
 import { systemClock } from "../../../src/clock.js";
 import { waitingOneIn } from "../limits.js";
-import { draftOf, refOf, storedPeer } from "../store-records.js";
+import { draftOf, fingerprintOf, refOf, storedPeer } from "../store-records.js";
 import { openBenchStore, type StorePlace } from "../store-place.js";
 import { nowMs } from "../timing.js";
 
@@ -40,7 +40,13 @@ async function send(to: Store, index: number): Promise<void> {
   const step = 1 + (Math.floor(index / peers) % (peers - 1));
   const recipient = refs[(index + step) % peers] as (typeof refs)[number];
   const text = `${index} `.padEnd(textBytes, "lorem ipsum ");
-  const draft = draftOf({ from, to: recipient, text, expiresInMs: spanMs * 2 });
+  const draft = draftOf({
+    from,
+    to: recipient,
+    text,
+    fingerprint: fingerprintOf(text),
+    expiresInMs: spanMs * 2,
+  });
   const [result] = await to.queues.enqueue(draft, draft.to);
   if (result?.ok !== true) throw new Error("a message was refused", { cause: result?.error });
   if (index % waitingOneIn === 0) return;

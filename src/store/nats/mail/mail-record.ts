@@ -6,6 +6,7 @@ import {
 } from "../../../../gen/peerline/v1/message_pb.js";
 import type { AdvancedReceipt } from "../../../broker/store/queues.js";
 import { leased, queuedReceipt, toReceipt, type StoredReceipt } from "../../stored-message.js";
+import type { Headers } from "../requests.js";
 import type { MailSubjects } from "../subjects.js";
 
 /** What is told of a message for one recipient beside the message itself. */
@@ -48,8 +49,6 @@ export interface Register {
 const headHeader = "Peerline-Head";
 /** The state as a number; 0 where the delivery was removed. */
 export const stateHeader = "Peerline-State";
-
-export type Headers = Readonly<Record<string, string>>;
 
 export function formatHead(head: Omit<MailHead, "seq">): Headers {
   const { to, from, fingerprint, threadId, acceptMs, queuedMs, expireMs, sizeBytes, leasedEpoch } =

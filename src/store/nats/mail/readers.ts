@@ -272,11 +272,14 @@ class Reader implements QueueReader {
     );
   }
 
-  /** Rings the listener in the next turn of the event loop, once for all messages of this turn. */
+  /**
+   * Rings the listener after all that is under way now, once. That is once for all answers of the engine that came
+   * together. In the next turn of the event loop it would be after a thousand of them, where many come.
+   */
   wake(): void {
     if (this.#wakes || this.#closed) return;
     this.#wakes = true;
-    setImmediate(() => {
+    process.nextTick(() => {
       this.#wakes = false;
       if (!this.#closed) this.#listener.wake();
     });
