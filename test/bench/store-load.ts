@@ -22,6 +22,10 @@ export class StoreLoad {
 
   private constructor(store: Store) {
     this.#store = store;
+    // As a broker does where others serve the store, too.
+    if (store.info.capabilities.several_brokers.has) {
+      store.history.watch({ accepted() {}, moved() {} });
+    }
   }
 
   /** Each worker writes to a recipient of its own. */

@@ -164,6 +164,9 @@ export const leaseRetryMs = 500;
 /** Messages of which it is known without asking that their ids were used, some 200 bytes each. */
 export const maxRecentMessages = 50_000;
 
+/** Messages, and receipts, of this gateway that the streams have not told of, some 2 KB each. */
+export const maxOwnUntold = 4_096;
+
 /** Messages that one page of history reads: where few of them are wanted, the page is short. */
 export const maxPageReads = 1_000;
 

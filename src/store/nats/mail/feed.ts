@@ -1,18 +1,29 @@
 import type { JsMsg } from "../follow.js";
 import { Follower, replay } from "../follow.js";
-import type { ReceiptState } from "../../../../gen/peerline/v1/message_pb.js";
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  MessageSchema,
+  type Message,
+  type ReceiptState,
+} from "../../../../gen/peerline/v1/message_pb.js";
 import { isOpen } from "../../stored-message.js";
 import type { HistoryTold, Known } from "./history-told.js";
-import { readHead, readRegister, stateHeader, type MailHead } from "./mail-record.js";
+import {
+  readHead,
+  readRegister,
+  stateHeader,
+  type MailHead,
+  type Register,
+} from "./mail-record.js";
 import type { MailView } from "./mail-view.js";
-import type { OwnPublish } from "./queues.js";
+import type { OwnMail } from "./own-mail.js";
 import type { Engine, Registers } from "./registers.js";
 
 interface Parts {
   readonly engine: Engine;
   readonly view: MailView;
   readonly registers: Registers;
-  readonly underWay: ReadonlyMap<string, OwnPublish>;
+  readonly own: OwnMail;
   /** Whether a body is worth keeping for a moment: a reader of this gateway is about to hand it out. */
   readonly reads: (peerId: string) => boolean;
   /** Is told of trouble with the streams, in words. */
@@ -79,38 +90,40 @@ export async function readKept(
 
 /** Follows both streams from there on. */
 export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncDisposable {
-  const { engine, view, registers, underWay, reads, tell, tellDamage, onLost } = parts;
-  const { link, names, subjects } = engine;
+  const { engine, view, registers, own, reads, tell, tellDamage, onLost } = parts;
+  const { link, names } = engine;
   const trouble = (error: unknown): void => tell(`A stream is not heard now: ${String(error)}`);
   const listeners = { onTrouble: trouble, onLost };
 
   const mail = new Follower(
     { link, stream: names.mail, after: from.mail },
     (message) => {
+      const known = own.takeMessage(message.seq);
+      if (known !== undefined) {
+        view.passed(message.seq);
+        return told.mail(known.head, () => known.message);
+      }
       const head = headOf(engine, message);
       if (head === undefined) return tellDamage(unreadable(message));
-      const own = underWay.get(message.subject);
-      if (own !== undefined) own.told = head;
-      else {
+      if (!own.isUnderWay(message.subject, head)) {
         view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
         view.passed(head.seq);
       }
-      told.mail(head, message.data);
+      told.mail(head, () => decode(message.data));
     },
     listeners,
   );
   const receipts = new Follower(
     { link, stream: names.receipts, after: from.receipts },
     (message) => {
-      const key = subjects.readReceipt(message.subject);
-      const register = key && readRegister(message.data);
-      if (key === undefined || register === undefined) return tellDamage(unreadable(message));
+      const register = own.takeRegister(message.seq) ?? registerOf(engine, message);
+      if (register === undefined) return tellDamage(unreadable(message));
+      const { peerId, seq } = register.receipt;
       const kept = { register, revision: message.seq };
       // A publish of this gateway may have been told of before its answer came.
-      const isOwn = (own: OwnPublish): boolean => own.told?.seq === key.seq;
-      const isEarly = key.seq > mail.lastSeq || [...underWay.values()].some(isOwn);
-      if (!view.apply(key.to, key.seq, kept, isEarly)) {
-        registers.reopen(key.seq, kept).catch(trouble);
+      const isEarly = seq > mail.lastSeq || own.isToldEarly(seq);
+      if (!view.apply(peerId, seq, kept, isEarly)) {
+        registers.reopen(seq, kept).catch(trouble);
       }
       told.move(kept);
     },
@@ -126,6 +139,22 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
 function headOf({ subjects }: Engine, message: JsMsg): MailHead | undefined {
   const { subject, seq, headers } = message;
   return readHead(subjects, { subject, seq, header: (name) => headers?.get(name) ?? "" });
+}
+
+/** Undefined where it cannot be read, or is another's than its subject says. */
+function registerOf({ subjects }: Engine, { subject, data }: JsMsg): Register | undefined {
+  const key = subjects.readReceipt(subject);
+  const register = readRegister(data);
+  const isWhole = register?.receipt.seq === key?.seq && register?.receipt.peerId === key?.to;
+  return isWhole ? register : undefined;
+}
+
+function decode(body: Uint8Array): Message | undefined {
+  try {
+    return fromBinary(MessageSchema, body);
+  } catch {
+    return undefined;
+  }
 }
 
 function unreadable({ seq, info }: JsMsg): string {

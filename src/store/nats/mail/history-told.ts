@@ -1,5 +1,4 @@
-import { fromBinary } from "@bufbuild/protobuf";
-import { MessageSchema, type Message } from "../../../../gen/peerline/v1/message_pb.js";
+import type { Message } from "../../../../gen/peerline/v1/message_pb.js";
 import type { HistoryListener } from "../../../broker/store/history.js";
 import type { AdvancedReceipt } from "../../../broker/store/queues.js";
 import { toReceipt } from "../../stored-message.js";
@@ -23,8 +22,9 @@ export class HistoryTold {
     return this.#watchers.add({ listener, after });
   }
 
-  mail(head: MailHead, body: Uint8Array): void {
-    if (!this.#watchers.isEmpty) this.#accepted(head, body);
+  /** @param read the message; undefined where it is damaged */
+  mail(head: MailHead, read: () => Message | undefined): void {
+    if (!this.#watchers.isEmpty) this.#accepted(head, read());
     this.#lastMailSeq = head.seq;
     for (const [seq, registers] of this.#early) {
       if (seq > head.seq) continue;
@@ -42,13 +42,8 @@ export class HistoryTold {
     else early.push(kept);
   }
 
-  #accepted(head: MailHead, body: Uint8Array): void {
-    let message: Message;
-    try {
-      message = fromBinary(MessageSchema, body);
-    } catch {
-      return;
-    }
+  #accepted(head: MailHead, message: Message | undefined): void {
+    if (message === undefined) return;
     const queued = firstRegister({ ...head, leasedEpoch: undefined });
     const leased = head.leasedEpoch === undefined ? undefined : moveOf(firstRegister(head));
     this.#watchers.tell(({ listener, after }) => {

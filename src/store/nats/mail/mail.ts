@@ -8,8 +8,9 @@ import { followKept, readKept } from "./feed.js";
 import { HistoryTold } from "./history-told.js";
 import { openHistoryStore } from "./history.js";
 import { MailView } from "./mail-view.js";
+import { OwnMail } from "./own-mail.js";
 import { Pruning } from "./pruning.js";
-import { leasedMail, openQueueStore, type Mail, type OwnPublish } from "./queues.js";
+import { leasedMail, openQueueStore, type Mail } from "./queues.js";
 import { Readers } from "./readers.js";
 import { Registers, type Engine } from "./registers.js";
 
@@ -37,12 +38,12 @@ export async function openMail(options: {
   onBroken: (error: StoreError) => void;
 }): Promise<MailPart> {
   const { engine, clock, limits, tell, tellDamage, onBroken } = options;
-  const underWay = new Map<string, OwnPublish>();
+  const own = new OwnMail();
   const view = new MailView({
     opened: (delivery) => readers.opened(delivery),
     closed: (peerId, seq) => readers.closed(peerId, seq),
   });
-  const registers = new Registers(engine, view);
+  const registers = new Registers(engine, view, own);
   const working = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
   let broken: StoreError | undefined;
@@ -63,7 +64,7 @@ export async function openMail(options: {
     registers,
     clock,
     limits,
-    underWay,
+    own,
     assertOpen,
     async perform(work) {
       assertOpen();
@@ -78,7 +79,7 @@ export async function openMail(options: {
   };
   const readers = new Readers(leasedMail(mail), clock);
   const reads = (peerId: string): boolean => readers.reads(peerId);
-  const parts = { engine, view, registers, underWay, reads, tell, tellDamage, onLost };
+  const parts = { engine, view, registers, own, reads, tell, tellDamage, onLost };
   const position = await readKept(parts, systemClock.now() - removalMemoryMs);
   const told = new HistoryTold(position.mail);
   const following = followKept(parts, position, told);

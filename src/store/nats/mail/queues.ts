@@ -26,6 +26,7 @@ import {
 } from "./mail-record.js";
 import type { MailView } from "./mail-view.js";
 import type { OpenDelivery } from "./open-mail.js";
+import type { OwnMail } from "./own-mail.js";
 import type { Lease, LeasedMail, Readers } from "./readers.js";
 import { toStoreError, type Change, type Engine, type Registers } from "./registers.js";
 
@@ -36,17 +37,10 @@ export interface Mail {
   readonly registers: Registers;
   readonly clock: Clock;
   readonly limits: StoreLimits;
-  /** Publishes of this gateway that wait for their answer, by subject. */
-  readonly underWay: Map<string, OwnPublish>;
+  readonly own: OwnMail;
   assertOpen(): void;
   /** Does what the end of the store waits for; UNAVAILABLE once it is closed. */
   perform<T>(work: () => Promise<T>): Promise<T>;
-}
-
-/** A publish of this gateway: its answer and the stream both tell of it, in either order. */
-export interface OwnPublish {
-  /** The stream told of it before its answer came. */
-  told: MailHead | undefined;
 }
 
 /** A message that is to be stored, encoded once. */
@@ -135,7 +129,7 @@ export function openQueueStore(mail: Mail, readers: Readers): QueueStore {
 }
 
 /** Leases for the readers of this gateway. */
-export function leasedMail(mail: Omit<Mail, "underWay">): LeasedMail {
+export function leasedMail(mail: Omit<Mail, "own">): LeasedMail {
   const { view, registers, clock } = mail;
 
   return {
@@ -322,7 +316,7 @@ class Enqueuing {
 
   async #deliver(outgoing: Outgoing, to: PeerRef, isRepeat: boolean): Promise<EnqueueResult> {
     const { draft, message, body, acceptMs, queuedMs, expireMs } = outgoing;
-    const { view, engine, underWay } = this.#mail;
+    const { view, engine, own: ownMail } = this.#mail;
     const { from, messageId, fingerprint } = draft;
     const problem = this.#problem(outgoing, to);
     if (problem !== undefined) return (await this.#repeated(outgoing, to)) ?? problem;
@@ -342,9 +336,7 @@ class Enqueuing {
       isAdded: !message.to.some(({ peerId }) => peerId === to.peerId),
     };
     const subject = engine.subjects.mail({ to: to.peerId, from: from.peerId, messageId });
-    const own: OwnPublish = { told: undefined };
-    const isFirst = !underWay.has(subject);
-    if (isFirst) underWay.set(subject, own);
+    const own = ownMail.begin(subject);
     const outcome = await engine.publisher.publish({
       stream: engine.names.mail,
       subject,
@@ -353,10 +345,10 @@ class Enqueuing {
       expect: { lastSubjectSeq: 0 },
       lane: `${from.peerId} ${to.peerId}`,
     });
-    if (isFirst) underWay.delete(subject);
+    if (own !== undefined) ownMail.end(own);
     room[Symbol.dispose]();
     if (outcome.state !== "stored") {
-      if (own.told !== undefined) view.arrive(own.told);
+      if (own?.told !== undefined) view.arrive(own.told);
       if (outcome.state === "unavailable") claim?.doubt();
       else claim?.release();
       if (outcome.state !== "conflict") return { ok: false, error: toStoreError(outcome) };
@@ -368,6 +360,7 @@ class Enqueuing {
       );
     }
     const head = { ...unstored, seq: outcome.seq };
+    ownMail.stored({ head, message });
     const receipt = toReceipt(firstRegister({ ...head, leasedEpoch: undefined }).receipt);
     const delivery = view.add(head, this.#readers.reads(to.peerId) ? body : undefined);
     if (claim === undefined) {

@@ -12,6 +12,7 @@ import type { MailSubjects } from "../subjects.js";
 import { firstRegister, formatRegister, readHead, readRegister } from "./mail-record.js";
 import type { MailHead, Register } from "./mail-record.js";
 import type { KeptRegister, MailView } from "./mail-view.js";
+import type { OwnMail } from "./own-mail.js";
 
 export interface Engine {
   readonly link: Link;
@@ -34,12 +35,14 @@ export type Change = (register: Register, head: MailHead | undefined) => Registe
 export class Registers {
   readonly #engine: Engine;
   readonly #view: MailView;
+  readonly #own: OwnMail;
   /** The last change of each delivery that is under way here. */
   readonly #underWay = new Map<number, Promise<unknown>>();
 
-  constructor(engine: Engine, view: MailView) {
+  constructor(engine: Engine, view: MailView, own: OwnMail) {
     this.#engine = engine;
     this.#view = view;
+    this.#own = own;
   }
 
   /**
@@ -137,6 +140,7 @@ export class Registers {
       });
       if (outcome.state === "stored") {
         const kept = { register: next, revision: outcome.seq };
+        this.#own.moved(kept.revision, next);
         if (!this.#view.apply(peerId, seq, kept)) await this.reopen(seq, kept);
         return { before: register, register: next, isChanged: true };
       }
