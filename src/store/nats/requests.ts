@@ -129,8 +129,12 @@ export class Requests implements Disposable {
   }
 
   #failAll(error: unknown): void {
-    for (const token of [...this.#waiting.keys()]) this.#fail(token, error);
+    for (const token of this.#waiting.keys()) this.#fail(token, error);
   }
+}
+
+interface Encoded {
+  encode(): Uint8Array;
 }
 
 /** The client asks headers that are to be sent for their bytes, and for nothing else. */
@@ -141,5 +145,6 @@ function encoded(headers: Headers): MsgHdrs {
     lines += `${name}: ${value}\r\n`;
   }
   const bytes = Buffer.from(`${lines}\r\n`);
-  return { encode: () => bytes } as Pick<MsgHdrs, never> as MsgHdrs;
+  const head: Partial<MsgHdrs> & Encoded = { encode: () => bytes };
+  return head as MsgHdrs;
 }

@@ -8,6 +8,7 @@ import type { Gateway } from "../gateway.js";
 import { engineBytes } from "../limits.js";
 import { OrderProcess } from "../order-process.js";
 import { type Row, type RowGroup, subjects, type Target } from "../row.js";
+import type { StorePlace } from "../store-place.js";
 import { TemporaryFolder } from "../temporary-folder.js";
 import { rateOf } from "../timing.js";
 
@@ -55,9 +56,6 @@ export const engines: RowGroup = {
     await using one = await startNats();
     await using three = await startNatsCluster();
     await using gateway = new OrderProcess<Gateway>("gateway", bench.node);
-    const hosts = (urls: readonly string[]) => urls.map((url) => new URL(url).host);
-    const nats = (urls: readonly string[]) =>
-      ({ technology: "nats", servers: hosts(urls), replicas: urls.length }) as const;
     const sqlite = {
       technology: "sqlite",
       path: join(folder.path, "peerline.db"),
@@ -83,6 +81,14 @@ export const engines: RowGroup = {
     }
   },
 };
+
+function hosts(urls: readonly string[]): string[] {
+  return urls.map((url) => new URL(url).host);
+}
+
+function nats(urls: readonly string[]): StorePlace {
+  return { technology: "nats", servers: hosts(urls), replicas: urls.length };
+}
 
 const compared = [
   subjects.sqlite,
