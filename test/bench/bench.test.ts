@@ -5,13 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { isNatsMissing } from "../support/nats-programs.js";
 import { cannotRead } from "../support/process-reading.js";
 import { run } from "../support/program.js";
 import type { Report } from "./report.js";
 
 const root = join(import.meta.dirname, "../..");
 // In short, only some rows; all of them on request.
-const only = process.env["PEERLINE_BENCH_ROWS"] ?? "send,hook";
+const short = isNatsMissing() ? "send,hook" : "send,hook,engines";
+const only = process.env["PEERLINE_BENCH_ROWS"] ?? short;
 
 beforeAll(async () => {
   const rolldown = join(root, "node_modules/rolldown/bin/cli.mjs");

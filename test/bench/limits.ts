@@ -33,6 +33,9 @@ export interface Counts {
   readonly engineRounds: number;
   readonly engineMessages: Readonly<Record<number, number>>;
   readonly engineWarmUp: number;
+  /** Peers of a store over three servers, and how long they are watched in each state. */
+  readonly enginePeers: number;
+  readonly engineLoadMs: number;
 }
 
 export type Mode = "trial" | "quick" | "full";
@@ -58,6 +61,8 @@ const trial: Counts = {
   engineRounds: 1,
   engineMessages: { 1: 5, 16: 32, 256: 512 },
   engineWarmUp: 64,
+  enginePeers: 20,
+  engineLoadMs: 500,
 };
 
 const quick: Counts = {
@@ -80,6 +85,8 @@ const quick: Counts = {
   engineRounds: 5,
   engineMessages: { 1: 200, 16: 2000, 256: 6000 },
   engineWarmUp: 3000,
+  enginePeers: 2000,
+  engineLoadMs: 10_000,
 };
 
 const full: Counts = {
@@ -102,6 +109,8 @@ const full: Counts = {
   engineRounds: 9,
   engineMessages: { 1: 400, 16: 3000, 256: 8000 },
   engineWarmUp: 6000,
+  enginePeers: 2000,
+  engineLoadMs: 20_000,
 };
 
 export const countsOf: Readonly<Record<Mode, Counts>> = { trial, quick, full };
@@ -120,6 +129,8 @@ export const broadcastSenders = 6;
 
 /** Bytes of a text that passes through stores and bare engines. */
 export const engineBytes = 1024;
+/** Messages a second between peers that are watched. */
+export const engineLoad = 50;
 
 /** How long after its start, or its `initialize`, a process is left alone before its memory is read. */
 export const settleMs = 1500;

@@ -6,7 +6,7 @@ import type { Statistic } from "./statistics.js";
 export interface Row {
   readonly id: string;
   readonly title: string;
-  readonly unit: "ms" | "/s" | "MiB";
+  readonly unit: "ms" | "/s" | "MiB" | "cores";
   /** How it is measured, in a sentence or two. */
   readonly how: string;
   readonly targets: readonly Target[];

@@ -12,6 +12,12 @@ export type StorePlace =
   /** Servers as `host:port`, each stream on so many of them. */
   | { readonly technology: "nats"; readonly servers: readonly string[]; readonly replicas: number };
 
+/** Over these servers, each stream on all of them. */
+export function natsPlace(urls: readonly string[]): StorePlace {
+  const servers = urls.map((url) => new URL(url).host);
+  return { technology: "nats", servers, replicas: urls.length };
+}
+
 /** Opens a store whose bounds no run reaches. */
 export function openBenchStore(place: StorePlace, clock: Clock = systemClock): Promise<Store> {
   if (place.technology === "sqlite") {

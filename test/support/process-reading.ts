@@ -6,6 +6,8 @@ export interface ProcessReading {
   readonly rssMiB: number;
   /** The most that it ever was. */
   readonly peakMiB: number;
+  /** CPU time of all its threads since its start, in milliseconds, in steps of 10. */
+  readonly cpuMs: number;
   /** Open file descriptors. */
   readonly descriptors: number;
 }
@@ -17,8 +19,17 @@ export function readProcess(pid: number): ProcessReading {
   return {
     rssMiB: mebibytes("VmRSS"),
     peakMiB: mebibytes("VmHWM"),
+    cpuMs: ticksOf(pid) * 10,
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
   };
+}
+
+/** In user mode and in the kernel; Linux tells of hundredths of a second whatever its clock is. */
+function ticksOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The name before, in brackets, may have any characters.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[11]) + Number(fields[12]);
 }
 
 /** Why a process cannot be read here; undefined where it can. */

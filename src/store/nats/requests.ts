@@ -22,9 +22,9 @@ export type Headers = Readonly<Record<string, string>>;
 
 /**
  * Requests to the servers, with one subscription for all answers, as the client's own are. Those cost more than
- * all the rest of a publish: an error with its stack for each, a race, 4 KB of headers in three forms, and a write
- * to the socket of its own. These are written once for all that are asked for together, such as by those whose
- * answers came together. One listener hears of a lost connection for all of them.
+ * all the rest of a publish. Each makes errors with their stacks, a race, headers in three forms, and a write to
+ * the socket of its own. These are written once for all that are asked for together, such as by those whose answers
+ * came together. One listener hears of a lost connection for all of them.
  */
 export class Requests implements Disposable {
   readonly #link: Link;

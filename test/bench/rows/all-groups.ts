@@ -4,6 +4,8 @@ import { adapters } from "./adapters.js";
 import { broadcast } from "./broadcast.js";
 import { brokerMemory } from "./broker-memory.js";
 import { concurrent } from "./concurrent.js";
+import { enginePeers } from "./engine-peers.js";
+import { engineStart } from "./engine-start.js";
 import { engines } from "./engines.js";
 import { growth } from "./growth.js";
 import { hook } from "./hook.js";
@@ -20,4 +22,6 @@ export const groups: readonly RowGroup[] = [
   growth,
   hook,
   engines,
+  enginePeers,
+  engineStart,
 ];

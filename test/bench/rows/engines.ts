@@ -8,7 +8,7 @@ import type { Gateway } from "../gateway.js";
 import { engineBytes } from "../limits.js";
 import { OrderProcess } from "../order-process.js";
 import { type Row, type RowGroup, subjects, type Target } from "../row.js";
-import type { StorePlace } from "../store-place.js";
+import { natsPlace } from "../store-place.js";
 import { TemporaryFolder } from "../temporary-folder.js";
 import { rateOf } from "../timing.js";
 
@@ -62,10 +62,10 @@ export const engines: RowGroup = {
       worker: programFile("sqlite-worker"),
     } as const;
     await gateway.do("openStore", { name: subjects.sqlite, place: sqlite });
-    await gateway.do("openStore", { name: subjects.oneServer, place: nats([one.url]) });
-    await gateway.do("openStore", { name: subjects.threeServers, place: nats(three.urls) });
-    await gateway.do("openBare", { name: subjects.bareOne, servers: hosts([one.url]) });
-    await gateway.do("openBare", { name: subjects.bareThree, servers: hosts(three.urls) });
+    await gateway.do("openStore", { name: subjects.oneServer, place: natsPlace([one.url]) });
+    await gateway.do("openStore", { name: subjects.threeServers, place: natsPlace(three.urls) });
+    await gateway.do("openBare", { name: subjects.bareOne, servers: [one.url] });
+    await gateway.do("openBare", { name: subjects.bareThree, servers: three.urls });
     for (const name of compared) {
       await gateway.do("pass", {
         name,
@@ -81,14 +81,6 @@ export const engines: RowGroup = {
     }
   },
 };
-
-function hosts(urls: readonly string[]): string[] {
-  return urls.map((url) => new URL(url).host);
-}
-
-function nats(urls: readonly string[]): StorePlace {
-  return { technology: "nats", servers: hosts(urls), replicas: urls.length };
-}
 
 const compared = [
   subjects.sqlite,

@@ -1,15 +1,13 @@
-import { execFile } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { Bench } from "../bench-run.js";
 import { BenchBroker, timeStart } from "../broker.js";
 import { type Build, programFile, subjectOf } from "../build.js";
+import { runFiller, sizeWords } from "../filled-store.js";
 import { storePeers, textBytes } from "../limits.js";
 import { LoadProcess } from "../load-process.js";
 import type { Row, RowGroup } from "../row.js";
-import type { StorePlace } from "../store-place.js";
 import { TemporaryFolder } from "../temporary-folder.js";
 
 const [small, middle, large] = [1000, 100_000, 1_000_000].map(sizeWords) as [
@@ -85,36 +83,16 @@ function growthRow(id: string, title: string, how: string): Row {
   };
 }
 
-function sizeWords(size: number): string {
-  return `${size.toLocaleString("en")} messages`;
-}
-
 /** A database with so many messages; it is made where there is none. */
 async function fill(bench: Bench, folder: string, size: number): Promise<string> {
   const file = join(folder, `filled-${size}.db`);
   if (!existsSync(file)) {
-    bench.tell(`… a store is filled with ${sizeWords(size)}`);
     await mkdir(folder, { recursive: true });
     const draft = `${file}.draft`;
     await rm(draft, { force: true });
-    const place: StorePlace = {
-      technology: "sqlite",
-      path: draft,
-      worker: programFile("sqlite-worker"),
-    };
-    const args = [
-      programFile("filler"),
-      JSON.stringify(place),
-      String(size),
-      String(storePeers),
-      String(textBytes),
-    ];
-    const { stdout } = await promisify(execFile)(bench.node, args, { signal: bench.signal });
+    const worker = programFile("sqlite-worker");
+    await runFiller(bench, { technology: "sqlite", path: draft, worker }, size);
     await rename(draft, file);
-    const { seconds } = JSON.parse(stdout) as { seconds: number };
-    bench.notes.push(
-      `the store of ${sizeWords(size)} was filled through the store's contract, in batches of 4,096, in ${seconds.toFixed(0)} s.`,
-    );
   }
   const megabytes = (statSync(file).size / 1e6).toFixed(0);
   bench.notes.push(`the store of ${sizeWords(size)} has ${megabytes} MB.`);
