@@ -16,6 +16,8 @@ import type { StoreTechnology } from "./technology.js";
 
 export interface MovableTechnology extends StoreTechnology {
   open(options: Parameters<StoreTechnology["open"]>[0]): Promise<MovableStore>;
+  /** As a broker opens it after the move. Default: the same. */
+  serve?: (store: MovableStore) => Promise<MovableStore>;
 }
 
 /** What is moved from one store to another is the same there, whatever the technology of the two. */
@@ -31,6 +33,13 @@ export function defineMoveContract(technology: MovableTechnology): void {
     return store;
   };
 
+  const serve = async (store: MovableStore): Promise<MovableStore> => {
+    if (technology.serve === undefined) return store;
+    const served = await technology.serve(store);
+    onTestFinished(() => served[Symbol.asyncDispose]());
+    return served;
+  };
+
   describe(`a move: ${technology.name}`, () => {
     test("keeps every record, there and back", async () => {
       await fc.assert(
@@ -42,8 +51,9 @@ export function defineMoveContract(technology: MovableTechnology): void {
           const back = await moveRecords({ from: between.records, to: target.records });
           expect([there.different, back.different]).toEqual([[], []]);
           expect(await linesOf(target)).toEqual(await linesOf(source));
-          expect(await factsOf(target)).toEqual(await factsOf(source));
-          for (const store of [source, target]) await store[Symbol.asyncDispose]();
+          const served = await serve(target);
+          expect(await factsOf(served)).toEqual(await factsOf(source));
+          for (const store of [source, target, served]) await store[Symbol.asyncDispose]();
         }),
         { numRuns: 12 },
       );
@@ -58,8 +68,9 @@ export function defineMoveContract(technology: MovableTechnology): void {
       const proof = await moveRecords({ from: source.records, to: target.records });
       expect(proof).toMatchObject({ different: [], leftOut: [] });
       expect(proof.target.counts).toEqual({ peer: 0, machine: 0, enrolment: 0, delivery: 4 });
-      await send(target, { text: "four" });
-      const reader = target.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
+      const served = await serve(target);
+      await send(served, { text: "four" });
+      const reader = served.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
       const messages = await reader.next(ample);
       expect(texts(messages)).toEqual(["one", "two", "three", "given up", "four"]);
       expect(messages.map(({ redelivered }) => redelivered)).toEqual([
@@ -76,13 +87,14 @@ export function defineMoveContract(technology: MovableTechnology): void {
       const sent = draft({ to: [bob, carol] });
       await source.queues.enqueue(sent, [bob, carol]);
       await moveRecords({ from: source.records, to: target.records });
-      const again = await target.queues.enqueue(sent, [bob, carol]);
+      const served = await serve(target);
+      const again = await served.queues.enqueue(sent, [bob, carol]);
       expect(again).toMatchObject([
         { ok: true, duplicate: true },
         { ok: true, duplicate: true },
       ]);
       const other = { ...sent, text: "other", fingerprint: "other" };
-      expect(await target.queues.enqueue(other, [bob])).toMatchObject([
+      expect(await served.queues.enqueue(other, [bob])).toMatchObject([
         { ok: false, error: { code: "MESSAGE_ID_REUSED" } },
       ]);
     });
@@ -92,7 +104,7 @@ export function defineMoveContract(technology: MovableTechnology): void {
       for (const from of [alice, bob, carol]) await send(source, { from, to: [carol] });
       await moveRecords({ from: source.records, to: target.records });
       const next = draft({ to: [carol] });
-      expect(await target.queues.enqueue(next, [carol])).toMatchObject([
+      expect(await (await serve(target)).queues.enqueue(next, [carol])).toMatchObject([
         { ok: false, error: { code: "QUEUE_FULL" } },
       ]);
     });
