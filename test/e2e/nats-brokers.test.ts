@@ -1,9 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { brokerExit } from "../../src/endpoint/start-report.js";
-import { Terminal } from "../cli/terminal.js";
+import { Terminal, type Ended } from "../cli/terminal.js";
 import { startCluster, startServer } from "../store/nats/open-link.js";
 import { isNatsMissing } from "../support/nats-programs.js";
 import { lastingPort } from "../support/nats-server.js";
@@ -45,6 +45,37 @@ describe.skipIf(isNatsMissing())("brokers over NATS", () => {
     const { stdout } = await one.run("log");
     expect(stdout).toContain("hello over there");
     expect(await one.brokerPid()).not.toBe(await other.brokerPid());
+  });
+
+  test("let a machine in that joined another one, where they have one authority", async () => {
+    const { url } = await startServer();
+    const [one, other] = [await openHome(url), await openHome(url)];
+    const [first, second] = [
+      `127.0.0.1:${await lastingPort()}`,
+      `127.0.0.1:${await lastingPort()}`,
+    ];
+    const { stdout: line } = await share(one, first);
+    // The authority of the first, made by it, before the other makes one of its own.
+    mkdirSync(join(other.home, "tls"), { mode: 0o700 });
+    copyFileSync(join(one.home, "tls/ca.pem"), join(other.home, "tls/ca.pem"));
+    expect(await share(other, second)).toMatchObject({ code: 0 });
+
+    const machine = await Terminal.open();
+    terminals.unshift(machine);
+    const [, invitation = ""] = /peerline join '([^']+)'/.exec(line) ?? [];
+    expect(await machine.run("join", invitation)).toMatchObject({ code: 0 });
+    const env = { ...machine.environment, PEERLINE_BROKER: `tls:${first},tls:${second}` };
+    const read = () => machine.start(["read"], "", env).ended;
+    expect(await read()).toMatchObject({ code: 0 });
+    expect(await one.run("stop")).toMatchObject({ code: 0 });
+    await eventually(async () => expect(await read()).toMatchObject({ code: 0, stderr: "" }));
+    // What one revokes, none lets in.
+    const { stdout } = await other.run("machines");
+    const [, name = ""] = /^(\S+) .*agent/m.exec(stdout) ?? [];
+    expect(await other.run("machines", "revoke", name)).toMatchObject({ code: 0 });
+    await eventually(async () =>
+      expect((await read()).stderr).toContain("does not let this machine in"),
+    );
   });
 
   test("say in status and doctor which servers there are, and how they are", async () => {
@@ -143,6 +174,10 @@ describe.skipIf(isNatsMissing())("brokers over NATS", () => {
     expect([sent.code, sent.stderr]).toEqual([1, expect.stringContaining("let this broker in")]);
   });
 });
+
+function share(home: Terminal, address: string): Promise<Ended> {
+  return home.run("share", "--address", address, "--listen", address);
+}
 
 interface Told {
   readonly id: string;
