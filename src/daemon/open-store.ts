@@ -1,5 +1,5 @@
 import { StoreError, type Store } from "../broker/store/store.js";
-import { systemClock } from "../clock.js";
+import { systemClock, type Clock } from "../clock.js";
 import type { Home } from "../endpoint/home.js";
 import { EndpointError } from "../endpoint/endpoint-error.js";
 import type { NatsSettings, StoreSettings } from "../endpoint/store-settings.js";
@@ -17,14 +17,21 @@ export interface OpenStoreOptions {
   readonly onBroken: (error: StoreError) => void;
 }
 
+export interface OpenedStore {
+  readonly store: Store;
+  /** The time by which its records are judged: the engine's, where several brokers share one. */
+  readonly clock: Clock;
+}
+
 /**
  * Opens what the settings name. An engine that others keep comes back by itself after an outage. A database that
- * failed does not, nor does an engine that has lost what it had: `onBroken`. What an engine needs is loaded only where the settings name one.
+ * failed does not, nor does an engine that has lost what it had: `onBroken`. What an engine needs
+ * is loaded only where the settings name one.
  */
-export async function openStore(options: OpenStoreOptions): Promise<Store> {
+export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
   const { home, settings, limits, logger, onBroken } = options;
   if (settings.technology === "nats") return openEngine(settings, options);
-  return openSqliteStore({
+  const store = await openSqliteStore({
     path: home.databasePath,
     clock: systemClock,
     limits,
@@ -32,21 +39,24 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     onDamage: (words) => logger.error({ damage: words }, "the store found damage"),
     onBroken,
   });
+  return { store, clock: systemClock };
 }
 
 /** STORE_UNREACHABLE where it cannot be used now, STORE_NEWER where a newer program made its streams. */
 async function openEngine(
   settings: NatsSettings,
   { limits, logger, onBroken }: OpenStoreOptions,
-): Promise<Store> {
+): Promise<OpenedStore> {
   const { readNatsAccess } = await import("../endpoint/nats-access.js");
   const nats = await readNatsAccess(settings, systemClock.now());
   const { openNatsStore } = await import("../store/nats/nats-store.js");
+  const { EngineClock } = await import("../store/nats/engine-clock.js");
+  const clock = new EngineClock(systemClock);
   try {
-    return await openNatsStore({
+    const store = await openNatsStore({
       nats,
       version: VERSION,
-      clock: systemClock,
+      clock,
       limits,
       tell: (words) => logger.warn({ trouble: words }, "the store has trouble"),
       onBroken,
@@ -55,6 +65,7 @@ async function openEngine(
         else if (state.state !== "closed") logger.error(state, "lost NATS: it takes no messages");
       },
     });
+    return { store, clock };
   } catch (cause) {
     if (!(cause instanceof StoreError)) throw cause;
     const code = cause.code === "NEWER_VERSION" ? "STORE_NEWER" : "STORE_UNREACHABLE";

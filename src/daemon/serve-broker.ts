@@ -41,7 +41,7 @@ export async function serveBroker(options: {
   const settings = await readBrokerSettings(home.settingsPath);
   const operatorToken = await openOperatorToken(home);
 
-  const store = await openStore({
+  const { store, clock } = await openStore({
     home,
     settings: await readStoreSettings(home.settingsPath),
     limits: storeLimitsOf(settings),
@@ -71,7 +71,7 @@ export async function serveBroker(options: {
   });
   const broker: Broker = await createBroker({
     store,
-    clock: systemClock,
+    clock,
     version: VERSION,
     host: hostname(),
     operatorToken,

@@ -175,3 +175,7 @@ export const pruneSlice = 100;
 
 /** Words on damage that are kept for whoever asks how the store is. */
 export const maxWordsTold = 16;
+
+/** By how much a machine's clock may differ from the engine's without being set right, and how often that is looked at. */
+export const clockToleranceMs = 2_000;
+export const clockCheckMs = 60_000;

@@ -5,6 +5,7 @@ import { connectLink, type Link, type LinkState } from "./connect.js";
 import { findServers } from "./engine-health.js";
 import { explainApi } from "./link-error.js";
 import { findDurability } from "./durability.js";
+import { EngineClock } from "./engine-clock.js";
 import { maxWordsTold } from "./limits.js";
 import { openMail } from "./mail/mail.js";
 import type { NatsOptions } from "./nats-options.js";
@@ -17,7 +18,10 @@ export interface NatsStoreOptions {
   readonly nats: NatsOptions;
   /** Of this program. */
   readonly version: string;
-  /** For times on records, and for what waits by them. Waits for the network use the system's. */
+  /**
+   * For times on records, and for what waits by them. An EngineClock is set right by the engine before a
+   * record is read. Waits for the network use the system's.
+   */
   readonly clock: Clock;
   readonly limits: StoreLimits;
   /** Is told of what cannot be read, and of trouble with the engine, in words. */
@@ -86,6 +90,9 @@ async function openParts(
     nats,
     mailBytes: limits.maxMailBytes,
   });
+  if (clock instanceof EngineClock) {
+    use(await clock.follow(link, names.mail, (aheadMs) => options.tell(wrongClock(aheadMs))));
+  }
   const durability = await findDurability(link, {
     clock: systemClock,
     nats,
@@ -179,6 +186,13 @@ const capabilities: StoreInfo["capabilities"] = {
       "a sender's share counts all of its messages that are kept, with a copy for each recipient",
   },
 };
+
+function wrongClock(aheadMs: number): string {
+  if (aheadMs === 0) return "This machine's clock agrees with the NATS servers' again.";
+  const seconds = (Math.abs(aheadMs) / 1000).toFixed(1);
+  const words = aheadMs > 0 ? "ahead of" : "behind";
+  return `This machine's clock is ${seconds} s ${words} the NATS servers': theirs counts. Set it right.`;
+}
 
 /** Why it takes no messages now; empty while it does. */
 function problemOf({ state }: Link): string {

@@ -101,7 +101,7 @@ export function recordCopies(engine: {
     let bytes = 0;
     for await (const { subject, seq, data, headers } of readStream(link, names.mail)) {
       const header = (name: string): string => headers?.get(name) ?? "";
-      const head = readHead(subjects, { subject, seq, header });
+      const head = readHead(subjects, { subject, seq, sizeBytes: data.byteLength, header });
       const kept = registers.get(seq);
       registers.delete(seq);
       const register = kept === undefined ? head && firstRegister(head) : readRegister(kept);

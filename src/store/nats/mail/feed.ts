@@ -11,6 +11,7 @@ import type { HistoryTold, Known } from "./history-told.js";
 import {
   readHead,
   readRegister,
+  readState,
   stateHeader,
   type MailHead,
   type Register,
@@ -46,17 +47,18 @@ export async function readKept(
 ): Promise<Known> {
   const { link, names, subjects } = engine;
   // First the receipts: what they do not tell of, later ones will.
-  const states = new Map<number, ReceiptState | 0>();
+  const states = new Map<number, ReceiptState | "removed" | "unreadable">();
   const removals = new Map<number, number>();
   const receipts = await replay(
     { link, stream: names.receipts, after: 0, headersOnly: true },
     (message) => {
       const key = subjects.readReceipt(message.subject);
-      const state = Number(message.headers?.get(stateHeader));
-      if (key === undefined || !Number.isSafeInteger(state)) return;
-      states.set(key.seq, state);
+      if (key === undefined) return tellDamage(unreadable(message));
+      const state = readState(message.headers?.get(stateHeader) ?? "");
+      if (state === undefined) tellDamage(unreadable(message));
+      states.set(key.seq, state ?? "unreadable");
       const isOld = message.time.getTime() < forgetBeforeMs;
-      if (state === 0 && isOld) removals.set(key.seq, message.seq);
+      if (state === "removed" && isOld) removals.set(key.seq, message.seq);
     },
   );
   const moved: MailHead[] = [];
@@ -67,9 +69,9 @@ export async function readKept(
       const head = headOf(engine, message);
       if (head === undefined) return tellDamage(unreadable(message));
       const state = states.get(head.seq);
-      if (state === 0) removed.push(head);
+      if (state === "removed") removed.push(head);
       else if (state === undefined) view.add(head);
-      else if (isOpen(state)) moved.push(head);
+      else if (state === "unreadable" || isOpen(state)) moved.push(head);
       else view.addClosed(head);
     },
   );
@@ -82,7 +84,11 @@ export async function readKept(
     );
   }
   // Whoever removed them ended before their messages were deleted.
-  for (const { seq } of removed) await registers.deleteMail(seq);
+  for (const head of removed) {
+    const kept = await registers.readStored(head.to.peerId, head.seq);
+    if (kept === undefined) await registers.deleteMail(head.seq);
+    else view.add(head, undefined, kept);
+  }
   for (const { seq } of removed) removals.delete(seq);
   for (const seq of removals.values()) await registers.deleteReceipt(seq);
   return { mail: mail.lastSeq, receipts: receipts.lastSeq };
@@ -94,20 +100,21 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
   const { link, names } = engine;
   const trouble = (error: unknown): void => tell(`A stream is not heard now: ${String(error)}`);
   const listeners = { onTrouble: trouble, onLost };
+  const isExpected = (seq: number): boolean => own.isToldEarly(seq);
 
   const mail = new Follower(
     { link, stream: names.mail, after: from.mail },
     (message) => {
       const known = own.takeMessage(message.seq);
       if (known !== undefined) {
-        view.passed(message.seq);
+        view.passed(message.seq, isExpected);
         return told.mail(known.head, () => known.message);
       }
       const head = headOf(engine, message);
       if (head === undefined) return tellDamage(unreadable(message));
       if (!own.isUnderWay(message.subject, head)) {
         view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
-        view.passed(head.seq);
+        view.passed(head.seq, isExpected);
       }
       told.mail(head, () => decode(message.data));
     },
@@ -137,8 +144,15 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
 }
 
 function headOf({ subjects }: Engine, message: JsMsg): MailHead | undefined {
-  const { subject, seq, headers } = message;
-  return readHead(subjects, { subject, seq, header: (name) => headers?.get(name) ?? "" });
+  const { subject, seq, headers, data } = message;
+  // Of one that comes without its body, the engine tells the size.
+  const sizeBytes = Number(headers?.get("Nats-Msg-Size")) || data.byteLength;
+  return readHead(subjects, {
+    subject,
+    seq,
+    sizeBytes,
+    header: (name) => headers?.get(name) ?? "",
+  });
 }
 
 /** Undefined where it cannot be read, or is another's than its subject says. */

@@ -51,8 +51,7 @@ const headHeader = "Peerline-Head";
 export const stateHeader = "Peerline-State";
 
 export function formatHead(head: Omit<MailHead, "seq">): Headers {
-  const { to, from, fingerprint, threadId, acceptMs, queuedMs, expireMs, sizeBytes, leasedEpoch } =
-    head;
+  const { to, from, fingerprint, threadId, acceptMs, queuedMs, expireMs, leasedEpoch } = head;
   const said = {
     to: to.name,
     from: from.name,
@@ -61,7 +60,6 @@ export function formatHead(head: Omit<MailHead, "seq">): Headers {
     accept: acceptMs,
     queued: queuedMs,
     expire: expireMs,
-    size: sizeBytes,
     ...(leasedEpoch === undefined ? {} : { leased: leasedEpoch }),
     ...(head.isAdded ? { added: true } : {}),
   };
@@ -71,13 +69,13 @@ export function formatHead(head: Omit<MailHead, "seq">): Headers {
 /** What a stored message says of itself; undefined where it is none of ours, or damaged. */
 export function readHead(
   subjects: MailSubjects,
-  stored: { subject: string; seq: number; header: (name: string) => string },
+  stored: { subject: string; seq: number; sizeBytes: number; header: (name: string) => string },
 ): MailHead | undefined {
   const key = subjects.readMail(stored.subject);
   const said = parseObject(stored.header(headHeader));
   if (key === undefined || said === undefined) return undefined;
-  const { accept, queued, expire, size, leased: epoch } = said;
-  if (!isCount(accept) || !isCount(queued) || !isCount(expire) || !isCount(size)) return undefined;
+  const { accept, queued, expire, leased: epoch } = said;
+  if (!isCount(accept) || !isCount(queued) || !isCount(expire)) return undefined;
   return {
     seq: stored.seq,
     to: create(PeerRefSchema, { peerId: key.to, name: text(said["to"]) }),
@@ -88,10 +86,22 @@ export function readHead(
     acceptMs: accept,
     queuedMs: queued,
     expireMs: expire,
-    sizeBytes: size,
+    sizeBytes: stored.sizeBytes,
     leasedEpoch: isCount(epoch) ? epoch : undefined,
     isAdded: said["added"] === true,
   };
+}
+
+/** Where a delivery stands whose register cannot be read: it is open, and somebody may have had it. */
+export function doubtfulRegister(head: MailHead): Register {
+  return { ...firstRegister(head), isRedriven: true };
+}
+
+/** The state that a register's header tells; undefined where it tells none. */
+export function readState(header: string): ReceiptState | "removed" | undefined {
+  const state = /^\d$/.test(header) ? Number(header) : undefined;
+  if (state === 0) return "removed";
+  return state !== undefined && ReceiptState[state] !== undefined ? state : undefined;
 }
 
 /** Where a delivery stands of which there is no register: nobody has moved it since it was accepted. */

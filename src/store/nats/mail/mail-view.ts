@@ -179,9 +179,15 @@ export class MailView {
     this.#listener.closed(peerId, seq);
   }
 
-  /** The stream of mail has told of all up to this one: what it left out is gone. */
-  passed(seq: number): void {
-    for (const early of this.#early.keys()) if (early <= seq) this.#early.delete(early);
+  /**
+   * The stream of mail has told of all up to this one: what it left out is gone.
+   *
+   * @param isExpected whether an answer is still to come that adds the delivery of a seq.
+   */
+  passed(seq: number, isExpected: (seq: number) => boolean): void {
+    for (const early of this.#early.keys()) {
+      if (early <= seq && !isExpected(early)) this.#early.delete(early);
+    }
   }
 }
 

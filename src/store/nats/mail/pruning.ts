@@ -47,10 +47,12 @@ export class Pruning implements AsyncDisposable {
     const { view, clock, limits } = this.#parts;
     const beforeMs = clock.now() - limits.retentionMs;
     const old: { seq: number; to: string }[] = [];
-    // Gateways' clocks differ a little: the order of acceptance is theirs only nearly.
+    // The order of acceptance is that of times only nearly: one message of a wrong clock ends nothing.
+    let young = 0;
     for (const { seq, to, acceptMs } of view.ledger.after(0)) {
-      if (acceptMs >= beforeMs + clockSkewMs) break;
-      if (acceptMs < beforeMs && view.find(to, seq) === undefined) old.push({ seq, to });
+      young = acceptMs < beforeMs ? 0 : young + 1;
+      if (young > maxYoungInTurn) break;
+      if (young === 0 && view.find(to, seq) === undefined) old.push({ seq, to });
     }
     for (let index = 0; index < old.length && !this.#isClosed; index += pruneSlice) {
       await Promise.all(old.slice(index, index + pruneSlice).map((one) => this.#forget(one)));
@@ -71,7 +73,8 @@ export class Pruning implements AsyncDisposable {
   }
 }
 
-const clockSkewMs = 60_000;
+/** After so many in turn that are not old, no older one is expected. */
+const maxYoungInTurn = 1_000;
 
 /** Another gateway deleted it first. */
 function ignoreMissing(error: unknown): void {

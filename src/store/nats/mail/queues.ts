@@ -166,6 +166,8 @@ export function leasedMail(mail: Omit<Mail, "own">): LeasedMail {
       const body = await reading;
       const message = body && decode(body);
       const present = view.find(peerId, head.seq)?.register;
+      // Somebody removed it from the stream by hand.
+      if (body === undefined) view.drop(peerId, head.seq);
       if (present === undefined || body === undefined) return { state: "gone" };
       if (message === undefined) return bury(mail, delivery);
       const redelivered = before.isRedriven || before.receipt.state !== ReceiptState.QUEUED;

@@ -9,7 +9,13 @@ import type { NatsOptions } from "../nats-options.js";
 import type { Publisher } from "../publish.js";
 import type { StreamNames } from "../streams.js";
 import type { MailSubjects } from "../subjects.js";
-import { firstRegister, formatRegister, readHead, readRegister } from "./mail-record.js";
+import {
+  doubtfulRegister,
+  firstRegister,
+  formatRegister,
+  readHead,
+  readRegister,
+} from "./mail-record.js";
 import type { MailHead, Register } from "./mail-record.js";
 import type { KeptRegister, MailView } from "./mail-view.js";
 import type { OwnMail } from "./own-mail.js";
@@ -60,15 +66,14 @@ export class Registers {
     const stored = await this.#ask(names.receipts, { last_by_subj: subjects.receipt(peerId, seq) });
     if (stored !== undefined) {
       const register = readRegister(stored.data);
-      if (register === undefined) {
-        throw new StoreError("DATA_LOSS", `The receipt of message ${seq} cannot be read.`);
-      }
-      return register.isRemoved ? undefined : { register, revision: stored.seq };
+      if (register?.isRemoved === true) return undefined;
+      if (register !== undefined) return { register, revision: stored.seq };
     }
     const mail = await this.readMail(seq);
-    return mail?.head.to.peerId === peerId
+    if (mail?.head.to.peerId !== peerId) return undefined;
+    return stored === undefined
       ? { register: firstRegister(mail.head), revision: 0 }
-      : undefined;
+      : { register: doubtfulRegister(mail.head), revision: stored.seq };
   }
 
   /** The message of a delivery; undefined where it is not kept. */
@@ -166,6 +171,7 @@ export class Registers {
     const head = readHead(this.#engine.subjects, {
       subject,
       seq,
+      sizeBytes: data.byteLength,
       header: (name) => stored.header.get(name),
     });
     return head && { head, body: data };
