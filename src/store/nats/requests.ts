@@ -57,7 +57,7 @@ export class Requests implements Disposable {
         this.#lost = lost;
         lost.addEventListener("abort", () => this.#failAll(lost.reason), { once: true });
       }
-      if (this.#outgoing.length === 0) process.nextTick(() => this.#write());
+      if (this.#outgoing.length === 0) this.#plan();
       this.#outgoing.push({ token, subject, payload, headers });
     });
   }
@@ -65,6 +65,11 @@ export class Requests implements Disposable {
   /** What is under way is rejected. */
   [Symbol.dispose](): void {
     this.#failAll(new errors.ClosedConnectionError());
+  }
+
+  /** Behind all that is under way now, and behind what readers ask for who are woken by it. */
+  #plan(): void {
+    process.nextTick(() => queueMicrotask(() => process.nextTick(() => this.#write())));
   }
 
   #write(): void {
