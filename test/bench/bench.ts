@@ -18,7 +18,8 @@ Measures the built product beside the least that could do the same (the floor) a
 take instead (a rival). They take turns in rounds, so that compare the ratios and not the times.
 The page goes to standard output, what is under way to standard error.
 
-  --quick          some 2 minutes instead of some 15, on a machine that is free
+  --quick          some 2 minutes instead of some 15, on a machine that is free; 3 more each where PEERLINE_NATS
+                   names a folder with NATS servers
   --trial          a few calls of each: whether it can be measured; the figures mean nothing
   --only ROWS      only these rows, by id, by the words of an id before a dot, or by group; commas between
   --list           prints the rows and measures nothing

