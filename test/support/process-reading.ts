@@ -6,7 +6,7 @@ export interface ProcessReading {
   readonly rssMiB: number;
   /** The most that it ever was. */
   readonly peakMiB: number;
-  /** CPU time of all its threads since its start, in milliseconds, in steps of 10. */
+  /** CPU time of the threads that it has, since their start, in milliseconds. */
   readonly cpuMs: number;
   /** Open file descriptors. */
   readonly descriptors: number;
@@ -19,17 +19,23 @@ export function readProcess(pid: number): ProcessReading {
   return {
     rssMiB: mebibytes("VmRSS"),
     peakMiB: mebibytes("VmHWM"),
-    cpuMs: ticksOf(pid) * 10,
+    cpuMs: cpuMsOf(pid),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
   };
 }
 
-/** In user mode and in the kernel; Linux tells of hundredths of a second whatever its clock is. */
-function ticksOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name before, in brackets, may have any characters.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[11]) + Number(fields[12]);
+/** Of the threads that it has; the kernel tells nanoseconds of each. */
+function cpuMsOf(pid: number): number {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const told = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8");
+      nanoseconds += Number(told.split(" ")[0]);
+    } catch {
+      // It has ended.
+    }
+  }
+  return nanoseconds / 1e6;
 }
 
 /** Why a process cannot be read here; undefined where it can. */
