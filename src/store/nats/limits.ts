@@ -158,6 +158,9 @@ export const maxPresenceParts = 4_096;
 /** Characters of one id in them. */
 export const maxPresenceTextLength = 1_024;
 
+/** How long a lease of a later session keeps an earlier one from the message: as long as it may take to end it. */
+export const fenceMs = 60_000;
+
 /** How long until what could not be leased, for want of an answer of the engine, is tried again. */
 export const leaseRetryMs = 500;
 
@@ -179,3 +182,6 @@ export const maxWordsTold = 16;
 /** By how much a machine's clock may differ from the engine's without being set right, and how often that is looked at. */
 export const clockToleranceMs = 2_000;
 export const clockCheckMs = 60_000;
+
+/** Receipts that are kept until the stream of mail tells of their messages. What is forgotten is asked for later. */
+export const maxEarlyRegisters = 10_000;

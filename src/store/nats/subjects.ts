@@ -35,10 +35,15 @@ export class MailSubjects {
     return `${this.#mail}.${toToken(to)}.${toToken(from)}.${tail}.${toToken(messageId)}`;
   }
 
-  /** Those of all messages with such an id: a whole one, or the end of one. */
-  mailWithId(messageId: string, from?: string): string {
+  /** Those of all messages whose id ends so. Ids that end otherwise may be among them, if their tails are equal. */
+  mailWithTail(messageId: string): string {
+    return `${this.#mail}.*.*.${toToken(messageId.slice(-tailLength))}.*`;
+  }
+
+  /** Those of a message, one for each recipient. */
+  mailOfMessage({ from, messageId }: Omit<MailKey, "to">): string {
     const tail = toToken(messageId.slice(-tailLength));
-    return `${this.#mail}.*.${from === undefined ? "*" : toToken(from)}.${tail}.*`;
+    return `${this.#mail}.*.${toToken(from)}.${tail}.${toToken(messageId)}`;
   }
 
   /** Undefined where it is none of these. */

@@ -8,6 +8,9 @@ import { storeLimits, type StoreLimits } from "../../../src/store/limits.js";
 import { EngineClock } from "../../../src/store/nats/engine-clock.js";
 import { openNatsStore } from "../../../src/store/nats/nats-store.js";
 import { silent } from "../../contract/store/bell.js";
+import { deaf, peersOf } from "../../contract/store/records.js";
+import { peer } from "../../contract/store/peers.js";
+import { StoppedClock } from "../../support/stopped-clock.js";
 import { ample, bob, draft, send, sendFirst, texts } from "../../contract/store/drafts.js";
 import { listTexts } from "../../contract/store/history.js";
 import { isNatsMissing } from "../../support/nats-programs.js";
@@ -99,6 +102,58 @@ describe.skipIf(isNatsMissing())("records that somebody wrote or removed by hand
     const reader = store.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);
     expect(texts(await reader.next(ample))).toEqual(["there"]);
     expect((await store.queues.countWaiting([bob.peerId])).get(bob.peerId)).toBe(1);
+  });
+
+  test("peers that were removed from their stream are so for the brokers that run", async () => {
+    const server = await startServer();
+    const manager = await byHand(server);
+    const { store } = await open(server);
+    await store.peers.create(peer("api"));
+    const removed: string[] = [];
+    await store.peers.watch({ ...deaf, peerRemoved: (peerId) => void removed.push(peerId) });
+    await manager.streams.purge("peerline-peers");
+    await eventually(() => expect(removed).toEqual([peer("api").peerId]));
+    await store.peers.create({ ...peer("other"), name: "api" });
+    expect((await peersOf(store)).map(({ peerId }) => peerId)).toEqual([peer("other").peerId]);
+  });
+
+  test.each(["purged", "deleted"])(
+    "where the receipts were %s, what comes again is marked",
+    async (how) => {
+      const server = await startServer();
+      const manager = await byHand(server);
+      const { store } = await open(server);
+      const { peerId, seq } = await sendFirst(store, { text: "read" });
+      await store.queues.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
+      await store[Symbol.asyncDispose]();
+      if (how === "purged") await manager.streams.purge("peerline-receipts");
+      else await manager.streams.delete("peerline-receipts");
+      const { store: later, told } = await open(server);
+      const reader = later.queues.open({ peerId, epoch: 2 }, silent);
+      const messages = await reader.next(ample);
+      expect(messages.map(({ message, redelivered }) => [message.text, redelivered])).toEqual([
+        ["read", true],
+      ]);
+      expect(told).toEqual([expect.stringMatching(/peerline-receipts lacks what it had/)]);
+    },
+  );
+
+  test("a lease of a later session that there is not ends after a while", async () => {
+    const server = await startServer();
+    const clock = new StoppedClock(Date.now());
+    const { store } = await open(server, { clock });
+    await send(store, { text: "leased" });
+    const later = store.queues.open({ peerId: bob.peerId, epoch: 9 }, silent);
+    expect(await later.next(ample)).toHaveLength(1);
+    await store[Symbol.asyncDispose]();
+    // As where an older copy of the peers was restored.
+    const { store: again } = await open(server, { clock });
+    const reader = again.queues.open({ peerId: bob.peerId, epoch: 2 }, silent);
+    expect(await reader.next(ample)).toEqual([]);
+    await send(again, { text: "new" });
+    expect(texts(await reader.next(ample))).toEqual(["new"]);
+    clock.advance(60_000);
+    expect(texts(await reader.next(ample))).toEqual(["leased"]);
   });
 
   test("a message of a wrong clock does not keep the older ones behind it", async () => {

@@ -9,6 +9,7 @@ import {
 import { isOpen } from "../../stored-message.js";
 import type { HistoryTold, Known } from "./history-told.js";
 import {
+  doubtfulRegister,
   readHead,
   readRegister,
   readState,
@@ -16,7 +17,7 @@ import {
   type MailHead,
   type Register,
 } from "./mail-record.js";
-import type { MailView } from "./mail-view.js";
+import type { KeptRegister, MailView } from "./mail-view.js";
 import type { OwnMail } from "./own-mail.js";
 import type { Engine, Registers } from "./registers.js";
 
@@ -42,7 +43,7 @@ interface Parts {
  * @param forgetBeforeMs what was removed before is forgotten: every broker that could hear of it has.
  */
 export async function readKept(
-  { engine, view, registers, tellDamage }: Parts,
+  { engine, view, registers, tell, tellDamage }: Parts,
   forgetBeforeMs: number,
 ): Promise<Known> {
   const { link, names, subjects } = engine;
@@ -61,6 +62,9 @@ export async function readKept(
       if (state === "removed" && isOld) removals.set(key.seq, message.seq);
     },
   );
+  const isDoubtful = await lacksReceipts(engine, receipts.lastSeq);
+  if (isDoubtful)
+    tell(`The stream ${names.receipts} lacks what it had: what was read may come again, marked.`);
   const moved: MailHead[] = [];
   const removed: MailHead[] = [];
   const mail = await replay(
@@ -70,7 +74,8 @@ export async function readKept(
       if (head === undefined) return tellDamage(unreadable(message));
       const state = states.get(head.seq);
       if (state === "removed") removed.push(head);
-      else if (state === undefined) view.add(head);
+      else if (state === undefined)
+        view.add(head, undefined, isDoubtful ? doubtful(head) : undefined);
       else if (state === "unreadable" || isOpen(state)) moved.push(head);
       else view.addClosed(head);
     },
@@ -94,12 +99,28 @@ export async function readKept(
   return { mail: mail.lastSeq, receipts: receipts.lastSeq };
 }
 
+/** Whether the receipts were removed or made again, since the first message was accepted. */
+async function lacksReceipts({ link, names }: Engine, lastSeq: number): Promise<boolean> {
+  const [mail, receipts] = await Promise.all(
+    [names.mail, names.receipts].map((name) => link.manager.streams.info(name)),
+  );
+  if (mail === undefined || receipts === undefined || mail.state.messages === 0) return false;
+  if (receipts.state.messages > 0) return false;
+  return lastSeq > 0 || Date.parse(receipts.created) > Date.parse(mail.state.first_ts);
+}
+
+function doubtful(head: MailHead): KeptRegister {
+  return { register: doubtfulRegister(head), revision: 0 };
+}
+
 /** Follows both streams from there on. */
 export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncDisposable {
   const { engine, view, registers, own, reads, tell, tellDamage, onLost } = parts;
   const { link, names } = engine;
-  const trouble = (error: unknown): void => tell(`A stream is not heard now: ${String(error)}`);
-  const listeners = { onTrouble: trouble, onLost };
+  const trouble = (stream: string) => ({
+    onTrouble: (error: unknown) => tell(`The stream ${stream} is not heard now: ${String(error)}`),
+    onLost,
+  });
   const isExpected = (seq: number): boolean => own.isToldEarly(seq);
 
   const mail = new Follower(
@@ -118,7 +139,7 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
       }
       told.mail(head, () => decode(message.data));
     },
-    listeners,
+    trouble(names.mail),
   );
   const receipts = new Follower(
     { link, stream: names.receipts, after: from.receipts },
@@ -130,11 +151,11 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
       // A publish of this gateway may have been told of before its answer came.
       const isEarly = seq > mail.lastSeq || own.isToldEarly(seq);
       if (!view.apply(peerId, seq, kept, isEarly)) {
-        registers.reopen(seq, kept).catch(trouble);
+        registers.reopen(seq, kept).catch(trouble(names.mail).onTrouble);
       }
       told.move(kept);
     },
-    listeners,
+    trouble(names.receipts),
   );
   return {
     async [Symbol.asyncDispose]() {

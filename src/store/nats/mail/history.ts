@@ -46,7 +46,7 @@ export function openHistoryStore(mail: Mail, told: HistoryTold): HistoryStore {
       mail.perform(async () => {
         const found: Found[] = [];
         const seen = new Set<string>();
-        const filter = engine.subjects.mailWithId(messageId);
+        const filter = engine.subjects.mailWithTail(messageId);
         for (let seq = 1; found.length < limit;) {
           const stored = await registers.readNext(seq, filter);
           if (stored === undefined) break;

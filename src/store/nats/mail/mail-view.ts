@@ -3,6 +3,7 @@ import type { Use } from "../../room.js";
 import { isOpen } from "../../stored-message.js";
 import { AddedRecipients } from "./added-recipients.js";
 import { RecentMessages } from "./recent-messages.js";
+import { maxEarlyRegisters } from "../limits.js";
 import type { Known } from "./history-told.js";
 import { Ledger } from "./ledger.js";
 import { firstRegister, type MailHead, type Register } from "./mail-record.js";
@@ -152,6 +153,8 @@ export class MailView {
     if (isEarly && !this.ledger.has(seq)) {
       const before = this.#early.get(seq);
       if (before === undefined || before.revision < revision) this.#early.set(seq, kept);
+      const [oldest] = this.#early.keys();
+      if (this.#early.size > maxEarlyRegisters && oldest !== undefined) this.#early.delete(oldest);
       return true;
     }
     if (register.isRemoved) this.forget(seq);

@@ -206,7 +206,7 @@ class Reader implements QueueReader {
       if (lease.state === "damaged") {
         setImmediate(() => this.#listener.damaged(lease.deadLettered));
       }
-      if (lease.state === "fenced") this.close();
+      if (lease.state === "fenced") this.#lookAgainLater();
     });
     // If the reader was closed meanwhile, its leases go to the next reader.
     if (this.#closed) return [];
@@ -238,6 +238,10 @@ class Reader implements QueueReader {
   /** The engine does not answer now: what is open stays so, and is offered when it does. */
   #tryLater(failure: unknown): void {
     if (!(failure instanceof StoreError && failure.code !== "DATA_LOSS")) throw failure;
+    this.#lookAgainLater();
+  }
+
+  #lookAgainLater(): void {
     this.#isDrained = false;
     this.#retry ??= this.#clock.after(leaseRetryMs, () => {
       this.#retry = undefined;

@@ -63,7 +63,8 @@ export class PresenceExchange implements AsyncDisposable {
   readonly #run = randomUUID();
   readonly #own = new Map<string, Presence>();
   readonly #others = new Map<string, OtherRun>();
-  readonly #subscriptions: Subscription[] = [];
+  /** By subject. */
+  readonly #subscriptions = new Map<string, Subscription>();
   readonly #closing = new AbortController();
   readonly #watch: Disposable;
   readonly #heard: Promise<void>;
@@ -77,18 +78,27 @@ export class PresenceExchange implements AsyncDisposable {
     this.#prefix = prefix;
     this.#claims = claims;
     this.#tell = tell;
+    this.#subscribe();
+    this.#watch = link.watch(({ state }) => {
+      if (state !== "connected") return;
+      this.#subscribe();
+      this.#sayBeat();
+    });
+    this.#beat = this.#nextBeat();
+    this.#heard = this.#greet();
+  }
+
+  /** The server ends a subscription that the user is not allowed. It may be by the next connection. */
+  #subscribe(): void {
     const hear = (error: Error | null, message: Msg): void => {
       if (error === null) this.#hear(message);
       else this.#complain(error);
     };
-    for (const subject of [`${prefix}.all`, `${prefix}.to.${this.#run}`]) {
-      this.#subscriptions.push(link.connection.subscribe(subject, { callback: hear }));
+    for (const subject of [`${this.#prefix}.all`, `${this.#prefix}.to.${this.#run}`]) {
+      if (this.#subscriptions.get(subject)?.isClosed() === false) continue;
+      const subscription = this.#link.connection.subscribe(subject, { callback: hear });
+      this.#subscriptions.set(subject, subscription);
     }
-    this.#watch = link.watch(({ state }) => {
-      if (state === "connected") this.#sayBeat();
-    });
-    this.#beat = this.#nextBeat();
-    this.#heard = this.#greet();
   }
 
   /** Resolves once the brokers that were there at the start had the time to say what they have. */
@@ -118,7 +128,7 @@ export class PresenceExchange implements AsyncDisposable {
     this.#closing.abort(new Error("the exchange of presences is closed"));
     this.#watch[Symbol.dispose]();
     this.#beat[Symbol.dispose]();
-    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    for (const subscription of this.#subscriptions.values()) subscription.unsubscribe();
     await this.#heard;
   }
 
@@ -141,7 +151,7 @@ export class PresenceExchange implements AsyncDisposable {
       message.respond(encodePresence({ kind: "beat", run: this.#run, serial: this.#serial }));
       this.#sayBeat();
     };
-    this.#subscriptions.push(this.#link.connection.subscribe(subject, { callback }));
+    this.#subscriptions.set(subject, this.#link.connection.subscribe(subject, { callback }));
     this.#sayBeat();
   }
 

@@ -42,6 +42,8 @@ export interface RecordListener {
   restarted(): void;
   /** That is all: what was not told again is not kept any more. */
   complete(): void;
+  /** How many subjects have a message that nobody deletes. */
+  readonly size: number;
 }
 
 /**
@@ -193,8 +195,10 @@ export class RecordStream implements AsyncDisposable {
 
   async #mustRestart(info: StreamInfo): Promise<boolean> {
     if (this.#created === undefined || blindMs(this.#seenAt) > maxBlindMs) return true;
-    const isOther = this.#created !== info.created || info.state.last_seq < this.#seq;
-    const doubt = isOther ? "lost" : await this.#lookAtDoubted();
+    const { last_seq: lastSeq, messages } = info.state;
+    const isOther = this.#created !== info.created || lastSeq < this.#seq;
+    const isPurged = this.#isComplete && messages < this.#listener.size;
+    const doubt = isOther || isPurged ? "lost" : await this.#lookAtDoubted();
     if (doubt !== "lost") {
       this.#lackingSinceMs = undefined;
       return doubt === "unknown";

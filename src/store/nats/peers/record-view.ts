@@ -61,6 +61,10 @@ export class RecordView implements RecordListener {
     return [...this.#removals.values()];
   }
 
+  get size(): number {
+    return this.#seqs.size - this.#removals.size;
+  }
+
   /** Undefined where they cannot be read. */
   get machines(): MachineRecords | undefined {
     return this.#isMachinesDamaged ? undefined : this.#machines.records;
