@@ -26,19 +26,8 @@ export class BrokerProcess implements AsyncDisposable {
   }
 
   /** Every message that peers sent, with where it stands once none is open any more, or time is over. */
-  async settle(): Promise<StoredMessage[]> {
-    const deadlineMs = Date.now() + drainTimeoutMs;
-    for (;;) {
-      const isOver = Date.now() > deadlineMs;
-      if (isOver || (await this.#asOperator(countWaiting)) === 0) {
-        const stored = await this.#asOperator(listStored);
-        const isOpen = stored.some(({ receipts }) =>
-          receipts.some(({ state }) => state <= presented),
-        );
-        if (isOver || !isOpen) return stored;
-      }
-      await sleep(500);
-    }
+  settle(): Promise<StoredMessage[]> {
+    return settleStored((run) => this.#asOperator(run));
   }
 
   /** Stops the broker in good order. */
@@ -57,6 +46,24 @@ export class BrokerProcess implements AsyncDisposable {
   #connect() {
     const environment = { PATH: process.env["PATH"], HOME: this.#home, PEERLINE_HOME: this.#home };
     return connectBroker({ config: readConfig(environment), program, start: true });
+  }
+}
+
+/** Every message that peers sent, with where it stands once none is open any more, or time is over. */
+export async function settleStored(
+  asOperator: <T>(run: (client: Client<typeof BrokerService>) => Promise<T>) => Promise<T>,
+): Promise<StoredMessage[]> {
+  const deadlineMs = Date.now() + drainTimeoutMs;
+  for (;;) {
+    const isOver = Date.now() > deadlineMs;
+    if (isOver || (await asOperator(countWaiting)) === 0) {
+      const stored = await asOperator(listStored);
+      const isOpen = stored.some(({ receipts }) =>
+        receipts.some(({ state }) => state <= presented),
+      );
+      if (isOver || !isOpen) return stored;
+    }
+    await sleep(500);
   }
 }
 

@@ -57,7 +57,7 @@ export async function runCrash(options: CrashOptions): Promise<Outcome> {
     await mkdir(history);
     const stage = await harm(root, history, options);
     const verdict = check(readHistory(history), stage.stored);
-    const evidence = recall(readHistory(history), verdict.violations.slice(0, evidenceKeys));
+    const evidence = recall(readHistory(history), verdict.violations);
     const { seed } = options;
     return { ...verdict, ...stage, evidence, seed, durationMs: Date.now() - startMs };
   } finally {
@@ -83,7 +83,7 @@ async function harm(root: string, history: string, options: CrashOptions) {
     const peers = ownNames.map((name, index) => ({
       name,
       secret: digest(`${seed} secret ${name}`),
-      address: `unix:${index % 2 === 0 ? wirePath : socket}`,
+      addresses: [`unix:${index % 2 === 0 ? wirePath : socket}`],
     }));
     const { everyone } = names;
     const task = { seed, folder: history, lineage, peers, everyone, pauseMs: options.pauseMs };
@@ -134,8 +134,9 @@ async function harm(root: string, history: string, options: CrashOptions) {
 /** Violations whose operations are told. */
 const evidenceKeys = 5;
 
-function recall(history: Iterable<Operation>, violations: readonly Violation[]): string[] {
-  const keys = new Set(violations.map(({ key }) => key));
+/** What the history says of the first violations, an operation a line. */
+export function recall(history: Iterable<Operation>, violations: readonly Violation[]): string[] {
+  const keys = new Set(violations.slice(0, evidenceKeys).map(({ key }) => key));
   const lines: string[] = [];
   for (const operation of history) {
     if (keys.has(operation.key)) lines.push(JSON.stringify(operation));

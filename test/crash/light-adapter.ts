@@ -14,8 +14,8 @@ import { Reports, type Held } from "./reports.js";
 export interface LightAdapterOptions {
   readonly name: string;
   readonly secret: string;
-  /** `unix:/path`. */
-  readonly address: string;
+  /** Of the broker, `unix:/path`, or of several over one store: when one is lost, the next is tried. */
+  readonly addresses: readonly string[];
   readonly record: Recorder;
   readonly random: Random;
   /** Of a hundred messages shown, how many are given back as not processed. */
@@ -42,9 +42,11 @@ export class LightAdapter implements AsyncDisposable {
   readonly #running: Promise<unknown>;
   readonly #unread: Held[] = [];
   #client: Client<typeof BrokerService> | undefined;
+  #losses: number;
 
   constructor(options: LightAdapterOptions) {
     this.#options = options;
+    this.#losses = options.random.between(0, options.addresses.length - 1);
     this.#reports = new Reports({
       peer: options.name,
       record: options.record,
@@ -74,8 +76,8 @@ export class LightAdapter implements AsyncDisposable {
   }
 
   async #attach(): Promise<void> {
-    const { name, secret, address } = this.#options;
-    const channel = openChannel(address);
+    const { name, secret, addresses } = this.#options;
+    const channel = openChannel(addresses[this.#losses++ % addresses.length] ?? "");
     try {
       const identity = { name, secret, instanceId: this.#instanceId, kind: PeerKind.AGENT };
       const registered = await createClient(BrokerService, channel).register(

@@ -21,6 +21,13 @@ export const statusEvery = 8;
 export const minStopMs = 50;
 export const maxStopMs = 1_000;
 
+/** How long a server or a gateway over NATS is away, stopped or cut off, at least and at most. */
+export const minEngineRestMs = 500;
+export const maxEngineRestMs = 5_000;
+
+/** Between two messages of a probe. */
+export const probeMs = 50;
+
 /** After a fault, how long it may take until as much work is done as is waited for. */
 export const progressTimeoutMs = 120_000;
 

@@ -7,6 +7,7 @@ export class Progress {
   readonly #grown = new Pulse();
   readonly #broken = new AbortController();
   #accepted = 0;
+  #onAccepted = (): void => {};
 
   get accepted(): number {
     return this.#accepted;
@@ -14,7 +15,13 @@ export class Progress {
 
   add(count: number): void {
     this.#accepted += count;
+    this.#onAccepted();
     this.#grown.beat();
+  }
+
+  /** Calls whenever some were accepted. */
+  onAccepted(act: () => void): void {
+    this.#onAccepted = act;
   }
 
   /** A part of the run failed in a way that the run did not cause: it cannot go on. */

@@ -16,14 +16,14 @@ export interface Outgoing {
 
 /**
  * Sends a message until the broker accepts it, always under the same id, so that it is stored once
- * whatever became of the attempts before.
+ * whatever became of the attempts before. Resolves to when the attempt began that was accepted.
  */
 export async function sendUntilAccepted(options: {
   peer: string;
   message: Outgoing;
   adapter: { live(): Promise<Client<typeof BrokerService>> };
   record: Recorder;
-}): Promise<void> {
+}): Promise<number> {
   const { peer, message, adapter, record } = options;
   const { key, to, messageId } = message;
   const note = (phase: Phase, recipients: readonly string[] = to): void =>
@@ -37,6 +37,7 @@ export async function sendUntilAccepted(options: {
     });
   for (;;) {
     const client = await adapter.live();
+    const startMs = performance.now();
     note("invoke");
     try {
       const request = { to: [...to], messageId, text: writeLetter(key, to) };
@@ -46,7 +47,7 @@ export async function sendUntilAccepted(options: {
         "ok",
         accepted.map(({ recipient }) => recipient?.name ?? ""),
       );
-      return;
+      return startMs;
     } catch (error) {
       note(isRefusal(error) ? "fail" : "unknown");
       await sleep(retryMs);

@@ -1,14 +1,21 @@
-import { violations, type ViolationKind } from "./checker.js";
-import type { Outcome } from "./crash-run.js";
+import { violations, type Verdict } from "./checker.js";
 
 /** What came of a run, as two tables of Markdown. */
-export function summarize(outcome: Outcome): string {
+export function summarize(
+  outcome: Verdict & {
+    readonly seed: string;
+    readonly peers: number;
+    readonly brokerKills?: number;
+    readonly strikes: ReadonlyMap<string, number>;
+    readonly durationMs: number;
+  },
+): string {
   const { seed, peers, counts, strikes, brokerKills, durationMs } = outcome;
   const facts: [string, string | number][] = [
     ["seed", `\`${seed}\``],
     ["duration", `${Math.round(durationMs / 1000)} s`],
     ["peers", peers],
-    ["broker killed", brokerKills],
+    ...(brokerKills === undefined ? [] : [["broker killed", brokerKills] as [string, number]]),
     ...[...strikes].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     ["messages accepted", counts.accepted],
     ["attempts to send that ended unknown", counts.unknownAttempts],
@@ -20,21 +27,28 @@ export function summarize(outcome: Outcome): string {
   ];
   const judged = Object.entries(violations).map(([kind, meaning]): [string, number] => [
     `**${kind}**: ${meaning}`,
-    countOf(outcome, kind),
+    outcome.violations.filter((violation) => violation.kind === kind).length,
   ]);
   return `${table(["what happened", ""], facts)}\n\n${table(["what must not", "found"], judged)}`;
 }
 
-function countOf(outcome: Outcome, kind: ViolationKind | (string & {})): number {
-  return outcome.violations.filter((violation) => violation.kind === kind).length;
-}
-
-function table(head: [string, string], rows: readonly [string, string | number][]): string {
+/** Of Markdown: the first column to the left, the others to the right. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): string {
   const texts = [head, ...rows].map((row) => row.map(String));
-  const [left = 0, right = 0] = [0, 1].map((column) =>
+  const widths = head.map((_, column) =>
     Math.max(3, ...texts.map((row) => row[column]?.length ?? 0)),
   );
-  const lines = texts.map(([a = "", b = ""]) => `| ${a.padEnd(left)} | ${b.padStart(right)} |`);
-  const rule = `| ${"-".repeat(left)} | ${"-".repeat(right - 1)}: |`;
-  return [lines[0], rule, ...lines.slice(1)].join("\n");
+  const lines = texts.map((row) => {
+    const cells = row.map((cell, column) =>
+      column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+    );
+    return `| ${cells.join(" | ")} |`;
+  });
+  const rules = widths.map((width, column) =>
+    column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
+  return [lines[0], `| ${rules.join(" | ")} |`, ...lines.slice(1)].join("\n");
 }

@@ -66,7 +66,7 @@ test.each([
     new LightAdapter({
       name,
       secret: secrets.get(as) ?? as,
-      address: broker.address,
+      addresses: [broker.address],
       record,
       random: new Random(name),
       returnPercent: 0,
@@ -114,7 +114,7 @@ async function judge(
     new LightAdapter({
       name,
       secret: secrets.get(name) ?? "",
-      address: broker.address,
+      addresses: [broker.address],
       record,
       random: new Random(name),
       returnPercent: 0,

@@ -11,7 +11,7 @@ export interface Task {
   readonly folder: string;
   readonly lineage: string;
   readonly incarnation: number;
-  readonly peers: readonly { name: string; secret: string; address: string }[];
+  readonly peers: readonly { name: string; secret: string; addresses: readonly string[] }[];
   /** The names of all peers of the run. */
   readonly everyone: readonly string[];
   /** Between two messages of one lane, on average. */

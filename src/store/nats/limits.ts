@@ -161,6 +161,9 @@ export const maxPresenceTextLength = 1_024;
 /** How long a lease of a later session keeps an earlier one from the message: as long as it may take to end it. */
 export const fenceMs = 60_000;
 
+/** How long the answer to a send waits until its recipient's reader may be offered it: the stream tells soon, or is not heard. */
+export const maxToldWaitMs = 500;
+
 /** How long until what could not be leased, for want of an answer of the engine, is tried again. */
 export const leaseRetryMs = 500;
 

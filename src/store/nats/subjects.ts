@@ -58,6 +58,11 @@ export class MailSubjects {
     return { to: fromToken(to), from: fromToken(from), messageId: fromToken(messageId) };
   }
 
+  /** Of a message that tells nothing but that it was stored. */
+  get receiptBarrier(): string {
+    return `${this.#receipt}.barrier`;
+  }
+
   receipt(to: string, seq: number): string {
     return `${this.#receipt}.${toToken(to)}.${seq}`;
   }

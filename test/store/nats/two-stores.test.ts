@@ -108,6 +108,18 @@ describe.skipIf(isNatsMissing())("two stores over the same streams", () => {
     );
   });
 
+  test("a reader that takes over is offered nothing that was confirmed before", async () => {
+    const [here, there] = await openTwo();
+    for (let epoch = 1; epoch <= 40; epoch += 2) {
+      const { seq } = await sendFirst(here, { text: String(epoch) });
+      const first = here.queues.open({ peerId: bob.peerId, epoch }, silent);
+      await eventually(async () => expect(await first.next(ample)).toHaveLength(1));
+      await here.queues.advance(bob.peerId, seq, { state: CONFIRMED });
+      const second = there.queues.open({ peerId: bob.peerId, epoch: epoch + 1 }, silent);
+      expect(await second.next(ample)).toEqual([]);
+    }
+  });
+
   test("a reader of an earlier epoch gets nothing that the later one has", async () => {
     const [here, there] = await openTwo();
     const stale = here.queues.open({ peerId: bob.peerId, epoch: 1 }, silent);

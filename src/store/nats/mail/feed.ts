@@ -19,19 +19,30 @@ import {
 } from "./mail-record.js";
 import type { KeptRegister, MailView } from "./mail-view.js";
 import type { OwnMail } from "./own-mail.js";
+import type { Barrier } from "./barrier.js";
+import type { OpenDelivery } from "./open-mail.js";
+import type { OwnPublishes } from "./own-publishes.js";
 import type { Engine, Registers } from "./registers.js";
 
-interface Parts {
+/** What is needed to know of all that is kept. */
+interface Kept {
   readonly engine: Engine;
   readonly view: MailView;
   readonly registers: Registers;
-  readonly own: OwnMail;
-  /** Whether a body is worth keeping for a moment: a reader of this gateway is about to hand it out. */
-  readonly reads: (peerId: string) => boolean;
-  /** Is told of trouble with the streams, in words. */
-  readonly tell: (words: string) => void;
   /** Is told of what cannot be read, once, in words. */
   readonly tellDamage: (words: string) => void;
+  /** Is told of trouble with the streams, in words. */
+  readonly tell: (words: string) => void;
+}
+
+interface Parts extends Kept {
+  readonly own: OwnMail;
+  readonly underWay: OwnPublishes;
+  readonly barrier: Barrier;
+  /** Is told of deliveries that a reader of this gateway may offer. */
+  readonly opened: (delivery: OpenDelivery) => void;
+  /** Whether a body is worth keeping for a moment: a reader of this gateway is about to hand it out. */
+  readonly reads: (peerId: string) => boolean;
   /** The streams lack what they had: what is known here is wrong from now on. */
   readonly onLost: () => void;
 }
@@ -43,7 +54,7 @@ interface Parts {
  * @param forgetBeforeMs what was removed before is forgotten: every broker that could hear of it has.
  */
 export async function readKept(
-  { engine, view, registers, tell, tellDamage }: Parts,
+  { engine, view, registers, tell, tellDamage }: Kept,
   forgetBeforeMs: number,
 ): Promise<Known> {
   const { link, names, subjects } = engine;
@@ -96,6 +107,7 @@ export async function readKept(
   }
   for (const { seq } of removed) removals.delete(seq);
   for (const seq of removals.values()) await registers.deleteReceipt(seq);
+  view.passed(mail.lastSeq);
   return { mail: mail.lastSeq, receipts: receipts.lastSeq };
 }
 
@@ -115,29 +127,27 @@ function doubtful(head: MailHead): KeptRegister {
 
 /** Follows both streams from there on. */
 export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncDisposable {
-  const { engine, view, registers, own, reads, tell, tellDamage, onLost } = parts;
+  const { engine, view, registers, own, underWay, barrier, reads, opened } = parts;
+  const { tell, tellDamage, onLost } = parts;
   const { link, names } = engine;
   const trouble = (stream: string) => ({
     onTrouble: (error: unknown) => tell(`The stream ${stream} is not heard now: ${String(error)}`),
     onLost,
   });
-  const isExpected = (seq: number): boolean => own.isToldEarly(seq);
 
   const mail = new Follower(
     { link, stream: names.mail, after: from.mail },
     (message) => {
       const known = own.takeMessage(message.seq);
-      if (known !== undefined) {
-        view.passed(message.seq, isExpected);
-        return told.mail(known.head, () => known.message);
+      const head = known?.head ?? headOf(engine, message);
+      if (head === undefined) tellDamage(unreadable(message));
+      else {
+        const delivery = view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
+        if (!underWay.tell(message.subject, delivery) && delivery !== undefined) opened(delivery);
+        told.mail(head, () => known?.message ?? decode(message.data));
       }
-      const head = headOf(engine, message);
-      if (head === undefined) return tellDamage(unreadable(message));
-      if (!own.isUnderWay(message.subject, head)) {
-        view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
-        view.passed(head.seq, isExpected);
-      }
-      told.mail(head, () => decode(message.data));
+      view.passed(message.seq);
+      underWay.passed(message.seq);
     },
     trouble(names.mail),
   );
@@ -145,15 +155,14 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
     { link, stream: names.receipts, after: from.receipts },
     (message) => {
       const register = own.takeRegister(message.seq) ?? registerOf(engine, message);
-      if (register === undefined) return tellDamage(unreadable(message));
-      const { peerId, seq } = register.receipt;
-      const kept = { register, revision: message.seq };
-      // A publish of this gateway may have been told of before its answer came.
-      const isEarly = seq > mail.lastSeq || own.isToldEarly(seq);
-      if (!view.apply(peerId, seq, kept, isEarly)) {
-        registers.reopen(seq, kept).catch(trouble(names.mail).onTrouble);
-      }
-      told.move(kept);
+      if (register !== undefined) {
+        const { peerId, seq } = register.receipt;
+        const kept = { register, revision: message.seq };
+        if (!view.hear(peerId, seq, kept))
+          registers.reopen(seq).catch(trouble(names.mail).onTrouble);
+        told.move(kept);
+      } else if (message.subject !== barrier.subject) tellDamage(unreadable(message));
+      barrier.reach(message.seq);
     },
     trouble(names.receipts),
   );

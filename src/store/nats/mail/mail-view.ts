@@ -40,7 +40,14 @@ export class MailView {
   /** Registers of deliveries that the stream of mail has not told of yet, by seq. */
   readonly #early = new Map<number, KeptRegister>();
 
+  /** Deliveries that were closed here by registers which the stream has not told of yet: their revisions, by seq. */
+  readonly #closed = new Map<number, number>();
+  /** Deliveries that are about to be open again, by seq. */
+  readonly #reopening = new Map<number, KeptRegister>();
   #lastRevision = 0;
+  #toldRevision = 0;
+  #toldSeq = 0;
+  readonly #waiting = new Set<{ readonly seq: number; readonly resolve: () => void }>();
 
   constructor(listener: ViewListener) {
     this.#listener = listener;
@@ -116,10 +123,35 @@ export class MailView {
     return delivery;
   }
 
-  /** As `add`; the queue's reader is told. */
-  arrive(head: MailHead, body?: Uint8Array): void {
-    const delivery = this.add(head, body);
-    if (delivery !== undefined) this.#listener.opened(delivery);
+  /** The last delivery that the stream of mail has told of: readers are offered none after it. */
+  get toldSeq(): number {
+    return this.#toldSeq;
+  }
+
+  /** Resolves when the stream of mail has told of all up to `seq`, or when the time is over. */
+  async whenTold(seq: number, patienceMs: number): Promise<void> {
+    if (this.#toldSeq >= seq) return;
+    await new Promise<void>((resolve) => {
+      const waiting = { seq, resolve: () => end() };
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(waiting);
+        resolve();
+      };
+      const timer = setTimeout(end, patienceMs);
+      this.#waiting.add(waiting);
+    });
+  }
+
+  /**
+   * The stream of mail tells of a delivery, in its order. Returns it where it is open.
+   *
+   * @param body where a reader is about to hand it out
+   */
+  arrive(head: MailHead, body?: Uint8Array): OpenDelivery | undefined {
+    const delivery = this.add(head, body) ?? this.find(head.to.peerId, head.seq);
+    this.passed(head.seq);
+    return delivery;
   }
 
   /** There is a delivery that is over. */
@@ -133,37 +165,59 @@ export class MailView {
     this.added.note(head);
   }
 
-  /** A dead letter is open again. */
-  reopen(head: MailHead, { register, revision }: KeptRegister): void {
+  /** A dead letter is open again, unless it is over by now. */
+  reopen(seq: number, head: MailHead | undefined): void {
+    const kept = this.#reopening.get(seq);
+    this.#reopening.delete(seq);
+    if (head === undefined || kept === undefined || isOver(kept.register)) return;
     const queue = this.queue(head.to.peerId);
-    if (!this.ledger.has(head.seq) || queue.get(head.seq) !== undefined) return;
-    const delivery = { head, register, revision, body: undefined };
+    if (!this.ledger.has(seq) || queue.get(seq) !== undefined) return;
+    const delivery = { head, ...kept, body: undefined };
     queue.add(delivery);
     this.#listener.opened(delivery);
   }
 
   /**
-   * A delivery stands so. False where it is not open here and would be by this: then `reopen` is called for.
-   *
-   * @param isEarly the stream of mail has not told of the delivery yet
+   * The stream of receipts tells where a delivery stands, in the stream's order. As `apply`. It may be late:
+   * what this gateway has changed since is known here already.
    */
-  apply(peerId: string, seq: number, kept: KeptRegister, isEarly = false): boolean {
-    const { register, revision } = kept;
-    this.#lastRevision = Math.max(this.#lastRevision, revision);
-    if (isEarly && !this.ledger.has(seq)) {
-      const before = this.#early.get(seq);
-      if (before === undefined || before.revision < revision) this.#early.set(seq, kept);
+  hear(peerId: string, seq: number, kept: KeptRegister): boolean {
+    this.#toldRevision = kept.revision;
+    const closedBy = this.#closed.get(seq);
+    if (closedBy !== undefined) {
+      if (kept.revision < closedBy) return true;
+      this.#closed.delete(seq);
+    }
+    if (seq > this.#toldSeq && !this.ledger.has(seq)) {
+      this.#early.set(seq, kept);
+      this.#lastRevision = Math.max(this.#lastRevision, kept.revision);
       const [oldest] = this.#early.keys();
       if (this.#early.size > maxEarlyRegisters && oldest !== undefined) this.#early.delete(oldest);
       return true;
     }
+    return this.apply(peerId, seq, kept);
+  }
+
+  /**
+   * A delivery stands so, as the engine answered. False where it is not open here and would be by this: then
+   * `reopen` is called for, with its message.
+   */
+  apply(peerId: string, seq: number, kept: KeptRegister): boolean {
+    const { register, revision } = kept;
+    this.#lastRevision = Math.max(this.#lastRevision, revision);
     if (register.isRemoved) this.forget(seq);
     const delivery = this.find(peerId, seq);
-    if (delivery === undefined) return register.isRemoved || !isOpen(register.receipt.state);
-    if (delivery.revision >= revision) return true;
+    if (delivery !== undefined && delivery.revision >= revision) return true;
+    if (isOver(register) && revision > this.#toldRevision) this.#closed.set(seq, revision);
+    if (delivery === undefined) {
+      const before = this.#reopening.get(seq);
+      if (before === undefined && isOver(register)) return true;
+      if (before === undefined || before.revision < revision) this.#reopening.set(seq, kept);
+      return isOver(register);
+    }
     delivery.revision = revision;
     this.queue(peerId).update(delivery, register);
-    if (register.isRemoved || !isOpen(register.receipt.state)) this.#listener.closed(peerId, seq);
+    if (isOver(register)) this.#listener.closed(peerId, seq);
     return true;
   }
 
@@ -182,16 +236,21 @@ export class MailView {
     this.#listener.closed(peerId, seq);
   }
 
-  /**
-   * The stream of mail has told of all up to this one: what it left out is gone.
-   *
-   * @param isExpected whether an answer is still to come that adds the delivery of a seq.
-   */
-  passed(seq: number, isExpected: (seq: number) => boolean): void {
-    for (const early of this.#early.keys()) {
-      if (early <= seq && !isExpected(early)) this.#early.delete(early);
+  /** The stream of mail has told of all up to this one: what it left out is gone. */
+  passed(seq: number): void {
+    this.#toldSeq = seq;
+    for (const one of this.#waiting) {
+      if (one.seq > seq) continue;
+      this.#waiting.delete(one);
+      one.resolve();
     }
+    for (const early of this.#early.keys()) if (early <= seq) this.#early.delete(early);
   }
+}
+
+/** No reader offers the delivery any more. */
+function isOver({ isRemoved, receipt }: Register): boolean {
+  return isRemoved || !isOpen(receipt.state);
 }
 
 function newer(a: KeptRegister | undefined, b: KeptRegister | undefined): KeptRegister | undefined {

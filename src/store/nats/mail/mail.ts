@@ -4,11 +4,14 @@ import { StoreError } from "../../../broker/store/store.js";
 import { systemClock, type Clock } from "../../../clock.js";
 import type { StoreLimits } from "../../limits.js";
 import { removalMemoryMs } from "../limits.js";
+import { Barrier } from "./barrier.js";
 import { followKept, readKept } from "./feed.js";
 import { HistoryTold } from "./history-told.js";
 import { openHistoryStore } from "./history.js";
 import { MailView } from "./mail-view.js";
 import { OwnMail } from "./own-mail.js";
+import type { OpenDelivery } from "./open-mail.js";
+import { OwnPublishes } from "./own-publishes.js";
 import { Pruning } from "./pruning.js";
 import { leasedMail, openQueueStore, type Mail } from "./queues.js";
 import { Readers } from "./readers.js";
@@ -39,11 +42,19 @@ export async function openMail(options: {
 }): Promise<MailPart> {
   const { engine, clock, limits, tell, tellDamage, onBroken } = options;
   const own = new OwnMail();
+  const underWay = new OwnPublishes();
+  const closed = new AbortController();
   const view = new MailView({
-    opened: (delivery) => readers.opened(delivery),
+    opened: (delivery) => opened(delivery),
     closed: (peerId, seq) => readers.closed(peerId, seq),
   });
-  const registers = new Registers(engine, view, own);
+  const { publisher, names, subjects } = engine;
+  const barrier = new Barrier({
+    publisher,
+    stream: names.receipts,
+    subject: subjects.receiptBarrier,
+  });
+  const registers = new Registers(engine, view, own, closed.signal);
   const working = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
   let broken: StoreError | undefined;
@@ -65,6 +76,8 @@ export async function openMail(options: {
     clock,
     limits,
     own,
+    underWay,
+    barrier,
     assertOpen,
     async perform(work) {
       assertOpen();
@@ -79,7 +92,9 @@ export async function openMail(options: {
   };
   const readers = new Readers(leasedMail(mail), clock);
   const reads = (peerId: string): boolean => readers.reads(peerId);
-  const parts = { engine, view, registers, own, reads, tell, tellDamage, onLost };
+  const opened = (delivery: OpenDelivery): void => readers.opened(delivery);
+  const news = { own, underWay, barrier, reads, opened, tell, tellDamage, onLost };
+  const parts = { engine, view, registers, ...news };
   const position = await readKept(parts, systemClock.now() - removalMemoryMs);
   const told = new HistoryTold(position.mail);
   const following = followKept(parts, position, told);
@@ -99,6 +114,7 @@ export async function openMail(options: {
     },
   };
   async function close(): Promise<void> {
+    closed.abort(new Error("the store is closed"));
     readers.close();
     // Each of them ends by itself after some seconds.
     await Promise.allSettled(working);

@@ -15,6 +15,7 @@ import type {
 import { StoreError } from "../../../broker/store/store.js";
 import type { Clock } from "../../../clock.js";
 import type { StoreLimits } from "../../limits.js";
+import { fenceMs, maxToldWaitMs, publishDeadlineMs } from "../limits.js";
 import { mailProblem, queueProblem, shortageError } from "../../room.js";
 import { climb, isOpen, queuedReceipt, stamp, toReceipt } from "../../stored-message.js";
 import {
@@ -24,10 +25,11 @@ import {
   type MailHead,
   type Register,
 } from "./mail-record.js";
-import { fenceMs } from "../limits.js";
+import type { Barrier } from "./barrier.js";
 import type { MailView } from "./mail-view.js";
 import type { OpenDelivery } from "./open-mail.js";
 import type { OwnMail } from "./own-mail.js";
+import type { OwnPublishes } from "./own-publishes.js";
 import type { Lease, LeasedMail, Readers } from "./readers.js";
 import { toStoreError, type Change, type Engine, type Registers } from "./registers.js";
 
@@ -39,6 +41,9 @@ export interface Mail {
   readonly clock: Clock;
   readonly limits: StoreLimits;
   readonly own: OwnMail;
+  readonly underWay: OwnPublishes;
+  /** On the stream of receipts. */
+  readonly barrier: Barrier;
   assertOpen(): void;
   /** Does what the end of the store waits for; UNAVAILABLE once it is closed. */
   perform<T>(work: () => Promise<T>): Promise<T>;
@@ -130,11 +135,20 @@ export function openQueueStore(mail: Mail, readers: Readers): QueueStore {
 }
 
 /** Leases for the readers of this gateway. */
-export function leasedMail(mail: Omit<Mail, "own">): LeasedMail {
+export function leasedMail(mail: Mail): LeasedMail {
   const { view, registers, clock } = mail;
 
   return {
     queue: (peerId) => view.queue(peerId),
+    get toldSeq() {
+      return view.toldSeq;
+    },
+    async catchUp() {
+      await Promise.all([
+        mail.barrier.pass(),
+        view.whenTold(view.ledger.lastSeq, publishDeadlineMs),
+      ]);
+    },
 
     async lease(delivery, epoch) {
       const { head } = delivery;
@@ -321,12 +335,17 @@ class Enqueuing {
 
   async #deliver(outgoing: Outgoing, to: PeerRef, isRepeat: boolean): Promise<EnqueueResult> {
     const { draft, message, body, acceptMs, queuedMs, expireMs } = outgoing;
-    const { view, engine, own: ownMail } = this.#mail;
+    const { view, engine, own, underWay } = this.#mail;
     const { from, messageId, fingerprint } = draft;
     const problem = this.#problem(outgoing, to);
     if (problem !== undefined) return (await this.#repeated(outgoing, to)) ?? problem;
     using room = view.reserve(to.peerId, from.peerId, body.byteLength);
-    const claim = isRepeat ? undefined : this.#readers.claim(to.peerId, body.byteLength);
+    const subject = engine.subjects.mail({ to: to.peerId, from: from.peerId, messageId });
+    const claim =
+      isRepeat || underWay.has(subject)
+        ? undefined
+        : this.#readers.claim(to.peerId, body.byteLength);
+    if (claim !== undefined) underWay.begin(subject, { message, claim });
     const unstored = {
       to,
       from,
@@ -340,8 +359,6 @@ class Enqueuing {
       leasedEpoch: claim?.epoch,
       isAdded: !message.to.some(({ peerId }) => peerId === to.peerId),
     };
-    const subject = engine.subjects.mail({ to: to.peerId, from: from.peerId, messageId });
-    const own = ownMail.begin(subject);
     const outcome = await engine.publisher.publish({
       stream: engine.names.mail,
       subject,
@@ -350,12 +367,9 @@ class Enqueuing {
       expect: { lastSubjectSeq: 0 },
       lane: `${from.peerId} ${to.peerId}`,
     });
-    if (own !== undefined) ownMail.end(own);
     room[Symbol.dispose]();
     if (outcome.state !== "stored") {
-      if (own?.told !== undefined) view.arrive(own.told);
-      if (outcome.state === "unavailable") claim?.doubt();
-      else claim?.release();
+      if (claim !== undefined) underWay.failed(subject, outcome.state === "unavailable");
       if (outcome.state !== "conflict") return { ok: false, error: toStoreError(outcome) };
       const repeated = await this.#repeated(outgoing, to);
       // What stood there was removed a moment ago.
@@ -365,18 +379,14 @@ class Enqueuing {
       );
     }
     const head = { ...unstored, seq: outcome.seq };
-    ownMail.stored({ head, message });
+    own.stored({ head, message });
     const receipt = toReceipt(firstRegister({ ...head, leasedEpoch: undefined }).receipt);
-    const delivery = view.add(head, this.#readers.reads(to.peerId) ? body : undefined);
-    if (claim === undefined) {
-      if (delivery !== undefined) this.#readers.opened(delivery);
-    } else if (delivery === undefined) claim.release();
-    else {
-      delivery.body = undefined;
-      const { receipt: leased } = delivery.register;
-      const sizeBytes = body.byteLength;
-      claim.handOut({ message, receipt: toReceipt(leased), sizeBytes, redelivered: false });
-    }
+    // It counts from now on. Readers are offered it when its turn in the stream has come.
+    const isRead = this.#readers.reads(to.peerId);
+    view.add(head, isRead ? body : undefined);
+    if (claim !== undefined) underWay.stored(subject, outcome.seq, view.toldSeq);
+    // Its sender may ask at once what became of it.
+    if (isRead) await view.whenTold(outcome.seq, maxToldWaitMs);
     return { ok: true, duplicate: false, message, receipt };
   }
 

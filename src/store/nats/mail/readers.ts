@@ -15,6 +15,10 @@ import type { OpenDelivery, Queue } from "./open-mail.js";
 /** What readers need of the rest. */
 export interface LeasedMail {
   queue(peerId: string): Queue;
+  /** The last delivery whose turn in the stream has come. */
+  readonly toldSeq: number;
+  /** Resolves when this gateway knows where each delivery stood at the call, whoever had moved it. UNAVAILABLE. */
+  catchUp(): Promise<void>;
   /**
    * Makes sure that the delivery is LEASED for this epoch, and reads its message. `gone` where it is open no
    * more; `damaged` where its message cannot be read, and it is a dead letter now; `fenced` where a later
@@ -99,12 +103,19 @@ class Reader implements QueueReader {
   readonly #returned = new Set<number>();
   /** Claimed and stored, not handed out. */
   readonly #ready: QueuedMessage[] = [];
+  /** Claimed and stored, but an older one had not been handed out by then: they are not held. */
+  readonly #overtaking = new Set<number>();
+  readonly #closing = new AbortController();
+  #isCurrent = false;
+  #isCatchingUp = false;
   #claimedMessages = 0;
   #claimedBytes = 0;
   /** Of the credit of the last `next`, what is not claimed. */
   #freeMessages = 0;
   #freeBytes = 0;
   #isDrained = false;
+  /** Something whose turn has come is open and was not handed out. */
+  #isBehind = true;
   #wakes = false;
   #retry: Disposable | undefined;
   #closed = false;
@@ -138,8 +149,11 @@ class Reader implements QueueReader {
     return {
       epoch: this.epoch,
       handOut: (queued) => {
-        this.#held.add(Number(queued.receipt.seq));
-        this.#ready.push(queued);
+        const seq = Number(queued.receipt.seq);
+        if (!this.#isBehind) {
+          this.#held.add(seq);
+          this.#ready.push(queued);
+        } else this.#overtaking.add(seq);
         settle();
       },
       release: settle,
@@ -153,23 +167,52 @@ class Reader implements QueueReader {
   /** There is more in the queue. */
   opened(seq: number): void {
     this.#recall(seq);
+    this.#fallBehind();
+    // The look that is about to begin meets it.
+    if (!this.#isCatchingUp) this.wake();
+  }
+
+  #fallBehind(): void {
     this.#isDrained = false;
-    this.wake();
+    this.#isBehind = true;
   }
 
   closed(seq: number): void {
     this.#recall(seq);
+    this.#overtaking.delete(seq);
     const index = this.#ready.findIndex(({ receipt }) => Number(receipt.seq) === seq);
     if (index !== -1) this.#ready.splice(index, 1);
   }
 
   async next(credit: Credit): Promise<QueuedMessage[]> {
-    if (this.#closed || credit.maxMessages < 1) return [];
+    if (!this.#isCurrent) await this.#catchUp();
+    if (this.#closed || !this.#isCurrent || credit.maxMessages < 1) return [];
     if (this.#ready.length > 0) return this.#ready.splice(0, this.#countReady(credit));
-    this.#freeMessages = credit.maxMessages - this.#claimedMessages;
-    this.#freeBytes = credit.maxBytes - this.#claimedBytes;
+    const maxMessages = credit.maxMessages - this.#claimedMessages;
+    const maxBytes = credit.maxBytes - this.#claimedBytes;
+    this.#freeMessages = maxMessages;
+    this.#freeBytes = maxBytes;
     // Each claim wakes the reader once it is settled.
-    return this.#isDrained || this.#claimedMessages > 0 ? [] : this.#take(credit);
+    if (this.#isDrained || maxMessages < 1 || (maxBytes < 1 && credit.maxBytes > 0)) return [];
+    return this.#take({ maxMessages, maxBytes });
+  }
+
+  /** Before the first message: the reader before this one may have been at another gateway. */
+  async #catchUp(): Promise<void> {
+    const { signal } = this.#closing;
+    this.#isCatchingUp = true;
+    const closed = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      if (signal.aborted) resolve();
+    });
+    try {
+      await Promise.race([this.#mail.catchUp(), closed]);
+      this.#isCurrent = true;
+    } catch (error) {
+      this.#tryLater(error);
+    } finally {
+      this.#isCatchingUp = false;
+    }
   }
 
   /** How many of those that are ready are within the credit. */
@@ -199,7 +242,9 @@ class Reader implements QueueReader {
       const lease = outcome.value;
       // A younger one is not handed out before an older one that could not be leased.
       if (lease.state === "leased" && failure === undefined) {
-        const redelivered = lease.queued.redelivered || this.#returned.delete(seq);
+        const isFirst = this.#overtaking.delete(seq);
+        const wasReturned = this.#returned.delete(seq);
+        const redelivered = wasReturned || (lease.queued.redelivered && !isFirst);
         messages.push({ ...lease.queued, redelivered });
       } else this.#held.delete(seq);
       // Nobody meets these again, so a closed reader's listener hears of them, too.
@@ -210,7 +255,10 @@ class Reader implements QueueReader {
     });
     // If the reader was closed meanwhile, its leases go to the next reader.
     if (this.#closed) return [];
-    if (failure !== undefined) this.#tryLater(failure);
+    if (failure !== undefined) {
+      this.#tryLater(failure);
+      this.#putBack();
+    }
     this.#freeMessages -= messages.length;
     for (const { sizeBytes } of messages) this.#freeBytes -= sizeBytes;
     return messages;
@@ -221,11 +269,13 @@ class Reader implements QueueReader {
     const wanted: OpenDelivery[] = [];
     let bytes = 0;
     this.#isDrained = true;
+    this.#isBehind = false;
     for (const delivery of this.#queue.oldestFirst()) {
       const { seq, sizeBytes } = delivery.head;
+      if (seq > this.#mail.toldSeq) break;
       if (this.#held.has(seq)) continue;
       if (wanted.length >= maxMessages || (wanted.length > 0 && bytes + sizeBytes > maxBytes)) {
-        this.#isDrained = false;
+        this.#fallBehind();
         break;
       }
       wanted.push(delivery);
@@ -235,6 +285,15 @@ class Reader implements QueueReader {
     return wanted;
   }
 
+  /** What was claimed meanwhile is younger than what could not be leased. */
+  #putBack(): void {
+    for (const { receipt } of this.#ready.splice(0)) {
+      const seq = Number(receipt.seq);
+      this.#held.delete(seq);
+      this.#overtaking.add(seq);
+    }
+  }
+
   /** The engine does not answer now: what is open stays so, and is offered when it does. */
   #tryLater(failure: unknown): void {
     if (!(failure instanceof StoreError && failure.code !== "DATA_LOSS")) throw failure;
@@ -242,7 +301,7 @@ class Reader implements QueueReader {
   }
 
   #lookAgainLater(): void {
-    this.#isDrained = false;
+    this.#fallBehind();
     this.#retry ??= this.#clock.after(leaseRetryMs, () => {
       this.#retry = undefined;
       this.wake();
@@ -292,6 +351,7 @@ class Reader implements QueueReader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#closing.abort();
     this.#retry?.[Symbol.dispose]();
     for (const delay of this.#delays.values()) delay[Symbol.dispose]();
     this.#delays.clear();

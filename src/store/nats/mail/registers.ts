@@ -1,8 +1,8 @@
 import type { NextMsgRequest } from "@nats-io/jetstream";
 import { StoreError } from "../../../broker/store/store.js";
 import type { Link } from "../connect.js";
-import { systemClock } from "../../../clock.js";
-import { publishDeadlineMs } from "../limits.js";
+import { sleep, systemClock } from "../../../clock.js";
+import { leaseRetryMs, publishDeadlineMs } from "../limits.js";
 import { explainApi } from "../link-error.js";
 import { throughElection } from "../through-election.js";
 import type { NatsOptions } from "../nats-options.js";
@@ -42,11 +42,14 @@ export class Registers {
   readonly #engine: Engine;
   readonly #view: MailView;
   readonly #own: OwnMail;
+  readonly #closing: AbortSignal;
   /** The last change of each delivery that is under way here. */
   readonly #underWay = new Map<number, Promise<unknown>>();
 
-  constructor(engine: Engine, view: MailView, own: OwnMail) {
+  /** @param closing what is tried until it succeeds, ends then. */
+  constructor(engine: Engine, view: MailView, own: OwnMail, closing: AbortSignal) {
     this.#engine = engine;
+    this.#closing = closing;
     this.#view = view;
     this.#own = own;
   }
@@ -146,7 +149,7 @@ export class Registers {
       if (outcome.state === "stored") {
         const kept = { register: next, revision: outcome.seq };
         this.#own.moved(kept.revision, next);
-        if (!this.#view.apply(peerId, seq, kept)) await this.reopen(seq, kept);
+        if (!this.#view.apply(peerId, seq, kept)) await this.reopen(seq);
         return { before: register, register: next, isChanged: true };
       }
       if (outcome.state !== "conflict") throw toStoreError(outcome);
@@ -155,10 +158,17 @@ export class Registers {
     }
   }
 
-  /** A dead letter was redriven, here or elsewhere. */
-  async reopen(seq: number, kept: KeptRegister): Promise<void> {
-    const mail = await this.readMail(seq);
-    if (mail !== undefined) this.#view.reopen(mail.head, kept);
+  /** A dead letter was redriven, here or elsewhere. While the engine does not answer, it is asked again. */
+  async reopen(seq: number): Promise<void> {
+    while (!this.#closing.aborted) {
+      try {
+        const mail = await this.readMail(seq);
+        return this.#view.reopen(seq, mail?.head);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        await sleep(leaseRetryMs, this.#closing).catch(() => {});
+      }
+    }
   }
 
   async #mailAt(query: MailQuery): Promise<StoredMail | undefined> {
