@@ -12,7 +12,7 @@ import type { Progress } from "./progress.js";
 /** What a gateway is to do. */
 export interface GatewayTask {
   readonly socket: string;
-  readonly brokerId: string;
+  readonly name: string;
   readonly operatorToken: string;
   /** Of NATS, as `host:port`. */
   readonly servers: readonly string[];
@@ -53,7 +53,7 @@ export class GatewayProcess implements AsyncDisposable {
     );
     const task = {
       socket: join(folder, `${name}.sock`),
-      brokerId: name,
+      name,
       operatorToken,
       servers: links.map(({ own }) => `127.0.0.1:${own}`),
       tells: process.env["PEERLINE_CLUSTER_TELLS"] !== undefined,

@@ -7,13 +7,13 @@ import { openNatsStore } from "../../src/store/nats/nats-store.js";
 import type { GatewayTask } from "./gateway-process.js";
 
 // A program of the crash run over a cluster: a broker over JetStream. Argument: its task, as JSON.
-const { socket, brokerId, operatorToken, servers, tells } = JSON.parse(
+const { socket, name, operatorToken, servers, tells } = JSON.parse(
   process.argv[2] ?? "",
 ) as GatewayTask;
 const tell = (level: string, fields: object, words: string): void => {
   if (!tells) return;
   const at = new Date().toISOString();
-  process.stderr.write(`${at} ${brokerId} ${level} ${words} ${JSON.stringify(fields)}\n`);
+  process.stderr.write(`${at} ${name} ${level} ${words} ${JSON.stringify(fields)}\n`);
 };
 
 // The run has ended, or was killed itself.
@@ -24,7 +24,6 @@ const broker = await createBroker({
   store,
   clock: systemClock,
   version: "0.0.0-test",
-  brokerId,
   operatorToken,
   onStop: () => process.exit(0),
   log: {
@@ -37,11 +36,12 @@ const server = createServer({
   services: [broker.service],
   describe: describeFault,
   onDefect: (error) => {
-    process.stderr.write(`${brokerId}: ${(error as Error).stack}\n`);
+    process.stderr.write(`${name}: ${(error as Error).stack}\n`);
     process.exit(1);
   },
 });
 await server.listen(`unix:${socket}`);
+tell("ready", {}, `after ${Math.round(performance.now())} ms`);
 process.send?.("ready");
 
 /** While a majority of the servers is away, no store opens. */
