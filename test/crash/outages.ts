@@ -28,8 +28,8 @@ export class Outages {
   }
 
   /**
-   * Does harm, and measures from its beginning: the longest time in which nothing was accepted, and how long it
-   * takes until each gateway has accepted something that was sent when the harm was over.
+   * Does harm, and measures from its beginning: the longest time in which nothing was accepted, and how long each
+   * gateway takes until it accepts again. What counts is sent after the harm was over.
    */
   async measure(fault: string, harm: () => Promise<void>): Promise<void> {
     const startMs = performance.now();
