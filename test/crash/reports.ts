@@ -1,6 +1,7 @@
 import { BrokerService, Outcome } from "../../gen/peerline/v1/broker_service_pb.js";
 import { sleep } from "../../src/clock.js";
 import type { Client } from "../../src/rpc/client.js";
+import { Code } from "../../src/rpc/error.js";
 import type { Phase, Recorder } from "./history.js";
 import type { Letter } from "./letter.js";
 import { callTimeoutMs, maxReports, retryMs } from "./limits.js";
@@ -66,9 +67,12 @@ export class Reports {
         const { results } = await this.#client.ackMessages({ acks }, options);
         // An answer that comes when the stream has ended may be older than a new delivery.
         signal.throwIfAborted();
-        batch.forEach((report, index) =>
-          this.#conclude(report, results[index]?.error === undefined),
+        const open = batch.filter(
+          (report, index) => !this.#conclude(report, results[index]?.error),
         );
+        if (open.length === 0) continue;
+        this.#pending.unshift(...open);
+        await sleep(retryMs, signal).catch(() => undefined);
       } catch {
         for (const report of batch) this.#note("unknown", report);
         if (!signal.aborted) this.#pending.unshift(...batch);
@@ -77,9 +81,15 @@ export class Reports {
     }
   }
 
-  #conclude(report: { held: Held; outcome: Outcome }, isTaken: boolean): void {
-    this.#note(isTaken ? "ok" : "fail", report);
-    if (isTaken && report.outcome === Outcome.CONFIRMED) this.#onConfirmed(report.held);
+  /** Whether the answer is final, as it is for the real adapter. */
+  #conclude(
+    report: { held: Held; outcome: Outcome },
+    error: { code: number } | undefined,
+  ): boolean {
+    const isFinal = error === undefined || finalCodes.has(error.code);
+    this.#note(error === undefined ? "ok" : isFinal ? "fail" : "unknown", report);
+    if (error === undefined && report.outcome === Outcome.CONFIRMED) this.#onConfirmed(report.held);
+    return isFinal;
   }
 
   #note(phase: Phase, { held, outcome }: { held: Held; outcome: Outcome }): void {
@@ -88,6 +98,14 @@ export class Reports {
     this.#record({ act: "report", phase, peer: this.#peer, key, outcome: words[outcome] });
   }
 }
+
+/** The lease is over, or the report is wrong. Anything else may pass: a store that does not answer now. */
+const finalCodes: ReadonlySet<number> = new Set([
+  Code.InvalidArgument,
+  Code.FailedPrecondition,
+  Code.NotFound,
+  Code.DataLoss,
+]);
 
 const words = {
   [Outcome.UNSPECIFIED]: "returned",
