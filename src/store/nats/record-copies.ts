@@ -171,7 +171,7 @@ export function recordCopies(engine: {
         return [
           {
             stream: names.receipts,
-            subject: subjects.receipt(stands.peerId, seq),
+            subject: subjects.receipt({ to: stands.peerId, seq, messageId: given.messageId }),
             ...formatRegister(register),
             expect: { lastSubjectSeq: 0 },
           },

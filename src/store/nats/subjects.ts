@@ -17,6 +17,13 @@ export interface MailKey {
   readonly messageId: string;
 }
 
+/** Which delivery, by its place in the stream of mail. */
+export interface ReceiptKey {
+  readonly to: string;
+  readonly seq: number;
+  readonly messageId: string;
+}
+
 /** How many characters of a message id's end are a token of their own: messages are sought by them. */
 export const tailLength = 8;
 
@@ -63,18 +70,27 @@ export class MailSubjects {
     return `${this.#receipt}.barrier`;
   }
 
-  receipt(to: string, seq: number): string {
-    return `${this.#receipt}.${toToken(to)}.${seq}`;
+  /**
+   * Of where a delivery stands. The message's id is in it because servers that have lost messages give their
+   * sequences to others, of which nothing is told by the receipts of those.
+   */
+  receipt({ to, seq, messageId }: ReceiptKey): string {
+    return `${this.#receipt}.${toToken(to)}.${seq}.${toToken(messageId)}`;
   }
 
-  readReceipt(subject: string): { to: string; seq: number } | undefined {
-    const [to, seq, ...more] = subject.startsWith(`${this.#receipt}.`)
+  /** Those of all messages that ever had a sequence. */
+  receiptsAt(to: string, seq: number): string {
+    return `${this.#receipt}.${toToken(to)}.${seq}.*`;
+  }
+
+  readReceipt(subject: string): ReceiptKey | undefined {
+    const tokens = subject.startsWith(`${this.#receipt}.`)
       ? subject.slice(this.#receipt.length + 1).split(".")
       : [];
-    const number = Number(seq);
-    if (to === undefined || more.length > 0 || !Number.isSafeInteger(number) || number < 1) {
-      return undefined;
-    }
-    return { to: fromToken(to), seq: number };
+    const [to, place, messageId] = tokens;
+    const seq = Number(place);
+    if (tokens.length !== 3 || to === undefined || messageId === undefined) return undefined;
+    if (!Number.isSafeInteger(seq) || seq < 1) return undefined;
+    return { to: fromToken(to), seq, messageId: fromToken(messageId) };
   }
 }

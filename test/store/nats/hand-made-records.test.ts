@@ -57,11 +57,11 @@ describe.skipIf(isNatsMissing())("records that somebody wrote or removed by hand
     const server = await startServer();
     const manager = await byHand(server);
     const { store } = await open(server);
-    const { seq } = await sendFirst(store, { text: "kept" });
+    const { seq, messageId } = await sendFirst(store, { text: "kept" });
     await send(store, { text: "another" });
     const given = headers();
     for (const [name, value] of Object.entries(head)) given.set(name, value);
-    const subject = `peerline.receipt.${bob.peerId}.${seq}`;
+    const subject = `peerline.receipt.${bob.peerId}.${seq}.${messageId}`;
     await manager.jetstream().publish(subject, "no receipt", { headers: given });
     for (const reopened of [store, (await open(server)).store]) {
       const reader = reopened.queues.open({ peerId: bob.peerId, epoch: 9 }, silent);
@@ -137,6 +137,26 @@ describe.skipIf(isNatsMissing())("records that somebody wrote or removed by hand
       expect(told).toEqual([expect.stringMatching(/peerline-receipts lacks what it had/)]);
     },
   );
+
+  test("a message that got the sequence of a lost one is not taken for it", async () => {
+    const server = await startServer();
+    const manager = await byHand(server);
+    const { store } = await open(server);
+    for (const text of ["lost", "lost, too"]) {
+      const { peerId, seq } = await sendFirst(store, { text });
+      await store.queues.advance(peerId, seq, { state: ReceiptState.CONFIRMED });
+    }
+    await store[Symbol.asyncDispose]();
+    await manager.streams.delete("peerline-mail");
+    const { store: later } = await open(server);
+    const sent = ["new", "new, too", "newest"];
+    for (const text of sent) await send(later, { text });
+    for (const one of [later, (await open(server)).store]) {
+      const reader = one.queues.open({ peerId: bob.peerId, epoch: 2 }, silent);
+      expect(texts(await reader.next(ample))).toEqual(sent);
+      reader.close();
+    }
+  });
 
   test("a lease of a later session that there is not ends after a while", async () => {
     const server = await startServer();

@@ -59,18 +59,21 @@ export async function readKept(
 ): Promise<Known> {
   const { link, names, subjects } = engine;
   // First the receipts: what they do not tell of, later ones will.
-  const states = new Map<number, ReceiptState | "removed" | "unreadable">();
-  const removals = new Map<number, number>();
+  const heard = new Map<number, HeardReceipt>();
   const receipts = await replay(
     { link, stream: names.receipts, after: 0, headersOnly: true },
     (message) => {
+      if (message.subject === subjects.receiptBarrier) return;
       const key = subjects.readReceipt(message.subject);
       if (key === undefined) return tellDamage(unreadable(message));
       const state = readState(message.headers?.get(stateHeader) ?? "");
       if (state === undefined) tellDamage(unreadable(message));
-      states.set(key.seq, state ?? "unreadable");
-      const isOld = message.time.getTime() < forgetBeforeMs;
-      if (state === "removed" && isOld) removals.set(key.seq, message.seq);
+      heard.set(key.seq, {
+        messageId: key.messageId,
+        state: state ?? "unreadable",
+        revision: message.seq,
+        isOld: message.time.getTime() < forgetBeforeMs,
+      });
     },
   );
   const isDoubtful = await lacksReceipts(engine, receipts.lastSeq);
@@ -83,7 +86,10 @@ export async function readKept(
     (message) => {
       const head = headOf(engine, message);
       if (head === undefined) return tellDamage(unreadable(message));
-      const state = states.get(head.seq);
+      const receipt = heard.get(head.seq);
+      const isOwn = receipt?.messageId === head.messageId;
+      if (isOwn) heard.delete(head.seq);
+      const state = isOwn ? receipt.state : undefined;
       if (state === "removed") removed.push(head);
       else if (state === undefined)
         view.add(head, undefined, isDoubtful ? doubtful(head) : undefined);
@@ -105,10 +111,21 @@ export async function readKept(
     if (kept === undefined) await registers.deleteMail(head.seq);
     else view.add(head, undefined, kept);
   }
-  for (const { seq } of removed) removals.delete(seq);
-  for (const seq of removals.values()) await registers.deleteReceipt(seq);
+  // Of messages that are gone.
+  for (const { isOld, revision } of heard.values()) {
+    if (isOld) await registers.deleteReceipt(revision);
+  }
   view.passed(mail.lastSeq);
   return { mail: mail.lastSeq, receipts: receipts.lastSeq };
+}
+
+/** What the head of a receipt tells. */
+interface HeardReceipt {
+  readonly messageId: string;
+  readonly state: ReceiptState | "removed" | "unreadable";
+  readonly revision: number;
+  /** Every broker that could hear of it has. */
+  readonly isOld: boolean;
 }
 
 /** Whether the receipts were removed or made again, since the first message was accepted. */
@@ -189,7 +206,10 @@ function headOf({ subjects }: Engine, message: JsMsg): MailHead | undefined {
 function registerOf({ subjects }: Engine, { subject, data }: JsMsg): Register | undefined {
   const key = subjects.readReceipt(subject);
   const register = readRegister(data);
-  const isWhole = register?.receipt.seq === key?.seq && register?.receipt.peerId === key?.to;
+  const isWhole =
+    register?.receipt.seq === key?.seq &&
+    register?.receipt.peerId === key?.to &&
+    register?.messageId === key?.messageId;
   return isWhole ? register : undefined;
 }
 

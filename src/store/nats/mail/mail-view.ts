@@ -111,7 +111,8 @@ export class MailView {
     if (this.ledger.has(head.seq)) return undefined;
     const early = this.#early.get(head.seq);
     this.#early.delete(head.seq);
-    const { register, revision } = newer(known, early) ?? {
+    const isOwn = early?.register.messageId === head.messageId;
+    const { register, revision } = newer(known, isOwn ? early : undefined) ?? {
       register: firstRegister(head),
       revision: 0,
     };
@@ -207,6 +208,7 @@ export class MailView {
     this.#lastRevision = Math.max(this.#lastRevision, revision);
     if (register.isRemoved) this.forget(seq);
     const delivery = this.find(peerId, seq);
+    if (delivery !== undefined && delivery.head.messageId !== register.messageId) return true;
     if (delivery !== undefined && delivery.revision >= revision) return true;
     if (isOver(register) && revision > this.#toldRevision) this.#closed.set(seq, revision);
     if (delivery === undefined) {

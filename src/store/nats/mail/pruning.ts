@@ -65,7 +65,7 @@ export class Pruning implements AsyncDisposable {
     const { streams } = engine.link.manager;
     try {
       await streams.deleteMessage(names.mail, seq, false).catch(ignoreMissing);
-      await streams.purge(names.receipts, { filter: subjects.receipt(to, seq) });
+      await streams.purge(names.receipts, { filter: subjects.receiptsAt(to, seq) });
       view.forget(seq);
     } catch {
       // The engine does not answer: the next round tries again.

@@ -66,17 +66,13 @@ export class Registers {
   /** The same, as the engine has it now. */
   async readStored(peerId: string, seq: number): Promise<KeptRegister | undefined> {
     const { names, subjects } = this.#engine;
-    const stored = await this.#ask(names.receipts, { last_by_subj: subjects.receipt(peerId, seq) });
-    if (stored !== undefined) {
-      const register = readRegister(stored.data);
-      if (register?.isRemoved === true) return undefined;
-      if (register !== undefined) return { register, revision: stored.seq };
-    }
-    const mail = await this.readMail(seq);
-    if (mail?.head.to.peerId !== peerId) return undefined;
-    return stored === undefined
-      ? { register: firstRegister(mail.head), revision: 0 }
-      : { register: doubtfulRegister(mail.head), revision: stored.seq };
+    const head = (await this.readMail(seq))?.head;
+    if (head?.to.peerId !== peerId) return undefined;
+    const subject = subjects.receipt({ to: peerId, seq, messageId: head.messageId });
+    const stored = await this.#ask(names.receipts, { last_by_subj: subject });
+    if (stored === undefined) return { register: firstRegister(head), revision: 0 };
+    const register = readRegister(stored.data) ?? doubtfulRegister(head);
+    return register.isRemoved ? undefined : { register, revision: stored.seq };
   }
 
   /** The message of a delivery; undefined where it is not kept. */
@@ -142,7 +138,7 @@ export class Registers {
       const { publisher, names, subjects } = this.#engine;
       const outcome = await publisher.publish({
         stream: names.receipts,
-        subject: subjects.receipt(peerId, seq),
+        subject: subjects.receipt({ to: peerId, seq, messageId: register.messageId }),
         ...formatRegister(next),
         expect: { lastSubjectSeq: revision },
       });
