@@ -157,15 +157,25 @@ export class Follower implements AsyncDisposable {
   async #read(messages: ConsumerMessages, onSign: () => void): Promise<void> {
     const { lost } = this.#following.link;
     const leave = (): void => messages.stop();
-    const watchdog = setTimeout(leave, consumerSilenceMs);
+    let signs = 0;
+    // A process that was busy for so long has not read what came meanwhile: it reads before it judges.
+    const judge = (before: number): void => {
+      if (signs === before) leave();
+      else watchdog.refresh();
+    };
+    const watchdog = setTimeout(() => void setImmediate(judge, signs), consumerSilenceMs);
+    const noteSign = (): void => {
+      signs += 1;
+      watchdog.refresh();
+    };
     lost.addEventListener("abort", leave, { once: true });
     if (lost.aborted) leave();
     const heartbeats = (async () => {
-      for await (const { type } of messages.status()) if (type === "heartbeat") watchdog.refresh();
+      for await (const { type } of messages.status()) if (type === "heartbeat") noteSign();
     })();
     try {
       for await (const message of messages) {
-        watchdog.refresh();
+        noteSign();
         onSign();
         if (message.seq <= this.#lastSeq) continue;
         this.#tell(message);
