@@ -80,6 +80,7 @@ const table: readonly (readonly [
   ["share --off", elsewhere],
   ["join $LINE", no(/has joined the broker at .*: run `peerline leave` first/)],
   ["broker", no(/has joined the broker at .*, and starts none of its own/)],
+  ["migrate --to nats://127.0.0.1:1", no(/has joined the broker at/)],
   ["config", /peers =/],
   ["install claude-code", /Claude Code/],
   ["uninstall claude-code", /Claude Code/],

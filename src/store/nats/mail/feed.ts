@@ -48,8 +48,8 @@ interface Parts extends Kept {
 }
 
 /**
- * Reads the heads of all that is kept, and the registers of what is open: some seconds for a million
- * messages. The bodies stay in the engine.
+ * Reads the heads of all that is kept, and the registers of what is open: some 3.5 s of CPU time for each
+ * 100,000 messages. The bodies stay in the engine.
  *
  * @param forgetBeforeMs what was removed before is forgotten: every broker that could hear of it has.
  */
