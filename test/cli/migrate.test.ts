@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { ConfirmedBy, ReceiptState } from "../../gen/peerline/v1/message_pb.js";
 import type { MovableStore } from "../../src/broker/store/transfer.js";
 import { systemClock } from "../../src/clock.js";
@@ -11,6 +12,7 @@ import { linesOf, takeStep } from "../contract/store/move-steps.js";
 import { workerUrl } from "../store/sqlite/built-worker.js";
 import { startServer } from "../store/nats/open-link.js";
 import { isNatsMissing } from "../support/nats-programs.js";
+import { eventually } from "../support/eventually.js";
 import { StoppedClock } from "../support/stopped-clock.js";
 import { Terminal } from "./terminal.js";
 
@@ -107,18 +109,21 @@ describe.skipIf(isNatsMissing())("peerline migrate with NATS", () => {
   test("killed at any moment leaves the old store as it was, and the new one refused until it is begun again", async () => {
     await fill(500);
     const before = await lines();
-    const { url } = await startServer();
-    let interrupted = 0;
-    for (const waitMs of [400, 550, 700]) {
+    const server = await startServer();
+    const { url } = server;
+    const connection = await connect({ ...server.clientOptions });
+    onTestFinished(() => connection.close());
+    const { streams } = await jetstreamManager(connection);
+    for (const moved of [1, 150, 300]) {
       const run = terminal.start(["migrate", "--to", url, "--again"]);
-      await delay(waitMs);
+      await eventually(async () => {
+        const { state } = await streams.info("peerline-mail");
+        expect(state.messages).toBeGreaterThanOrEqual(moved);
+      });
       await run.kill();
-      const { code } = await run.ended;
-      if (code === 0) break;
-      interrupted += 1;
+      expect((await run.ended).code).not.toBe(0);
       expect(existsSync(settings())).toBe(false);
     }
-    expect(interrupted).toBeGreaterThan(0);
     expect(await lines()).toEqual(before);
     const again = await terminal.run("migrate", "--to", url, "--again", "--switch");
     expect(again.stderr).toBe("");

@@ -40,7 +40,7 @@ Agents start a broker by themselves: end them, or what they send after the move 
 Ends with exit code ${ExitCode.failure} when nothing was moved, or when the two stores do not hold the same.
 
 Examples:
-  peerline stop && peerline migrate --to nats://nats-1:4222,nats://nats-2:4222 --switch
+  peerline stop; peerline migrate --to nats://nats-1:4222,nats://nats-2:4222 --switch
   peerline migrate --to sqlite`,
     )
     .action((options: MigrateOptions) => migrate(shell, options));
