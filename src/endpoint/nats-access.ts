@@ -1,3 +1,4 @@
+import type { NatsLogin, NatsOptions } from "../contract/nats-options.js";
 import { errnoOf, EndpointError } from "./endpoint-error.js";
 import { formatAddress } from "./endpoint.js";
 import { readGivenAuthorities, readGivenCertificate } from "./given-certificate.js";
@@ -5,34 +6,11 @@ import { maxNatsSecretBytes } from "./limits.js";
 import { openRegularFile } from "./regular-file.js";
 import type { NatsLoginSettings, NatsSettings } from "./store-settings.js";
 
-/** What a client of NATS needs. Secrets are behind a function: who logs this logs none of them. */
-export interface NatsAccess {
-  /** As `host:port`. */
-  readonly servers: readonly string[];
-  readonly requireTls: boolean;
-  /** Paths of files. They are read at each connection, so that renewed ones count. */
-  readonly tls: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
-  /**
-   * What proves who the broker is: undefined where the servers need no proof. Its file is read at each call;
-   * CONFIG_INVALID where that fails.
-   */
-  readonly login: () => NatsLogin | undefined;
-  readonly prefix: string;
-  readonly replicas: number;
-  readonly syncAlways: boolean;
-}
-
-export type NatsLogin =
-  | { readonly kind: "credentials"; readonly jwt: string; readonly seed: string }
-  | { readonly kind: "nkey"; readonly seed: string }
-  | { readonly kind: "password"; readonly user: string; readonly password: string }
-  | { readonly kind: "token"; readonly token: string };
-
 /**
  * Reads the files that the settings name. CONFIG_INVALID where one cannot be used, or is a secret that
  * everybody may read: the message names the file, and says what would do.
  */
-export async function readNatsAccess(settings: NatsSettings, nowMs: number): Promise<NatsAccess> {
+export async function readNatsAccess(settings: NatsSettings, nowMs: number): Promise<NatsOptions> {
   const { servers, requireTls, prefix, replicas, syncAlways, tls, login } = settings;
   const { ca, certificate, key } = tls;
   if (ca !== undefined) await readGivenAuthorities(ca, nowMs);

@@ -8,6 +8,8 @@ import type {
   QueueReader,
 } from "../broker/store/queues.js";
 
+import { countWithin, OpenReaders } from "./open-readers.js";
+
 /** How a technology finds and leases the open messages of queues. */
 export interface OpenMail {
   /**
@@ -60,7 +62,7 @@ export interface Claim {
 export class QueueReaders {
   readonly #mail: OpenMail;
   readonly #clock: Clock;
-  readonly #readers = new Map<string, Reader>();
+  readonly #readers = new OpenReaders<Reader>();
 
   constructor(mail: OpenMail, clock: Clock) {
     this.#mail = mail;
@@ -68,20 +70,8 @@ export class QueueReaders {
   }
 
   open({ peerId, epoch }: { peerId: string; epoch: number }, listener: QueueListener): QueueReader {
-    const before = this.#readers.get(peerId);
-    const reader = new Reader(
-      { mail: this.#mail, clock: this.#clock, peerId, epoch, listener },
-      () => {
-        if (this.#readers.get(peerId) === reader) this.#readers.delete(peerId);
-      },
-    );
-    if (before !== undefined && before.epoch > epoch) {
-      reader.close();
-      return reader;
-    }
-    before?.close();
-    this.#readers.set(peerId, reader);
-    return reader;
+    const of = { mail: this.#mail, clock: this.#clock, peerId, epoch, listener };
+    return this.#readers.open(peerId, (onClose) => new Reader(of, onClose));
   }
 
   /**
@@ -119,7 +109,7 @@ export class QueueReaders {
   }
 
   close(): void {
-    for (const reader of this.#readers.values()) reader.close();
+    this.#readers.close();
   }
 }
 
@@ -212,7 +202,7 @@ class Reader implements QueueReader {
 
   async next(credit: Credit): Promise<QueuedMessage[]> {
     if (this.#closed || credit.maxMessages < 1) return [];
-    if (this.#ready.length > 0) return this.#ready.splice(0, this.#countReady(credit));
+    if (this.#ready.length > 0) return this.#ready.splice(0, countWithin(this.#ready, credit));
     this.#freeMessages = credit.maxMessages - this.#claims.size;
     this.#freeBytes = [...this.#claims].reduce(
       (free, one) => free - one.sizeBytes,
@@ -220,16 +210,6 @@ class Reader implements QueueReader {
     );
     // Each claim wakes the reader once it is settled.
     return this.#isDrained || this.#claims.size > 0 ? [] : this.#take(credit);
-  }
-
-  /** How many of those that are ready are within the credit. */
-  #countReady({ maxMessages, maxBytes }: Credit): number {
-    let bytes = 0;
-    const end = this.#ready.findIndex(({ sizeBytes }, index) => {
-      bytes += sizeBytes;
-      return index >= maxMessages || (index > 0 && bytes > maxBytes);
-    });
-    return end === -1 ? this.#ready.length : end;
   }
 
   async #take(credit: Credit): Promise<QueuedMessage[]> {

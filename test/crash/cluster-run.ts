@@ -1,16 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { operatorToken } from "../support/test-broker.js";
 import { startNatsCluster } from "../support/nats-cluster.js";
 import { settleStored } from "./broker-process.js";
-import { check, type Verdict } from "./checker.js";
 import { ClusterNemesis, type ClusterFault } from "./cluster-nemesis.js";
-import { recall } from "./crash-run.js";
 import { buildGateway, GatewayProcess } from "./gateway-process.js";
 import { GatewayProbe } from "./gateway-probe.js";
-import { HistoryFile, readHistory } from "./history.js";
+import { HistoryFile } from "./history.js";
+import { judge, type Judged } from "./judge.js";
 import { Outages } from "./outages.js";
 import { Progress } from "./progress.js";
 import { Random } from "./random.js";
@@ -33,14 +29,10 @@ export interface ClusterOptions {
   readonly report: (line: string) => void;
 }
 
-export interface ClusterOutcome extends Verdict {
-  readonly seed: string;
+export interface ClusterOutcome extends Judged {
   readonly peers: number;
   readonly strikes: ReadonlyMap<ClusterFault, number>;
-  readonly durationMs: number;
   readonly outages: Outages;
-  /** What the history says of the first violations, an operation a line. */
-  readonly evidence: readonly string[];
 }
 
 /**
@@ -51,20 +43,8 @@ export interface ClusterOutcome extends Verdict {
  * 3. Drain: nothing new is sent, what is open is read and confirmed.
  * 4. Judge the history together with what a gateway tells of the store.
  */
-export async function runCluster(options: ClusterOptions): Promise<ClusterOutcome> {
-  const startMs = Date.now();
-  const root = await mkdtemp(join(tmpdir(), "pl-"));
-  try {
-    const history = join(root, "history");
-    await mkdir(history);
-    const stage = await harm(root, history, options);
-    const verdict = check(readHistory(history), stage.stored);
-    const evidence = recall(readHistory(history), verdict.violations);
-    const { seed } = options;
-    return { ...verdict, ...stage, evidence, seed, durationMs: Date.now() - startMs };
-  } finally {
-    await rm(root, { recursive: true, force: true, maxRetries: 5 });
-  }
+export function runCluster(options: ClusterOptions): Promise<ClusterOutcome> {
+  return judge(options, harm);
 }
 
 async function harm(root: string, history: string, options: ClusterOptions) {

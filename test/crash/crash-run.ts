@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BrokerProcess } from "./broker-process.js";
-import { check, type Verdict, type Violation } from "./checker.js";
-import { HistoryFile, readHistory, type Operation } from "./history.js";
+import { HistoryFile } from "./history.js";
 import { Host } from "./host.js";
+import { judge, type Judged } from "./judge.js";
 import { killShare, Nemesis, type Fault } from "./nemesis.js";
 import { Progress } from "./progress.js";
 import { Random } from "./random.js";
@@ -31,14 +29,10 @@ export interface CrashOptions {
   readonly report: (line: string) => void;
 }
 
-export interface Outcome extends Verdict {
-  readonly seed: string;
+export interface Outcome extends Judged {
   readonly peers: number;
   readonly brokerKills: number;
   readonly strikes: ReadonlyMap<Fault, number>;
-  readonly durationMs: number;
-  /** What the history says of the first violations, an operation a line. */
-  readonly evidence: readonly string[];
 }
 
 /**
@@ -49,20 +43,8 @@ export interface Outcome extends Verdict {
  * 3. Drain: nothing new is sent, what is open is read and confirmed.
  * 4. Judge the history together with what the broker has stored.
  */
-export async function runCrash(options: CrashOptions): Promise<Outcome> {
-  const startMs = Date.now();
-  const root = await mkdtemp(join(tmpdir(), "pl-"));
-  try {
-    const history = join(root, "history");
-    await mkdir(history);
-    const stage = await harm(root, history, options);
-    const verdict = check(readHistory(history), stage.stored);
-    const evidence = recall(readHistory(history), verdict.violations);
-    const { seed } = options;
-    return { ...verdict, ...stage, evidence, seed, durationMs: Date.now() - startMs };
-  } finally {
-    await rm(root, { recursive: true, force: true, maxRetries: 5 });
-  }
+export function runCrash(options: CrashOptions): Promise<Outcome> {
+  return judge(options, harm);
 }
 
 async function harm(root: string, history: string, options: CrashOptions) {
@@ -129,19 +111,6 @@ async function harm(root: string, history: string, options: CrashOptions) {
     await Promise.all(hostWires.map(async (hostWire) => hostWire?.[Symbol.asyncDispose]()));
     for (const file of histories) file[Symbol.dispose]();
   }
-}
-
-/** Violations whose operations are told. */
-const evidenceKeys = 5;
-
-/** What the history says of the first violations, an operation a line. */
-export function recall(history: Iterable<Operation>, violations: readonly Violation[]): string[] {
-  const keys = new Set(violations.slice(0, evidenceKeys).map(({ key }) => key));
-  const lines: string[] = [];
-  for (const operation of history) {
-    if (keys.has(operation.key)) lines.push(JSON.stringify(operation));
-  }
-  return lines;
 }
 
 function nameAll(options: CrashOptions) {

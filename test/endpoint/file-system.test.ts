@@ -32,7 +32,7 @@ test.each([
   [{ place: "/", type: "nfs" }, true],
   [{ place: "/mnt/share", type: "cifs" }, true],
   [{ place: "/home/ann/remote", type: "fuse.sshfs" }, true],
-  [{ place: "/root/.peerline", type: "virtiofs" }, true],
+  [{ place: "/home/ann/.peerline", type: "virtiofs" }, true],
   [{ place: "/", type: "virtiofs" }, false],
   [{ place: "/", type: "9p" }, false],
   [{ place: "/", type: "overlay" }, false],

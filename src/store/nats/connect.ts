@@ -33,7 +33,7 @@ import {
   refusedWaitMs,
   startTimeoutMs,
 } from "./limits.js";
-import type { NatsLogin, NatsOptions } from "./nats-options.js";
+import type { NatsLogin, NatsOptions } from "../../contract/nats-options.js";
 
 /**
  * A connection to JetStream that comes back by itself, at whichever server there is:

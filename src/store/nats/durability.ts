@@ -4,7 +4,7 @@ import type { Clock } from "../../clock.js";
 import type { Link } from "./connect.js";
 import { explainApi } from "./link-error.js";
 import { probeTimeoutMs, startTimeoutMs } from "./limits.js";
-import type { NatsOptions } from "./nats-options.js";
+import type { NatsOptions } from "../../contract/nats-options.js";
 import type { StreamNames } from "./streams.js";
 import { throughElection } from "./through-election.js";
 

@@ -3,7 +3,7 @@ import { errors } from "@nats-io/transport-node";
 import { StoreError } from "../../broker/store/store.js";
 import { visibleLine } from "../../contract/peer-text.js";
 import { oldestServer } from "./limits.js";
-import type { NatsLogin, NatsOptions } from "./nats-options.js";
+import type { NatsLogin, NatsOptions } from "../../contract/nats-options.js";
 
 /** Why a server's version is refused; undefined where it will do. */
 export function tooOld(version: string): string | undefined {

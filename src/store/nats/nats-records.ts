@@ -2,7 +2,7 @@ import type { RecordStore } from "../../broker/store/transfer.js";
 import type { Clock } from "../../clock.js";
 import { connectLink } from "./connect.js";
 import { beginFilling, endFilling, openFilled } from "./filling.js";
-import type { NatsOptions } from "./nats-options.js";
+import type { NatsOptions } from "../../contract/nats-options.js";
 import { Publisher } from "./publish.js";
 import { recordCopies } from "./record-copies.js";
 import type { StreamNames, StreamsOptions } from "./streams.js";

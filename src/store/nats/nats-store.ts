@@ -8,7 +8,7 @@ import { findDurability } from "./durability.js";
 import { EngineClock } from "./engine-clock.js";
 import { maxWordsTold } from "./limits.js";
 import { openMail } from "./mail/mail.js";
-import type { NatsOptions } from "./nats-options.js";
+import type { NatsOptions } from "../../contract/nats-options.js";
 import { openPeers } from "./peers/peers.js";
 import { Publisher } from "./publish.js";
 import { openStreams } from "./streams.js";

@@ -18,7 +18,7 @@ import {
   maxStreamTries,
   startTimeoutMs,
 } from "./limits.js";
-import type { NatsOptions } from "./nats-options.js";
+import type { NatsOptions } from "../../contract/nats-options.js";
 import { throughElection } from "./through-election.js";
 
 /** The names of the streams. The subjects of each begin with the prefix, a dot, and the word given here. */

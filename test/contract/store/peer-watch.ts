@@ -1,9 +1,8 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { MachineScope } from "../../../gen/peerline/v1/machine_pb.js";
-import { Reach } from "../../../gen/peerline/v1/peer_pb.js";
-import type { PeerListener, Presence } from "../../../src/broker/store/peers.js";
+import type { PeerListener } from "../../../src/broker/store/peers.js";
 import { eventually } from "../../support/test-broker.js";
 import { peer } from "./peers.js";
+import { machine, presence } from "./records.js";
 import { openStore, type StoreTechnology } from "./technology.js";
 
 /** Notes what it is told, in words. */
@@ -19,29 +18,6 @@ function notingListener(): { told: string[]; listener: PeerListener } {
   };
   return { told, listener };
 }
-
-const machine = {
-  machineId: "m1",
-  name: "desktop",
-  scope: MachineScope.AGENT,
-  credentialHash: "c1",
-  createTimeMs: 1,
-  lastUseMs: 1,
-  lastUseAddress: "10.0.0.2",
-  revokeTimeMs: 0,
-  revision: 1,
-};
-
-const presence: Presence = {
-  brokerId: "b1",
-  epoch: 3,
-  instanceId: "i1",
-  conversationId: "",
-  isSure: true,
-  isLive: true,
-  online: true,
-  reach: Reach.NEXT_TURN,
-};
 
 /** Ends a watch with its test. */
 function endWatch(watch: Disposable): void {

@@ -2,7 +2,7 @@ import { connect, createServer, type AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { StoreError } from "../../../src/broker/store/store.js";
 import type { LinkState } from "../../../src/store/nats/connect.js";
-import type { NatsLogin } from "../../../src/store/nats/nats-options.js";
+import type { NatsLogin } from "../../../src/contract/nats-options.js";
 import { findNatsServers, isNatsMissing } from "../../support/nats-programs.js";
 import { lastingPort, startNats, type NatsOptions } from "../../support/nats-server.js";
 import { newTestAuthority } from "../../support/test-authority.js";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Durability } from "../../../src/broker/store/store.js";
 import { systemClock } from "../../../src/clock.js";
 import { findDurability } from "../../../src/store/nats/durability.js";
-import type { NatsOptions } from "../../../src/store/nats/nats-options.js";
+import type { NatsOptions } from "../../../src/contract/nats-options.js";
 import { openStreams } from "../../../src/store/nats/streams.js";
 import { findNatsServers, isNatsMissing } from "../../support/nats-programs.js";
 import { openLink, optionsFor, startCluster, startServer } from "./open-link.js";

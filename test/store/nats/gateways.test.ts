@@ -3,7 +3,7 @@ import { Closing_Reason } from "../../../gen/peerline/v1/broker_service_pb.js";
 import type { Store } from "../../../src/broker/store/store.js";
 import { systemClock } from "../../../src/clock.js";
 import { storeLimits } from "../../../src/store/limits.js";
-import type { NatsOptions } from "../../../src/store/nats/nats-options.js";
+import type { NatsOptions } from "../../../src/contract/nats-options.js";
 import { openNatsStore } from "../../../src/store/nats/nats-store.js";
 import { defineGatewayContract } from "../../contract/gateway-contract.js";
 import { isNatsMissing } from "../../support/nats-programs.js";

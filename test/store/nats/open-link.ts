@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { onTestFinished } from "vitest";
 import { systemClock } from "../../../src/clock.js";
 import { connectLink, type Link, type LinkOptions } from "../../../src/store/nats/connect.js";
-import type { NatsLogin, NatsOptions } from "../../../src/store/nats/nats-options.js";
+import type { NatsLogin, NatsOptions } from "../../../src/contract/nats-options.js";
 import type { NatsAccessFiles } from "../../support/nats-access.js";
 import { startNatsCluster, type NatsCluster } from "../../support/nats-cluster.js";
 import {

@@ -2,7 +2,7 @@ import { DiscardPolicy, StorageType, type StreamConfig } from "@nats-io/jetstrea
 import { describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../src/clock.js";
 import type { Link } from "../../../src/store/nats/connect.js";
-import type { NatsOptions } from "../../../src/store/nats/nats-options.js";
+import type { NatsOptions } from "../../../src/contract/nats-options.js";
 import { Publisher, type PublishOutcome } from "../../../src/store/nats/publish.js";
 import { findNatsServers, isNatsMissing } from "../../support/nats-programs.js";
 import { eventually } from "../../support/test-broker.js";

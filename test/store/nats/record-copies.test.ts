@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/clock.js";
 import type { RecordStore } from "../../../src/broker/store/transfer.js";
 import { moveRecords } from "../../../src/store/move-records.js";
-import type { NatsOptions } from "../../../src/store/nats/nats-options.js";
+import type { NatsOptions } from "../../../src/contract/nats-options.js";
 import { openNatsSource, openNatsTarget } from "../../../src/store/nats/nats-records.js";
 import { linesOf, steps, takeStep } from "../../contract/store/move-steps.js";
 import { draft, bob } from "../../contract/store/drafts.js";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { StoreError } from "../../../src/broker/store/store.js";
 import { systemClock } from "../../../src/clock.js";
 import type { Link } from "../../../src/store/nats/connect.js";
-import type { NatsOptions } from "../../../src/store/nats/nats-options.js";
+import type { NatsOptions } from "../../../src/contract/nats-options.js";
 import { openStreams, streamNames } from "../../../src/store/nats/streams.js";
 import { findNatsServers, isNatsMissing } from "../../support/nats-programs.js";
 import { openLink, optionsFor, startCluster, startServer } from "./open-link.js";

@@ -1,16 +1,12 @@
 import type { JsMsg } from "../follow.js";
 import { Follower, replay } from "../follow.js";
-import { fromBinary } from "@bufbuild/protobuf";
-import {
-  MessageSchema,
-  type Message,
-  type ReceiptState,
-} from "../../../../gen/peerline/v1/message_pb.js";
+import type { ReceiptState } from "../../../../gen/peerline/v1/message_pb.js";
 import { isOpen } from "../../stored-message.js";
 import type { HistoryTold, Known } from "./history-told.js";
 import {
   doubtfulRegister,
   readHead,
+  readMessage,
   readRegister,
   readState,
   stateHeader,
@@ -161,7 +157,7 @@ export function followKept(parts: Parts, from: Known, told: HistoryTold): AsyncD
       else {
         const delivery = view.arrive(head, reads(head.to.peerId) ? message.data : undefined);
         if (!underWay.tell(message.subject, delivery) && delivery !== undefined) opened(delivery);
-        told.mail(head, () => known?.message ?? decode(message.data));
+        told.mail(head, () => known?.message ?? readMessage(message.data));
       }
       view.passed(message.seq);
       underWay.passed(message.seq);
@@ -211,14 +207,6 @@ function registerOf({ subjects }: Engine, { subject, data }: JsMsg): Register | 
     register?.receipt.peerId === key?.to &&
     register?.messageId === key?.messageId;
   return isWhole ? register : undefined;
-}
-
-function decode(body: Uint8Array): Message | undefined {
-  try {
-    return fromBinary(MessageSchema, body);
-  } catch {
-    return undefined;
-  }
 }
 
 function unreadable({ seq, info }: JsMsg): string {

@@ -1,7 +1,6 @@
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   MessageRecordSchema,
-  MessageSchema,
   ReceiptState,
   type Message,
   type MessageRecord,
@@ -14,7 +13,7 @@ import { purgeSliceMessages } from "../../limits.js";
 import { formatCursor, isWaiting, parseCursor, toReceipt } from "../../stored-message.js";
 import { maxPageReads } from "../limits.js";
 import { threadHash, type KeptDelivery } from "./ledger.js";
-import { toAdvanced, type MailHead } from "./mail-record.js";
+import { readMessage, toAdvanced, type MailHead } from "./mail-record.js";
 import type { HistoryTold } from "./history-told.js";
 import type { Mail } from "./queues.js";
 
@@ -188,7 +187,7 @@ async function readFound(
   query: HistoryQuery,
 ): Promise<Found | undefined> {
   const stored = await mail.registers.readMail(seq);
-  const message = stored && decode(stored.body);
+  const message = stored && readMessage(stored.body);
   if (stored === undefined || message === undefined) return undefined;
   const { viewer, peer, threadId, state } = query;
   if (threadId !== "" && message.threadId !== threadId) return undefined;
@@ -239,26 +238,18 @@ async function receiptOf(
   peerId: string,
 ): Promise<Receipt | undefined> {
   const key = { to: peerId, from: from?.peerId ?? "", messageId };
-  const seq =
+  const own =
     peerId === head.to.peerId
-      ? head.seq
-      : (await registers.readMailOf(engine.subjects.mail(key)))?.head.seq;
-  const kept = seq === undefined ? undefined : await registers.read(peerId, seq);
+      ? head
+      : (await registers.readMailOf(engine.subjects.mail(key)))?.head;
+  const kept = own && (await registers.readOf(own));
   return kept && toReceipt(kept.register.receipt);
 }
 
 function requireMessage({ head, body }: { head: MailHead; body: Uint8Array }): Message {
-  const message = decode(body);
+  const message = readMessage(body);
   if (message !== undefined) return message;
   throw new StoreError("DATA_LOSS", `The stored message ${head.messageId} is damaged.`);
-}
-
-function decode(body: Uint8Array): Message | undefined {
-  try {
-    return fromBinary(MessageSchema, body);
-  } catch {
-    return undefined;
-  }
 }
 
 function isMeant(id: string, query: string): boolean {

@@ -1,6 +1,8 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import {
+  MessageSchema,
   PeerRefSchema,
+  type Message,
   type PeerRef,
   ReceiptState,
 } from "../../../../gen/peerline/v1/message_pb.js";
@@ -90,6 +92,15 @@ export function readHead(
     leasedEpoch: isCount(epoch) ? epoch : undefined,
     isAdded: said["added"] === true,
   };
+}
+
+/** The message of a record; undefined where it is damaged. */
+export function readMessage(body: Uint8Array): Message | undefined {
+  try {
+    return fromBinary(MessageSchema, body);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Where a delivery stands whose register cannot be read: it is open, and somebody may have had it. */

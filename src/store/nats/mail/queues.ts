@@ -1,4 +1,4 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import {
   MessageSchema,
   ReceiptState,
@@ -21,6 +21,7 @@ import { climb, isOpen, queuedReceipt, stamp, toReceipt } from "../../stored-mes
 import {
   firstRegister,
   formatHead,
+  readMessage,
   toAdvanced,
   type MailHead,
   type Register,
@@ -178,7 +179,7 @@ export function leasedMail(mail: Mail): LeasedMail {
       if (isFenced(before, epoch, clock.now())) return { state: "fenced" };
       if (!isOpen(before.receipt.state)) return { state: "gone" };
       const body = await reading;
-      const message = body && decode(body);
+      const message = body && readMessage(body);
       const present = view.find(peerId, head.seq)?.register;
       // Somebody removed it from the stream by hand.
       if (body === undefined) view.drop(peerId, head.seq);
@@ -212,14 +213,6 @@ async function bury(
   return { state: "damaged", deadLettered: toAdvanced(register, true) };
 }
 
-function decode(body: Uint8Array): Message | undefined {
-  try {
-    return fromBinary(MessageSchema, body);
-  } catch {
-    return undefined;
-  }
-}
-
 function climbing(change: ReceiptChange, nowMs: number): Change {
   return (register) => {
     const { receipt, moved } = climb(register.receipt, change, nowMs);
@@ -242,16 +235,10 @@ async function requireDeadLetter(
   seq: bigint,
 ): Promise<{ head: MailHead }> {
   requireKept(view, peerId, seq);
-  const [mail, kept] = await Promise.all([
-    registers.readMail(Number(seq)),
-    registers.readStored(peerId, Number(seq)),
-  ]);
-  if (
-    mail?.head.to.peerId !== peerId ||
-    kept?.register.receipt.state !== ReceiptState.DEAD_LETTERED
-  ) {
-    throw notDead(peerId, seq);
-  }
+  const mail = await registers.readMail(Number(seq));
+  if (mail?.head.to.peerId !== peerId) throw notDead(peerId, seq);
+  const kept = await registers.readStoredOf(mail.head);
+  if (kept?.register.receipt.state !== ReceiptState.DEAD_LETTERED) throw notDead(peerId, seq);
   return mail;
 }
 
@@ -314,7 +301,7 @@ class Enqueuing {
       const words = `The sender used the message id ${draft.messageId} for other content.`;
       return recipients.map(async () => refused("MESSAGE_ID_REUSED", words));
     }
-    const kept = earlier && decode(earlier.body);
+    const kept = earlier && readMessage(earlier.body);
     if (earlier !== undefined && kept === undefined) {
       const words = `The stored message ${draft.messageId} is damaged.`;
       return recipients.map(async () => refused("DATA_LOSS", words));
@@ -415,11 +402,11 @@ class Enqueuing {
       const words = `The sender used the message id ${messageId} for other content.`;
       return refused("MESSAGE_ID_REUSED", words);
     }
-    const message = decode(stored.body);
+    const message = readMessage(stored.body);
     if (message === undefined) {
       return refused("DATA_LOSS", `The stored message ${messageId} is damaged.`);
     }
-    const kept = await registers.read(to.peerId, stored.head.seq);
+    const kept = await registers.readOf(stored.head);
     if (kept === undefined) return undefined;
     return { ok: true, duplicate: true, message, receipt: toReceipt(kept.register.receipt) };
   }

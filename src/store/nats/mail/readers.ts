@@ -8,6 +8,7 @@ import type {
 } from "../../../broker/store/queues.js";
 import { StoreError } from "../../../broker/store/store.js";
 import { maxBacklogSenders } from "../../limits.js";
+import { countWithin, OpenReaders } from "../../open-readers.js";
 import type { Claim, Credit } from "../../queue-readers.js";
 import { leaseRetryMs } from "../limits.js";
 import type { OpenDelivery, Queue } from "./open-mail.js";
@@ -36,7 +37,7 @@ export type Lease =
 export class Readers {
   readonly #mail: LeasedMail;
   readonly #clock: Clock;
-  readonly #readers = new Map<string, Reader>();
+  readonly #readers = new OpenReaders<Reader>();
 
   constructor(mail: LeasedMail, clock: Clock) {
     this.#mail = mail;
@@ -44,21 +45,9 @@ export class Readers {
   }
 
   open({ peerId, epoch }: { peerId: string; epoch: number }, listener: QueueListener): QueueReader {
-    const before = this.#readers.get(peerId);
     const queue = this.#mail.queue(peerId);
-    const reader = new Reader(
-      { mail: this.#mail, clock: this.#clock, queue, epoch, listener },
-      () => {
-        if (this.#readers.get(peerId) === reader) this.#readers.delete(peerId);
-      },
-    );
-    if (before !== undefined && before.epoch > epoch) {
-      reader.close();
-      return reader;
-    }
-    before?.close();
-    this.#readers.set(peerId, reader);
-    return reader;
+    const of = { mail: this.#mail, clock: this.#clock, queue, epoch, listener };
+    return this.#readers.open(peerId, (onClose) => new Reader(of, onClose));
   }
 
   /** Whether what comes for this peer is about to be handed out here. */
@@ -80,7 +69,7 @@ export class Readers {
   }
 
   close(): void {
-    for (const reader of this.#readers.values()) reader.close();
+    this.#readers.close();
   }
 }
 
@@ -187,7 +176,7 @@ class Reader implements QueueReader {
   async next(credit: Credit): Promise<QueuedMessage[]> {
     if (!this.#isCurrent) await this.#catchUp();
     if (this.#closed || !this.#isCurrent || credit.maxMessages < 1) return [];
-    if (this.#ready.length > 0) return this.#ready.splice(0, this.#countReady(credit));
+    if (this.#ready.length > 0) return this.#ready.splice(0, countWithin(this.#ready, credit));
     const maxMessages = credit.maxMessages - this.#claimedMessages;
     const maxBytes = credit.maxBytes - this.#claimedBytes;
     this.#freeMessages = maxMessages;
@@ -213,16 +202,6 @@ class Reader implements QueueReader {
     } finally {
       this.#isCatchingUp = false;
     }
-  }
-
-  /** How many of those that are ready are within the credit. */
-  #countReady({ maxMessages, maxBytes }: Credit): number {
-    let bytes = 0;
-    const end = this.#ready.findIndex(({ sizeBytes }, index) => {
-      bytes += sizeBytes;
-      return index >= maxMessages || (index > 0 && bytes > maxBytes);
-    });
-    return end === -1 ? this.#ready.length : end;
   }
 
   async #take(credit: Credit): Promise<QueuedMessage[]> {

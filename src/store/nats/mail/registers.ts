@@ -5,7 +5,7 @@ import { sleep, systemClock } from "../../../clock.js";
 import { leaseRetryMs, publishDeadlineMs } from "../limits.js";
 import { explainApi } from "../link-error.js";
 import { throughElection } from "../through-election.js";
-import type { NatsOptions } from "../nats-options.js";
+import type { NatsOptions } from "../../../contract/nats-options.js";
 import type { Publisher } from "../publish.js";
 import type { StreamNames } from "../streams.js";
 import type { MailSubjects } from "../subjects.js";
@@ -65,10 +65,20 @@ export class Registers {
 
   /** The same, as the engine has it now. */
   async readStored(peerId: string, seq: number): Promise<KeptRegister | undefined> {
-    const { names, subjects } = this.#engine;
     const head = (await this.readMail(seq))?.head;
-    if (head?.to.peerId !== peerId) return undefined;
-    const subject = subjects.receipt({ to: peerId, seq, messageId: head.messageId });
+    return head?.to.peerId === peerId ? this.readStoredOf(head) : undefined;
+  }
+
+  /** As `read`, of a message that was just read. */
+  async readOf(head: MailHead): Promise<KeptRegister | undefined> {
+    return this.#view.find(head.to.peerId, head.seq) ?? this.readStoredOf(head);
+  }
+
+  /** As `readStored`, of a message that was just read. */
+  async readStoredOf(head: MailHead): Promise<KeptRegister | undefined> {
+    const { names, subjects } = this.#engine;
+    const { to, seq, messageId } = head;
+    const subject = subjects.receipt({ to: to.peerId, seq, messageId });
     const stored = await this.#ask(names.receipts, { last_by_subj: subject });
     if (stored === undefined) return { register: firstRegister(head), revision: 0 };
     const register = readRegister(stored.data) ?? doubtfulRegister(head);

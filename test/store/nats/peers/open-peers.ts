@@ -4,7 +4,7 @@ import type { PeerStore } from "../../../../src/broker/store/peers.js";
 import type { Store } from "../../../../src/broker/store/store.js";
 import { systemClock, type Clock } from "../../../../src/clock.js";
 import { connectLink, type Link } from "../../../../src/store/nats/connect.js";
-import type { NatsOptions } from "../../../../src/store/nats/nats-options.js";
+import type { NatsOptions } from "../../../../src/contract/nats-options.js";
 import { openPeers } from "../../../../src/store/nats/peers/peers.js";
 import { Publisher } from "../../../../src/store/nats/publish.js";
 import { openStreams } from "../../../../src/store/nats/streams.js";

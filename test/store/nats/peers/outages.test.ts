@@ -1,16 +1,16 @@
 import { cpSync, rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { MachineScope } from "../../../../gen/peerline/v1/machine_pb.js";
 import { systemClock } from "../../../../src/clock.js";
 import { removalMemoryMs, removalSweepMs } from "../../../../src/store/nats/limits.js";
 import { openStreams, streamNames } from "../../../../src/store/nats/streams.js";
 import { peer } from "../../../contract/store/peers.js";
+import { machine, presence } from "../../../contract/store/records.js";
 import { isNatsMissing } from "../../../support/nats-programs.js";
 import { StoppedClock } from "../../../support/stopped-clock.js";
 import { eventually } from "../../../support/test-broker.js";
 import { optionsFor, startCluster, startServer } from "../open-link.js";
 import { openPartOf } from "./open-peers.js";
-import { presence, watchRecords } from "./told-records.js";
+import { watchRecords } from "./told-records.js";
 
 describe.skipIf(isNatsMissing())("records over NATS", () => {
   test("are changed once a server that was killed is there again, and nothing is missed", async () => {
@@ -267,15 +267,3 @@ async function untilKnown(call: () => Promise<void>): Promise<string> {
     if (outcome !== "UNAVAILABLE") return outcome;
   }
 }
-
-const machine = {
-  machineId: "m1",
-  name: "desktop",
-  scope: MachineScope.AGENT,
-  credentialHash: "c1",
-  createTimeMs: 1,
-  lastUseMs: 1,
-  lastUseAddress: "10.0.0.2",
-  revokeTimeMs: 0,
-  revision: 1,
-};

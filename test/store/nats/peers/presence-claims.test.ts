@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { PresenceClaims } from "../../../../src/store/nats/peers/presence-claims.js";
-import { presence } from "./told-records.js";
+import { presence } from "../../../contract/store/records.js";
 
 /** The epochs that stand one after the other; 0: none. */
 function open(): { claims: PresenceClaims; told: number[] } {

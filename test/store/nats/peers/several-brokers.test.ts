@@ -8,13 +8,14 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { MachineScope } from "../../../../gen/peerline/v1/machine_pb.js";
 import type { PeerStore } from "../../../../src/broker/store/peers.js";
 import { peer } from "../../../contract/store/peers.js";
+import { presence } from "../../../contract/store/records.js";
 import { buildProgram } from "../../../support/build-program.js";
 import { startNatsCluster, type NatsCluster } from "../../../support/nats-cluster.js";
 import { isNatsMissing } from "../../../support/nats-programs.js";
 import { eventually } from "../../../support/test-broker.js";
 import { optionsFor } from "../open-link.js";
 import { newPrefix, openPartOf } from "./open-peers.js";
-import { presence, watchRecords } from "./told-records.js";
+import { watchRecords } from "./told-records.js";
 
 const rounds = Number(process.env["PEERLINE_NAME_ROUNDS"] ?? 200);
 

@@ -1,23 +1,10 @@
 import { onTestFinished } from "vitest";
-import { Reach } from "../../../../gen/peerline/v1/peer_pb.js";
 import type {
   PeerStore,
   Presence,
   StoredMachine,
   StoredPeer,
 } from "../../../../src/broker/store/peers.js";
-
-/** Of a session. */
-export const presence: Presence = {
-  brokerId: "b1",
-  epoch: 3,
-  instanceId: "i1",
-  conversationId: "",
-  isSure: true,
-  isLive: true,
-  online: true,
-  reach: Reach.NEXT_TURN,
-};
 
 /** What a watch has told, as it stands. */
 export interface ToldRecords {
