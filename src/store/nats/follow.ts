@@ -1,6 +1,7 @@
 import {
   type ConsumerMessages,
   DeliverPolicy,
+  JetStreamApiCodes,
   JetStreamApiError,
   type JsMsg,
 } from "@nats-io/jetstream";
@@ -149,7 +150,8 @@ export class Follower implements AsyncDisposable {
       return last !== null && last.subject !== this.#lastSubject;
     } catch (error) {
       const root = rootOf(error);
-      if (root instanceof JetStreamApiError && root.code === streamNotFound) return true;
+      if (root instanceof JetStreamApiError && root.code === JetStreamApiCodes.StreamNotFound)
+        return true;
       throw error;
     }
   }
@@ -190,8 +192,6 @@ export class Follower implements AsyncDisposable {
     }
   }
 }
-
-const streamNotFound = 10_059;
 
 /** An ordered consumer: it starts anew by itself where it misses something. */
 async function consume({

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import { JetStreamApiError } from "@nats-io/jetstream";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { MessageSchema } from "../../../gen/peerline/v1/message_pb.js";
@@ -9,6 +8,7 @@ import { StoreError } from "../../broker/store/store.js";
 import type { RecordStore, StoredDelivery, StoreRecord } from "../../broker/store/transfer.js";
 import { fromReceipt, toReceipt } from "../stored-message.js";
 import type { Link } from "./connect.js";
+import { deleteMessage } from "./delete-message.js";
 import { copyDeadlineMs, maxAppendTries, maxCopiedBytes, maxCopiedRecords } from "./limits.js";
 import {
   firstRegister,
@@ -18,7 +18,6 @@ import {
   readRegister,
   type MailHead,
 } from "./mail/mail-record.js";
-import { rootOf } from "./link-error.js";
 import { decodeMachines, decodePeer, encodeMachines, encodePeer } from "./peers/record-form.js";
 import type { Publication, Publisher, PublishOutcome } from "./publish.js";
 import { readStream } from "./read-stream.js";
@@ -203,15 +202,8 @@ export function recordCopies(engine: {
 
   /** An earlier try may have removed it. */
   async function remove(seq: number): Promise<void> {
-    try {
-      const patience = { clock: systemClock, endMs: systemClock.monotonic() + copyDeadlineMs };
-      await throughElection(link, patience, ({ streams }) =>
-        streams.deleteMessage(names.mail, seq, false),
-      );
-    } catch (cause) {
-      const error = rootOf(cause);
-      if (!(error instanceof JetStreamApiError) || error.code !== sequenceNotFound) throw cause;
-    }
+    const patience = { clock: systemClock, endMs: systemClock.monotonic() + copyDeadlineMs };
+    await throughElection(link, patience, (manager) => deleteMessage(manager, names.mail, seq));
   }
 
   async function store(publications: readonly Publication[]): Promise<Stored[]> {
@@ -226,9 +218,6 @@ export function recordCopies(engine: {
 }
 
 type Stored = Extract<PublishOutcome, { state: "stored" }>;
-
-/** An error code of JetStream. */
-const sequenceNotFound = 10_043;
 
 const unsteady =
   "JetStream elects its leaders again and again: move when its servers run steadily.";

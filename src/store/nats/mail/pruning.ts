@@ -1,5 +1,6 @@
 import type { Clock } from "../../../clock.js";
 import type { StoreLimits } from "../../limits.js";
+import { deleteMessage } from "../delete-message.js";
 import { pruneSlice } from "../limits.js";
 import type { MailView } from "./mail-view.js";
 import type { Engine } from "./registers.js";
@@ -62,10 +63,10 @@ export class Pruning implements AsyncDisposable {
   async #forget({ seq, to }: { seq: number; to: string }): Promise<void> {
     const { view, engine } = this.#parts;
     const { names, subjects } = engine;
-    const { streams } = engine.link.manager;
+    const { manager } = engine.link;
     try {
-      await streams.deleteMessage(names.mail, seq, false).catch(ignoreMissing);
-      await streams.purge(names.receipts, { filter: subjects.receiptsAt(to, seq) });
+      await deleteMessage(manager, names.mail, seq);
+      await manager.streams.purge(names.receipts, { filter: subjects.receiptsAt(to, seq) });
       view.forget(seq);
     } catch {
       // The engine does not answer: the next round tries again.
@@ -75,8 +76,3 @@ export class Pruning implements AsyncDisposable {
 
 /** After so many in turn that are not old, no older one is expected. */
 const maxYoungInTurn = 1_000;
-
-/** Another gateway deleted it first. */
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error) || !("code" in error) || error.code !== 10_057) throw error;
-}

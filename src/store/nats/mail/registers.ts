@@ -2,6 +2,7 @@ import type { NextMsgRequest } from "@nats-io/jetstream";
 import { StoreError } from "../../../broker/store/store.js";
 import type { Link } from "../connect.js";
 import { sleep, systemClock } from "../../../clock.js";
+import { deleteMessage } from "../delete-message.js";
 import { leaseRetryMs, publishDeadlineMs } from "../limits.js";
 import { explainApi } from "../link-error.js";
 import { throughElection } from "../through-election.js";
@@ -125,13 +126,13 @@ export class Registers {
   /** Removes the message of a removed delivery. That its register says so counts: this may fail. */
   async deleteMail(seq: number): Promise<void> {
     const { link, names } = this.#engine;
-    await link.manager.streams.deleteMessage(names.mail, seq, false).catch(() => {});
+    await deleteMessage(link.manager, names.mail, seq).catch(() => {});
   }
 
   /** Forgets a register, by its sequence. This may fail. */
   async deleteReceipt(seq: number): Promise<void> {
     const { link, names } = this.#engine;
-    await link.manager.streams.deleteMessage(names.receipts, seq, false).catch(() => {});
+    await deleteMessage(link.manager, names.receipts, seq).catch(() => {});
   }
 
   async #change(peerId: string, seq: number, change: Change): Promise<Changed> {

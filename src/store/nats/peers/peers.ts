@@ -1,11 +1,10 @@
-import { JetStreamApiError } from "@nats-io/jetstream";
 import type { PeerListener, PeerStore } from "../../../broker/store/peers.js";
 import { StoreError } from "../../../broker/store/store.js";
 import { systemClock, type Clock } from "../../../clock.js";
 import { Watchers } from "../../watchers.js";
 import type { Link } from "../connect.js";
+import { deleteMessage } from "../delete-message.js";
 import { publishDeadlineMs, removalMemoryMs, removalSweepMs } from "../limits.js";
-import { rootOf } from "../link-error.js";
 import type { Publisher } from "../publish.js";
 import { streamNames } from "../streams.js";
 import { PresenceClaims } from "./presence-claims.js";
@@ -110,14 +109,11 @@ async function forgetRemovals(
   for (const mark of view.removals) {
     if (mark.seenMs > beforeMs) continue;
     try {
-      await link.manager.streams.deleteMessage(stream, mark.seq, false);
-    } catch (error) {
-      // It is deleted already, or it waits for the next time.
-      const root = rootOf(error);
-      if (!(root instanceof JetStreamApiError && root.code === messageNotFound)) return;
+      await deleteMessage(link.manager, stream, mark.seq);
+    } catch {
+      // It waits for the next time.
+      return;
     }
     view.forgetRemoval(mark);
   }
 }
-
-const messageNotFound = 10_057;
