@@ -26,6 +26,16 @@ async function isHeardOnline(gateway: TestBroker, name: string): Promise<void> {
   await eventually(async () => expect((await seenAt(gateway, name))?.online).toBe(true));
 }
 
+/** A peer that its owner left, and that another conversation tries. `facts` serve the owner to come back. */
+async function borrow(gateway: TestBroker) {
+  const facts = { name: "api", kind: agent };
+  const owner = await gateway.join({ ...facts, conversationId: "c:1", instanceId: "1" });
+  await owner.client.unregister({});
+  const known = { ...facts, keyring: [owner.secret] };
+  const borrower = await gateway.join({ ...known, conversationId: "c:2", instanceId: "2" });
+  return { facts: known, borrower };
+}
+
 export function defineSessions(technology: SharedTechnology): void {
   describe("a session at one broker", () => {
     test("is online at each, and reached in the same way, until it ends", async () => {
@@ -92,16 +102,7 @@ export function defineSessions(technology: SharedTechnology): void {
 
     test("of a peer that it only tried ends as unregistered when the peer's conversation is back at another", async () => {
       const { one, two } = await startGateways(technology);
-      const owner = await one.join({
-        name: "api",
-        kind: agent,
-        conversationId: "c:1",
-        instanceId: "1",
-      });
-      await owner.client.unregister({});
-      const keyring = [owner.secret];
-      const facts = { name: "api", kind: agent, keyring };
-      const borrower = await one.join({ ...facts, conversationId: "c:2", instanceId: "2" });
+      const { facts, borrower } = await borrow(one);
       expect(borrower.registered).toMatchObject({ provisional: true, created: false });
       const stream = borrower.subscribe();
       await stream.expect("started");
@@ -113,15 +114,7 @@ export function defineSessions(technology: SharedTechnology): void {
 
     test("that has used its peer is left alone by another conversation of that peer", async () => {
       const { one, two } = await startGateways(technology);
-      const owner = await one.join({
-        name: "api",
-        kind: agent,
-        conversationId: "c:1",
-        instanceId: "1",
-      });
-      await owner.client.unregister({});
-      const facts = { name: "api", kind: agent, keyring: [owner.secret] };
-      const borrower = await one.join({ ...facts, conversationId: "c:2", instanceId: "2" });
+      const { facts, borrower } = await borrow(one);
       await borrower.subscribe().expect("started");
       await isHeardOnline(two, "api");
       await borrower.client.updatePeer({ summary: "mine now" });
